@@ -1,0 +1,42 @@
+"""Softmax, cross-entropy and backpropagation from scratch, on NumPy arrays, without autograd.
+
+In reading order:
+
+    linear.py          Y = X W + b
+    activations.py     relu, sigmoid
+    softmax.py         softmax, log_softmax, logsumexp
+    classification.py  cross-entropy from logits, and its two-class form
+    regression.py      squared loss
+    functional.py      all of these under torch's names: import scratchnn.functional as F
+    mlp.py             the flat parameter vector θ; forward and backpropagation
+    sgd.py             minibatch SGD: θ -= learning_rate * grad
+    metrics.py         accuracy
+    data/              IDX files, data sets, transforms, minibatches
+    objectives.py      what a network is trained for
+    train.py           fit and evaluate
+    recipes.py         the reference models by name
+
+Each operation f(...) has its hand-derived gradient f_backward(...) right below it.
+"""
+
+from scratchnn import checkpoint, data, functional, mlp, recipes
+from scratchnn.metrics import accuracy
+from scratchnn.mlp import Parameters
+from scratchnn.sgd import SGD
+from scratchnn.train import History, evaluate, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "History",
+    "Parameters",
+    "accuracy",
+    "checkpoint",
+    "data",
+    "evaluate",
+    "fit",
+    "functional",
+    "mlp",
+    "recipes",
+]

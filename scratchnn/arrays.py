@@ -1,0 +1,69 @@
+"""Array types, and the checks of what NumPy would get silently wrong."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+IntArray: TypeAlias = NDArray[np.integer[Any]]
+
+
+def check_float(**arrays: Array) -> None:
+    """Refuse arrays of integers, whose results NumPy would round or widen.
+
+    Complex arrays pass: complex-step differentiation needs them.
+
+    Raises   TypeError
+    """
+    for name, array in arrays.items():
+        dtype = getattr(array, "dtype", None)
+        if dtype is None:
+            raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        if dtype.kind not in "fc":
+            raise TypeError(f"{name} must be floating point, got {dtype}")
+
+
+def check_same_shape(**arrays: Array) -> None:
+    """Refuse shapes that differ: (N, 1) - (N,) would broadcast to (N, N).
+
+    Raises   ValueError
+    """
+    (name, array), *others = arrays.items()
+    for other, value in others:
+        if value.shape != array.shape:
+            raise ValueError(
+                f"{other} must have the shape of {name} {array.shape}, got {value.shape}"
+            )
+
+
+def check_matrix(**arrays: Array) -> None:
+    """Refuse anything but a matrix with at least one row and one column.
+
+    Raises   ValueError
+    """
+    for name, array in arrays.items():
+        if array.ndim != 2:
+            raise ValueError(f"{name} must be a matrix (rows, columns), got shape {array.shape}")
+        if array.size == 0:
+            raise ValueError(
+                f"{name} must have at least one row and column, got shape {array.shape}"
+            )
+
+
+def check_labels(target: IntArray, rows: int, classes: int) -> None:
+    """Refuse labels that are no class indices: -1 would read the last class.
+
+    Raises   TypeError, ValueError
+    """
+    dtype = getattr(target, "dtype", None)
+    if dtype is None or dtype.kind not in "iu":
+        got = type(target).__name__ if dtype is None else dtype
+        raise TypeError(f"target must be a NumPy array of integer class indices, got {got}")
+    if target.shape != (rows,):
+        raise ValueError(f"target must have shape ({rows},), one class a row, got {target.shape}")
+    low, high = target.min(), target.max()
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"target must hold class indices in [0, {classes}), got values in [{low}, {high}]"
+        )

@@ -1,0 +1,58 @@
+"""Saving and loading θ: an .npz with the sizes, a description, and a SHA-256 of the numbers."""
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnn.data import DataError
+from scratchnn.mlp import Parameters
+
+
+def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
+    """Write θ, the sizes and a description (of JSON values) to an .npz file.
+
+    The file takes its place only when it is whole, so that a crash leaves the old one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(
+            file,
+            theta=parameters.theta,
+            sizes=np.array(parameters.sizes),
+            sha256=np.array(_digest(parameters)),
+            description=np.array(json.dumps(description)),
+        )
+    os.replace(partial, path)
+
+
+def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
+    """Read what `save` wrote: the parameters and the description.
+
+    Raises   FileNotFoundError; DataError for a file that is damaged or something else
+    """
+    damaged = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            parameters = Parameters(content["sizes"].tolist(), content["theta"])
+            sha256 = str(content["sha256"])
+            description: dict[str, Any] = json.loads(str(content["description"]))
+    except FileNotFoundError:
+        raise
+    except damaged as error:
+        raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
+    if _digest(parameters) != sha256:
+        raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+    return parameters, description
+
+
+def _digest(parameters: Parameters) -> str:
+    theta = parameters.theta
+    return hashlib.sha256(f"{parameters.sizes}{theta.dtype}".encode() + theta.tobytes()).hexdigest()

@@ -1,0 +1,284 @@
+"""The `scratchnn` command: train, evaluate, recipes, download.
+
+Exit status: 0 done, 1 training failed, 2 usage, 3 data, 130 interrupted.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from scratchnn import __version__, checkpoint, plots, recipes, watch
+from scratchnn.data import DataError
+from scratchnn.data.datasets import DATA
+from scratchnn.data.download import SOURCES, download
+from scratchnn.extras import MissingExtraError, need
+from scratchnn.recipes import RECIPES, Recipe, Run
+from scratchnn.train import History, evaluate, fit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    return run_command(arguments.command, arguments, program="scratchnn")
+
+
+def run_command(command: Any, arguments: argparse.Namespace, *, program: str) -> int:
+    """Run a command; turn its errors into one line and an exit status, unless with --debug."""
+    try:
+        return int(command(arguments))
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    except (
+        DataError,
+        OSError,
+        FloatingPointError,
+        MissingExtraError,
+        ValueError,
+        TypeError,
+    ) as error:
+        if arguments.debug:
+            raise
+        print(f"{program}: {error}", file=sys.stderr)
+        if isinstance(error, FloatingPointError):
+            return 1
+        return 3 if isinstance(error, (DataError, OSError)) else 2
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train a recipe, report each epoch, save what was reached."""
+    recipe = recipe_for(arguments)
+    note = sys.stderr if arguments.json else sys.stdout
+    if arguments.out:
+        _check_plots()
+    with _threads(arguments.threads):
+        run = recipes.prepare(
+            recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype
+        )
+        print(describe(run), watch.HEADER, sep="\n", file=note)
+        history, interrupted = _fit(run, arguments.log_every, note)
+    if interrupted:
+        print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
+    if recipe.data == "line":
+        print(_describe_line(run), file=note)
+    result = {
+        **_settings(run, arguments),
+        "interrupted": interrupted,
+        "history": history.as_dicts(),
+    }
+    if arguments.out:
+        _save(arguments.out, run, history, result, note)
+    if arguments.json:
+        print(json.dumps(result))
+    return 130 if interrupted else 0
+
+
+def evaluate_saved(arguments: argparse.Namespace) -> int:
+    """Evaluate saved parameters on a data set's test part."""
+    path = Path(arguments.parameters)
+    parameters, saved = checkpoint.load(path / "parameters.npz" if path.is_dir() else path)
+    if saved.get("recipe") not in RECIPES:
+        raise DataError(f"{path}: expected parameters saved by `scratchnn train`")
+    recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
+    train, test = recipes.load_data(recipe, arguments.data_dir)
+    data = test or train
+    score = evaluate(parameters, data, recipe.objective)
+    if arguments.json:
+        print(json.dumps({"data": data.name, "examples": len(data), **score._asdict()}))
+    else:
+        accuracy = "" if score.accuracy is None else f", accuracy {score.accuracy:.2%}"
+        print(f"{recipe.name} on {data.name} ({len(data):,}): loss {score.loss:.4f}{accuracy}")
+    return 0
+
+
+def list_recipes(_: argparse.Namespace) -> int:
+    """Print the recipes with their data and hyper-parameters."""
+    for recipe in RECIPES.values():
+        print(f"{recipe.name}\n    {recipe.summary}")
+        print(f"    {recipe.data}: {_hyper_parameters(recipe)}")
+        if recipe.digits:
+            print(f"    digits: {_hyper_parameters(recipe.on('digits'))}")
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Download a data set."""
+    print(download(arguments.data, arguments.data_dir))
+    return 0
+
+
+def recipe_for(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe that the arguments name, with the hyper-parameters that they give."""
+    recipe = recipes.get(arguments.recipe)
+    return recipe.on(
+        arguments.data or recipe.default_data,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        momentum=arguments.momentum,
+    )
+
+
+def describe(run: Run) -> str:
+    """Return a line that says what is about to be trained."""
+    return (
+        f"{run.recipe.name} on {run.recipe.data}: {run.parameters}; {_hyper_parameters(run.recipe)}"
+    )
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `recipe_for` and `recipes.prepare` need."""
+    parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
+    parser.add_argument(
+        "--data",
+        choices=DATA,
+        help="default: the bundled digits (or the line, for linear regression)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    parser.add_argument("--epochs", type=positive_int)
+    parser.add_argument("--batch-size", type=positive_int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--momentum", type=float)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", metavar="DIR", help="save the results in this folder")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number from 1 up, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with exit status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("scratchnn", description="Softmax to backpropagation, in NumPy.")
+    parser.add_argument("--version", action="version", version=f"scratchnn {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    sub = commands.add_parser("train", help="train a reference model")
+    add_recipe_arguments(sub)
+    sub.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    sub.add_argument("--threads", type=positive_int, help="threads of the matrix products")
+    sub.add_argument(
+        "--log-every", type=positive_int, metavar="K", help="show the loss each K batches"
+    )
+    sub.add_argument("--json", action="store_true", help="standard output is the result alone")
+    sub.set_defaults(command=train)
+
+    sub = commands.add_parser("evaluate", help="evaluate saved parameters on test data")
+    sub.add_argument("parameters", metavar="PATH", help="a folder of `train --out`, or its .npz")
+    sub.add_argument("--data", choices=DATA, help="default: what it was trained on")
+    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    sub.add_argument("--json", action="store_true", help="print the result as JSON")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=evaluate_saved)
+
+    sub = commands.add_parser("recipes", help="list the reference models")
+    sub.set_defaults(command=list_recipes, debug=False)
+
+    sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
+    sub.add_argument("data", choices=SOURCES)
+    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=fetch)
+    return parser
+
+
+def _fit(run: Run, log_every: int | None, note: Any) -> tuple[History, bool]:
+    """Train with a bar and a line an epoch; return the history, and whether Ctrl-C ended it."""
+    bar, history = watch.progress_bar(), History()
+    log = watch.BatchLog(log_every, note) if log_every else None
+    try:
+        fit(
+            run.parameters, run.train, run.test,
+            optimizer=run.optimizer, objective=run.recipe.objective, epochs=run.recipe.epochs,
+            batch_size=run.recipe.batch_size, rng=run.rng, history=history,
+            on_batch=watch.watchers(bar, log) if bar or log else None,
+            on_epoch=lambda row: print(watch.epoch_line(row), file=note, flush=True),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return history, True
+    finally:
+        if bar:
+            bar.close()
+    return history, False
+
+
+def _save(out: str, run: Run, history: History, result: dict[str, Any], note: Any) -> None:
+    folder = Path(out)
+    checkpoint.save(
+        folder / "parameters.npz", run.parameters, recipe=run.recipe.name, data=run.recipe.data
+    )
+    (folder / "history.json").write_text(json.dumps(result, indent=1) + "\n")
+    saved = ["parameters.npz", "history.json"]
+    if history.epochs and _has_plots():
+        figure = plots.curves(history, f"{run.recipe.name} on {run.recipe.data}")
+        saved += [path.name for path in plots.save(figure, folder, "curves")]
+    print(f"saved in {folder}: {', '.join(saved)}", file=note)
+
+
+def _settings(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    recipe = run.recipe
+    return {
+        "recipe": recipe.name, "data": recipe.data, "sizes": list(run.parameters.sizes),
+        "dtype": arguments.dtype, "seed": arguments.seed, "learning_rate": recipe.learning_rate,
+        "momentum": recipe.momentum, "batch_size": recipe.batch_size, "epochs": recipe.epochs,
+        "scratchnn": __version__, "numpy": np.__version__,
+    }  # fmt: skip
+
+
+def _hyper_parameters(recipe: Recipe) -> str:
+    momentum = f", momentum {recipe.momentum}" if recipe.momentum else ""
+    return (
+        f"learning rate {recipe.learning_rate}{momentum}, "
+        f"batch {recipe.batch_size}, {recipe.epochs} epochs"
+    )
+
+
+def _describe_line(run: Run) -> str:
+    """Say how close the estimates of the line's w and b came."""
+    (W, b), = run.parameters.layers  # fmt: skip
+    truth = (2.0, -3.4, 4.2)
+    return "\n".join(
+        f"{name} = {estimate:.4f} (true {true}, error {estimate - true:+.4f})"
+        for name, estimate, true in zip(("w_1", "w_2", "b"), [*W[:, 0], b[0]], truth, strict=True)
+    )
+
+
+def _threads(threads: int | None) -> Any:
+    if threads is None:
+        return nullcontext()
+    return need("threadpoolctl", "cli").threadpool_limits(threads)
+
+
+def _has_plots() -> bool:
+    try:
+        need("matplotlib", "plots")
+    except MissingExtraError:
+        return False
+    return True
+
+
+def _check_plots() -> None:
+    if not _has_plots():
+        print(
+            "scratchnn: no curves will be drawn, matplotlib is missing: "
+            "pip install 'scratchnn[plots]'",
+            file=sys.stderr,
+        )

@@ -1,0 +1,264 @@
+"""The data sets: bundled digits, MNIST and Fashion-MNIST from a folder, and a synthetic line."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from scratchnn.arrays import Array, IntArray
+from scratchnn.data.idx import DataError, read_idx
+from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float
+
+FASHION_CLASSES = (
+    "t-shirt", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+DIGIT_CLASSES = tuple("0123456789")
+
+
+class Pixels(NamedTuple):
+    """What the stored numbers mean: the white of a pixel; mean and deviation when scaled to 1."""
+
+    max_value: int
+    mean: float
+    std: float
+
+    def transform(self, normalize: bool) -> Transform:
+        """Return ToTensor, with Normalize after it if asked for."""
+        return (
+            Normalize(self.mean, self.std, self.max_value)
+            if normalize
+            else ToTensor(self.max_value)
+        )
+
+
+PIXELS = {
+    "digits": Pixels(16, 0.3054, 0.3755),
+    "mnist": Pixels(255, 0.1307, 0.3081),
+    "fashion-mnist": Pixels(255, 0.2860, 0.3530),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples in rows, as stored, and the transform that makes network inputs of a batch of them.
+
+    Images are flat and stay uint8 in memory; `batch` makes floats of those it takes.
+
+    Shapes   X (N, D); target (N,) class indices, or (N, K) real numbers
+    Raises   DataError for no examples, lengths that differ, NaN, labels out of range
+    """
+
+    name: str
+    X: NDArray[Any]
+    target: NDArray[Any]
+    classes: tuple[str, ...] = ()
+    transform: Transform = as_float
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or self.X.size == 0:
+            raise DataError(
+                f"{self.name}: X must be a matrix with at least one example, "
+                f"got shape {self.X.shape}"
+            )
+        if len(self.target) != len(self.X):
+            raise DataError(
+                f"{self.name}: target must have one entry an example, {len(self.X):,}, "
+                f"got {len(self.target):,}"
+            )
+        for name, values in (("X", self.X), ("target", self.target)):
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                row = np.argwhere(~np.isfinite(values))[0][0]
+                raise DataError(
+                    f"{self.name}: {name} must be finite, got {values[row]} in row {row}"
+                )
+        if self.classes:
+            self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.target.dtype.kind not in "iu" or self.target.ndim != 1:
+            raise DataError(
+                f"{self.name}: target must be one integer class an example, "
+                f"got {self.target.dtype} of shape {self.target.shape}"
+            )
+        low, high = self.target.min(), self.target.max()
+        if low < 0 or high >= len(self.classes):
+            raise DataError(
+                f"{self.name}: target must hold class indices in "
+                f"[0, {len(self.classes)}), got values in [{low}, {high}]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def features(self) -> int:
+        """The number of inputs of a network for this data."""
+        return int(self.X.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes, or of real targets."""
+        return len(self.classes) or int(self.target.shape[1])
+
+    def batch(self, rows: IntArray | slice, dtype: DTypeLike) -> tuple[Array, NDArray[Any]]:
+        """Return inputs and targets of some rows, ready for a network of this precision."""
+        target = self.target[rows]
+        if target.dtype.kind == "f":
+            target = target.astype(dtype, copy=False)
+        return self.transform(self.X[rows], dtype), target
+
+    def only(self, classes: Sequence[int]) -> "Dataset":
+        """Keep these classes alone, numbered anew from 0 in the order given."""
+        keep = np.isin(self.target, classes)
+        number = np.zeros(len(self.classes), np.intp)
+        number[list(classes)] = np.arange(len(classes))
+        return replace(
+            self,
+            name=f"{self.name} {' and '.join(self.classes[c] for c in classes)}",
+            X=self.X[keep],
+            target=number[self.target[keep]],
+            classes=tuple(self.classes[c] for c in classes),
+        )
+
+
+def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
+    """Return (train, test): 1,437 and 360 handwritten digits of 8 x 8 pixels in 0 to 16, bundled.
+
+    Source   Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits (the test set),
+             UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
+    """
+    with as_file(files("scratchnn.data") / "digits") as folder:
+        X, target = _read_pair(
+            folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
+        )
+    transform = PIXELS["digits"].transform(normalize)
+    split = 1437  # 80 %
+    return (
+        Dataset("digits train", X[:split], target[:split], DIGIT_CLASSES, transform),
+        Dataset("digits test", X[split:], target[split:], DIGIT_CLASSES, transform),
+    )
+
+
+def mnist(
+    data_dir: str | Path | None = None, *, normalize: bool = False
+) -> tuple[Dataset, Dataset]:
+    """Return (train, test) of MNIST: 60,000 and 10,000 digits of 28 x 28 pixels in 0 to 255.
+
+    Raises   FileNotFoundError, DataError
+    Source   LeCun, Bottou, Bengio & Haffner 1998, doi:10.1109/5.726791
+    """
+    return _torchvision_layout("mnist", "MNIST", DIGIT_CLASSES, data_dir, normalize)
+
+
+def fashion_mnist(
+    data_dir: str | Path | None = None, *, normalize: bool = False
+) -> tuple[Dataset, Dataset]:
+    """Return (train, test) of Fashion-MNIST: 28 x 28 pixels of clothes, in ten classes.
+
+    Raises   FileNotFoundError, DataError
+    Source   Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747
+    """
+    return _torchvision_layout(
+        "fashion-mnist", "FashionMNIST", FASHION_CLASSES, data_dir, normalize
+    )
+
+
+def synthetic_line(
+    w: Sequence[float] = (2.0, -3.4),
+    b: float = 4.2,
+    *,
+    examples: int = 10_000,
+    noise: float = 0.1,
+    rng: np.random.Generator | int | None = 0,
+) -> Dataset:
+    """Draw points of a line (a plane, ...) with normal noise.
+
+        y = X w + b + ε,   X ~ N(0, 1),   ε ~ N(0, noise²)
+
+    Shapes   X (examples, len(w)), target (examples, 1), both float64
+    """
+    rng = np.random.default_rng(rng)
+    X = rng.normal(size=(examples, len(w)))
+    y = X @ np.asarray(w, dtype=float) + b + rng.normal(0, noise, examples)
+    return Dataset("line", X, y[:, None])
+
+
+DATA = ("digits", "mnist", "fashion-mnist", "line")
+
+
+def load(
+    name: str, data_dir: str | Path | None = None, *, normalize: bool = False
+) -> tuple[Dataset, Dataset | None]:
+    """Return (train, test) of the data set of this name; the line has no test set.
+
+    Raises   ValueError for an unknown name; FileNotFoundError, DataError
+    """
+    match name:
+        case "digits":
+            return digits(normalize=normalize)
+        case "mnist":
+            return mnist(data_dir, normalize=normalize)
+        case "fashion-mnist":
+            return fashion_mnist(data_dir, normalize=normalize)
+        case "line":
+            return synthetic_line(), None
+    raise ValueError(f"data must be one of {', '.join(DATA)}, got {name!r}")
+
+
+def data_folder(data_dir: str | Path | None = None) -> Path:
+    """Return the folder that data sets lie in: the one given, or the one of SCRATCHNN_DATA.
+
+    Raises   FileNotFoundError when there is neither
+    """
+    folder = data_dir or os.environ.get("SCRATCHNN_DATA")
+    if not folder:
+        raise FileNotFoundError(
+            "no data folder: give --data-dir (data_dir) or set SCRATCHNN_DATA, "
+            "or train on the bundled digits"
+        )
+    return Path(folder).expanduser()
+
+
+def _torchvision_layout(
+    name: str, folder: str, classes: tuple[str, ...], data_dir: str | Path | None, normalize: bool
+) -> tuple[Dataset, Dataset]:
+    raw = data_folder(data_dir) / folder / "raw"
+    transform = PIXELS[name].transform(normalize)
+
+    def read(part: str, prefix: str) -> Dataset:
+        images = _find(raw, f"{prefix}-images-idx3-ubyte", name)
+        labels = _find(raw, f"{prefix}-labels-idx1-ubyte", name)
+        return Dataset(f"{name} {part}", *_read_pair(images, labels), classes, transform)
+
+    return read("train", "train"), read("test", "t10k")
+
+
+def _find(folder: Path, stem: str, name: str) -> Path:
+    for path in (folder / stem, folder / f"{stem}.gz"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"{folder / stem}[.gz] is missing: `scratchnn download {name}` fetches it"
+    )
+
+
+def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], IntArray]:
+    """Read images (N, height, width) as rows (N, height · width), and their labels (N,)."""
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
+        if array.dtype != np.uint8 or array.ndim != ndim:
+            raise DataError(
+                f"{path}: expected uint8 with {ndim} dimension(s), "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+    if len(images) != len(labels):
+        raise DataError(
+            f"{labels_path}: expected {len(images):,} labels, one an image, got {len(labels):,}"
+        )
+    return images.reshape(len(images), -1), labels.astype(np.intp)

@@ -1,0 +1,79 @@
+"""The IDX file format of MNIST: a header of magic number and sizes, then the numbers, big-endian.
+
+Source   http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The third byte of the magic number says the type, the fourth the number of dimensions.
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+class DataError(ValueError):
+    """Data that are missing, damaged or not what was expected; the message says which."""
+
+
+def read_idx(path: str | Path) -> NDArray[Any]:
+    """Read an IDX file, compressed by gzip or not, into a new writable array.
+
+    Raises   FileNotFoundError; DataError for a wrong magic number, type or length
+    """
+    content = _read_bytes(Path(path))
+    if len(content) < 4:
+        raise DataError(
+            f"{path}: an IDX file starts with 4 bytes of magic, got {len(content)} bytes"
+        )
+    zeros, code, ndim = struct.unpack_from(">HBB", content)
+    if zeros != 0 or code not in _DTYPES:
+        raise DataError(
+            f"{path}: the magic number of an IDX file is 00 00 type dimensions, "
+            f"with type 08, 09 or 0b to 0e; got {content[:4].hex(' ')}"
+        )
+    header = 4 + 4 * ndim
+    if len(content) < header:
+        raise DataError(
+            f"{path}: {ndim} dimensions need a header of {header} bytes, got {len(content)}"
+        )
+    shape = struct.unpack_from(f">{ndim}I", content, 4)
+    dtype = np.dtype(_DTYPES[code])
+    expected = math.prod(shape) * dtype.itemsize
+    if len(content) - header != expected:
+        raise DataError(
+            f"{path}: shape {shape} of {dtype.name} needs {expected:,} bytes after the "
+            f"header, got {len(content) - header:,}"
+        )
+    values = np.frombuffer(content, dtype, offset=header).reshape(shape)
+    return values.astype(dtype.newbyteorder("="))  # a copy: frombuffer's array is read-only
+
+
+def write_idx(path: str | Path, values: NDArray[Any]) -> None:
+    """Write an array as an IDX file, compressed where the name ends in .gz.
+
+    Raises   TypeError for a dtype that IDX does not have
+    """
+    codes = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
+    if values.dtype not in codes:
+        raise TypeError(f"values must have one of IDX's dtypes, got {values.dtype}")
+    code = codes[values.dtype]
+    header = struct.pack(f">HBB{values.ndim}I", 0, code, values.ndim, *values.shape)
+    content = header + values.astype(_DTYPES[code]).tobytes()
+    compress = str(path).endswith(".gz")
+    Path(path).write_bytes(gzip.compress(content, mtime=0) if compress else content)
+
+
+def _read_bytes(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content[:2] != b"\x1f\x8b":  # gzip's own magic number
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip file is damaged or cut short ({error})") from error

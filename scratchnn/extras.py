@@ -1,0 +1,22 @@
+"""Optional packages, imported where they are used."""
+
+from importlib import import_module
+from typing import Any
+
+
+class MissingExtraError(ImportError):
+    """A package of an optional extra is not installed; the message names the extra."""
+
+
+def need(module: str, extra: str) -> Any:
+    """Import and return a module that an extra of this project brings.
+
+    Raises   MissingExtraError
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        raise MissingExtraError(
+            f"this needs {package}, which is not installed: pip install 'scratchnn[{extra}]'"
+        ) from error

@@ -1,0 +1,55 @@
+"""Stochastic gradient descent on the flat parameter vector."""
+
+from dataclasses import dataclass, field
+
+from scratchnn.arrays import Array, check_same_shape
+
+
+@dataclass
+class SGD:
+    """Minibatch SGD with momentum; every option means what it means in torch.optim.SGD.
+
+        g = ∂L/∂θ + weight_decay θ              (-∂L/∂θ with maximize)
+        v = g  at first, then  momentum v + (1 - dampening) g
+        θ = θ - learning_rate v                 (g + momentum v in place of v with nesterov)
+
+    The learning rate stands outside v, so a change of it acts at once; in
+    Sutskever's form it stands inside.
+
+    Raises   ValueError for a negative rate, or nesterov without plain momentum
+    Torch    torch.optim.SGD
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    maximize: bool = False
+    velocity: Array | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+
+    def step(self, theta: Array, grad: Array) -> None:
+        """Move θ one step against the gradient, in place; `grad` is left as it is."""
+        check_same_shape(theta=theta, grad=grad)
+        g = -grad if self.maximize else grad
+        if self.weight_decay:
+            g = g + self.weight_decay * theta
+        if self.momentum:
+            v = self._accumulate(g)
+            g = g + self.momentum * v if self.nesterov else v
+        theta -= self.learning_rate * g
+
+    def _accumulate(self, g: Array) -> Array:
+        if self.velocity is None:
+            self.velocity = g.copy()
+        else:
+            self.velocity *= self.momentum
+            self.velocity += g if self.dampening == 0 else (1 - self.dampening) * g
+        return self.velocity

@@ -1,0 +1,118 @@
+"""softmax, its logarithm and its normaliser, none of which can overflow."""
+
+import numpy as np
+
+from scratchnn.arrays import Array, check_float
+
+
+def softmax(z: Array, axis: int = -1, *, out: Array | None = None) -> Array:
+    """Turn logits into a probability distribution along `axis`.
+
+        p_k = exp(z_k) / Σ_j exp(z_j)
+
+    Adding a constant to all z leaves p unchanged, so the maximum is subtracted
+    first: every exponent is then ≤ 0 and exp cannot overflow.
+
+    Shapes   z (..., C, ...) → p, the same shape. `out` may be z.
+    Torch    torch.softmax(z, dim)
+    Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
+    """
+    check_float(z=z)
+    p: Array = np.subtract(z, z.max(axis=axis, keepdims=True), out=out)
+    np.exp(p, out=p)
+    p /= p.sum(axis=axis, keepdims=True)
+    return p
+
+
+def softmax_backward(dp: Array, p: Array, axis: int = -1, *, out: Array | None = None) -> Array:
+    """Vector-Jacobian product of `softmax`: dz from dp.
+
+        ∂p_i/∂z_k = p_i ([i = k] - p_k)
+        dz_k = Σ_i dp_i ∂p_i/∂z_k = p_k (dp_k - Σ_i dp_i p_i)
+
+    The C × C Jacobian is never formed.
+
+    Shapes   dp, p = softmax(z) (..., C, ...) → dz, the same shape. `out` may be dp.
+    """
+    mean_dp = (dp * p).sum(axis=axis, keepdims=True)  # E_p[dp]
+    dz: Array = np.subtract(dp, mean_dp, out=out)
+    dz *= p
+    return dz
+
+
+def log_softmax(z: Array, axis: int = -1) -> Array:
+    """Return the logarithm of `softmax` without taking the logarithm of 0.
+
+        log p_k = z_k - log Σ_j exp(z_j) = (z_k - m) - log(1 + q)
+
+    m is the maximum and q the sum of the *other* exp(z_j - m); log1p keeps the
+    digits that 1 + q would drop where one class dominates.
+
+    Shapes   z (..., C, ...) → log p, the same shape.
+    Torch    torch.log_softmax(z, dim)
+    Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
+    """
+    _, shifted, q = _shift_by_max(z, axis)
+    shifted -= np.log1p(q)
+    return shifted
+
+
+def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
+    """Vector-Jacobian product of `log_softmax`: dz from d(log p).
+
+        ∂(log p_i)/∂z_k = [i = k] - p_k
+        dz_k = dlog_p_k - p_k Σ_i dlog_p_i
+
+    At the likeliest class m the two terms may cancel; there 1 - p_m is taken
+    as -expm1(log p_m):  dz_m = dlog_p_m (1 - p_m) - p_m Σ_(i≠m) dlog_p_i.
+
+    Shapes   dlog_p, log_p = log_softmax(z) (..., C, ...) → dz, the same shape.
+    """
+    top = log_p.argmax(axis=axis, keepdims=True)
+    dlog_p_top = np.take_along_axis(dlog_p, top, axis)
+    log_p_top = np.take_along_axis(log_p, top, axis)
+    others = np.array(dlog_p)
+    np.put_along_axis(others, top, 0, axis)
+    rest = others.sum(axis=axis, keepdims=True)  # Σ_(i≠m) dlog_p_i
+    dz: Array = dlog_p - np.exp(log_p) * (rest + dlog_p_top)
+    dz_top = -dlog_p_top * np.expm1(log_p_top) - np.exp(log_p_top) * rest
+    np.put_along_axis(dz, top, dz_top, axis)
+    return dz
+
+
+def logsumexp(z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
+    """Return the logarithm of the sum of exponentials, softmax's normaliser.
+
+        log Σ_j exp(z_j) = m + log(1 + q)
+
+    with m and q as in `log_softmax`: a smooth maximum, between m and m + log C.
+
+    Shapes   z (..., C, ...) → (..., ...), or (..., 1, ...) with keepdims.
+    Torch    torch.logsumexp(z, dim, keepdim)
+    """
+    m, _, q = _shift_by_max(z, axis)
+    lse: Array = m + np.log1p(q)
+    return lse if keepdims else lse.squeeze(axis)
+
+
+def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
+    """Vector-Jacobian product of `logsumexp`: dz from d(lse).
+
+        ∂(log Σ_j exp z_j)/∂z_k = exp(z_k) / Σ_j exp(z_j) = p_k
+
+    Shapes   dlse as `logsumexp` returned it, z (..., C, ...) → dz, the shape of z.
+    """
+    dz = softmax(z, axis)
+    dz *= dlse if keepdims else np.expand_dims(dlse, axis)
+    return dz
+
+
+def _shift_by_max(z: Array, axis: int) -> tuple[Array, Array, Array]:
+    """Return m = max z, z - m, and q = Σ exp(z_j - m) over all j but the maximum's own."""
+    check_float(z=z)
+    top = z.argmax(axis=axis, keepdims=True)
+    m = np.take_along_axis(z, top, axis)
+    shifted: Array = z - m
+    e = np.exp(shifted)
+    np.put_along_axis(e, top, 0, axis)  # this term is exactly 1
+    return m, shifted, e.sum(axis=axis, keepdims=True)

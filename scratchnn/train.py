@@ -1,0 +1,211 @@
+"""Training: the loop over minibatches, the evaluation after each epoch, and the record of both."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchnn.arrays import Array
+from scratchnn.data import Dataset, minibatches
+from scratchnn.mlp import Parameters, backward, forward
+from scratchnn.objectives import OBJECTIVES, Objective
+from scratchnn.sgd import SGD
+
+EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
+
+
+class Score(NamedTuple):
+    """The mean loss of some examples, and the share classified right, where that means anything."""
+
+    loss: float
+    accuracy: float | None
+
+
+@dataclass
+class Totals:
+    """Sums over examples: means of them are right with a short last batch, too."""
+
+    loss: float = 0.0
+    correct: int = 0
+    examples: int = 0
+
+    def add(self, mean_loss: float, correct: int, examples: int) -> None:
+        """Add a batch by its mean loss."""
+        self.loss += mean_loss * examples
+        self.correct += correct
+        self.examples += examples
+
+    def score(self, objective: Objective) -> Score:
+        """Return the means."""
+        accuracy = self.correct / self.examples if objective.correct else None
+        return Score(self.loss / self.examples, accuracy)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a history.
+
+    `running_*` average over the epoch's batches while θ moves, as tutorials report them; `train_*`
+    and `test_*` are evaluated at the end of the epoch, all at the same θ.
+
+    Units    loss in nats (or squared units of the target), accuracy in [0, 1], seconds
+    """
+
+    epoch: int
+    running_loss: float
+    running_accuracy: float | None
+    train_loss: float
+    train_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    training_seconds: float  # without the evaluation
+    seconds: float
+
+
+@dataclass
+class History:
+    """What `fit` reached, epoch by epoch."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def column(self, name: str) -> list[Any]:
+        """Return one quantity over the epochs: history.column("test_accuracy")."""
+        return [getattr(epoch, name) for epoch in self.epochs]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as plain dictionaries, ready for JSON."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+
+class Batch(NamedTuple):
+    """Where training stands: passed to `on_batch` after each step."""
+
+    epoch: int  # from 1
+    number: int  # from 1
+    of: int  # batches in an epoch
+    loss: float
+    examples: int
+
+
+def fit(
+    parameters: Parameters,
+    train: Dataset,
+    test: Dataset | None = None,
+    *,
+    optimizer: SGD,
+    objective: str = "cross_entropy",
+    epochs: int = 10,
+    batch_size: int = 256,
+    rng: np.random.Generator | int | None = None,
+    history: History | None = None,
+    on_batch: Callable[[Batch], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Train a network by minibatch SGD, in place, and evaluate it after every epoch.
+
+    The precision is that of θ. Rows are appended to `history` as they come, so
+    that whoever passes one has it when Ctrl-C ends the training.
+
+    Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
+             does not fit the data
+    """
+    goal = _objective(objective)
+    _check_fits(parameters, train)
+    rng = np.random.default_rng(rng)
+    history = History() if history is None else history
+    for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
+        start = perf_counter()
+        running = _train_epoch(
+            parameters, train, goal, optimizer, batch_size, rng, epoch, on_batch
+        ).score(goal)
+        trained = perf_counter()
+        after = evaluate(parameters, train, objective)
+        tested = evaluate(parameters, test, objective) if test else Score(math.nan, None)
+        row = Epoch(
+            epoch, *running, *after, tested.loss if test else None, tested.accuracy,
+            training_seconds=trained - start, seconds=perf_counter() - start,
+        )  # fmt: skip
+        history.epochs.append(row)
+        if on_epoch:
+            on_epoch(row)
+    return history
+
+
+def evaluate(parameters: Parameters, data: Dataset, objective: str = "cross_entropy") -> Score:
+    """Return the mean loss over a whole data set, and the accuracy where there are classes.
+
+    Raises   ValueError for a network that does not fit the data
+    """
+    goal = _objective(objective)
+    _check_fits(parameters, data)
+    totals = Totals()
+    for start in range(0, len(data), EVALUATION_BATCH):
+        rows = slice(start, start + EVALUATION_BATCH)
+        X, target = data.batch(rows, parameters.theta.dtype)
+        z = forward(parameters, X)[-1]
+        loss, _ = goal.loss_and_gradient(z, target)
+        totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
+    return totals.score(goal)
+
+
+def train_step(
+    parameters: Parameters,
+    grad: Parameters,
+    objective: Objective,
+    optimizer: SGD,
+    X: Array,
+    target: NDArray[Any],
+) -> tuple[float, Array]:
+    """Take one step of SGD in place, overwriting `grad`; return the loss and z from before it."""
+    activations = forward(parameters, X)
+    z = activations[-1]
+    loss, dz = objective.loss_and_gradient(z, target)
+    backward(parameters, activations, dz, out=grad)
+    optimizer.step(parameters.theta, grad.theta)
+    return float(loss), z
+
+
+def _train_epoch(
+    parameters: Parameters,
+    train: Dataset,
+    objective: Objective,
+    optimizer: SGD,
+    batch_size: int,
+    rng: np.random.Generator,
+    epoch: int,
+    on_batch: Callable[[Batch], None] | None,
+) -> Totals:
+    grad = Parameters.zeros(parameters.sizes, parameters.theta.dtype)
+    totals = Totals()
+    batches = minibatches(len(train), batch_size, rng)
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
+        for number, rows in enumerate(batches, 1):
+            X, target = train.batch(rows, parameters.theta.dtype)
+            loss, z = train_step(parameters, grad, objective, optimizer, X, target)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss became {loss} in epoch {epoch}, batch {number}: "
+                    f"try a learning rate below {optimizer.learning_rate}"
+                )
+            totals.add(loss, objective.correct(z, target) if objective.correct else 0, len(X))
+            if on_batch:
+                on_batch(Batch(epoch, number, len(batches), loss, len(X)))
+    return totals
+
+
+def _objective(name: str) -> Objective:
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
+    return OBJECTIVES[name]
+
+
+def _check_fits(parameters: Parameters, data: Dataset) -> None:
+    if parameters.sizes[0] != data.features:
+        raise ValueError(
+            f"{data.name} has {data.features} features an example, "
+            f"and the network takes {parameters.sizes[0]}"
+        )
