@@ -1,0 +1,22 @@
+"""The same models in PyTorch, and the proof that losses, gradients and parameters agree.
+
+In reading order:
+
+    bounds.py       how far apart two right answers can be: rounding-error bounds
+    verdict.py      two arrays, a tolerance, and the element that is worst off
+    conventions.py  where torch differs from the textbook
+    convert.py      θ <-> torch modules: the only place that transposes
+    devices.py      CPU or CUDA; precision and determinism, set and recorded
+    strategies.py   the inputs that Hypothesis draws
+    ops.py          the table of operations: ours, torch's, inputs, bounds
+    lockstep.py     the same model, start and batches on both sides, compared at every step
+    report.py       tables, JSON and pictures of that
+
+`python -m parity train RECIPE` runs it.
+"""
+
+import os
+
+# Read when torch and CUDA start, so they are set before anything here imports torch.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable sums
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores to NumPy's

@@ -1,0 +1,42 @@
+"""Where torch differs from the textbook, one named function each."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as torch_F
+from torch import Tensor
+
+
+def squared_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the textbook's loss, with 1/2; torch's mse_loss has none."""
+    return torch_F.mse_loss(prediction, target, reduction=reduction) / 2
+
+
+def two_classes(z: Tensor, target: Tensor) -> Tensor:
+    """Return BCE of one logit a row with labels 0 and 1; torch wants the labels as floats."""
+    return torch_F.binary_cross_entropy_with_logits(z, target.to(z.dtype).unsqueeze(1))
+
+
+def one_vs_rest(z: Tensor, target: Tensor) -> Tensor:
+    """Return the mean BCE of C yes-or-no questions a row; torch wants one-hot floats."""
+    one_hot = torch_F.one_hot(target, z.shape[1]).to(z.dtype)
+    return torch_F.binary_cross_entropy_with_logits(z, one_hot)
+
+
+def momentum_buffer(optimizer: torch.optim.SGD, parameter: Tensor) -> Tensor | None:
+    """Return torch's velocity v of a parameter; None before the first step or without momentum.
+
+    v = momentum v + (1 - dampening) g, and v = g at the first step.
+    """
+    buffer: Tensor | None = optimizer.state[parameter].get("momentum_buffer")
+    return buffer
+
+
+# The loss of each objective of scratchnn.objectives.
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross_entropy": torch_F.cross_entropy,
+    "two_classes": two_classes,
+    "one_vs_rest": one_vs_rest,
+    "squared_loss": squared_loss,
+    "mse_loss": torch_F.mse_loss,
+}

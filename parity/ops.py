@@ -1,0 +1,201 @@
+"""The table of operations: ours, torch's, the inputs to try, and the bounds. One row an operation.
+
+Every function of a row takes the arguments of the row's case by name; a backward takes dy before
+them and returns the gradients in the order of `inputs`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as torch_F
+
+import scratchnn.functional as F
+from parity import bounds, conventions, strategies
+from parity.convert import to_array, to_tensor
+from parity.strategies import Case
+from parity.verdict import Difference, compare
+from scratchnn.arrays import Array
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation on both sides, with its differentiable inputs and a-priori error bounds."""
+
+    name: str
+    inputs: tuple[str, ...]
+    cases: Callable[[Any], Any]
+    ours: Callable[..., Array]
+    backward: Callable[..., tuple[Array, ...]]
+    torch: Callable[..., torch.Tensor]
+    bound: Callable[..., Array]
+    backward_bound: Callable[..., tuple[Array, ...]]
+
+
+def compare_op(op: Op, case: Case, dy_seed: int, device: str = "cpu") -> list[Difference]:
+    """Compare value and gradients of one operation on one case, with a random upstream gradient."""
+    dtype = case[op.inputs[0]].dtype
+    u = bounds.unit_roundoff(dtype)
+    precise = {
+        name: value.astype(np.float64) if _is_float(value) else value
+        for name, value in case.items()
+    }
+    value = op.ours(**case)
+    dy = np.random.default_rng(dy_seed).normal(size=np.shape(value)).astype(dtype)
+    gradients = op.backward(dy, **case)
+    torch_value, torch_gradients = _run_torch(op, case, dy, device)
+    with np.errstate(under="ignore"):
+        value_bound = op.bound(**precise, u=u)
+        gradient_bounds = op.backward_bound(dy.astype(np.float64), **precise, u=u)
+    return [
+        compare(op.name, value, torch_value, bounds.tolerance(value_bound, dtype)),
+        *(
+            compare(f"{op.name}, d{name}", ours, theirs, bounds.tolerance(bound, dtype))
+            for name, ours, theirs, bound in zip(
+                op.inputs, gradients, torch_gradients, gradient_bounds, strict=True
+            )
+        ),
+    ]
+
+
+def _run_torch(op: Op, case: Case, dy: Array, device: str) -> tuple[Array, list[Array]]:
+    arguments = {
+        name: to_tensor(value, device).requires_grad_(name in op.inputs)
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in case.items()
+    }
+    value = op.torch(**arguments)
+    inputs = [arguments[name] for name in op.inputs]
+    gradients = torch.autograd.grad(value, inputs, to_tensor(dy, device))
+    return to_array(value), [to_array(gradient) for gradient in gradients]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+OPS = {
+    op.name: op
+    for op in (
+        Op(
+            "linear", ("X", "W", "b"), strategies.dense_layer,
+            F.linear,
+            lambda dy, X, W, b: F.linear_backward(dy, X, W),
+            lambda X, W, b: torch_F.linear(X, W.T, b),
+            bounds.linear,
+            lambda dy, X, W, b, u: (
+                bounds.linear_backward_input(dy, W, u),
+                *bounds.linear_backward_parameters(dy, X, u),
+            ),
+        ),
+        Op(
+            "relu", ("z",), strategies.elementwise,
+            F.relu,
+            lambda dy, z: (F.relu_backward(dy, F.relu(z)),),
+            lambda z: torch.relu(z),
+            bounds.relu,
+            lambda dy, z, u: (bounds.relu(z, u),),
+        ),
+        Op(
+            "sigmoid", ("z",), strategies.elementwise,
+            F.sigmoid,
+            lambda dy, z: (F.sigmoid_backward(dy, z),),
+            lambda z: torch.sigmoid(z),
+            bounds.sigmoid,
+            lambda dy, z, u: (bounds.sigmoid_backward(dy, z, u),),
+        ),
+        Op(
+            "softmax", ("z",), strategies.along_axis,
+            F.softmax,
+            lambda dy, z, axis: (F.softmax_backward(dy, F.softmax(z, axis), axis),),
+            lambda z, axis: torch.softmax(z, axis),
+            bounds.softmax,
+            lambda dy, z, axis, u: (bounds.softmax_backward(dy, z, axis, u),),
+        ),
+        Op(
+            "log_softmax", ("z",), strategies.along_axis,
+            F.log_softmax,
+            lambda dy, z, axis: (F.log_softmax_backward(dy, F.log_softmax(z, axis), axis),),
+            lambda z, axis: torch.log_softmax(z, axis),
+            bounds.log_softmax,
+            lambda dy, z, axis, u: (bounds.log_softmax_backward(dy, z, axis, u),),
+        ),
+        Op(
+            "logsumexp", ("z",), strategies.along_axis,
+            F.logsumexp,
+            lambda dy, z, axis: (F.logsumexp_backward(dy, z, axis),),
+            lambda z, axis: torch.logsumexp(z, axis),
+            lambda z, axis, u: bounds.logsumexp(z, axis, u).squeeze(axis),
+            lambda dy, z, axis, u: (
+                bounds.logsumexp_backward(np.expand_dims(dy, axis), z, axis, u),
+            ),
+        ),
+        Op(
+            "nll_loss", ("log_p",), strategies.labelled("log_p"),
+            F.nll_loss,
+            lambda dy, log_p, target, reduction: (
+                F.nll_loss_backward(dy, log_p, target, reduction=reduction),
+            ),
+            lambda log_p, target, reduction: torch_F.nll_loss(log_p, target, reduction=reduction),
+            bounds.nll_loss,
+            lambda dy, log_p, target, reduction, u: (u * np.max(abs(dy)) * np.ones_like(log_p),),
+        ),
+        Op(
+            "cross_entropy", ("z",), strategies.labelled("z"),
+            F.cross_entropy,
+            lambda dy, z, target, reduction: (
+                F.cross_entropy_backward(dy, F.log_softmax(z), target, reduction=reduction),
+            ),
+            lambda z, target, reduction: torch_F.cross_entropy(z, target, reduction=reduction),
+            bounds.cross_entropy,
+            lambda dy, z, target, reduction, u: (
+                bounds.cross_entropy_backward(dy, z, target, reduction, u),
+            ),
+        ),
+        Op(
+            "binary_cross_entropy_with_logits", ("z",), strategies.yes_or_no,
+            F.binary_cross_entropy_with_logits,
+            lambda dy, z, target, reduction: (
+                F.binary_cross_entropy_with_logits_backward(dy, z, target, reduction=reduction),
+            ),
+            lambda z, target, reduction: torch_F.binary_cross_entropy_with_logits(
+                z, target, reduction=reduction
+            ),
+            bounds.binary_cross_entropy_with_logits,
+            lambda dy, z, target, reduction, u: (
+                bounds.binary_cross_entropy_with_logits_backward(dy, z, target, reduction, u),
+            ),
+        ),
+        Op(
+            "squared_loss", ("prediction",), strategies.regression,
+            F.squared_loss,
+            lambda dy, prediction, target, reduction: (
+                F.squared_loss_backward(dy, prediction, target, reduction=reduction),
+            ),
+            conventions.squared_loss,
+            lambda prediction, target, reduction, u: (
+                bounds.mse_loss(prediction, target, reduction, u) / 2
+            ),
+            lambda dy, prediction, target, reduction, u: (
+                bounds.mse_loss_backward(dy, prediction, target, reduction, u) / 2,
+            ),
+        ),
+        Op(
+            "mse_loss", ("prediction",), strategies.regression,
+            F.mse_loss,
+            lambda dy, prediction, target, reduction: (
+                F.mse_loss_backward(dy, prediction, target, reduction=reduction),
+            ),
+            lambda prediction, target, reduction: torch_F.mse_loss(
+                prediction, target, reduction=reduction
+            ),
+            bounds.mse_loss,
+            lambda dy, prediction, target, reduction, u: (
+                bounds.mse_loss_backward(dy, prediction, target, reduction, u),
+            ),
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,148 @@
+"""What a lockstep run found: a table, a verdict, JSON and a picture."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from parity.lockstep import EpochResult, Lockstep, StepResult
+from parity.verdict import Difference, worst
+from scratchnn import plots
+
+HEADER = (
+    f"{'':>5}  {'loss':^17}  {'accuracy':^15}  "
+    f"{'largest difference ≤ its tolerance, of':^55}  worst\n"
+    f"{'epoch':>5}  {'NumPy':>8} {'torch':>8}  {'NumPy':>7} {'torch':>7}  "
+    f"{'loss':^17}  {'gradient':^17}  {'parameters':^17}  share"
+)
+
+
+def epoch_line(result: Lockstep, row: EpochResult) -> str:
+    """Format one epoch under HEADER; in float64 the parameters are those that train freely."""
+    loss, gradient, parameters = (
+        _beside(worst([getattr(step, name) for step in row.steps]))
+        for name in ("loss", "gradient", "parameters")
+    )
+    if result.free_run_tolerance:
+        apart = max(step.free_run for step in row.steps)
+        parameters = f"{apart:.1e} {_sign(apart, result.free_run_tolerance)} 1.0e-12"
+    return (
+        f"{row.epoch:>5}  {row.ours.loss:8.4f} {row.torch.loss:8.4f}  "
+        f"{_percent(row.ours.accuracy)} {_percent(row.torch.accuracy)}  "
+        f"{loss}  {gradient}  {parameters}  {max(step.worst.ratio for step in row.steps):5.0%}"
+    )
+
+
+def verdict(result: Lockstep) -> str:
+    """Return one line: whether parity holds, and what came closest to breaking it."""
+    step = result.worst
+    difference = step.worst
+    word = "holds" if result.holds else "FAILS"
+    line = (
+        f"parity {word} in {result.dtype} on {result.device}: {len(result.steps):,} steps, "
+        f"worst {difference.ratio:.0%} of its tolerance ({difference.quantity}, step {step.step})"
+    )
+    limit = f" ≤ {result.free_run_tolerance:.0e}" if result.free_run_tolerance else ""
+    return f"{line}; trained freely, the two θ differ by {result.free_run:.1e}{limit}"
+
+
+def failure(result: Lockstep) -> str:
+    """Say what left its tolerance first, and where."""
+    for step in result.steps:
+        if not step.worst.holds:
+            return f"first at step {step.step}, {step.worst}"
+        if result.free_run_tolerance and step.free_run > result.free_run_tolerance:
+            return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+    return "nothing left its tolerance"
+
+
+def timing(result: Lockstep) -> str:
+    """Say how long the training steps took on each side."""
+    return (
+        f"training steps: NumPy {result.ours_seconds:.2f} s, torch {result.torch_seconds:.2f} s "
+        "(no race: here torch also keeps every intermediate result)"
+    )
+
+
+def as_dict(
+    result: Lockstep, settings: dict[str, Any], environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that was found, ready for JSON."""
+    return {
+        "holds": result.holds,
+        "settings": settings,
+        "environment": environment,
+        "dtype": result.dtype,
+        "steps": len(result.steps),
+        "free_run": result.free_run,
+        "free_run_tolerance": result.free_run_tolerance,
+        "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
+        "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
+        "epochs": [
+            {
+                "epoch": row.epoch,
+                "numpy": row.ours._asdict(),
+                "torch": row.torch._asdict(),
+                "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
+                **{
+                    name: asdict(worst([getattr(step, name) for step in row.steps]))
+                    for name in ("loss", "gradient", "parameters")
+                },
+            }
+            for row in result.epochs
+        ],
+    }
+
+
+def save(folder: Path, name: str, results: list[dict[str, Any]]) -> Path:
+    """Write results as JSON and return the path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return path
+
+
+def picture(result: Lockstep, title: str) -> Any:
+    """Draw both sides' losses and accuracies, and every step's differences over their tolerance.
+
+    Raises   MissingExtraError
+    """
+    has_accuracy = result.epochs[0].ours.accuracy is not None
+    figure, axes = plots.new_figure(3 if has_accuracy else 2)
+    epochs = [row.epoch for row in result.epochs]
+    for axis, name in zip(axes, ["loss", "accuracy"][: len(axes) - 1], strict=False):
+        ours = [getattr(row.ours, name) for row in result.epochs]
+        theirs = [getattr(row.torch, name) for row in result.epochs]
+        axis.plot(epochs, ours, color=plots.BLUE, linewidth=4, alpha=0.5, label="NumPy")
+        axis.plot(epochs, theirs, "--", color=plots.ORANGE, marker=".", label="torch")
+        axis.set(xlabel="epoch", ylabel=f"test {name}" if has_accuracy else name)
+        axis.legend(frameon=False)
+    _draw_ratios(axes[-1], result.steps)
+    figure.suptitle(title)
+    return figure
+
+
+def _draw_ratios(axis: Any, steps: list[StepResult]) -> None:
+    numbers = [step.step for step in steps]
+    lines = (("loss", plots.BLUE), ("gradient", plots.ORANGE), ("parameters", plots.GREEN))
+    for name, colour in lines:
+        ratios = [max(getattr(step, name).ratio, 1e-6) for step in steps]
+        axis.plot(numbers, ratios, color=colour, linewidth=0.8, label=name)
+    axis.axhline(1, color="black", linewidth=0.8)
+    axis.annotate("tolerance", (numbers[0], 1), (0, 3), textcoords="offset points")
+    axis.set(xlabel="step", ylabel="largest difference / tolerance", yscale="log")
+    axis.set_ylim(top=8)
+    axis.legend(frameon=False, ncols=3, loc="lower right")
+
+
+def _beside(difference: Difference) -> str:
+    sign = _sign(difference.largest, difference.largest_tolerance)
+    return f"{difference.largest:.1e} {sign} {difference.largest_tolerance:.1e}"
+
+
+def _sign(value: float, tolerance: float) -> str:
+    return "≤" if value <= tolerance else ">"
+
+
+def _percent(accuracy: float | None) -> str:
+    return f"{'-':>7}" if accuracy is None else f"{accuracy:7.2%}"
