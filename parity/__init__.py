@@ -9,6 +9,8 @@ In reading order:
     devices.py      CPU or CUDA; precision and determinism, set and recorded
     strategies.py   the inputs that Hypothesis draws
     ops.py          the table of operations: ours, torch's, inputs, bounds
+    torch_side.py   a training step in torch, with all that it computed on the way
+    steps.py        that step, judged: every operation of ours on the inputs that torch's had
     lockstep.py     the same model, start and batches on both sides, compared at every step
     report.py       tables, JSON and pictures of that
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from parity.lockstep import EpochResult, Lockstep, StepResult
+from parity.lockstep import EpochResult, Lockstep
+from parity.steps import StepResult
 from parity.verdict import Difference, worst
 from scratchnn import plots
 

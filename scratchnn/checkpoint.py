@@ -1,11 +1,9 @@
 """Saving and loading θ: an .npz with the sizes, a description, and a SHA-256 of the numbers."""
 
-import hashlib
 import json
 import os
-import zipfile
-import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -38,9 +36,15 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
 
     Raises   FileNotFoundError; DataError for a file that is damaged or something else
     """
-    damaged = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
+    import zipfile
+    import zlib
+
+    damaged = (
+        ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError,
+        zipfile.BadZipFile, zlib.error, TokenError,
+    )  # fmt: skip  # whatever np.load raises on bytes that are not its own
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             parameters = Parameters(content["sizes"].tolist(), content["theta"])
             sha256 = str(content["sha256"])
             description: dict[str, Any] = json.loads(str(content["description"]))
@@ -54,5 +58,7 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
 
 
 def _digest(parameters: Parameters) -> str:
+    import hashlib
+
     theta = parameters.theta
     return hashlib.sha256(f"{parameters.sizes}{theta.dtype}".encode() + theta.tobytes()).hexdigest()

@@ -83,7 +83,7 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     """Evaluate saved parameters on a data set's test part."""
     path = Path(arguments.parameters)
     parameters, saved = checkpoint.load(path / "parameters.npz" if path.is_dir() else path)
-    if saved.get("recipe") not in RECIPES:
+    if saved.get("recipe") not in RECIPES or saved.get("data") not in DATA:
         raise DataError(f"{path}: expected parameters saved by `scratchnn train`")
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)

@@ -4,6 +4,8 @@ With no hidden layer it is softmax regression [784, 10], linear regression [2, 1
 regression [784, 1]: what differs is the loss.
 """
 
+from __future__ import annotations  # numpy.random need not be imported for a type
+
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -46,12 +48,12 @@ class Parameters:
             start = b
 
     @classmethod
-    def zeros(cls, sizes: Sequence[int], dtype: DTypeLike = np.float32) -> "Parameters":
+    def zeros(cls, sizes: Sequence[int], dtype: DTypeLike = np.float32) -> Parameters:
         """Return parameters that are all zero."""
         return cls(sizes, np.zeros(count(sizes), dtype))
 
     @classmethod
-    def from_arrays(cls, layers: Sequence[tuple[Array, Array]]) -> "Parameters":
+    def from_arrays(cls, layers: Sequence[tuple[Array, Array]]) -> Parameters:
         """Copy explicit (W, b) pairs into a new θ.
 
         Raises   ValueError when a shape does not fit the layer before
@@ -67,11 +69,11 @@ class Parameters:
                 view[...] = array
         return parameters
 
-    def copy(self) -> "Parameters":
+    def copy(self) -> Parameters:
         """Return parameters with a θ of their own."""
         return Parameters(self.sizes, self.theta.copy())
 
-    def astype(self, dtype: DTypeLike) -> "Parameters":
+    def astype(self, dtype: DTypeLike) -> Parameters:
         """Return a copy whose θ has another precision."""
         return Parameters(self.sizes, self.theta.astype(dtype))
 

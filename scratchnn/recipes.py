@@ -3,6 +3,8 @@
 R0 to R4 are the five tutorials that this project implements; docs/reference.md says which.
 """
 
+from __future__ import annotations  # numpy.random need not be imported for a type
+
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ class Recipe:
         """What `scratchnn train` takes where nothing is said: data that are always there."""
         return "line" if self.data == "line" else "digits"
 
-    def on(self, data: str, **changes: Any) -> "Recipe":
+    def on(self, data: str, **changes: Any) -> Recipe:
         """Return the recipe for this data set, with those `changes` that are not None.
 
         Raises   ValueError for data of another kind

@@ -1,5 +1,7 @@
 """Training: the loop over minibatches, the evaluation after each epoch, and the record of both."""
 
+from __future__ import annotations  # numpy.random need not be imported for a type
+
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

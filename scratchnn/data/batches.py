@@ -1,5 +1,7 @@
 """Minibatches: the order in which a training run sees its examples."""
 
+from __future__ import annotations  # numpy.random need not be imported for a type
+
 import numpy as np
 
 from scratchnn.arrays import IntArray

@@ -1,9 +1,11 @@
 """The data sets: bundled digits, MNIST and Fashion-MNIST from a folder, and a synthetic line."""
 
+from __future__ import annotations  # numpy.random need not be imported for a type
+
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,9 +75,9 @@ class Dataset:
             )
         for name, values in (("X", self.X), ("target", self.target)):
             if values.dtype.kind == "f" and not np.isfinite(values).all():
-                row = np.argwhere(~np.isfinite(values))[0][0]
+                first = tuple(np.argwhere(~np.isfinite(values))[0])
                 raise DataError(
-                    f"{self.name}: {name} must be finite, got {values[row]} in row {row}"
+                    f"{self.name}: {name} must be finite, got {values[first]} in row {first[0]}"
                 )
         if self.classes:
             self._check_labels()
@@ -113,7 +115,7 @@ class Dataset:
             target = target.astype(dtype, copy=False)
         return self.transform(self.X[rows], dtype), target
 
-    def only(self, classes: Sequence[int]) -> "Dataset":
+    def only(self, classes: Sequence[int]) -> Dataset:
         """Keep these classes alone, numbered anew from 0 in the order given."""
         keep = np.isin(self.target, classes)
         number = np.zeros(len(self.classes), np.intp)
@@ -133,10 +135,10 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
     Source   Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits (the test set),
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
-    with as_file(files("scratchnn.data") / "digits") as folder:
-        X, target = _read_pair(
-            folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
-        )
+    folder = Path(__file__).with_name("digits")
+    X, target = _read_pair(
+        folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
+    )
     transform = PIXELS["digits"].transform(normalize)
     split = 1437  # 80 %
     return (
@@ -261,4 +263,4 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8],
         raise DataError(
             f"{labels_path}: expected {len(images):,} labels, one an image, got {len(labels):,}"
         )
-    return images.reshape(len(images), -1), labels.astype(np.intp)
+    return images.reshape(len(images), math.prod(images.shape[1:])), labels.astype(np.intp)

@@ -1,0 +1,96 @@
+"""The model of a run in torch: one training step, with all that it computed on the way."""
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from parity import conventions, devices
+from parity.convert import to_array, to_module, to_parameters, to_tensor
+from scratchnn.arrays import Array
+from scratchnn.data import Dataset
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.recipes import Run
+from scratchnn.train import EVALUATION_BATCH, Score, Totals
+
+
+@dataclass
+class Trace:
+    """All that torch computed in one step, as NumPy arrays of our layout."""
+
+    X: Array
+    target: NDArray[Any]
+    before: Parameters
+    velocity: Parameters | None
+    outputs: list[Array]  # z_1, a_1, z_2, a_2, ..., z_L
+    gradients: list[Array]  # of the loss, for each of these
+    loss: Array
+    grad: Parameters
+    after: Parameters
+
+
+class TorchSide:
+    """The model of a run in torch: nn.Sequential, autograd and torch.optim.SGD."""
+
+    def __init__(self, run: Run, device: torch.device) -> None:
+        self.like, self.device = run.parameters, device
+        self.module = to_module(run.parameters).to(device)
+        recipe = run.recipe
+        self.optimizer = torch.optim.SGD(
+            self.module.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum
+        )
+        self.loss = conventions.LOSSES[recipe.objective]
+        self.seconds = 0.0
+
+    def step(self, X: Array, target: NDArray[Any]) -> Trace:
+        """Take one step and return what happened in it."""
+        before, velocity = self.parameters(), self._velocity()
+        inputs, labels = to_tensor(X, self.device), to_tensor(target, self.device)
+        devices.synchronize(self.device)
+        start = perf_counter()
+        self.optimizer.zero_grad()
+        outputs = [inputs]
+        for layer in self.module:
+            outputs.append(layer(outputs[-1]))
+            outputs[-1].retain_grad()
+        loss = self.loss(outputs[-1], labels)
+        loss.backward()
+        self.optimizer.step()
+        devices.synchronize(self.device)
+        self.seconds += perf_counter() - start
+        return Trace(
+            X, target, before, velocity,
+            [to_array(output) for output in outputs[1:]],
+            [to_array(output.grad) for output in outputs[1:]],
+            to_array(loss),
+            to_parameters([p.grad for p in self.module.parameters()], self.like),
+            self.parameters(),
+        )  # fmt: skip
+
+    def parameters(self) -> Parameters:
+        """Return a copy of torch's θ."""
+        return to_parameters(list(self.module.parameters()), self.like)
+
+    def evaluate(self, data: Dataset, objective: str) -> Score:
+        """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
+        goal, totals = OBJECTIVES[objective], Totals()
+        with torch.no_grad():
+            for start in range(0, len(data), EVALUATION_BATCH):
+                rows = slice(start, start + EVALUATION_BATCH)
+                X, target = data.batch(rows, self.like.theta.dtype)
+                z = self.module(to_tensor(X, self.device))
+                loss = self.loss(z, to_tensor(target, self.device)).item()
+                correct = goal.correct(to_array(z), target) if goal.correct else 0
+                totals.add(loss, correct, len(X))
+        return totals.score(goal)
+
+    def _velocity(self) -> Parameters | None:
+        buffers = [
+            conventions.momentum_buffer(self.optimizer, parameter)
+            for parameter in self.module.parameters()
+        ]
+        present = [buffer for buffer in buffers if buffer is not None]
+        return to_parameters(present, self.like) if present else None

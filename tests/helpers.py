@@ -1,0 +1,34 @@
+"""What many tests share: comparison within a computed bound, and derivatives without formulas."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from parity import bounds
+from parity.verdict import compare
+from scratchnn.arrays import Array
+
+N, D, H, C = 5, 3, 7, 4  # distinct, so that a transpose cannot hide
+DTYPES = (np.float32, np.float64)
+
+
+def assert_within(actual: Array, expected: Array, bound: Array) -> None:
+    """Assert that two results with rounding errors up to `bound` each agree."""
+    actual = np.asarray(actual)
+    expected = np.asarray(expected, actual.dtype)
+    difference = compare("result", actual, expected, bounds.tolerance(bound, actual.dtype))
+    assert difference.holds, str(difference)
+
+
+def complex_step_vjp(f: Callable[[Array], Array], x: Array, dy: Array) -> Array:
+    """Return Σ dy · ∂f/∂x_k for every k, from Im f(x + ih e_k) / h, exact to rounding.
+
+    Source   Squire & Trapp 1998, doi:10.1137/S003614459631241X
+    """
+    h = 1e-100
+    dx = np.empty_like(x)
+    for k in np.ndindex(x.shape):
+        z = x.astype(complex)
+        z[k] += 1j * h
+        dx[k] = np.sum(dy * f(z).imag / h)
+    return dx

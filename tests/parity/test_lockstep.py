@@ -1,0 +1,153 @@
+"""Training on both sides: parity holds for every recipe, and breaks when something is wrong."""
+
+import numpy as np
+import pytest
+import torch
+
+from parity import lockstep, report
+from parity.__main__ import main
+from scratchnn import mlp, objectives, recipes
+from scratchnn.recipes import RECIPES
+from scratchnn.sgd import SGD
+
+CPU = torch.device("cpu")
+
+
+def lockstep_of(name, dtype="float32", steps=40, data=None, **options):
+    recipe = recipes.get(name)
+    run = recipes.prepare(recipe.on(data or recipe.default_data), dtype=dtype, **options)
+    *_, (result, _) = lockstep.train(run, CPU, max_steps=steps)
+    return result
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_parity_holds(name, dtype):
+    result = lockstep_of(name, dtype)
+    assert result.holds, report.failure(result)
+    assert len(result.steps) == 40
+
+
+@pytest.mark.parametrize("name", ["softmax-regression", "mlp"])
+def test_parity_holds_on_mnist(name, mnist_dir):
+    for dtype in ("float32", "float64"):
+        result = lockstep_of(name, dtype, data="mnist", data_dir=mnist_dir)
+        assert result.holds, report.failure(result)
+
+
+def test_parity_holds_over_a_short_last_batch():
+    result = lockstep_of("softmax-regression", "float64", steps=24)  # 22.45 batches an epoch
+    assert result.holds
+    assert result.epochs[0].ours_running_loss == pytest.approx(
+        result.epochs[0].torch_running_loss, abs=lockstep.FREE_RUN_TOLERANCE
+    )
+
+
+def plant_relu(monkeypatch):
+    wrong = lambda dy, y, out=None: np.multiply(dy, y >= 0, out=out)  # noqa: E731
+    monkeypatch.setattr("scratchnn.functional.relu_backward", wrong)
+    monkeypatch.setattr("scratchnn.mlp.relu_backward", wrong)
+
+
+def plant_mean(monkeypatch):
+    goal = objectives.OBJECTIVES["cross_entropy"]
+
+    def nominal(z, target):
+        loss, dz = goal.loss_and_gradient(z, target)
+        return loss, dz * z.dtype.type(len(z) / 32)  # SGD by the nominal batch size
+
+    wrong = goal._replace(loss_and_gradient=nominal)
+    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", wrong)
+
+
+def plant_momentum(monkeypatch):
+    def sutskever(self, g):
+        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
+        return self.velocity
+
+    monkeypatch.setattr(SGD, "_accumulate", sutskever)
+
+
+def plant_layer(monkeypatch):
+    right = mlp.backward
+
+    def wrong(*arguments, **options):
+        grad = right(*arguments, **options)
+        grad.layers[1].b[:] *= 1 + 1e-3
+        return grad
+
+    monkeypatch.setattr("scratchnn.train.backward", wrong)
+
+
+@pytest.mark.parametrize(
+    ("plant", "quantity", "step"),
+    [
+        (plant_relu, "layer", 1),
+        (plant_mean, "dz of the loss", 45),  # the first short batch, 29 of 32 rows
+        (plant_momentum, "θ", 2),
+        (plant_layer, "freely trained", 1),
+    ],
+)
+def test_parity_breaks_on_a_planted_bug(monkeypatch, plant, quantity, step):
+    plant(monkeypatch)
+    result = lockstep_of("mlp", "float64", steps=50)
+    assert not result.holds
+    assert f"first at step {step}, " in report.failure(result)
+    assert quantity in report.failure(result)
+
+
+def test_float32_has_no_criterion_for_free_runs():
+    assert lockstep_of("mlp", "float32", steps=1).free_run_tolerance is None
+
+
+def test_main_prints_a_table_and_saves(tmp_path, capsys):
+    arguments = ["train", "softmax-regression", "--epochs", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "parity holds in float32 on" in out
+    assert "parity holds in float64 on" in out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "parity.json", "parity-float32.svg", "parity-float32.png",
+        "parity-float64.svg", "parity-float64.png",
+    }  # fmt: skip
+    assert main(arguments) == 0  # a second run in the same folder
+
+
+def test_main_fails_when_parity_does(monkeypatch, capsys):
+    plant_mean(monkeypatch)
+    assert main(["train", "softmax-regression", "--epochs", "1", "--dtype", "float64"]) == 1
+    assert "parity FAILS in float64" in capsys.readouterr().out
+
+
+def exit_status(arguments):
+    try:
+        return main(arguments)
+    except SystemExit as end:  # argparse's own
+        return end.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["train", "perceptron"], 2, "invalid choice: 'perceptron'"),
+        (["train", "mlp", "--steps", "0"], 2, "must be at least 1, got 0"),
+        (["train", "mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "is missing"),
+    ],
+)
+def test_main_reports_bad_input_in_one_line(arguments, status, message, capsys):
+    assert exit_status(arguments) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_main_says_that_there_is_no_gpu(capsys):
+    assert main(["train", "mlp", "--device", "cuda"]) == 2
+    assert "got cuda: there is no GPU" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", RECIPES)
+def test_parity_holds_on_cuda(name):
+    assert main(["train", name, "--device", "cuda", "--steps", "40"]) == 0

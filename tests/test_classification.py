@@ -1,0 +1,232 @@
+"""nll_loss, cross_entropy and its two-class form, with their gradients."""
+
+import numpy as np
+import pytest
+
+import scratchnn.functional as F
+from parity import bounds
+from scratchnn.objectives import one_hot
+from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
+
+U = bounds.unit_roundoff(np.float64)
+REDUCTIONS = ["none", "mean", "sum"]
+TARGET = np.array([3, 0, 2, 2, 1])
+
+
+@pytest.fixture
+def z():
+    return np.random.default_rng(0).normal(size=(N, C)) * 3
+
+
+@pytest.fixture
+def yes_or_no():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, C)) * 3, rng.random((N, C))
+
+
+def upstream(reduction, shape):
+    return np.random.default_rng(1).normal(size=shape if reduction == "none" else ())
+
+
+@pytest.mark.parametrize(
+    ("z", "target", "digits", "loss"),
+    [
+        ([[0.2, 0.1, -0.1]], [0], 16, 0.9729189131256584),
+        ([[0.1, 0.2, 0.9], [1.1, 0.1, 0.2], [0.2, 2.1, 0.1]], [2, 0, 1], 4, 0.4966),
+        ([[0.8, 0.2, 0.3], [0.2, 0.3, 0.5], [0.2, 0.2, 0.5]], [2, 0, 1], 4, 1.2389),
+    ],
+)
+def test_cross_entropy_golden_values(z, target, digits, loss):
+    assert F.cross_entropy(np.array(z), np.array(target)).round(digits) == loss
+
+
+def test_cross_entropy_hand_values():
+    z, target = np.log(np.array([[1.0, 3.0], [4.0, 1.0]])), np.array([0, 0])
+    losses = np.log([4.0, 1.25])
+    bound = bounds.cross_entropy(z, target, "none", U)
+    assert_within(F.cross_entropy(z, target, reduction="none"), losses, bound)
+    assert_within(F.cross_entropy(z, target), losses.mean(), bound.max())
+    assert_within(F.cross_entropy(z, target, reduction="sum"), losses.sum(), 2 * bound.max())
+
+
+def test_cross_entropy_backward_hand_values():
+    z, target = np.log(np.array([[1.0, 3.0], [4.0, 1.0]])), np.array([0, 0])
+    dz = F.cross_entropy_backward(1.0, F.log_softmax(z), target)  # (p - onehot) / 2
+    bound = bounds.cross_entropy_backward(1.0, z, target, "mean", U)
+    assert_within(dz, np.array([[-0.375, 0.375], [-0.1, 0.1]]), bound)
+
+
+def test_cross_entropy_is_nll_loss_of_log_softmax(z):
+    np.testing.assert_array_equal(F.cross_entropy(z, TARGET), F.nll_loss(F.log_softmax(z), TARGET))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_backward_equals_complex_step(z, reduction):
+    def loss(z):
+        losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(N), TARGET]
+        return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
+
+    dloss = upstream(reduction, N)
+    dz = F.cross_entropy_backward(dloss, F.log_softmax(z), TARGET, reduction=reduction)
+    bound = bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
+    assert_within(dz, complex_step_vjp(loss, z, dloss), bound)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_backward_composes_nll_and_log_softmax(z, reduction):
+    log_p, dloss = F.log_softmax(z), upstream(reduction, N)
+    dlog_p = F.nll_loss_backward(dloss, log_p, TARGET, reduction=reduction)
+    dz = F.cross_entropy_backward(dloss, log_p, TARGET, reduction=reduction)
+    bound = bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
+    assert_within(F.log_softmax_backward(dlog_p, log_p), dz, bound)
+
+
+def test_cross_entropy_backward_rows_sum_to_zero(z):
+    dz = F.cross_entropy_backward(1.0, F.log_softmax(z), TARGET)
+    bound = bounds.cross_entropy_backward(1.0, z, TARGET, "mean", U).sum(axis=1)
+    assert_within(dz.sum(axis=1), np.zeros(N), bound + bounds.gamma(C, U) * abs(dz).sum(axis=1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_is_exact_where_p_rounds_to_1(dtype):
+    z, target, tiny = np.array([[0, -50]], dtype), np.array([0]), np.exp(dtype(-50))
+    assert F.cross_entropy(z, target) == tiny
+    dz = F.cross_entropy_backward(1.0, F.log_softmax(z), target)
+    np.testing.assert_array_equal(dz, np.array([[-tiny, tiny]], dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_extreme_logits(dtype):
+    z = np.array([[1e30, 0, -1e30]] * 2, dtype)
+    np.testing.assert_array_equal(
+        F.cross_entropy(z, np.array([0, 2]), reduction="none"), np.array([0, 2e30], dtype)
+    )
+
+
+def test_nll_loss_hand_values():
+    log_p = -np.arange(12.0).reshape(3, 4)
+    target = np.array([3, 0, 2])
+    np.testing.assert_array_equal(F.nll_loss(log_p, target, reduction="none"), [3, 4, 10])
+    assert F.nll_loss(log_p, target, reduction="sum") == 17
+    dlog_p = F.nll_loss_backward(np.array([2.0, 3, 5]), log_p, target, reduction="none")
+    np.testing.assert_array_equal(dlog_p, -np.array([2.0, 3, 5])[:, None] * one_hot(target, 4))
+
+
+def test_bce_hand_values():
+    z, target = np.log(np.array([3.0, 3.0, 1 / 3])), np.array([1.0, 0.0, 0.5])
+    losses = np.log([4 / 3, 4, 4 / np.sqrt(3)])
+    bound = bounds.binary_cross_entropy_with_logits(z, target, "none", U)
+    result = F.binary_cross_entropy_with_logits(z, target, reduction="none")
+    assert_within(result, losses, bound)
+
+
+def test_bce_of_labels_is_cross_entropy_of_two_classes(z):
+    z, target = z[:, :2], TARGET % 2
+    logit = z[:, 1] - z[:, 0]
+    bound = bounds.cross_entropy(z, target, "mean", U) + U * abs(logit).max()
+    result = F.binary_cross_entropy_with_logits(logit, target.astype(float))
+    assert_within(result, F.cross_entropy(z, target), bound)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_bce_backward_equals_complex_step(yes_or_no, reduction):
+    z, target = yes_or_no
+
+    def loss(z):
+        losses = np.log(1 + np.exp(z)) - target * z
+        return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
+
+    dloss = upstream(reduction, z.shape)
+    dz = F.binary_cross_entropy_with_logits_backward(dloss, z, target, reduction=reduction)
+    bound = bounds.binary_cross_entropy_with_logits_backward(dloss, z, target, reduction, U)
+    assert_within(dz, complex_step_vjp(loss, z, dloss), bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bce_is_exact_where_sigma_rounds(dtype):
+    z, target = np.array([50, -50], dtype), np.array([1, 0], dtype)
+    tiny = np.exp(dtype(-50))
+    losses = F.binary_cross_entropy_with_logits(z, target, reduction="none")
+    np.testing.assert_array_equal(losses, [tiny, tiny])
+    dz = F.binary_cross_entropy_with_logits_backward(dtype(1), z, target, reduction="sum")
+    np.testing.assert_array_equal(dz, [-tiny, tiny])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_dtype_is_kept_and_inputs_left_alone(z, dtype, reduction):
+    z, yes = z.astype(dtype), one_hot(TARGET, C, dtype)
+    for array in (z, yes, TARGET):
+        array.flags.writeable = False
+    log_p = F.log_softmax(z)
+    results = [
+        F.nll_loss(log_p, TARGET, reduction=reduction),
+        F.cross_entropy(z, TARGET, reduction=reduction),
+        F.cross_entropy_backward(1.0, log_p, TARGET, reduction=reduction),
+        F.binary_cross_entropy_with_logits(z, yes, reduction=reduction),
+        F.binary_cross_entropy_with_logits_backward(1.0, z, yes, reduction=reduction),
+    ]
+    TARGET.flags.writeable = True
+    assert {result.dtype for result in results} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ([0, 1, 2, 3, 4], ValueError, r"class indices in \[0, 4\), got values in \[0, 4\]"),
+        ([0, 1, 2, 3, -1], ValueError, r"class indices in \[0, 4\), got values in \[-1, 3\]"),
+        ([0.0, 1, 2, 3, 0], TypeError, "integer class indices, got float64"),
+        ([True] * 5, TypeError, "integer class indices, got bool"),
+        ([0, 1, 2], ValueError, r"shape \(5,\), one class a row, got \(3,\)"),
+        ([[0], [1], [2], [3], [0]], ValueError, r"shape \(5,\), one class a row, got \(5, 1\)"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        F.cross_entropy,
+        F.nll_loss,
+        lambda z, target: F.cross_entropy_backward(1.0, z, target),
+        lambda z, target: F.nll_loss_backward(1.0, z, target),
+    ],
+)
+def test_bad_targets_are_named(z, call, target, error, message):
+    with pytest.raises(error, match=f"target must .*{message}"):
+        call(z, np.array(target))
+
+
+def test_target_that_is_no_array_is_named(z):
+    with pytest.raises(TypeError, match=r"target must be a NumPy array of .* got list"):
+        F.cross_entropy(z, [0, 1, 2, 3, 0])
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "message"),
+    [
+        (np.ones((N, C), int), TypeError, "z must be floating point, got int64"),
+        (np.ones(C), ValueError, r"z must be a matrix \(rows, columns\), got shape \(4,\)"),
+        (
+            np.ones((0, C)),
+            ValueError,
+            r"z must have at least one row and column, got shape \(0, 4\)",
+        ),
+    ],
+)
+def test_bad_logits_are_named(z, error, message):
+    with pytest.raises(error, match=message):
+        F.cross_entropy(z, TARGET[: len(z)])
+
+
+def test_unknown_reduction_is_named(z):
+    with pytest.raises(ValueError, match='reduction must be "none", "mean" or "sum", got \'avg\''):
+        F.cross_entropy(z, TARGET, reduction="avg")
+
+
+def test_bce_refuses_what_would_broadcast():
+    with pytest.raises(ValueError, match=r"target must have the shape of z \(5, 1\), got \(5,\)"):
+        F.binary_cross_entropy_with_logits(np.zeros((N, 1)), np.zeros(N))
+
+
+def test_bce_refuses_integer_targets():
+    with pytest.raises(TypeError, match="target must be floating point, got int64"):
+        F.binary_cross_entropy_with_logits(np.zeros(N), np.zeros(N, int))

@@ -1,0 +1,105 @@
+"""The architecture: who may import whom, and what an import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A file imports only files that stand above it in its package's list.
+SCRATCHNN = [
+    *["extras", "arrays", "linear", "activations", "softmax", "reductions", "classification"],
+    *["regression", "functional", "mlp", "sgd", "metrics"],
+    *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
+    *["objectives", "train", "checkpoint", "recipes", "watch", "plots", "", "cli", "__main__"],
+]
+PARITY = [
+    *["", "bounds", "verdict", "conventions", "convert", "devices", "strategies", "ops"],
+    *["torch_side", "steps", "lockstep", "report", "__main__"],
+]
+
+
+def source_files(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def module_name(path, package):
+    parts = path.relative_to(ROOT / package).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported(path, package):
+    """Yield the modules of a package that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = {f.with_suffix("") for f in source_files(package)}
+            names = [n for n in inside if ROOT / n.replace(".", "/") in modules] or [node.module]
+        else:
+            continue
+        for name in names:
+            if name == package or name.startswith(f"{package}."):
+                yield name.removeprefix(package).removeprefix(".")
+
+
+@pytest.mark.parametrize(("package", "order"), [("scratchnn", SCRATCHNN), ("parity", PARITY)])
+def test_files_import_only_files_above_them(package, order):
+    modules = {module_name(path, package): path for path in source_files(package)}
+    assert set(modules) == set(order)
+    for module, path in modules.items():
+        for other in imported(path, package):
+            assert order.index(other) < order.index(module), f"{module} imports {other}"
+
+
+def test_scratchnn_never_imports_torch_or_parity():
+    for path in source_files("scratchnn"):
+        assert not list(imported(path, "torch")), path
+        assert not list(imported(path, "parity")), path
+
+
+def test_layout_check_sees_a_forbidden_import(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text("def f():\n    from scratchnn.cli import main\n")
+    assert list(imported(file, "scratchnn")) == ["cli"]
+    file.write_text("from scratchnn import mlp, cli\nimport torch.nn\n")
+    assert list(imported(file, "scratchnn")) == ["mlp", "cli"]
+    assert list(imported(file, "torch")) == ["nn"]
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_import_brings_numpy_alone():
+    loaded = run("import sys, scratchnn, scratchnn.cli; print(*sys.modules)").split()
+    foreign = {"torch", "matplotlib", "tqdm", "pooch", "threadpoolctl", "scipy", "parity"}
+    assert not foreign & set(loaded)
+
+
+def test_import_costs_under_30_ms_beyond_numpy():
+    code = (
+        "import time, numpy; start = time.perf_counter(); import scratchnn; "
+        "print(time.perf_counter() - start)"
+    )
+    assert min(float(run(code)) for _ in range(7)) < 0.030
+
+
+def test_no_module_has_the_name_of_an_exported_function():
+    import scratchnn
+
+    for name in scratchnn.__all__:
+        if not isinstance(getattr(scratchnn, name), type(scratchnn)):
+            assert name not in {module.split(".")[-1] for module in SCRATCHNN}
+
+
+def test_files_keep_to_their_budget():
+    for package in ("scratchnn", "parity"):
+        for path in source_files(package):
+            assert len(path.read_text().splitlines()) <= 300, path

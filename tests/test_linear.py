@@ -1,0 +1,92 @@
+"""The affine map and its gradients."""
+
+import numpy as np
+import pytest
+
+import scratchnn.functional as F
+from parity import bounds
+from scratchnn.linear import linear_backward_input, linear_backward_parameters
+from tests.helpers import DTYPES, D, H, N, assert_within, complex_step_vjp
+
+
+@pytest.fixture
+def layer():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, D)), rng.normal(size=(D, H)), rng.normal(size=H)
+
+
+def test_linear_hand_values():
+    X, W, b = (
+        np.array([[1.0, 2.0]]),
+        np.array([[1.0, 10.0, 0.0], [2.0, 20.0, -1.0]]),
+        np.arange(3.0),
+    )
+    np.testing.assert_array_equal(F.linear(X, W, b), [[5, 51, 0]])
+
+
+def test_linear_backward_hand_values():
+    X, W, dY = (
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+        np.array([[5.0], [6.0]]),
+        np.array([[1.0], [10.0]]),
+    )
+    dX, dW, db = F.linear_backward(dY, X, W)
+    np.testing.assert_array_equal(dX, [[5, 6], [50, 60]])
+    np.testing.assert_array_equal(dW, [[31], [42]])
+    np.testing.assert_array_equal(db, [11])
+
+
+def test_linear_absorbs_the_bias_as_a_row_of_weights(layer):
+    X, W, b = layer
+    with_ones = np.column_stack([X, np.ones(N)]) @ np.vstack([W, b])
+    bound = bounds.linear(X, W, b, bounds.unit_roundoff(X.dtype))
+    assert_within(F.linear(X, W, b), with_ones, bound)
+
+
+def test_linear_backward_equals_complex_step(layer):
+    X, W, b = layer
+    dY = np.random.default_rng(1).normal(size=(N, H))
+    u = bounds.unit_roundoff(X.dtype)
+    dX, dW, db = F.linear_backward(dY, X, W)
+    dW_bound, db_bound = bounds.linear_backward_parameters(dY, X, u)
+    assert_within(
+        dX,
+        complex_step_vjp(lambda X: F.linear(X, W, b), X, dY),
+        bounds.linear_backward_input(dY, W, u),
+    )
+    assert_within(dW, complex_step_vjp(lambda W: F.linear(X, W, b + 0j), W, dY), dW_bound)
+    assert_within(db, complex_step_vjp(lambda b: F.linear(X + 0j, W, b), b, dY), db_bound)
+
+
+def test_linear_backward_parameters_writes_into_out(layer):
+    X, W, _ = layer
+    dY = np.random.default_rng(1).normal(size=(N, H))
+    out = np.empty((D, H)), np.empty(H)
+    result = linear_backward_parameters(dY, X, out=out)
+    assert result[0] is out[0]
+    assert result[1] is out[1]
+    dX, dW, db = F.linear_backward(dY, X, W)
+    np.testing.assert_array_equal(out[0], dW)
+    np.testing.assert_array_equal(out[1], db)
+    np.testing.assert_array_equal(linear_backward_input(dY, W), dX)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_linear_keeps_the_dtype(layer, dtype):
+    X, W, b = (array.astype(dtype) for array in layer)
+    Y = F.linear(X, W, b)
+    assert {array.dtype for array in (Y, *F.linear_backward(Y, X, W))} == {np.dtype(dtype)}
+
+
+def test_linear_refuses_a_bias_that_would_broadcast(layer):
+    X, W, _ = layer
+    with pytest.raises(
+        ValueError, match=r"b must have shape \(7,\), one bias a column of W, got \(1,\)"
+    ):
+        F.linear(X, W, np.ones(1))
+
+
+def test_linear_refuses_integers(layer):
+    X, W, b = layer
+    with pytest.raises(TypeError, match="X must be floating point, got int64"):
+        F.linear(X.astype(np.int64), W, b)

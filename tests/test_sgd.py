@@ -1,0 +1,84 @@
+"""SGD by hand; tests/parity/test_sgd.py compares every option with torch."""
+
+import numpy as np
+import pytest
+
+from scratchnn.sgd import SGD
+
+
+def steps(optimizer, *gradients):
+    theta = np.zeros(1)
+    for gradient in gradients:
+        optimizer.step(theta, np.array([gradient]))
+    return theta[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "theta"),
+    [
+        ({}, -0.5 * (8 + 4)),
+        ({"maximize": True}, 0.5 * (8 + 4)),
+        ({"momentum": 0.5}, -0.5 * (8 + (4 + 4))),
+        # the first velocity is the whole gradient, dampening comes later
+        ({"momentum": 0.5, "dampening": 0.25}, -0.5 * (8 + (4 + 3))),
+        ({"momentum": 0.5, "nesterov": True}, -0.5 * ((8 + 4) + (4 + 4))),
+        # θ = -4 after the first step adds 0.5 · -4 to the second gradient
+        ({"weight_decay": 0.5}, -0.5 * (8 + 2)),
+    ],
+)
+def test_step_hand_values(options, theta):
+    assert steps(SGD(0.5, **options), 8.0, 4.0) == theta
+
+
+def test_step_takes_a_new_learning_rate_at_once():
+    optimizer, theta = SGD(1.0, momentum=0.5), np.zeros(1)
+    optimizer.step(theta, np.array([8.0]))
+    optimizer.learning_rate = 0.1
+    optimizer.step(theta, np.array([0.0]))
+    assert theta[0] == -8 - 0.1 * 4  # Sutskever's form would have -8 - 1.0 * 4
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}])
+def test_step_works_in_place_and_leaves_the_gradient_alone(options):
+    rng = np.random.default_rng(0)
+    theta, optimizer = rng.normal(size=6).astype(np.float32), SGD(0.1, weight_decay=0.1, **options)
+    view = theta[2:4]
+    for _ in range(3):
+        grad = rng.normal(size=6).astype(np.float32)
+        grad.flags.writeable = False
+        optimizer.step(theta, grad)
+    np.testing.assert_array_equal(view, theta[2:4])
+    assert theta.dtype == np.float32
+    if optimizer.velocity is not None:
+        assert optimizer.velocity.dtype == np.float32
+
+
+def test_velocity_is_no_view_of_the_gradient():
+    optimizer, grad = SGD(0.1, momentum=0.9), np.ones(3)
+    optimizer.step(np.zeros(3), grad)
+    grad[:] = 7
+    np.testing.assert_array_equal(optimizer.velocity, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": -0.1}, "learning_rate must not be negative, got -0.1"),
+        ({"learning_rate": float("nan")}, "learning_rate must not be negative, got nan"),
+        ({"learning_rate": 0.1, "momentum": -1}, "momentum must not be negative, got -1"),
+        ({"learning_rate": 0.1, "weight_decay": -1}, "weight_decay must not be negative, got -1"),
+        ({"learning_rate": 0.1, "nesterov": True}, "nesterov needs momentum > 0"),
+        (
+            {"learning_rate": 0.1, "nesterov": True, "momentum": 0.9, "dampening": 0.1},
+            "and dampening = 0",
+        ),
+    ],
+)
+def test_impossible_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        SGD(**options)
+
+
+def test_step_refuses_what_would_broadcast():
+    with pytest.raises(ValueError, match=r"grad must have the shape of theta \(3,\), got \(1,\)"):
+        SGD(0.1).step(np.zeros(3), np.zeros(1))
