@@ -28,16 +28,21 @@ def upstream(reduction, shape):
     return np.random.default_rng(1).normal(size=shape if reduction == "none" else ())
 
 
+def test_cross_entropy_golden_value():
+    z, target = np.array([[0.2, 0.1, -0.1]]), np.array([0])
+    bound = bounds.cross_entropy(z, target, "mean", U)
+    assert_within(F.cross_entropy(z, target), np.float64(0.9729189131256584), bound)
+
+
 @pytest.mark.parametrize(
-    ("z", "target", "digits", "loss"),
+    ("z", "loss"),
     [
-        ([[0.2, 0.1, -0.1]], [0], 16, 0.9729189131256584),
-        ([[0.1, 0.2, 0.9], [1.1, 0.1, 0.2], [0.2, 2.1, 0.1]], [2, 0, 1], 4, 0.4966),
-        ([[0.8, 0.2, 0.3], [0.2, 0.3, 0.5], [0.2, 0.2, 0.5]], [2, 0, 1], 4, 1.2389),
+        ([[0.1, 0.2, 0.9], [1.1, 0.1, 0.2], [0.2, 2.1, 0.1]], 0.4966),
+        ([[0.8, 0.2, 0.3], [0.2, 0.3, 0.5], [0.2, 0.2, 0.5]], 1.2389),
     ],
 )
-def test_cross_entropy_golden_values(z, target, digits, loss):
-    assert F.cross_entropy(np.array(z), np.array(target)).round(digits) == loss
+def test_cross_entropy_golden_values_to_four_digits(z, loss):
+    assert F.cross_entropy(np.array(z), np.array([2, 0, 1])).round(4) == loss
 
 
 def test_cross_entropy_hand_values():

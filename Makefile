@@ -1,0 +1,25 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint
+
+# Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
+demo: .venv/ready
+	$(BIN)/python -m parity train softmax-regression --data digits --out runs/demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+	    v >= (3, 11) or sys.exit("Python 3.11 or newer is needed, %s is %d.%d: make PYTHON=python3.12" \
+	    % (sys.executable, v[0], v[1]))'
+	@echo "Setting up .venv, once; torch is several gigabytes where it comes with CUDA."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[tests]'
+	@touch $@

@@ -1,0 +1,140 @@
+"""Measure the reference models, and write the README's tables from what was measured.
+
+    python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
+    python docs/results.py readme     docs/results/reference.json → the tables of README.md
+
+`measure` needs MNIST (SCRATCHNN_DATA) and takes about ten minutes on 2 cores.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from parity import devices
+from parity.__main__ import main as parity
+from scratchnn.cli import main as scratchnn
+from scratchnn.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results/reference.json"
+R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
+MNIST = ("softmax-regression", "mlp")
+
+
+def measure() -> None:
+    """Train and compare every recipe on its bundled data, and two on MNIST."""
+    results = {"environment": devices.environment(devices.choose("cpu")), "train": [], "parity": []}
+    runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
+    for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
+        with tempfile.TemporaryDirectory() as folder:
+            for command, kind, file in (
+                (scratchnn, "train", "history.json"),
+                (parity, "parity", "parity.json"),
+            ):
+                status = command(["train", name, "--data", data, "--out", folder])
+                assert status == 0, (name, data, kind, status)
+                results[kind].append(json.loads((Path(folder) / file).read_text()))
+            keep_pictures(Path(folder), f"{name}-{data}")
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def keep_pictures(folder: Path, run: str) -> None:
+    """Copy the pictures that the README shows."""
+    wanted = {
+        "softmax-regression-digits": "parity-float32.png",
+        "mlp-mnist": "curves.png",
+    }
+    if run in wanted:
+        shutil.copy(folder / wanted[run], ROOT / "docs/images" / f"{run}-{wanted[run]}")
+
+
+def readme() -> None:
+    """Put the tables between their markers in README.md."""
+    path = ROOT / "README.md"
+    path.write_text(with_tables(path.read_text(), json.loads(RESULTS.read_text())))
+
+
+def with_tables(text: str, results: dict) -> str:
+    """Return the README's text with each marked table made anew."""
+    for name, table in tables(results).items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(begin)
+        assert end in rest, f"README.md has no table {name}"
+        text = before + begin + table + end + rest.partition(end)[2]
+    return text
+
+
+def tables(results: dict) -> dict[str, str]:
+    """Return the README's tables, by name."""
+    return {
+        "recipes": recipes_table(results),
+        "mlp": mlp_table(results),
+        "parity": parity_table(results),
+        "environment": environment_line(results["environment"]),
+    }
+
+
+def recipes_table(results: dict) -> str:
+    """Return what each recipe reached."""
+    rows = ["| recipe | data | epochs | test loss | test accuracy | seconds an epoch |"]
+    rows.append("|---|---|--:|--:|--:|--:|")
+    for run in results["train"]:
+        last = run["history"][-1]
+        seconds = median(row["seconds"] for row in run["history"])
+        if last["test_accuracy"] is None:
+            reached = f"{last['train_loss']:.4f} (train) | -"
+        else:
+            reached = f"{last['test_loss']:.4f} | {last['test_accuracy']:.1%}"
+        rows.append(
+            f"| `{run['recipe']}` | {run['data']} | {run['epochs']} | {reached} | {seconds:.3f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def mlp_table(results: dict) -> str:
+    """Return the MLP's test accuracy on MNIST beside that of its text."""
+    (run,) = (r for r in results["train"] if (r["recipe"], r["data"]) == ("mlp", "mnist"))
+    ours = [f"{row['test_accuracy']:.1%}" for row in run["history"]]
+    return (
+        f"| epoch | {' | '.join(str(row['epoch']) for row in run['history'])} |\n"
+        f"|---|{'--:|' * len(ours)}\n"
+        f"| R1 (truncated) | {' | '.join(f'{a}%' for a in R1_ACCURACY)} |\n"
+        f"| `scratchnn train mlp --data mnist` | {' | '.join(ours)} |\n"
+    )
+
+
+def parity_table(results: dict) -> str:
+    """Return how close each recipe came to its tolerances, and how far θ drifted apart."""
+    rows = [
+        "| recipe | data | steps | float32: worst share of a tolerance | float64: the same "
+        "| float64: max \\|Δθ\\|, trained freely |"
+    ]
+    rows.append("|---|---|--:|--:|--:|--:|")
+    for single, double in results["parity"]:
+        assert single["holds"]
+        assert double["holds"]
+        settings = single["settings"]
+        rows.append(
+            f"| `{settings['recipe']}` | {settings['data']} | {single['steps']:,} "
+            f"| {single['worst']['ratio']:.0%} | {double['worst']['ratio']:.0%} "
+            f"| {double['free_run']:.1e} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def environment_line(facts: dict) -> str:
+    """Return what these figures were measured with."""
+    return (
+        f"Measured with NumPy {facts['numpy']} ({facts['blas']}), torch {facts['torch']} on "
+        f"{facts['device'].upper()}, Python {facts['python']}, {facts['cpus']} cores, "
+        f"commit {facts['commit']}.\n"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("measure", "readme"))
+    {"measure": measure, "readme": readme}[parser.parse_args().command]()

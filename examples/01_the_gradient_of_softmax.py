@@ -1,0 +1,24 @@
+"""Why the gradient of cross-entropy is p - onehot(target), seen in numbers."""
+
+import numpy as np
+
+import scratchnn.functional as F
+
+z = np.array([[0.2, 0.1, -0.1]])  # logits of one example, three classes
+target = np.array([0])
+
+p = F.softmax(z)
+loss = F.cross_entropy(z, target)
+dz = F.cross_entropy_backward(1.0, F.log_softmax(z), target)
+print("p            ", p[0])
+print("loss         ", loss, "= -log p[0] =", -np.log(p[0, 0]))
+print("dz           ", dz[0], "= p - onehot")
+
+# The same by moving each logit a little, without any formula:
+h = 1e-6
+for k in range(3):
+    up, down = z.copy(), z.copy()
+    up[0, k] += h
+    down[0, k] -= h
+    slope = (F.cross_entropy(up, target) - F.cross_entropy(down, target)) / (2 * h)
+    print(f"slope along z[{k}] {slope:+.8f}")
