@@ -17,7 +17,7 @@ def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
 
     The file takes its place only when it is whole, so that a crash leaves the old one.
     """
-    path = Path(path)
+    path, text = Path(path), json.dumps(description)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
@@ -26,7 +26,7 @@ def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
             theta=parameters.theta,
             sizes=np.array(parameters.sizes),
             sha256=np.array(_digest(parameters)),
-            description=np.array(json.dumps(description)),
+            description=np.array(text),
         )
     os.replace(partial, path)
 

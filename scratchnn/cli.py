@@ -5,6 +5,7 @@ Exit status: 0 done, 1 training failed, 2 usage, 3 data, 130 interrupted.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ import numpy as np
 
 from scratchnn import __version__, checkpoint, plots, recipes, watch
 from scratchnn.data import DataError
-from scratchnn.data.datasets import DATA
+from scratchnn.data.datasets import DATA, LINE_B, LINE_W
 from scratchnn.data.download import SOURCES, download
 from scratchnn.extras import MissingExtraError, need
 from scratchnn.recipes import RECIPES, Recipe, Run
@@ -35,6 +36,9 @@ def run_command(command: Any, arguments: argparse.Namespace, *, program: str) ->
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (
         DataError,
         OSError,
@@ -56,6 +60,7 @@ def train(arguments: argparse.Namespace) -> int:
     recipe = recipe_for(arguments)
     note = sys.stderr if arguments.json else sys.stdout
     if arguments.out:
+        Path(arguments.out).mkdir(parents=True, exist_ok=True)
         _check_plots()
     with _threads(arguments.threads):
         run = recipes.prepare(
@@ -75,7 +80,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.out:
         _save(arguments.out, run, history, result, note)
     if arguments.json:
-        print(json.dumps(result))
+        print(json.dumps(result, allow_nan=False))
     return 130 if interrupted else 0
 
 
@@ -145,17 +150,24 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive_int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--momentum", type=float)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--out", metavar="DIR", help="save the results in this folder")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def positive_int(text: str) -> int:
     """Parse a whole number from 1 up, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number
+    return _whole_number(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} up, got {text!r}")
+    return int(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -227,6 +239,8 @@ def _save(out: str, run: Run, history: History, result: dict[str, Any], note: An
     )
     (folder / "history.json").write_text(json.dumps(result, indent=1) + "\n")
     saved = ["parameters.npz", "history.json"]
+    for old in folder.glob("curves.*"):  # of another run, if none are drawn now
+        old.unlink()
     if history.epochs and _has_plots():
         figure = plots.curves(history, f"{run.recipe.name} on {run.recipe.data}")
         saved += [path.name for path in plots.save(figure, folder, "curves")]
@@ -254,7 +268,7 @@ def _hyper_parameters(recipe: Recipe) -> str:
 def _describe_line(run: Run) -> str:
     """Say how close the estimates of the line's w and b came."""
     (W, b), = run.parameters.layers  # fmt: skip
-    truth = (2.0, -3.4, 4.2)
+    truth = (*LINE_W, LINE_B)
     return "\n".join(
         f"{name} = {estimate:.4f} (true {true}, error {estimate - true:+.4f})"
         for name, estimate, true in zip(("w_1", "w_2", "b"), [*W[:, 0], b[0]], truth, strict=True)

@@ -17,6 +17,10 @@ def need(module: str, extra: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
+        if (error.name or "").partition(".")[
+            0
+        ] != package:  # it is there, and lacks something itself
+            raise
         raise MissingExtraError(
             f"this needs {package}, which is not installed: pip install 'scratchnn[{extra}]'"
         ) from error

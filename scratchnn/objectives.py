@@ -53,6 +53,7 @@ def _cross_entropy(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
 
 
 def _two_classes(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
+    check_labels(target, len(z), 2)
     return _bce(z, target.astype(z.dtype)[:, None])
 
 

@@ -1,5 +1,6 @@
 """Stochastic gradient descent on the flat parameter vector."""
 
+import math
 from dataclasses import dataclass, field
 
 from scratchnn.arrays import Array, check_same_shape
@@ -30,8 +31,10 @@ class SGD:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be finite and not negative, got {getattr(self, name)}"
+                )
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 

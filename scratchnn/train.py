@@ -116,7 +116,8 @@ def fit(
              does not fit the data
     """
     goal = _objective(objective)
-    _check_fits(parameters, train)
+    for data in (train, test) if test else (train,):
+        _check_fits(parameters, data)
     rng = np.random.default_rng(rng)
     history = History() if history is None else history
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
@@ -125,12 +126,20 @@ def fit(
             parameters, train, goal, optimizer, batch_size, rng, epoch, on_batch
         ).score(goal)
         trained = perf_counter()
-        after = evaluate(parameters, train, objective)
-        tested = evaluate(parameters, test, objective) if test else Score(math.nan, None)
+        try:
+            after = evaluate(parameters, train, objective)
+            tested = evaluate(parameters, test, objective) if test else None
+        except FloatingPointError as error:
+            raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
         row = Epoch(
-            epoch, *running, *after, tested.loss if test else None, tested.accuracy,
-            training_seconds=trained - start, seconds=perf_counter() - start,
-        )  # fmt: skip
+            epoch,
+            *running,
+            *after,
+            tested.loss if tested else None,
+            tested.accuracy if tested else None,
+            training_seconds=trained - start,
+            seconds=perf_counter() - start,
+        )
         history.epochs.append(row)
         if on_epoch:
             on_epoch(row)
@@ -140,17 +149,21 @@ def fit(
 def evaluate(parameters: Parameters, data: Dataset, objective: str = "cross_entropy") -> Score:
     """Return the mean loss over a whole data set, and the accuracy where there are classes.
 
-    Raises   ValueError for a network that does not fit the data
+    Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
+             that is not finite
     """
     goal = _objective(objective)
     _check_fits(parameters, data)
     totals = Totals()
-    for start in range(0, len(data), EVALUATION_BATCH):
-        rows = slice(start, start + EVALUATION_BATCH)
-        X, target = data.batch(rows, parameters.theta.dtype)
-        z = forward(parameters, X)[-1]
-        loss, _ = goal.loss_and_gradient(z, target)
-        totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
+        for start in range(0, len(data), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            X, target = data.batch(rows, parameters.theta.dtype)
+            z = forward(parameters, X)[-1]
+            loss, _ = goal.loss_and_gradient(z, target)
+            totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
+    if not math.isfinite(totals.loss):
+        raise FloatingPointError(f"the loss on {data.name} is {totals.loss / len(data)}")
     return totals.score(goal)
 
 
@@ -189,14 +202,16 @@ def _train_epoch(
             X, target = train.batch(rows, parameters.theta.dtype)
             loss, z = train_step(parameters, grad, objective, optimizer, X, target)
             if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss became {loss} in epoch {epoch}, batch {number}: "
-                    f"try a learning rate below {optimizer.learning_rate}"
-                )
+                raise _diverged(f"the loss is {loss} in epoch {epoch}, batch {number}", optimizer)
             totals.add(loss, objective.correct(z, target) if objective.correct else 0, len(X))
             if on_batch:
                 on_batch(Batch(epoch, number, len(batches), loss, len(X)))
     return totals
+
+
+def _diverged(what: str, optimizer: SGD) -> FloatingPointError:
+    rate = optimizer.learning_rate
+    return FloatingPointError(f"{what}: try a learning rate below {rate}, or less momentum")
 
 
 def _objective(name: str) -> Objective:

@@ -63,10 +63,17 @@ def test_velocity_is_no_view_of_the_gradient():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"learning_rate": -0.1}, "learning_rate must not be negative, got -0.1"),
-        ({"learning_rate": float("nan")}, "learning_rate must not be negative, got nan"),
-        ({"learning_rate": 0.1, "momentum": -1}, "momentum must not be negative, got -1"),
-        ({"learning_rate": 0.1, "weight_decay": -1}, "weight_decay must not be negative, got -1"),
+        ({"learning_rate": -0.1}, "learning_rate must be finite and not negative, got -0.1"),
+        ({"learning_rate": float("nan")}, "learning_rate must be finite and not negative, got nan"),
+        ({"learning_rate": float("inf")}, "learning_rate must be finite and not negative, got inf"),
+        (
+            {"learning_rate": 0.1, "momentum": -1},
+            "momentum must be finite and not negative, got -1",
+        ),
+        (
+            {"learning_rate": 0.1, "weight_decay": -1},
+            "weight_decay must be finite and not negative, got -1",
+        ),
         ({"learning_rate": 0.1, "nesterov": True}, "nesterov needs momentum > 0"),
         (
             {"learning_rate": 0.1, "nesterov": True, "momentum": 0.9, "dampening": 0.1},

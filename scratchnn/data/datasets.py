@@ -21,6 +21,7 @@ FASHION_CLASSES = (
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
 DIGIT_CLASSES = tuple("0123456789")
+LINE_W, LINE_B = (2.0, -3.4), 4.2
 
 
 class Pixels(NamedTuple):
@@ -81,6 +82,11 @@ class Dataset:
                 )
         if self.classes:
             self._check_labels()
+        elif self.target.dtype.kind != "f" or self.target.ndim != 2:
+            raise DataError(
+                f"{self.name}: target must be real numbers (N, K) where there are no classes, "
+                f"got {self.target.dtype} of shape {self.target.shape}"
+            )
 
     def _check_labels(self) -> None:
         if self.target.dtype.kind not in "iu" or self.target.ndim != 1:
@@ -172,8 +178,8 @@ def fashion_mnist(
 
 
 def synthetic_line(
-    w: Sequence[float] = (2.0, -3.4),
-    b: float = 4.2,
+    w: Sequence[float] = LINE_W,
+    b: float = LINE_B,
     *,
     examples: int = 10_000,
     noise: float = 0.1,

@@ -40,7 +40,7 @@ def download(name: str, data_dir: str | Path | None = None) -> Path:
     pooch = need("pooch", "data")
     raw = data_folder(data_dir) / folder / "raw"
     for file, md5 in sums.items():
-        if (raw / file).exists():  # whole, or put there by hand: loading checks it
+        if (raw / file).exists() or (raw / file).with_suffix("").exists():  # loading checks them
             continue
         try:
             pooch.retrieve(address + file, f"md5:{md5}", fname=file, path=raw)

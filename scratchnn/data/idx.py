@@ -50,7 +50,10 @@ def read_idx(path: str | Path) -> NDArray[Any]:
             f"{path}: shape {shape} of {dtype.name} needs {expected:,} bytes after the "
             f"header, got {len(content) - header:,}"
         )
-    values = np.frombuffer(content, dtype, offset=header).reshape(shape)
+    try:
+        values = np.frombuffer(content, dtype, offset=header).reshape(shape)
+    except ValueError as error:  # more dimensions, or larger ones, than NumPy has
+        raise DataError(f"{path}: no array can have {ndim} dimensions {shape}") from error
     return values.astype(dtype.newbyteorder("="))  # a copy: frombuffer's array is read-only
 
 

@@ -130,7 +130,7 @@ def exit_status(arguments):
     ("arguments", "status", "message"),
     [
         (["train", "perceptron"], 2, "invalid choice: 'perceptron'"),
-        (["train", "mlp", "--steps", "0"], 2, "must be at least 1, got 0"),
+        (["train", "mlp", "--steps", "0"], 2, "a whole number from 1 up, got '0'"),
         (["train", "mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "is missing"),
     ],
 )

@@ -1,0 +1,582 @@
+"""The command line: what it prints and saves, its exit statuses, and one line for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scratchnn import __version__, checkpoint, cli, mlp, recipes, watch
+from scratchnn.cli import main
+from scratchnn.data import Dataset, write_idx
+from scratchnn.data.datasets import DIGIT_CLASSES
+from scratchnn.recipes import RECIPES
+
+QUICK = ["train", "softmax-regression", "--epochs", "2"]
+
+
+@pytest.fixture(autouse=True)
+def no_data_folder(monkeypatch):
+    monkeypatch.delenv("SCRATCHNN_DATA", raising=False)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A file as `train --out` writes it, without training."""
+    path = tmp_path / "saved" / "parameters.npz"
+    parameters = mlp.init([64, 10], std=0.01, rng=1)
+    checkpoint.save(path, parameters, recipe="softmax-regression", data="digits")
+    return path
+
+
+def mnist_folder(root, value=None):
+    """Make a tiny MNIST in torchvision's layout; `value` replaces the first label."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for part, n in (("train", 12), ("t10k", 10)):
+        target = (np.arange(n) % 10).astype(np.uint8)
+        target[0] = target[0] if value is None else value
+        write_idx(
+            raw / f"{part}-images-idx3-ubyte", rng.integers(256, size=(n, 28, 28)).astype("u1")
+        )
+        write_idx(raw / f"{part}-labels-idx1-ubyte", target)
+    return root
+
+
+def usage_error(arguments):
+    """Run what argparse refuses, and return the exit status."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def assert_one_line(capsys, *parts, stdout=""):
+    out, err = capsys.readouterr()
+    if stdout is not None:
+        assert out == stdout
+    assert err.count("\n") == 1, err
+    assert err.endswith("\n")
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in err
+
+
+# train
+
+
+def test_train_prints_a_line_an_epoch(capsys):
+    assert main(QUICK) == 0
+    out, err = capsys.readouterr()
+    what, header, *rows = out.splitlines()
+    assert what.startswith("softmax-regression on digits: Parameters(64-10, 650 float32)")
+    assert what.endswith("learning rate 0.5, batch 64, 2 epochs")
+    assert header == watch.HEADER
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_train_runs_every_recipe(capsys, name):
+    assert main(["train", name, "--epochs", "1"]) == 0
+    assert f"{name} on {RECIPES[name].default_data}" in capsys.readouterr().out
+
+
+def test_train_tells_how_close_the_line_came(capsys):
+    assert main(["train", "linear-regression", "--epochs", "1"]) == 0
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    assert [row.split(" (")[1].split(",")[0] for row in rows] == [
+        "true 2.0",
+        "true -3.4",
+        "true 4.2",
+    ]
+    for row in rows:
+        estimate, true, error = (
+            float(row.replace(",", " ").split(word)[1].split()[0].rstrip(")"))
+            for word in ("=", "true", "error")
+        )
+        assert round(estimate - true, 3) == round(error, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {"epochs": 2, "batch_size": 64, "learning_rate": 0.5, "momentum": 0.0, "seed": 1}),
+        (["--batch-size", "100"], {"batch_size": 100}),
+        (["--learning-rate", "0.25"], {"learning_rate": 0.25}),
+        (["--momentum", "0.5"], {"momentum": 0.5}),
+        (["--seed", "7"], {"seed": 7}),
+        (["--dtype", "float64"], {"dtype": "float64"}),
+        (["--data", "digits"], {"data": "digits", "sizes": [64, 10]}),
+    ],
+)
+def test_train_json_is_one_document(capsys, arguments, expected):
+    assert main([*QUICK, "--json", *arguments]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert out.count("\n") == 1
+    assert {name: result[name] for name in expected} == expected
+    assert [row["epoch"] for row in result["history"]] == [1, 2]
+    assert result["interrupted"] is False
+    assert watch.HEADER in err
+
+
+def test_train_hyper_parameters_change_the_result(capsys):
+    def loss(*arguments):
+        assert main([*QUICK, "--json", *arguments]) == 0
+        return json.loads(capsys.readouterr().out)["history"][-1]["test_loss"]
+
+    losses = [
+        loss(*change)
+        for change in (
+            (), ("--seed", "2"), ("--momentum", "0.5"), ("--learning-rate", "0.25"),
+            ("--batch-size", "100"), ("--dtype", "float64"), ("--epochs", "3"),
+        )
+    ]  # fmt: skip
+    assert len(set(losses)) == len(losses)
+    assert loss() == losses[0]
+
+
+def test_train_log_every_shows_the_short_last_stretch(capsys):
+    assert main([*QUICK, "--log-every", "10"]) == 0  # 1,437 in batches of 64: 23
+    shown = [
+        line.split(":")[0].split()
+        for line in capsys.readouterr().out.splitlines()
+        if "mean loss" in line
+    ]
+    stretches = [("1", "10"), ("11", "20"), ("21", "23")]
+    assert [(line[1], line[3], line[5]) for line in shown] == [
+        (f"{epoch},", *stretch) for epoch in (1, 2) for stretch in stretches
+    ]
+
+
+def test_train_json_sends_the_log_to_standard_error(capsys):
+    assert main([*QUICK, "--json", "--log-every", "10"]) == 0
+    out, err = capsys.readouterr()
+    json.loads(out)
+    assert err.count("mean loss") == 6
+
+
+def test_train_threads_limits_the_matrix_products(capsys, monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    seen = []
+
+    def fit(*_, history, **__):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+        return history
+
+    monkeypatch.setattr(cli, "fit", fit)
+    assert main([*QUICK, "--threads", "1"]) == 0
+    assert set(seen) == {1}
+
+
+def test_train_on_a_folder_given_or_from_the_variable(capsys, monkeypatch, tmp_path):
+    folder = str(mnist_folder(tmp_path))
+    assert main([*QUICK, "--data", "mnist", "--data-dir", folder]) == 0
+    given = capsys.readouterr().out
+    monkeypatch.setenv("SCRATCHNN_DATA", folder)
+    assert main([*QUICK, "--data", "mnist"]) == 0
+    assert "on mnist: Parameters(784-10" in given
+    assert capsys.readouterr().out.splitlines()[0] == given.splitlines()[0]
+
+
+# --out
+
+
+def test_train_out_saves_parameters_history_and_curves(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "new" / "folder"
+    assert main([*QUICK, "--json", "--out", str(out)]) == 0
+    printed, err = capsys.readouterr()
+    files = ["curves.png", "curves.svg", "history.json", "parameters.npz"]
+    assert sorted(path.name for path in out.iterdir()) == files
+    assert json.loads((out / "history.json").read_text()) == json.loads(printed)
+    _, description = checkpoint.load(out / "parameters.npz")
+    assert description == {"recipe": "softmax-regression", "data": "digits"}
+    assert all(name in err.splitlines()[-1] for name in files)
+
+
+def test_train_out_a_second_time_replaces_the_first(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    thetas = []
+    for seed in ("1", "2"):
+        assert main([*QUICK, "--seed", seed, "--out", str(tmp_path)]) == 0
+        thetas.append(checkpoint.load(tmp_path / "parameters.npz")[0].theta)
+        assert json.loads((tmp_path / "history.json").read_text())["seed"] == int(seed)
+    assert not np.array_equal(*thetas)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    assert_one_line(capsys, "no curves", "pip install 'scratchnn[plots]'", stdout=None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.json", "parameters.npz"]
+
+
+def test_train_out_that_cannot_be_a_folder(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert main([*QUICK, "--out", str(tmp_path / "file")]) == 3
+    assert_one_line(capsys, str(tmp_path / "file"), stdout=None)
+
+
+def test_train_out_that_cannot_be_a_folder_is_noticed_before_training(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    main([*QUICK, "--out", str(tmp_path / "file")])
+    assert capsys.readouterr().out == ""
+
+
+# evaluate
+
+
+def test_evaluate_repeats_the_last_figures_of_training(capsys, tmp_path):
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    last = json.loads((tmp_path / "history.json").read_text())["history"][-1]
+    capsys.readouterr()
+    for path in (tmp_path, tmp_path / "parameters.npz"):
+        assert main(["evaluate", str(path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {
+            "data": "digits test", "examples": 360,
+            "loss": last["test_loss"], "accuracy": last["test_accuracy"],
+        }  # fmt: skip
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        f"softmax-regression on digits test (360): loss {last['test_loss']:.4f}, "
+        f"accuracy {last['test_accuracy']:.2%}\n"
+    )
+
+
+def test_evaluate_a_line_has_no_accuracy(capsys, tmp_path):
+    assert main(["train", "linear-regression", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("linear-regression on line (10,000): loss 0.0")
+    assert "accuracy" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "parts"),
+    [
+        (["--data", "line"], 2, ["softmax-regression trains on digits, mnist", "'line'"]),
+        (["--data", "mnist"], 3, ["--data-dir", "SCRATCHNN_DATA"]),
+        (["--data", "mnist", "--data-dir", "nowhere"], 3, ["nowhere", "scratchnn download mnist"]),
+    ],
+)
+def test_evaluate_on_other_data_says_what_is_wrong(capsys, saved, arguments, status, parts):
+    assert main(["evaluate", str(saved), *arguments]) == status
+    assert_one_line(capsys, *parts)
+
+
+def test_evaluate_on_data_of_another_size(capsys, saved, tmp_path):
+    folder = str(mnist_folder(tmp_path))
+    assert main(["evaluate", str(saved), "--data", "mnist", "--data-dir", folder]) == 2
+    assert_one_line(capsys, "784 features", "the network takes 64")
+
+
+def damage(path, how):
+    parameters = mlp.init([64, 10], rng=1)
+    match how:
+        case "missing":
+            path.unlink()
+        case "truncated":
+            path.write_bytes(path.read_bytes()[:-100])
+        case "empty":
+            path.write_bytes(b"")
+        case "text":
+            path.write_text("θ")
+        case "npy":
+            with path.open("wb") as file:
+                np.save(file, parameters.theta)
+        case "of something else":
+            checkpoint.save(path, parameters)
+        case "of an unknown recipe":
+            checkpoint.save(path, parameters, recipe="perceptron", data="digits")
+        case "of unknown data":
+            checkpoint.save(path, parameters, recipe="mlp", data="cifar")
+        case "without data":
+            checkpoint.save(path, parameters, recipe="mlp")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "missing", "truncated", "empty", "text", "npy",
+        "of something else", "of an unknown recipe", "of unknown data", "without data",
+    ],
+)  # fmt: skip
+def test_evaluate_says_which_file_is_wrong(capsys, saved, how):
+    damage(saved, how)
+    assert main(["evaluate", str(saved)]) == 3
+    assert_one_line(capsys, str(saved))
+
+
+# recipes, download, and the command itself
+
+
+def test_recipes_lists_names_and_hyper_parameters(capsys):
+    assert main(["recipes"]) == 0
+    out = capsys.readouterr().out
+    for name, recipe in RECIPES.items():
+        assert f"{name}\n    {recipe.summary}\n" in out
+    assert "learning rate 0.01, momentum 0.5, batch 64, 10 epochs" in out
+
+
+def test_download_prints_the_folder(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "download", lambda name, folder: f"{folder}/{name}")
+    assert main(["download", "mnist", "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/mnist\n"
+
+
+def test_version(capsys):
+    assert usage_error(["--version"]) == 0
+    assert capsys.readouterr().out == f"scratchnn {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "recipes", "download"])
+def test_help_names_the_options(capsys, command):
+    assert usage_error([*command.split(), "--help"]) == 0
+    assert "--help" in capsys.readouterr().out
+
+
+def run(*arguments, **settings):
+    return subprocess.run(
+        [sys.executable, "-m", "scratchnn", *arguments],
+        capture_output=True, text=True, timeout=120, **settings,
+    )  # fmt: skip
+
+
+def test_python_m_scratchnn_is_the_command():
+    done = run("recipes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("softmax-regression\n")
+
+
+def test_python_m_scratchnn_returns_the_exit_status(tmp_path):
+    done = run("evaluate", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.count("\n") == 1
+
+
+# Bad input: one line on standard error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["COMMAND"]),
+        (["fit"], ["'fit'", "train"]),
+        (["train"], ["RECIPE"]),
+        (["train", "perceptron"], ["'perceptron'", "mlp", "softmax-regression"]),
+        (["train", "mlp", "--data", "cifar"], ["'cifar'", "fashion-mnist"]),
+        (["train", "mlp", "--epochs", "0"], ["--epochs", "from 1 up, got '0'"]),
+        (["train", "mlp", "--epochs", "many"], ["--epochs", "'many'"]),
+        (["train", "mlp", "--batch-size", "-3"], ["--batch-size", "from 1 up, got '-3'"]),
+        (["train", "mlp", "--threads", "0"], ["--threads", "from 1 up, got '0'"]),
+        (["train", "mlp", "--log-every", "0"], ["--log-every", "from 1 up, got '0'"]),
+        (["train", "mlp", "--learning-rate", "fast"], ["--learning-rate", "'fast'"]),
+        (["train", "mlp", "--dtype", "float16"], ["float16", "float32", "float64"]),
+        (["train", "mlp", "--seed", "-1"], ["--seed", "from 0 up, got '-1'"]),
+        (["train", "mlp", "--seed", "1.5"], ["--seed", "'1.5'"]),
+        (["train", "mlp", "--nosuch"], ["--nosuch"]),
+        (["evaluate"], ["PATH"]),
+        (["download", "digits"], ["'digits'", "mnist"]),
+    ],
+)
+def test_usage_errors_are_one_line(capsys, arguments, parts):
+    assert usage_error(arguments) == 2
+    assert_one_line(capsys, "scratchnn", "--help", *parts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "parts"),
+    [
+        (["mlp", "--data", "line"], 2, ["mlp trains on digits, mnist or fashion-mnist", "'line'"]),
+        (["linear-regression", "--data", "digits"], 2, ["trains on line", "'digits'"]),
+        (["mlp", "--learning-rate", "-1"], 2, ["learning_rate must be finite", "got -1"]),
+        (["mlp", "--learning-rate", "nan"], 2, ["learning_rate", "got nan"]),
+        (["mlp", "--momentum", "-0.5"], 2, ["momentum must be finite", "got -0.5"]),
+        (["mlp", "--data", "mnist"], 3, ["--data-dir", "SCRATCHNN_DATA"]),
+        (["mlp", "--data", "fashion-mnist", "--data-dir", "x"], 3, ["x/FashionMNIST/raw"]),
+    ],
+)
+def test_train_errors_are_one_line(capsys, arguments, status, parts):
+    assert main(["train", *arguments]) == status
+    assert_one_line(capsys, "scratchnn: ", *parts)
+
+
+def test_train_on_labels_out_of_range(capsys, tmp_path):
+    folder = str(mnist_folder(tmp_path, value=10))
+    assert main(["train", "mlp", "--data", "mnist", "--data-dir", folder]) == 3
+    assert_one_line(
+        capsys, "mnist train: target must hold class indices in [0, 10)", "got values in [0, 10]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("train-images-idx3-ubyte", b"", ["4 bytes of magic", "0 bytes"]),
+        ("train-labels-idx1-ubyte", b"<html>", ["magic number", "3c 68"]),
+        (
+            "t10k-images-idx3-ubyte",
+            b"\0\0\x08\x03\0\0\0\1\0\0\0\2\0\0\0\2abc",
+            ["4 bytes", "got 3"],
+        ),
+        ("t10k-labels-idx1-ubyte", b"\x1f\x8b\x08\0", ["cut short"]),
+        ("t10k-labels-idx1-ubyte", None, ["is missing", "scratchnn download mnist"]),
+    ],
+)
+def test_train_on_damaged_files(capsys, tmp_path, name, content, parts):
+    path = mnist_folder(tmp_path) / "MNIST" / "raw" / name
+    path.write_bytes(content) if content is not None else path.unlink()
+    assert main(["train", "mlp", "--data", "mnist", "--data-dir", str(tmp_path)]) == 3
+    assert_one_line(capsys, str(path), *parts)
+
+
+def test_train_on_nan(capsys, monkeypatch):
+    def load(*_, **__):
+        X = np.random.default_rng(1).normal(size=(30, 64))
+        X[17, 5] = np.nan
+        return Dataset("digits train", X, np.arange(30) % 10, DIGIT_CLASSES), None
+
+    monkeypatch.setattr(recipes, "load", load)
+    assert main(["train", "mlp"]) == 3
+    assert_one_line(capsys, "digits train: X must be finite, got nan in row 17")
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_train_that_diverges(capsys, extra):
+    assert main(["train", "linear-regression", "--learning-rate", "1e10", *extra]) == 1
+    out, err = capsys.readouterr()
+    assert "the loss is" in err.splitlines()[-1]
+    assert "try a learning rate below" in err
+    assert "Traceback" not in err
+    assert not (extra and out)
+
+
+def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
+    one_step = ["--epochs", "1", "--batch-size", "10000", "--learning-rate", "1e30"]
+    assert main(["train", "linear-regression", "--json", *one_step]) == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "parts"),
+    [
+        ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "scratchnn[cli]"]),
+        (["download", "mnist", "--data-dir", "x"], "pooch", ["needs pooch", "scratchnn[data]"]),
+    ],
+)
+def test_missing_extra_is_named(capsys, monkeypatch, arguments, module, parts):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(arguments) == 2
+    assert_one_line(capsys, "pip install", *parts)
+
+
+@pytest.mark.parametrize("module", ["tqdm", "matplotlib", "threadpoolctl", "pooch", "torch"])
+def test_train_needs_numpy_alone(capsys, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(QUICK) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["train", "mlp", "--data", "line"], ValueError),
+        (["train", "mlp", "--data", "mnist"], FileNotFoundError),
+        (["train", "linear-regression", "--learning-rate", "1e10"], FloatingPointError),
+        (["evaluate", "nowhere"], FileNotFoundError),
+    ],
+)
+def test_debug_lets_the_error_through(arguments, error):
+    with pytest.raises(error):
+        main([*arguments, "--debug"])
+
+
+def test_debug_shows_a_traceback(tmp_path):
+    done = run("evaluate", str(tmp_path / "nowhere"), "--debug")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "checkpoint.py" in done.stderr
+
+
+# Ctrl-C
+
+
+def interrupt_in_epoch(monkeypatch, epoch):
+    """Let Ctrl-C be pressed at the second batch of an epoch."""
+
+    def watchers(*_):
+        def on_batch(batch):
+            if (batch.epoch, batch.number) == (epoch, 2):
+                raise KeyboardInterrupt
+
+        return on_batch
+
+    monkeypatch.setattr(watch, "watchers", watchers)
+    return ["train", "softmax-regression", "--epochs", "9", "--log-every", "10"]
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_interrupted_training_saves_what_was_reached(capsys, monkeypatch, tmp_path, epoch):
+    arguments = interrupt_in_epoch(monkeypatch, epoch)
+    assert main([*arguments, "--json", "--out", str(tmp_path)]) == 130
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["interrupted"] is True
+    assert len(result["history"]) == epoch - 1
+    assert f"interrupted after {epoch - 1} whole epochs" in err
+    assert json.loads((tmp_path / "history.json").read_text()) == result
+    assert checkpoint.load(tmp_path / "parameters.npz")[0].sizes == (64, 10)
+    assert epoch > 1 or not list(tmp_path.glob("curves.*"))  # nothing to draw
+
+
+def test_interrupted_elsewhere_is_one_line(capsys, monkeypatch, saved):
+    def load(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipes, "load_data", load)
+    assert main(["evaluate", str(saved)]) == 130
+    assert_one_line(capsys, "scratchnn: interrupted")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT between processes")
+def test_interrupted_by_a_real_signal(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
+    try:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "scratchnn", "train", "softmax-regression",
+                "--epochs", "1000000", "--json", "--out", str(tmp_path),
+            ],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        for line in process.stderr:
+            if line.split()[0] == "2":  # the second epoch is over
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "whole epochs" in err
+    result = json.loads(out)
+    assert result["interrupted"] is True
+    assert len(result["history"]) >= 2
+    assert json.loads((tmp_path / "history.json").read_text()) == result
+
+
+def test_imports_of_the_command_are_light():
+    heavy = "{'torch', 'matplotlib', 'tqdm', 'pooch', 'threadpoolctl'}"
+    code = f"import sys, scratchnn.cli; print({heavy} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "set()\n"

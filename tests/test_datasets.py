@@ -1,0 +1,281 @@
+"""Data sets: what is stored, what a batch of it is, and what is refused."""
+
+import gzip
+import shutil
+
+import numpy as np
+import pytest
+
+from scratchnn import data
+from scratchnn.data import DataError, Dataset, write_idx
+from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, data_folder
+from tests.helpers import DTYPES, C, D, N
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def images(*shape, seed=1):
+    return np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
+
+
+def labels(n, classes=10):
+    return (np.arange(n) % classes).astype(np.uint8)
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """A folder with a tiny MNIST in torchvision's layout: 7 and 5 images of 3 x 4 pixels."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, n in (("train", 7), ("t10k", 5)):
+        write_idx(raw / f"{part}-images-idx3-ubyte.gz", images(n, 3, 4, seed=n))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", labels(n))
+    return tmp_path
+
+
+# The bundled digits.
+
+
+def test_digits_equal_scikit_learns():
+    datasets = pytest.importorskip("sklearn.datasets")
+    theirs = datasets.load_digits()
+    train, test = data.digits()
+    np.testing.assert_array_equal(np.concatenate([train.X, test.X]), theirs.data)
+    np.testing.assert_array_equal(np.concatenate([train.target, test.target]), theirs.target)
+
+
+def test_digits_are_split_and_stay_bytes():
+    train, test = data.digits()
+    assert (len(train), len(test), train.features, train.outputs) == (1437, 360, 64, 10)
+    assert {train.X.dtype, test.X.dtype} == {np.dtype(np.uint8)}
+    assert (train.X.min(), train.X.max()) == (0, 16)
+    assert train.classes == test.classes == DIGIT_CLASSES
+    assert (train.name, test.name) == ("digits train", "digits test")
+
+
+def test_digits_normalize_to_mean_0_and_deviation_1():
+    X, _ = data.digits(normalize=True)[0].batch(slice(None), np.float64)
+    scaled = data.digits()[0].X / 16
+    assert (round(scaled.mean(), 4), round(scaled.std(), 4)) == PIXELS["digits"][1:]
+    np.testing.assert_array_equal(X, (scaled - 0.3054) / 0.3755)
+
+
+# Dataset
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dataset_batch_makes_floats_of_bytes(dtype):
+    X = images(N, D)
+    dataset = Dataset("d", X, labels(N, C), CLASSES, data.ToTensor())
+    rows = np.array([3, 0, 3])
+    x, target = dataset.batch(rows, dtype)
+    np.testing.assert_array_equal(x, X[rows].astype(dtype) / dtype(255), strict=True)
+    np.testing.assert_array_equal(target, dataset.target[rows], strict=True)
+    assert dataset.X is X
+    assert X.dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dataset_batch_casts_real_targets(dtype):
+    line = data.synthetic_line(examples=N)
+    x, target = line.batch(slice(1, 3), dtype)
+    np.testing.assert_array_equal(x, line.X[1:3].astype(dtype), strict=True)
+    np.testing.assert_array_equal(target, line.target[1:3].astype(dtype), strict=True)
+    assert (line.features, line.outputs, len(line)) == (2, 1, N)
+
+
+def test_dataset_only_numbers_classes_anew():
+    dataset = Dataset("d", np.arange(8)[:, None], np.array([0, 1, 2, 3, 2, 1, 0, 2]), CLASSES)
+    few = dataset.only([2, 0])
+    assert few.X.ravel().tolist() == [0, 2, 4, 6, 7]
+    assert few.target.tolist() == [1, 0, 0, 1, 0]
+    assert few.classes == ("c", "a")
+    assert few.name == "d c and a"
+    assert dataset.classes == CLASSES
+
+
+def test_dataset_only_refuses_classes_without_examples():
+    dataset = Dataset("d", images(N, D), np.zeros(N, int), CLASSES)
+    with pytest.raises(DataError, match=r"d b and c: X must be .* at least one example"):
+        dataset.only([1, 2])
+
+
+def with_value(shape, place, value):
+    array = np.random.default_rng(1).normal(size=shape)
+    array[place] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("X", "target", "classes", "message"),
+    [
+        (images(0, D), labels(0), CLASSES, r"at least one example, got shape \(0, 3\)"),
+        (images(N, 0), labels(N, C), CLASSES, r"at least one example, got shape \(5, 0\)"),
+        (images(N, 2, D), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5, 2, 3\)"),
+        (images(N), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5,\)"),
+        (images(N, D), labels(N - 1, C), CLASSES, "one entry an example, 5, got 4"),
+        (images(N, D), np.array([0, 1, 2, 3, 4]), CLASSES, r"in \[0, 4\), got .* \[0, 4\]"),
+        (images(N, D), np.array([0, 1, 2, 3, -1]), CLASSES, r"in \[0, 4\), got .* \[-1, 3\]"),
+        (images(N, D), np.zeros(N), CLASSES, r"one integer class an example, got float64"),
+        (images(N, D), np.zeros((N, 1), int), CLASSES, r"got int64 of shape \(5, 1\)"),
+        (images(N, D), np.zeros(N, bool), CLASSES, "got bool"),
+        (
+            with_value((N, D), (3, 1), np.nan),
+            labels(N, C),
+            CLASSES,
+            "X .* finite, got nan in row 3",
+        ),
+        (with_value((N, D), (0, 2), -np.inf), labels(N, C), CLASSES, "got -inf in row 0"),
+        (images(N, D), with_value((N, 1), (4, 0), np.nan), (), "target .* got nan in row 4"),
+        (with_value((N, 784), (2, 9), np.nan), labels(N, C), CLASSES, "got nan in row 2"),
+    ],
+)
+def test_dataset_refuses(X, target, classes, message):
+    with pytest.raises(DataError, match=rf"^d: .*{message}") as caught:
+        Dataset("d", X, target, classes)
+    assert "\n" not in str(caught.value)
+
+
+# The synthetic line
+
+
+def test_synthetic_line_without_noise_is_the_line():
+    line = data.synthetic_line(noise=0, examples=N)
+    np.testing.assert_array_equal(line.target[:, 0], line.X @ [2, -3.4] + 4.2)
+
+
+def test_synthetic_line_defaults():
+    line = data.synthetic_line()
+    assert (line.X.shape, line.target.shape, line.classes) == ((10_000, 2), (10_000, 1), ())
+    assert line.X.dtype == line.target.dtype == np.float64
+    noise = line.target[:, 0] - (line.X @ [2, -3.4] + 4.2)
+    assert round(noise.std(), 2) == 0.1
+    assert [round(std, 1) for std in line.X.std(axis=0)] == [1, 1]
+
+
+def test_synthetic_line_takes_any_plane_and_seed():
+    first, same, other = (data.synthetic_line([1, 2, 3], -1, examples=N, rng=s) for s in (1, 1, 2))
+    assert first.X.shape == (N, 3)
+    np.testing.assert_array_equal(first.target, same.target)
+    assert (first.target != other.target).all()
+
+
+# Folders in torchvision's layout
+
+
+def test_mnist_reads_torchvisions_layout(layout):
+    train, test = data.mnist(layout)
+    np.testing.assert_array_equal(train.X, images(7, 3, 4, seed=7).reshape(7, 12), strict=True)
+    np.testing.assert_array_equal(test.X, images(5, 3, 4, seed=5).reshape(5, 12), strict=True)
+    np.testing.assert_array_equal(train.target, np.arange(7))
+    assert (train.name, test.name) == ("mnist train", "mnist test")
+    assert train.transform == data.ToTensor(255)
+    assert data.mnist(layout, normalize=True)[1].transform == data.Normalize(0.1307, 0.3081)
+
+
+def test_mnist_prefers_the_folder_given_to_the_variable(layout, monkeypatch, tmp_path):
+    monkeypatch.setenv("SCRATCHNN_DATA", str(layout))
+    assert len(data.mnist()[0]) == 7
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        data.mnist(tmp_path / "elsewhere")
+
+
+def test_data_folder_needs_a_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("SCRATCHNN_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"--data-dir .* SCRATCHNN_DATA"):
+        data_folder()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data_folder("~/data") == tmp_path / "data"
+
+
+def break_layout(raw, how):
+    match how:
+        case "missing":
+            (raw / "t10k-labels-idx1-ubyte").unlink()
+        case "no labels for some":
+            write_idx(raw / "train-labels-idx1-ubyte", labels(6))
+        case "labels as images":
+            write_idx(raw / "train-images-idx3-ubyte.gz", labels(7))
+        case "floats":
+            write_idx(raw / "train-images-idx3-ubyte.gz", np.ones((7, 3, 4), np.float32))
+        case "label 10":
+            write_idx(raw / "t10k-labels-idx1-ubyte", np.array([0, 1, 2, 3, 10], np.uint8))
+        case "empty":
+            write_idx(raw / "train-images-idx3-ubyte.gz", images(0, 3, 4))
+            write_idx(raw / "train-labels-idx1-ubyte", labels(0))
+        case "truncated":
+            path = raw / "train-images-idx3-ubyte.gz"
+            path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        (
+            "missing",
+            FileNotFoundError,
+            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn download mnist`",
+        ),
+        ("no labels for some", DataError, "train-labels.* expected 7 labels, .* got 6"),
+        ("labels as images", DataError, r"train-images.* 3 dimension.*, got uint8 of .*\(7,\)"),
+        ("floats", DataError, "train-images.* expected uint8 .* got float32"),
+        ("label 10", DataError, r"mnist test: .* \[0, 10\), got values in \[0, 10\]"),
+        ("empty", DataError, "mnist train: .* at least one example"),
+        ("truncated", DataError, "train-images.* cut short"),
+    ],
+)
+def test_mnist_says_which_file_is_wrong(layout, how, error, message):
+    break_layout(layout / "MNIST" / "raw", how)
+    with pytest.raises(error, match=message):
+        data.mnist(layout)
+
+
+@pytest.mark.parametrize(
+    ("load", "theirs", "folder", "classes"),
+    [
+        (data.mnist, "MNIST", "mnist_dir", DIGIT_CLASSES),
+        (data.fashion_mnist, "FashionMNIST", "fashion_dir", FASHION_CLASSES),
+    ],
+)
+def test_real_data_equal_torchvisions(load, theirs, folder, classes, request, tmp_path):
+    folder = request.getfixturevalue(folder)
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
+        pytest.skip(f"torchvision cannot be imported: {error}")
+    raw = tmp_path / theirs / "raw"
+    raw.mkdir(parents=True)
+    for packed in (folder / theirs / "raw").glob("*.gz"):  # torchvision wants them unpacked
+        with gzip.open(packed) as source, (raw / packed.stem).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    for ours, train in zip(load(folder), (True, False), strict=True):
+        other = getattr(datasets, theirs)(tmp_path, train=train)
+        np.testing.assert_array_equal(ours.X, other.data.numpy().reshape(len(ours), 784))
+        np.testing.assert_array_equal(ours.target, other.targets.numpy())
+        assert ours.classes == classes
+        assert len(ours.classes) == len(other.classes)
+
+
+def test_real_mnist_is_whole(mnist_dir):
+    train, test = data.mnist(mnist_dir)
+    assert (train.X.shape, test.X.shape) == ((60_000, 784), (10_000, 784))
+    assert train.target[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+# load
+
+
+def test_load_by_name(layout, monkeypatch):
+    monkeypatch.setenv("SCRATCHNN_DATA", "unused")
+    assert [part.name for part in data.load("digits")] == ["digits train", "digits test"]
+    assert [part.name for part in data.load("mnist", layout)] == ["mnist train", "mnist test"]
+    line, test = data.load("line")
+    assert (line.name, test) == ("line", None)
+    assert data.load("digits", normalize=True)[0].transform == data.Normalize(0.3054, 0.3755, 16)
+    (layout / "MNIST").rename(layout / "FashionMNIST")
+    assert data.load("fashion-mnist", layout)[1].classes[9] == "ankle boot"
+
+
+def test_load_refuses_unknown_names():
+    with pytest.raises(ValueError, match="one of digits, mnist, fashion-mnist, line, got 'cifar'"):
+        data.load("cifar")

@@ -1,0 +1,336 @@
+"""Training: what fit does to θ, what it reports of each epoch, and how it ends early.
+
+Where numbers are compared they are integers, or sums of powers of two, so that every sum is exact.
+"""
+
+import numpy as np
+import pytest
+
+from scratchnn import SGD, History, Parameters, data, evaluate, fit, mlp
+from scratchnn.data import Dataset
+from scratchnn.train import EVALUATION_BATCH, Batch, Score
+from tests.helpers import DTYPES, C, D, H
+
+CLASSES = tuple("abcd")
+
+
+def integers(*shape, seed=1):
+    return np.random.default_rng(seed).integers(-3, 4, size=shape).astype(float)
+
+
+def regression(n):
+    """Integer inputs and targets: X w + b and the sum of the squared losses are exact."""
+    return Dataset("plane", integers(n, D), integers(n, 1, seed=2))
+
+
+def classification(n, seed=1):
+    rng = np.random.default_rng(seed)
+    return Dataset("classes", rng.normal(size=(n, D)), rng.integers(C, size=n), CLASSES)
+
+
+def plane(dtype=float):
+    W = np.array([[1], [-2], [3]], dtype)
+    return Parameters.from_arrays([(W, np.array([2], dtype))])
+
+
+def squared_error(parameters, dataset):
+    (W, b), = parameters.layers  # fmt: skip
+    return ((dataset.X @ W + b - dataset.target) ** 2 / 2).sum()
+
+
+# What fit does
+
+
+def test_fit_takes_the_step_of_the_formula():
+    dataset, parameters = regression(8), plane()
+    (W, b), = plane().layers  # fmt: skip
+    residual = dataset.X @ W + b - dataset.target
+    fit(
+        parameters, dataset,
+        optimizer=SGD(0.5), objective="squared_loss", epochs=1, batch_size=8, rng=1,
+    )  # fmt: skip
+    np.testing.assert_array_equal(parameters.layers[0].W, W - 0.5 * dataset.X.T @ residual / 8)
+    np.testing.assert_array_equal(parameters.layers[0].b, b - 0.5 * residual.mean(axis=0))
+
+
+def test_fit_divides_a_short_batch_by_its_own_length():
+    def theta_after(learning_rate, dataset):
+        parameters = plane()
+        fit(
+            parameters, dataset, optimizer=SGD(learning_rate), objective="squared_loss",
+            epochs=1, batch_size=8, rng=1,
+        )  # fmt: skip
+        return parameters.theta
+
+    row = Dataset("row", integers(1, D), integers(1, 1, seed=2))
+    rows = Dataset("rows", np.repeat(row.X, 8, axis=0), np.repeat(row.target, 8, axis=0))
+    np.testing.assert_array_equal(theta_after(0.5, row), theta_after(0.5, rows))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_fit_is_decided_by_the_seed(momentum):
+    def run(seed):
+        parameters = mlp.init([D, H, C], rng=3)
+        history = fit(
+            parameters, classification(20), classification(10, seed=2),
+            optimizer=SGD(0.1, momentum), epochs=3, batch_size=8, rng=seed,
+        )  # fmt: skip
+        return parameters.theta, history
+
+    (theta, history), (same, same_history), (other, _) = run(1), run(1), run(2)
+    np.testing.assert_array_equal(theta, same)
+    for column in ("running_loss", "train_loss", "test_loss", "test_accuracy"):
+        assert history.column(column) == same_history.column(column)
+    assert not np.array_equal(theta, other)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("objective", ["cross_entropy", "one_vs_rest"])
+def test_fit_computes_in_the_precision_of_theta(dtype, objective):
+    asked = []
+
+    def transform(values, dtype):
+        asked.append(dtype)
+        return values.astype(dtype)
+
+    dataset = Dataset("d", integers(20, D), np.arange(20) % C, CLASSES, transform)
+    parameters = mlp.init([D, H, C], rng=1, dtype=dtype)
+    theta = parameters.theta
+    fit(parameters, dataset, optimizer=SGD(0.1, 0.9), objective=objective, epochs=1, batch_size=8)
+    assert parameters.theta is theta
+    assert theta.dtype == dtype
+    assert set(asked) == {np.dtype(dtype)}
+
+
+def test_fit_learns():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, D))
+    dataset = Dataset("signs", X, 2 * (X[:, 0] > 0) + (X[:, 1] > 0), CLASSES)
+    history = fit(
+        mlp.init([D, H, C], rng=1), dataset, optimizer=SGD(0.2),
+        epochs=30, batch_size=16, rng=1,
+    )  # fmt: skip
+    assert history.epochs[0].train_loss > 2 * history.epochs[-1].train_loss
+    assert history.epochs[-1].train_accuracy > 0.95
+
+
+# What it reports
+
+
+@pytest.mark.parametrize("batch_size", [4, 8, 16])
+def test_fit_counts_examples_not_batches(batch_size):
+    dataset = regression(17)  # the last batch is a single example
+    history = fit(
+        plane(), dataset, dataset, optimizer=SGD(0.0), objective="squared_loss",
+        epochs=1, batch_size=batch_size, rng=1,
+    )  # fmt: skip
+    (row,) = history.epochs
+    mean = squared_error(plane(), dataset) / 17
+    assert row.running_loss == row.train_loss == row.test_loss == mean
+    assert row.running_accuracy is row.train_accuracy is row.test_accuracy is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 10])
+def test_fit_accuracy_is_a_count_over_examples(batch_size):
+    dataset, parameters = classification(10), mlp.init([D, H, C], rng=1)
+    right = mlp.predict(parameters, dataset.X.astype(np.float32)) == dataset.target
+    assert 0 < right.sum() < 10
+    history = fit(
+        parameters, dataset, dataset, optimizer=SGD(0.0), epochs=1, batch_size=batch_size, rng=1
+    )
+    (row,) = history.epochs
+    assert row.running_accuracy == row.train_accuracy == row.test_accuracy == right.sum() / 10
+
+
+def test_fit_running_figures_are_before_the_step_and_train_figures_after():
+    dataset, parameters = regression(8), plane()
+    history = fit(
+        parameters, dataset, optimizer=SGD(0.5), objective="squared_loss",
+        epochs=1, batch_size=8, rng=1,
+    )  # fmt: skip
+    (row,) = history.epochs
+    assert row.running_loss == squared_error(plane(), dataset) / 8
+    assert row.train_loss == evaluate(parameters, dataset, "squared_loss").loss
+    assert row.train_loss != row.running_loss
+    assert row.test_loss is row.test_accuracy is None
+
+
+def test_fit_test_figures_are_of_the_test_data():
+    train, test = classification(20), classification(10, seed=2)
+    parameters = mlp.init([D, H, C], rng=1)
+    history = fit(parameters, train, test, optimizer=SGD(0.1), epochs=2, batch_size=8, rng=1)
+    assert evaluate(parameters, test) == (
+        history.epochs[-1].test_loss, history.epochs[-1].test_accuracy
+    )  # fmt: skip
+    assert evaluate(parameters, train) == (
+        history.epochs[-1].train_loss, history.epochs[-1].train_accuracy
+    )  # fmt: skip
+
+
+def test_fit_tells_of_every_batch_and_epoch():
+    batches, rows = [], []
+    history = fit(
+        plane(), regression(10), optimizer=SGD(0.0), objective="squared_loss",
+        epochs=2, batch_size=4, rng=1, on_batch=batches.append, on_epoch=rows.append,
+    )  # fmt: skip
+    assert [(b.epoch, b.number, b.of, b.examples) for b in batches] == [
+        (1, 1, 3, 4), (1, 2, 3, 4), (1, 3, 3, 2), (2, 1, 3, 4), (2, 2, 3, 4), (2, 3, 3, 2)
+    ]  # fmt: skip
+    assert isinstance(batches[0], Batch)
+    assert rows == history.epochs
+    total = sum(batch.loss * batch.examples for batch in batches[:3])
+    assert total / 10 == rows[0].running_loss
+
+
+def test_fit_measures_time():
+    history = fit(plane(), regression(8), optimizer=SGD(0.1), objective="mse_loss", epochs=2)
+    for row in history.epochs:
+        assert 0 < row.training_seconds <= row.seconds
+
+
+def test_history_columns_and_dicts():
+    history = fit(plane(), regression(8), optimizer=SGD(0.1), objective="mse_loss", epochs=3)
+    assert history.column("epoch") == [1, 2, 3]
+    assert [row["train_loss"] for row in history.as_dicts()] == history.column("train_loss")
+    assert list(history.as_dicts()[0]) == [
+        "epoch", "running_loss", "running_accuracy", "train_loss", "train_accuracy",
+        "test_loss", "test_accuracy", "training_seconds", "seconds",
+    ]  # fmt: skip
+    assert History().column("epoch") == History().as_dicts() == []
+
+
+# Going on, and ending early
+
+
+def test_fit_goes_on_where_a_history_ends():
+    def run(*parts):
+        parameters, optimizer = mlp.init([D, H, C], rng=1), SGD(0.1, 0.5)
+        rng, history = np.random.default_rng(1), History()
+        for epochs in parts:
+            fit(
+                parameters, classification(20), optimizer=optimizer, epochs=epochs,
+                batch_size=8, rng=rng, history=history,
+            )  # fmt: skip
+        return parameters.theta, history
+
+    theta, history = run(2, 0, 3)
+    whole_theta, whole = run(5)
+    np.testing.assert_array_equal(theta, whole_theta)
+    assert history.column("epoch") == [1, 2, 3, 4, 5]
+    assert history.column("train_loss") == whole.column("train_loss")
+
+
+@pytest.mark.parametrize(("stop", "whole_epochs"), [((1, 2), 0), ((3, 1), 2), ((3, 3), 2)])
+def test_fit_interrupted_leaves_the_whole_epochs(stop, whole_epochs):
+    def interrupt(batch):
+        if (batch.epoch, batch.number) == stop:
+            raise KeyboardInterrupt
+
+    history, parameters = History(), plane()
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            parameters, regression(10), optimizer=SGD(2**-6), objective="squared_loss",
+            batch_size=4, rng=1, history=history, on_batch=interrupt,
+        )  # fmt: skip
+    assert history.column("epoch") == list(range(1, whole_epochs + 1))
+    assert not np.array_equal(parameters.theta, plane().theta)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fit_says_when_the_loss_diverges(dtype):
+    history = History()
+    with pytest.raises(FloatingPointError, match=r"loss is (inf|nan) in epoch \d+, batch \d+"):
+        fit(
+            plane(dtype), regression(10), optimizer=SGD(1e30), objective="squared_loss",
+            batch_size=1, rng=1, history=history,
+        )  # fmt: skip
+    assert np.isfinite(history.column("train_loss")).all()
+
+
+def test_fit_says_when_the_last_step_of_an_epoch_diverges():
+    with pytest.raises(FloatingPointError, match="epoch 1"):
+        fit(
+            plane(np.float32), regression(8), optimizer=SGD(1e30), objective="squared_loss",
+            epochs=1, batch_size=8, rng=1,
+        )  # fmt: skip
+
+
+# evaluate
+
+
+@pytest.mark.parametrize("n", [1, EVALUATION_BATCH, 2 * EVALUATION_BATCH + 2])
+def test_evaluate_counts_examples_not_batches(n):
+    dataset = regression(n)
+    expected = Score(squared_error(plane(), dataset) / n, None)
+    assert evaluate(plane(), dataset, "squared_loss") == expected
+
+
+def test_evaluate_accuracy_hand_counted():
+    dataset = Dataset("d", np.eye(4)[[0, 1, 2, 3, 0]], np.array([0, 1, 2, 0, 3]), CLASSES)
+    parameters = Parameters.from_arrays([(10 * np.eye(4), np.zeros(4))])
+    assert evaluate(parameters, dataset).accuracy == 3 / 5
+
+
+def test_evaluate_leaves_theta_alone():
+    parameters = mlp.init([D, H, C], rng=1)
+    parameters.theta.flags.writeable = False
+    evaluate(parameters, classification(10))
+
+
+# Errors
+
+
+@pytest.mark.parametrize("objective", ["hinge", "", "CROSS_ENTROPY"])
+def test_fit_and_evaluate_refuse_unknown_objectives(objective):
+    message = f"objective must be one of cross_entropy, .*, got {objective!r}"
+    with pytest.raises(ValueError, match=message):
+        fit(plane(), regression(8), optimizer=SGD(0.1), objective=objective)
+    with pytest.raises(ValueError, match=message):
+        evaluate(plane(), regression(8), objective)
+
+
+def test_fit_and_evaluate_refuse_data_of_another_size():
+    message = "plane has 3 features an example, and the network takes 7"
+    with pytest.raises(ValueError, match=message):
+        fit(mlp.init([H, 1]), regression(8), optimizer=SGD(0.1), objective="mse_loss")
+    with pytest.raises(ValueError, match=message):
+        evaluate(mlp.init([H, 1]), regression(8), "mse_loss")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "outputs", "objective", "error"),
+    [
+        (classification(10), C - 1, "cross_entropy", ValueError),
+        (classification(10), C, "mse_loss", TypeError),
+        (regression(8), 2, "squared_loss", ValueError),
+        (regression(8), 1, "cross_entropy", TypeError),
+    ],
+)
+def test_fit_refuses_targets_that_do_not_fit(dataset, outputs, objective, error):
+    parameters = mlp.init([D, outputs], rng=1)
+    theta = parameters.theta.copy()
+    with pytest.raises(error, match="target"):
+        fit(parameters, dataset, optimizer=SGD(0.1), objective=objective, batch_size=100)
+    np.testing.assert_array_equal(parameters.theta, theta)
+
+
+def test_fit_refuses_empty_batches():
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        fit(plane(), regression(8), optimizer=SGD(0.1), objective="mse_loss", batch_size=0)
+
+
+def test_fit_refuses_a_test_set_of_another_size_before_training():
+    other = Dataset("other", integers(8, H), integers(8, 1))
+    parameters = plane()
+    with pytest.raises(ValueError, match="other has 7 features"):
+        fit(parameters, regression(8), other, optimizer=SGD(0.1), objective="mse_loss")
+    np.testing.assert_array_equal(parameters.theta, plane().theta)
+
+
+def test_fit_learns_the_digits():
+    train, test = data.digits()
+    history = fit(
+        mlp.init([64, 10], std=0.01, rng=1), train, test,
+        optimizer=SGD(0.5), epochs=3, batch_size=64, rng=1,
+    )  # fmt: skip
+    assert history.epochs[-1].test_accuracy > 0.85

@@ -1,0 +1,93 @@
+"""Transforms: bit for bit what torchvision makes of the same pixels."""
+
+import numpy as np
+import pytest
+
+from scratchnn.data import Normalize, ToTensor, as_float, fashion_mnist, mnist
+from scratchnn.data.datasets import PIXELS
+from tests.helpers import DTYPES
+
+ALL_PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
+MNIST = (PIXELS["mnist"].mean, PIXELS["mnist"].std)
+
+
+@pytest.fixture(scope="module")
+def transforms():
+    try:
+        from torchvision import transforms
+    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
+        pytest.skip(f"torchvision cannot be imported: {error}")
+    return transforms
+
+
+@pytest.fixture(scope="module")
+def pairs(transforms):
+    """Our transform and torchvision's, by name."""
+    return {
+        "ToTensor": (ToTensor(), transforms.ToTensor()),
+        "Normalize": (
+            Normalize(*MNIST),
+            transforms.Compose([transforms.ToTensor(), transforms.Normalize(*zip(MNIST))]),
+        ),
+    }
+
+
+def assert_same_bits(ours, theirs):
+    np.testing.assert_array_equal(ours.view(np.uint32), theirs.view(np.uint32), strict=True)
+
+
+@pytest.mark.parametrize("name", ["ToTensor", "Normalize"])
+def test_transforms_equal_torchvision_on_every_pixel_value(pairs, name):
+    ours, theirs = pairs[name]
+    assert_same_bits(ours(ALL_PIXELS), theirs(ALL_PIXELS[:, :, None]).numpy()[0])
+
+
+@pytest.mark.parametrize("name", ["ToTensor", "Normalize"])
+def test_transforms_equal_torchvision_on_real_images(pairs, name, mnist_dir):
+    ours, theirs = pairs[name]
+    for row in mnist(mnist_dir)[1].X[:100]:
+        assert_same_bits(ours(row), theirs(row.reshape(28, 28, 1)).numpy().ravel())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_to_tensor_divides(dtype):
+    x = ToTensor(16)(np.array([[0, 4, 16]], np.uint8), dtype)
+    np.testing.assert_array_equal(x, np.array([[0, 0.25, 1]], dtype), strict=True)
+    np.testing.assert_array_equal(
+        ToTensor()(ALL_PIXELS, dtype), ALL_PIXELS.astype(dtype) / dtype(255), strict=True
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_normalize_is_shift_and_scale_in_its_precision(dtype):
+    mean, std = map(dtype, MNIST)
+    expected = (ALL_PIXELS.astype(dtype) / dtype(255) - mean) / std
+    np.testing.assert_array_equal(Normalize(*MNIST)(ALL_PIXELS, dtype), expected, strict=True)
+
+
+def test_normalize_range_on_mnist():
+    x = Normalize(*MNIST)(ALL_PIXELS, np.float64)
+    assert (round(x.min(), 3), round(x.max(), 3)) == (-0.424, 2.821)  # not -1 and 1
+
+
+def test_normalize_constants_are_those_of_real_data(mnist_dir, fashion_dir):
+    train, _ = mnist(mnist_dir)
+    scaled = train.X[:20_000] / 255  # a third: enough for two digits
+    assert round(scaled.mean(), 2) == round(MNIST[0], 2)
+    assert round(scaled.std(), 2) == round(MNIST[1], 2)
+    scaled = fashion_mnist(fashion_dir)[0].X / 255
+    assert round(scaled.mean(), 1) == round(PIXELS["fashion-mnist"].mean, 1)
+
+
+@pytest.mark.parametrize("transform", [ToTensor(), Normalize(*MNIST)])
+def test_transforms_leave_the_pixels_alone(transform):
+    pixels = ALL_PIXELS.copy()
+    pixels.flags.writeable = False
+    assert transform(pixels).dtype == np.float32
+    np.testing.assert_array_equal(pixels, ALL_PIXELS)
+
+
+def test_as_float_changes_only_the_precision():
+    values = np.random.default_rng(1).normal(size=(5, 3))
+    assert as_float(values, np.float64) is values
+    np.testing.assert_array_equal(as_float(values), values.astype(np.float32), strict=True)
