@@ -124,16 +124,19 @@ def picture(result: Lockstep, title: str) -> Any:
 
 
 def _draw_ratios(axis: Any, steps: list[StepResult]) -> None:
-    numbers = [step.step for step in steps]
-    lines = (("loss", plots.BLUE), ("gradient", plots.ORANGE), ("parameters", plots.GREEN))
+    lines = (("gradient", plots.ORANGE), ("loss", plots.BLUE), ("parameters", plots.GREEN))
     for name, colour in lines:
-        ratios = [max(getattr(step, name).ratio, 1e-6) for step in steps]
-        axis.plot(numbers, ratios, color=colour, linewidth=0.8, label=name)
+        ratios = {step.step: getattr(step, name).ratio for step in steps}
+        shown = {step: ratio for step, ratio in ratios.items() if ratio > 0}
+        axis.plot(
+            shown.keys(), shown.values(), ".", color=colour, markersize=3,
+            label=name if shown else f"{name} (equal)",
+        )  # fmt: skip
     axis.axhline(1, color="black", linewidth=0.8)
-    axis.annotate("tolerance", (numbers[0], 1), (0, 3), textcoords="offset points")
+    axis.annotate("tolerance", (steps[0].step, 1), (0, 3), textcoords="offset points")
     axis.set(xlabel="step", ylabel="largest difference / tolerance", yscale="log")
-    axis.set_ylim(top=8)
-    axis.legend(frameon=False, ncols=3, loc="lower right")
+    axis.set_ylim(1e-5, 8)
+    axis.legend(frameon=False, loc="lower right", markerscale=3)
 
 
 def _beside(difference: Difference) -> str:
