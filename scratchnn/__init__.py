@@ -19,11 +19,15 @@ In reading order:
 Each operation f(...) has its hand-derived gradient f_backward(...) right below it.
 """
 
-from scratchnn import checkpoint, data, functional, mlp, recipes
-from scratchnn.metrics import accuracy
-from scratchnn.mlp import Parameters
-from scratchnn.sgd import SGD
-from scratchnn.train import History, evaluate, fit
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scratchnn import checkpoint, data, functional, mlp, recipes
+    from scratchnn.metrics import accuracy
+    from scratchnn.mlp import Parameters
+    from scratchnn.sgd import SGD
+    from scratchnn.train import History, evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -40,3 +44,25 @@ __all__ = [
     "mlp",
     "recipes",
 ]
+
+_HOME = {
+    "SGD": "sgd",
+    "History": "train",
+    "Parameters": "mlp",
+    "accuracy": "metrics",
+    "evaluate": "train",
+    "fit": "train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first used (PEP 562): `import scratchnn` costs next to nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'scratchnn' has no attribute {name!r}")
+    if name in _HOME:
+        return getattr(import_module(f"scratchnn.{_HOME[name]}"), name)
+    return import_module(f"scratchnn.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__
