@@ -3,6 +3,7 @@
 In reading order:
 
     bounds.py       how far apart two right answers can be: rounding-error bounds
+    loss_bounds.py  the same for the losses, with all their options
     verdict.py      two arrays, a tolerance, and the element that is worst off
     conventions.py  where torch differs from the textbook
     convert.py      θ <-> torch modules: the only place that transposes

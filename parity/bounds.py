@@ -13,7 +13,6 @@ Source   Higham 2002, Accuracy and Stability of Numerical Algorithms, ch. 3 and 
 import numpy as np
 
 from scratchnn.arrays import Array
-from scratchnn.reductions import Reduction
 
 EXP_ULPS = 6  # safe counts for every library measured; the maxima seen are 2.4 and 3.0
 LOG_ULPS = 8
@@ -53,30 +52,31 @@ def linear_backward_input(dY: Array, W: Array, u: float) -> Array:
 
 def linear_backward_parameters(dY: Array, X: Array, u: float) -> tuple[Array, Array]:
     """Bound Xᵀ dY and Σ dY:  γ(N) |X|ᵀ |dY|  and  γ(N) Σ |dY|."""
+    dY, X = dY.reshape(-1, dY.shape[-1]), X.reshape(-1, X.shape[-1])
     gamma_N = gamma(len(X), u)
     return gamma_N * (abs(X).T @ abs(dY)), gamma_N * abs(dY).sum(axis=0)
 
 
 def logsumexp(z: Array, axis: int, u: float) -> Array:
     """Bound log Σ exp z, with that axis kept."""
-    _, d, lse = _softmax_errors(z, axis, u)
+    _, d, lse = softmax_errors(z, axis, u)
     return d + u * abs(lse)
 
 
 def log_softmax(z: Array, axis: int, u: float) -> Array:
     """Bound z - log Σ exp z:  u |z - m| + d + u |log p|."""
-    _, d, lse = _softmax_errors(z, axis, u)
+    _, d, lse = softmax_errors(z, axis, u)
     return u * abs(z - z.max(axis=axis, keepdims=True)) + d + u * abs(z - lse)
 
 
 def softmax(z: Array, axis: int, u: float) -> Array:
     """Bound exp z / Σ exp z:  p ρ."""
-    return _p(z, axis) * _rho(z, axis, u)
+    return probabilities(z, axis) * _rho(z, axis, u)
 
 
 def softmax_backward(dp: Array, z: Array, axis: int, u: float) -> Array:
     """Bound p (dp - Σ dp p), with p computed from z."""
-    p, rho = _p(z, axis), _rho(z, axis, u)
+    p, rho = probabilities(z, axis), _rho(z, axis, u)
 
     def total(x: Array) -> Array:
         return x.sum(axis=axis, keepdims=True)
@@ -88,7 +88,7 @@ def softmax_backward(dp: Array, z: Array, axis: int, u: float) -> Array:
 
 def log_softmax_backward(dlog_p: Array, z: Array, axis: int, u: float) -> Array:
     """Bound dlog_p - p Σ dlog_p, with p = exp(log p) computed from z."""
-    p, rho = _p(z, axis), log_softmax(z, axis, u) + EXP_ULPS * u
+    p, rho = probabilities(z, axis), log_softmax(z, axis, u) + EXP_ULPS * u
     total = abs(dlog_p).sum(axis=axis, keepdims=True)
     sum_error = gamma(z.shape[axis], u) + (EXP_ULPS + 4) * u
     return p * (rho + sum_error) * total + (EXP_ULPS + 3) * u * abs(dlog_p)
@@ -100,31 +100,7 @@ def logsumexp_backward(dlse: Array, z: Array, axis: int, u: float) -> Array:
     The rounding of lse itself counts: at z = [1e30, 1e30] torch has p = [1, 1].
     """
     rho = log_softmax(z, axis, u) + logsumexp(z, axis, u) + (EXP_ULPS + 3) * u
-    return _p(z, axis) * rho * abs(dlse)
-
-
-def nll_loss(log_p: Array, target: Array, reduction: Reduction, u: float) -> Array:
-    """Bound -log_p[target], reduced: only the sum makes an error."""
-    losses = -log_p[np.arange(len(target)), target]
-    return reduce(np.zeros_like(losses), losses, reduction, u)
-
-
-def cross_entropy(z: Array, target: Array, reduction: Reduction, u: float) -> Array:
-    """Bound the cross-entropy of softmax(z) with class indices, reduced."""
-    rows = np.arange(len(target))
-    _, _, lse = _softmax_errors(z, 1, u)
-    losses = (lse - z)[rows, target]
-    return reduce(log_softmax(z, 1, u)[rows, target], losses, reduction, u)
-
-
-def cross_entropy_backward(
-    dloss: Array, z: Array, target: Array, reduction: Reduction, u: float
-) -> Array:
-    """Bound (p - onehot) dloss, or a row's share of it."""
-    p, rho = _p(z, 1), log_softmax(z, 1, u) + EXP_ULPS * u
-    onehot = np.arange(z.shape[1]) == target[:, None]
-    error = p * rho + (EXP_ULPS + 4) * u * abs(p - onehot)
-    return error * _share(dloss, len(target), reduction).reshape(-1, 1)
+    return probabilities(z, axis) * rho * abs(dlse)
 
 
 def relu(z: Array, u: float) -> Array:  # noqa: ARG001
@@ -134,46 +110,14 @@ def relu(z: Array, u: float) -> Array:  # noqa: ARG001
 
 def sigmoid(z: Array, u: float) -> Array:
     """Bound 1 / (1 + exp(-z)):  (E + 2) u σ."""
-    return (EXP_ULPS + 2) * u * _sigmoid(z)
+    return (EXP_ULPS + 2) * u * sigma(z)
 
 
 def sigmoid_backward(dp: Array, z: Array, u: float) -> Array:
     """Bound dp σ (1 - σ), where 1 - σ may have cancelled."""
-    p = _sigmoid(z)
+    p = sigma(z)
     underflow = np.finfo(np.float32).tiny if u > 1e-10 else np.finfo(np.float64).tiny
     return abs(dp) * (sigmoid(z, u) + underflow + (EXP_ULPS + 4) * u * p * (1 - p))
-
-
-def binary_cross_entropy_with_logits(
-    z: Array, target: Array, reduction: Reduction, u: float
-) -> Array:
-    """Bound (1 - t) z - log σ(z), whose terms may cancel for z < 0."""
-    log1p = np.log1p(np.exp(-abs(z)))
-    losses = np.maximum(z, 0) - z * target + log1p
-    errors = 4 * u * (abs((1 - target) * z) + abs(z)) + (EXP_ULPS + LOG_ULPS + 2) * u * log1p
-    return reduce(errors, losses, reduction, u)
-
-
-def binary_cross_entropy_with_logits_backward(
-    dloss: Array, z: Array, target: Array, reduction: Reduction, u: float
-) -> Array:
-    """Bound (σ - t) dloss, or an entry's share of it."""
-    p = _sigmoid(z)
-    error = (EXP_ULPS + 3) * u * p + 6 * u * abs(p - target) + 2 * u * abs(1 - target)
-    return error * _share(dloss, z.size, reduction)
-
-
-def mse_loss(prediction: Array, target: Array, reduction: Reduction, u: float) -> Array:
-    """Bound (prediction - target)²: 4 u of it, as the difference is rounded before the square."""
-    losses = np.square(prediction - target)
-    return reduce(4 * u * losses, losses, reduction, u)
-
-
-def mse_loss_backward(
-    dloss: Array, prediction: Array, target: Array, reduction: Reduction, u: float
-) -> Array:
-    """Bound 2 (prediction - target) dloss, or an entry's share of it."""
-    return 10 * u * abs(prediction - target) * _share(dloss, prediction.size, reduction)
 
 
 def sgd_step(theta: Array, update: Array, learning_rate: float, u: float) -> Array:
@@ -181,28 +125,18 @@ def sgd_step(theta: Array, update: Array, learning_rate: float, u: float) -> Arr
     return 2 * u * abs(theta) + 6 * u * learning_rate * update
 
 
-def reduce(errors: Array, losses: Array, reduction: Reduction, u: float) -> Array:
-    """Bound a reduction of losses with errors B:  Σ B + γ(N) Σ |loss|, over N for a mean."""
-    if reduction == "none":
-        return errors
-    total = errors.sum() + (gamma(losses.size, u) + 2 * u) * abs(losses).sum()
-    return total / losses.size if reduction == "mean" else total
-
-
-def _share(dloss: Array, losses: int, reduction: Reduction) -> Array:
-    return np.asarray(abs(dloss)) / (losses if reduction == "mean" else 1)
-
-
-def _p(z: Array, axis: int) -> Array:
+def probabilities(z: Array, axis: int) -> Array:
+    """Return softmax, near enough for a bound."""
     p = np.exp(z - z.max(axis=axis, keepdims=True))
     return p / p.sum(axis=axis, keepdims=True)
 
 
-def _sigmoid(z: Array) -> Array:
+def sigma(z: Array) -> Array:
+    """Return σ(z), near enough for a bound."""
     return np.exp(-np.logaddexp(0, -z))
 
 
-def _softmax_errors(z: Array, axis: int, u: float) -> tuple[Array, Array, Array]:
+def softmax_errors(z: Array, axis: int, u: float) -> tuple[Array, Array, Array]:
     """Return σ, the relative error of S = Σ exp(z - m); d, the error of log S; and lse itself.
 
     η_i = u |z_i - m| + E u        σ = Σ p_j η_j + γ(C - 1)        d = σ + L u log S
@@ -210,11 +144,13 @@ def _softmax_errors(z: Array, axis: int, u: float) -> tuple[Array, Array, Array]
     m = z.max(axis=axis, keepdims=True)
     S = np.exp(z - m).sum(axis=axis, keepdims=True)
     eta = u * abs(z - m) + EXP_ULPS * u
-    sigma = (_p(z, axis) * eta).sum(axis=axis, keepdims=True) + gamma(z.shape[axis] - 1, u)
+    sigma = (probabilities(z, axis) * eta).sum(axis=axis, keepdims=True) + gamma(
+        z.shape[axis] - 1, u
+    )
     return sigma, sigma + LOG_ULPS * u * np.log(S), m + np.log(S)
 
 
 def _rho(z: Array, axis: int, u: float) -> Array:
     """Return ρ_i = η_i + σ + u, the relative error of softmax."""
-    sigma, _, _ = _softmax_errors(z, axis, u)
+    sigma, _, _ = softmax_errors(z, axis, u)
     return u * abs(z - z.max(axis=axis, keepdims=True)) + EXP_ULPS * u + sigma + u

@@ -1,6 +1,8 @@
 """Where torch differs from the textbook, one named function each."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as torch_F
@@ -10,6 +12,13 @@ from torch import Tensor
 def squared_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Return the textbook's loss, with 1/2; torch's mse_loss has none."""
     return torch_F.mse_loss(prediction, target, reduction=reduction) / 2
+
+
+def kl_div(log_q: Tensor, target: Tensor, **options: Any) -> Tensor:
+    """Return torch's kl_div, whose "mean" warns that it is no divergence: "batchmean" is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "reduction: 'mean' divides")
+        return torch_F.kl_div(log_q, target, **options)
 
 
 def two_classes(z: Tensor, target: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as torch_F
 
 import scratchnn.functional as F
-from parity import bounds, conventions, strategies
+from parity import bounds, conventions, loss_bounds, strategies
 from parity.convert import to_array, to_tensor
 from parity.strategies import Case
 from parity.verdict import Difference, compare
 from scratchnn.arrays import Array
+from scratchnn.reductions import Reduction
+from scratchnn.targets import class_axis
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def compare_op(op: Op, case: Case, dy_seed: int, device: str = "cpu") -> list[Di
     dy = np.random.default_rng(dy_seed).normal(size=np.shape(value)).astype(dtype)
     gradients = op.backward(dy, **case)
     torch_value, torch_gradients = _run_torch(op, case, dy, device)
-    with np.errstate(under="ignore"):
+    with np.errstate(all="ignore"):  # a bound that is no number is no tolerance
         value_bound = op.bound(**precise, u=u)
         gradient_bounds = op.backward_bound(dy.astype(np.float64), **precise, u=u)
     return [
@@ -75,6 +77,35 @@ def _run_torch(op: Op, case: Case, dy: Array, device: str) -> tuple[Array, list[
 
 def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _log_p(z: Array) -> Array:
+    return F.log_softmax(z, class_axis(z))
+
+
+def _difference_op(
+    ours: Callable[..., Array],
+    backward: Callable[..., Array],
+    theirs: Callable[..., torch.Tensor],
+    *options: str,
+) -> Op:
+    """Return the row of a loss of prediction - target, differentiable in both."""
+
+    def each(dy: Array, **case: Any) -> tuple[Array, ...]:
+        return tuple(backward(dy, **case, wrt=wrt) for wrt in ("prediction", "target"))
+
+    def bound(reduction: Reduction, u: float, **case: Any) -> Array:
+        return loss_bounds.difference_loss(ours(**case, reduction="none"), reduction, u)
+
+    def backward_bound(dy: Array, reduction: Reduction, u: float, **case: Any) -> tuple[Array, ...]:
+        ones = np.ones_like(case["prediction"])
+        slope = backward(ones, **case, reduction="none")
+        return loss_bounds.difference_loss_backward(dy, slope, reduction, u)
+
+    return Op(
+        ours.__name__, ("prediction", "target"), strategies.regression(*options),
+        ours, each, lambda prediction, **case: theirs(prediction, **case), bound, backward_bound,
+    )  # fmt: skip
 
 
 OPS = {
@@ -134,68 +165,66 @@ OPS = {
             ),
         ),
         Op(
-            "nll_loss", ("log_p",), strategies.labelled("log_p"),
+            "nll_loss", ("log_p",), strategies.class_indices("log_p", smoothing=False),
             F.nll_loss,
-            lambda dy, log_p, target, reduction: (
-                F.nll_loss_backward(dy, log_p, target, reduction=reduction),
-            ),
-            lambda log_p, target, reduction: torch_F.nll_loss(log_p, target, reduction=reduction),
-            bounds.nll_loss,
-            lambda dy, log_p, target, reduction, u: (u * np.max(abs(dy)) * np.ones_like(log_p),),
+            lambda dy, log_p, **options: (F.nll_loss_backward(dy, log_p, **options),),
+            lambda log_p, **options: torch_F.nll_loss(log_p, **options),
+            loss_bounds.nll_loss,
+            lambda dy, log_p, **options: (loss_bounds.nll_loss_backward(dy, log_p, **options),),
         ),
         Op(
-            "cross_entropy", ("z",), strategies.labelled("z"),
+            "cross_entropy", ("z",), strategies.class_indices("z", smoothing=True),
             F.cross_entropy,
-            lambda dy, z, target, reduction: (
-                F.cross_entropy_backward(dy, F.log_softmax(z), target, reduction=reduction),
+            lambda dy, z, **options: (F.cross_entropy_backward(dy, _log_p(z), **options),),
+            lambda z, **options: torch_F.cross_entropy(z, **options),
+            loss_bounds.cross_entropy,
+            lambda dy, z, **options: (loss_bounds.cross_entropy_backward(dy, z, **options),),
+        ),
+        Op(
+            "cross_entropy, probabilities", ("z", "target"), strategies.class_probabilities,
+            F.cross_entropy,
+            lambda dy, z, **options: (
+                F.cross_entropy_backward(dy, _log_p(z), **options),
+                F.cross_entropy_backward_target(dy, _log_p(z), **options),
             ),
-            lambda z, target, reduction: torch_F.cross_entropy(z, target, reduction=reduction),
-            bounds.cross_entropy,
-            lambda dy, z, target, reduction, u: (
-                bounds.cross_entropy_backward(dy, z, target, reduction, u),
+            lambda z, **options: torch_F.cross_entropy(z, **options),
+            loss_bounds.cross_entropy,
+            lambda dy, z, **options: (
+                loss_bounds.cross_entropy_backward(dy, z, **options),
+                loss_bounds.cross_entropy_backward_target(dy, z, **options),
             ),
         ),
         Op(
-            "binary_cross_entropy_with_logits", ("z",), strategies.yes_or_no,
+            "binary_cross_entropy_with_logits", ("z", "target"), strategies.yes_or_no,
             F.binary_cross_entropy_with_logits,
-            lambda dy, z, target, reduction: (
-                F.binary_cross_entropy_with_logits_backward(dy, z, target, reduction=reduction),
+            lambda dy, z, **options: (
+                F.binary_cross_entropy_with_logits_backward(dy, z, **options),
+                F.binary_cross_entropy_with_logits_backward_target(dy, z, **options),
             ),
-            lambda z, target, reduction: torch_F.binary_cross_entropy_with_logits(
-                z, target, reduction=reduction
-            ),
-            bounds.binary_cross_entropy_with_logits,
-            lambda dy, z, target, reduction, u: (
-                bounds.binary_cross_entropy_with_logits_backward(dy, z, target, reduction, u),
-            ),
-        ),
-        Op(
-            "squared_loss", ("prediction",), strategies.regression,
-            F.squared_loss,
-            lambda dy, prediction, target, reduction: (
-                F.squared_loss_backward(dy, prediction, target, reduction=reduction),
-            ),
-            conventions.squared_loss,
-            lambda prediction, target, reduction, u: (
-                bounds.mse_loss(prediction, target, reduction, u) / 2
-            ),
-            lambda dy, prediction, target, reduction, u: (
-                bounds.mse_loss_backward(dy, prediction, target, reduction, u) / 2,
+            lambda z, **options: torch_F.binary_cross_entropy_with_logits(z, **options),
+            loss_bounds.binary_cross_entropy_with_logits,
+            lambda dy, z, **options: (
+                loss_bounds.binary_cross_entropy_with_logits_backward(dy, z, **options),
+                loss_bounds.binary_cross_entropy_with_logits_backward_target(dy, z, **options),
             ),
         ),
         Op(
-            "mse_loss", ("prediction",), strategies.regression,
-            F.mse_loss,
-            lambda dy, prediction, target, reduction: (
-                F.mse_loss_backward(dy, prediction, target, reduction=reduction),
+            "kl_div", ("log_q", "target"), strategies.log_probabilities,
+            F.kl_div,
+            lambda dy, log_q, **options: (
+                F.kl_div_backward(dy, log_q, **options),
+                F.kl_div_backward_target(dy, log_q, **options),
             ),
-            lambda prediction, target, reduction: torch_F.mse_loss(
-                prediction, target, reduction=reduction
-            ),
-            bounds.mse_loss,
-            lambda dy, prediction, target, reduction, u: (
-                bounds.mse_loss_backward(dy, prediction, target, reduction, u),
-            ),
+            lambda log_q, **options: conventions.kl_div(log_q, **options),
+            loss_bounds.kl_div,
+            loss_bounds.kl_div_backward,
+        ),
+        _difference_op(F.squared_loss, F.squared_loss_backward, conventions.squared_loss),
+        _difference_op(F.mse_loss, F.mse_loss_backward, torch_F.mse_loss),
+        _difference_op(F.l1_loss, F.l1_loss_backward, torch_F.l1_loss),
+        _difference_op(F.huber_loss, F.huber_loss_backward, torch_F.huber_loss, "delta"),
+        _difference_op(
+            F.smooth_l1_loss, F.smooth_l1_loss_backward, torch_F.smooth_l1_loss, "beta"
         ),
     )
 }  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scratchnn.functional as F
-from parity import bounds
+from parity import bounds, loss_bounds
 from parity.torch_side import Trace
 from parity.verdict import Difference, compare, worst
 from scratchnn.arrays import Array
@@ -85,15 +85,20 @@ def _loss_bounds(objective: str, z: Array, target: NDArray[Any]) -> tuple[Array,
     z = z.astype(np.float64)
     match objective:
         case "cross_entropy":
-            value, backward = bounds.cross_entropy, bounds.cross_entropy_backward
+            value, backward = loss_bounds.cross_entropy, loss_bounds.cross_entropy_backward
         case "two_classes" | "one_vs_rest":
-            value = bounds.binary_cross_entropy_with_logits
-            backward = bounds.binary_cross_entropy_with_logits_backward
+            value = loss_bounds.binary_cross_entropy_with_logits
+            backward = loss_bounds.binary_cross_entropy_with_logits_backward
             target = target[:, None] == (1 if objective == "two_classes" else np.arange(z.shape[1]))
             target = target.astype(np.float64)
-        case _:  # squared_loss has half of both
-            value, backward = bounds.mse_loss, bounds.mse_loss_backward
-    return value(z, target, "mean", u), backward(one, z, target, "mean", u)
+        case _:  # the squared loss has half of both
+            r = z - target
+            _, bound = loss_bounds.difference_loss_backward(one, 2 * r, "mean", u)
+            return loss_bounds.difference_loss(np.square(r), "mean", u), bound
+    return (
+        value(z, target, "mean", u),
+        backward(one, z, target, "mean", u),
+    )
 
 
 def _check_backward(trace: Trace) -> list[Difference]:

@@ -37,6 +37,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
     "near ties": _near_ties,
     "one dominant": _one_dominant,
     "tiny": lambda rng, shape: 1e-30 * rng.normal(size=shape),
+    "positive": lambda rng, shape: rng.exponential(size=shape),
     "huge": lambda rng, shape: 1e30 * rng.choice([-1.0, 0.0, 1.0], shape),
 }
 MODERATE = tuple(name for name in FAMILIES if name != "huge")  # no overflow in a square
@@ -69,40 +70,97 @@ def along_axis(draw: DrawFn, dtype: Dtype) -> Case:
 @st.composite
 def dense_layer(draw: DrawFn, dtype: Dtype) -> Case:
     """Draw X, W and b of a dense layer."""
-    N, D, H = (draw(st.integers(1, 40)) for _ in range(3))
-    X, W, b = (draw(arrays(dtype, shape, MODERATE)) for shape in ((N, D), (D, H), (H,)))
+    D, H = (draw(st.integers(1, 40)) for _ in range(2))
+    rows = tuple(draw(st.lists(st.integers(1, 12), max_size=3)))
+    X, W, b = (draw(arrays(dtype, shape, MODERATE)) for shape in ((*rows, D), (D, H), (H,)))
     return {"X": X, "W": W, "b": b}
 
 
-def labelled(name: str) -> Callable[[Dtype], SearchStrategy[Case]]:
-    """Return a strategy of logits (under this name), class indices and a reduction."""
+def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStrategy[Case]]:
+    """Return a strategy of logits (under this name), class indices and all options."""
 
     @st.composite
     def cases(draw: DrawFn, dtype: Dtype) -> Case:
-        N, C = draw(SIZES), draw(st.integers(1, 12))
-        target = np.random.default_rng(draw(st.integers(0, 999))).integers(C, size=N)
-        z = draw(arrays(dtype, (N, C)))
-        return {name: z, "target": target, "reduction": draw(REDUCTIONS)}
+        case = draw(_classification(name, dtype, smoothing=smoothing))
+        z = case[name]
+        C = z.shape[0 if z.ndim == 1 else 1]
+        rng = np.random.default_rng(draw(st.integers(0, 999)))
+        target = np.asarray(rng.integers(C, size=_without_classes(z.shape)))
+        ignore_index = draw(st.sampled_from([-100, 0, C - 1]))
+        if draw(st.booleans()) and target.ndim:
+            target[rng.random(target.shape) < 0.3] = ignore_index
+        return {**case, "target": target, "ignore_index": ignore_index}
 
     return cases
 
 
 @st.composite
-def yes_or_no(draw: DrawFn, dtype: Dtype) -> Case:
-    """Draw logits, targets in [0, 1] of the same shape, mostly 0 and 1, and a reduction."""
-    shape = draw(shapes(min_ndim=1))
-    rng = np.random.default_rng(draw(st.integers(0, 999)))
-    target = rng.integers(0, 2, shape) if draw(st.booleans()) else rng.random(shape)
-    z = draw(arrays(dtype, shape))
-    return {"z": z, "target": target.astype(dtype), "reduction": draw(REDUCTIONS)}
+def class_probabilities(draw: DrawFn, dtype: Dtype) -> Case:
+    """Draw logits, a distribution for each row, and all options."""
+    case = draw(_classification("z", dtype, smoothing=True))
+    z = case["z"]
+    target = np.random.default_rng(draw(st.integers(0, 999))).random(z.shape)
+    target /= target.sum(axis=0 if z.ndim == 1 else 1, keepdims=True)
+    return {**case, "target": target.astype(dtype)}
 
 
 @st.composite
-def regression(draw: DrawFn, dtype: Dtype) -> Case:
-    """Draw predictions, targets of the same shape, and a reduction."""
+def _classification(draw: DrawFn, name: str, dtype: Dtype, *, smoothing: bool) -> Case:
+    C = draw(st.integers(1, 12))
+    N, *rest = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    shape = (C,) if draw(st.integers(0, 4)) == 0 else (N, C, *rest)
+    weights = st.none() | st.just(draw(arrays(dtype, (C,), ("positive",))))
+    case = {name: draw(arrays(dtype, shape)), "weight": draw(weights)}
+    if smoothing:
+        case["label_smoothing"] = draw(st.sampled_from([0.0, 0.1, 1.0]))
+    return {**case, "reduction": draw(REDUCTIONS)}
+
+
+def _without_classes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[:1] + shape[2:] if len(shape) > 1 else ()
+
+
+@st.composite
+def yes_or_no(draw: DrawFn, dtype: Dtype) -> Case:
+    """Draw logits, targets in [0, 1] of the same shape, mostly 0 and 1, and all options."""
     shape = draw(shapes(min_ndim=1))
-    prediction, target = (draw(arrays(dtype, shape, MODERATE)) for _ in range(2))
-    return {"prediction": prediction, "target": target, "reduction": draw(REDUCTIONS)}
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    target = rng.integers(0, 2, shape) if draw(st.booleans()) else rng.random(shape)
+    options = {
+        name: draw(
+            st.none()
+            | arrays(dtype, shape, ("positive",))
+            | arrays(dtype, shape[-1:], ("positive",))
+        )
+        for name in ("weight", "pos_weight")
+    }
+    z = draw(arrays(dtype, shape))
+    return {"z": z, "target": target.astype(dtype), **options, "reduction": draw(REDUCTIONS)}
+
+
+@st.composite
+def log_probabilities(draw: DrawFn, dtype: Dtype) -> Case:
+    """Draw log q, a target p or log p of the same shape, and all options of kl_div."""
+    shape = draw(shapes(min_ndim=1))
+    log_target = draw(st.booleans())
+    log_q, p = (-draw(arrays(dtype, shape, ("positive",))) for _ in range(2))
+    reduction = draw(REDUCTIONS | st.just("batchmean"))
+    target = p if log_target else np.exp(p)
+    return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
+
+
+def regression(*options: str) -> Callable[[Dtype], SearchStrategy[Case]]:
+    """Return a strategy of predictions, targets, a reduction, and positive options."""
+
+    @st.composite
+    def cases(draw: DrawFn, dtype: Dtype) -> Case:
+        shape = draw(shapes(min_ndim=1))
+        prediction, target = (draw(arrays(dtype, shape, MODERATE)) for _ in range(2))
+        positive = {name: draw(st.sampled_from([0.25, 1.0, 3.0])) for name in options}
+        reduction = draw(REDUCTIONS)
+        return {"prediction": prediction, "target": target, "reduction": reduction, **positive}
+
+    return cases
 
 
 def shapes(min_ndim: int) -> SearchStrategy[tuple[int, ...]]:

@@ -1,125 +1,195 @@
-"""Losses that ask which class: cross-entropy from logits, its parts, and its two-class form."""
+"""Losses that ask which class: negative log-likelihood, and cross-entropy from logits.
+
+Let v_nc be the mass that row n's target puts on class c (targets.py). All options are one formula:
+
+    loss_n = -Σ_c v_nc log p_nc        ∂loss_n/∂z_nc = p_nc Σ_k v_nk - v_nc
+"""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scratchnn.arrays import (
-    Array,
-    IntArray,
-    check_float,
-    check_labels,
-    check_matrix,
-    check_same_shape,
-)
+from scratchnn.arrays import Array, IntArray, check_float
 from scratchnn.reductions import Reduction, reduce, reduce_backward
 from scratchnn.softmax import log_softmax
+from scratchnn.strict import checked
+from scratchnn.targets import (
+    class_axis,
+    class_weight,
+    from_rows,
+    is_soft,
+    labels,
+    row_shape,
+    target_mass,
+    to_rows,
+)
 
 
-def nll_loss(log_p: Array, target: IntArray, *, reduction: Reduction = "mean") -> Array:
+@checked
+def nll_loss(
+    log_p: Array,
+    target: IntArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Array:
     """Negative log-likelihood of the target classes.
 
-        loss_n = -log p[n, target_n]
+        loss_n = -w_t log p[n, t],   t = target_n;   0 where t = ignore_index
 
-    Shapes   log_p (N, C), target (N,) in [0, C) → () or, for "none", (N,)
+    The mean divides by Σ w_t over the rows that are not ignored.
+
+    Shapes   log_p (C,), (N, C) or (N, C, ...); target the same without C; weight (C,)
+             → () or, for "none", the shape of target
     Units    nats
     Raises   ValueError, TypeError for a target that holds no class indices
     Torch    torch.nn.functional.nll_loss(log_p, target)
     """
-    _check(log_p, target, "log_p")
-    return reduce(-log_p[np.arange(len(target)), target], reduction)
+    check_float(log_p=log_p)
+    index, counts, ignored = labels(log_p, target, weight, ignore_index)
+    losses = -to_rows(log_p)[np.arange(len(index)), index]
+    if counts is not None:
+        losses *= counts
+    if ignored is not None:
+        losses[ignored] = 0  # also where log p is infinite
+    total = None if counts is None else counts.sum()
+    return reduce(losses.reshape(row_shape(log_p))[()], reduction, total)
 
 
+@checked
 def nll_loss_backward(
-    dloss: Array | float, log_p: Array, target: IntArray, *, reduction: Reduction = "mean"
+    dloss: Array | float,
+    log_p: Array,
+    target: IntArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
 ) -> Array:
     """Vector-Jacobian product of `nll_loss`: d(log p) from dloss.
 
-        ∂loss_n/∂(log p_nc) = -[c = target_n]
+        ∂loss_n/∂(log p_nc) = -w_t [c = t]
 
-    Shapes   dloss () or, for "none", (N,); log_p (N, C), target (N,) → dlog_p (N, C)
+    Shapes   dloss () or, for "none", the shape of target → dlog_p, the shape of log_p
     """
-    _check(log_p, target, "log_p")
-    dlog_p = np.zeros_like(log_p)
-    dlosses = reduce_backward(dloss, len(target), reduction)
-    dlog_p[np.arange(len(target)), target] = -dlosses
-    return dlog_p
+    check_float(log_p=log_p)
+    index, counts, ignored = labels(log_p, target, weight, ignore_index)
+    dlosses = _of_each_row(dloss, len(index), reduction, counts, ignored)
+    rows = np.zeros_like(to_rows(log_p))
+    rows[np.arange(len(index)), index] = -dlosses
+    return from_rows(rows, log_p)
 
 
-def cross_entropy(z: Array, target: IntArray, *, reduction: Reduction = "mean") -> Array:
-    """Cross-entropy of softmax(z) against class indices, straight from the logits.
+@checked
+def cross_entropy(
+    z: Array,
+    target: NDArray[Any],
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """Cross-entropy of softmax(z) against class indices or probabilities, from the logits.
 
-        loss_n = -log softmax(z_n)[target_n] = log Σ_j exp(z_nj) - z[n, target_n]
+        loss_n = -Σ_c v_nc log softmax(z_n)_c;   for a class index t: -w_t log softmax(z_n)_t
 
-    Shapes   z (N, C), target (N,) in [0, C) → () or, for "none", (N,)
+    The mean divides by Σ w_t over the rows not ignored, or for probabilities by
+    the number of rows.
+
+    Shapes   z (C,), (N, C) or (N, C, ...); target as z without C, or as z; weight (C,)
+             → () or, for "none", z's shape without C
     Units    nats
-    Raises   ValueError, TypeError for a target that holds no class indices
+    Raises   ValueError, TypeError for a target that holds neither
     Torch    torch.nn.functional.cross_entropy(z, target)
     """
-    _check(z, target, "z")
-    return nll_loss(log_softmax(z), target, reduction=reduction)
+    check_float(z=z)
+    log_p = log_softmax(z, class_axis(z))
+    if label_smoothing == 0 and not is_soft(target):
+        return nll_loss(
+            log_p, target, weight=weight, ignore_index=ignore_index, reduction=reduction
+        )
+    v, total, ignored = target_mass(log_p, target, weight, ignore_index, label_smoothing)
+    losses: Array = -(v * to_rows(log_p)).sum(axis=1)
+    if ignored is not None:
+        losses[ignored] = 0
+    return reduce(losses.reshape(row_shape(z))[()], reduction, total)
 
 
+@checked
 def cross_entropy_backward(
-    dloss: Array | float, log_p: Array, target: IntArray, *, reduction: Reduction = "mean"
+    dloss: Array | float,
+    log_p: Array,
+    target: NDArray[Any],
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
 ) -> Array:
     """Vector-Jacobian product of `cross_entropy`: dz from dloss.
 
-        ∂loss_n/∂z_nc = p_nc - [c = target_n]
+        ∂loss_n/∂z_c = p_c Σ_k v_k - v_c = p_c Σ_(k≠c) v_k + v_c (p_c - 1)
 
-    It takes log p, which a training step has from the loss. The target's entry
-    p - 1 is expm1(log p), which does not cancel where p is close to 1.
+    It takes log p, which a training step has from the loss: p - 1 is then
+    expm1(log p), which does not cancel where p is close to 1.
 
-    Shapes   dloss () or, for "none", (N,); log_p = log_softmax(z) (N, C), target (N,) → dz (N, C)
+    Shapes   dloss () or, for "none", the rows; log_p = log_softmax(z) → dz, the shape of log_p
     """
-    _check(log_p, target, "log_p")
-    rows = np.arange(len(target))
-    dz: Array = np.exp(log_p)
-    dz[rows, target] = np.expm1(log_p[rows, target])  # p - onehot(target)
-    dlosses = reduce_backward(dloss, len(target), reduction)
-    dz *= np.reshape(dlosses, (-1, 1))
-    return dz
+    check_float(log_p=log_p)
+    rows = to_rows(log_p)
+    if label_smoothing == 0 and not is_soft(target):
+        index, counts, ignored = labels(log_p, target, weight, ignore_index)
+        each = np.arange(len(index))
+        dz: Array = np.exp(rows)
+        dz[each, index] = np.expm1(rows[each, index])  # p - onehot(t)
+        dz *= _of_each_row(dloss, len(index), reduction, counts, ignored)[:, None]
+    else:
+        v, total, ignored = target_mass(log_p, target, weight, ignore_index, label_smoothing)
+        others = v.sum(axis=1, keepdims=True) - v
+        dz = np.exp(rows) * others + np.expm1(rows) * v
+        dz *= np.reshape(reduce_backward(dloss, len(rows), reduction, total), (-1, 1))
+        dz = dz.astype(log_p.dtype, copy=False)
+    if ignored is not None:
+        dz[ignored] = 0
+    return from_rows(dz, log_p)
 
 
-def binary_cross_entropy_with_logits(
-    z: Array, target: Array, *, reduction: Reduction = "mean"
+@checked
+def cross_entropy_backward_target(
+    dloss: Array | float,
+    log_p: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
 ) -> Array:
-    """Cross-entropy of independent yes-or-no questions, straight from their logits.
+    """Return the gradient of `cross_entropy` for a target of probabilities.
 
-        loss = -t log σ(z) - (1 - t) log(1 - σ(z))
-             = z ([z > 0] - t) + log(1 + exp(-|z|))
+        ∂loss_n/∂t_c = -w_c (1 - ε) log p_c
 
-    The last form never overflows, and has no sigmoid that could round to 0 or 1.
-
-    Shapes   z (...), target (...) in [0, 1], floating point → () or, for "none", (...)
-    Units    nats
-    Torch    torch.nn.functional.binary_cross_entropy_with_logits(z, target)
+    Shapes   as `cross_entropy_backward` → dtarget, the shape and dtype of target
     """
-    check_float(z=z, target=target)
-    check_same_shape(z=z, target=target)
-    return reduce(z * ((z > 0) - target) + np.log1p(np.exp(-np.abs(z))), reduction)
+    check_float(log_p=log_p, target=target)
+    dlosses = reduce_backward(dloss, len(to_rows(log_p)), reduction)
+    w = 1 if weight is None else class_weight(weight, log_p)
+    rows = -(1 - label_smoothing) * w * to_rows(log_p) * np.reshape(dlosses, (-1, 1))
+    return from_rows(rows.astype(target.dtype, copy=False), log_p)
 
 
-def binary_cross_entropy_with_logits_backward(
-    dloss: Array | float, z: Array, target: Array, *, reduction: Reduction = "mean"
+def _of_each_row(
+    dloss: Array | float,
+    rows: int,
+    reduction: Reduction,
+    counts: Array | None,
+    ignored: NDArray[np.bool_] | None,
 ) -> Array:
-    """Vector-Jacobian product of `binary_cross_entropy_with_logits`: dz from dloss.
-
-        ∂loss/∂z = σ(z) - t
-
-    With s = σ(-|z|), this is s - t for z < 0 and (1 - t) - s for z ≥ 0: where
-    σ(z) is close to 1 = t, no digits cancel.
-
-    Shapes   dloss () or, for "none", (...); z, target (...) → dz, the shape of z
-    """
-    check_float(z=z, target=target)
-    check_same_shape(z=z, target=target)
-    e = np.exp(-np.abs(z))
-    s = e / (1 + e)  # σ(-|z|)
-    dz: Array = np.where(z < 0, s - target, (1 - target) - s)
-    dz *= reduce_backward(dloss, z.size, reduction)
-    return dz
-
-
-def _check(logits: Array, target: IntArray, name: str) -> None:
-    check_float(**{name: logits})
-    check_matrix(**{name: logits})
-    check_labels(target, *logits.shape)
+    """Return what each row's unweighted loss gets of dloss, (M,)."""
+    total = None if counts is None else counts.sum()
+    dlosses = np.broadcast_to(np.reshape(reduce_backward(dloss, rows, reduction, total), -1), rows)
+    if counts is not None:
+        dlosses = dlosses * counts
+    return dlosses if ignored is None else np.where(ignored, 0, dlosses)

@@ -4,18 +4,29 @@ Each f has its f_backward, which maps the gradient of f's result to that of its 
 """
 
 from scratchnn.activations import relu, relu_backward, sigmoid, sigmoid_backward
-from scratchnn.classification import (
+from scratchnn.binary import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
+    binary_cross_entropy_with_logits_backward_target,
+)
+from scratchnn.classification import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_backward_target,
     nll_loss,
     nll_loss_backward,
 )
+from scratchnn.divergence import kl_div, kl_div_backward, kl_div_backward_target
 from scratchnn.linear import linear, linear_backward
 from scratchnn.regression import (
+    huber_loss,
+    huber_loss_backward,
+    l1_loss,
+    l1_loss_backward,
     mse_loss,
     mse_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
     squared_loss,
     squared_loss_backward,
 )
@@ -31,8 +42,17 @@ from scratchnn.softmax import (
 __all__ = [
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
+    "binary_cross_entropy_with_logits_backward_target",
     "cross_entropy",
     "cross_entropy_backward",
+    "cross_entropy_backward_target",
+    "huber_loss",
+    "huber_loss_backward",
+    "kl_div",
+    "kl_div_backward",
+    "kl_div_backward_target",
+    "l1_loss",
+    "l1_loss_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -47,6 +67,8 @@ __all__ = [
     "relu_backward",
     "sigmoid",
     "sigmoid_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
     "squared_loss",

@@ -5,21 +5,24 @@ import numpy as np
 from scratchnn.arrays import Array, check_float
 
 
-def linear(X: Array, W: Array, b: Array) -> Array:
-    """Map each row of X to H features.
+def linear(X: Array, W: Array, b: Array | None = None) -> Array:
+    """Map the last axis of X from D to H features.
 
         Y = X W + b
 
     With a column of ones appended to X, and b as a row below W, this is one
     matrix product: the bias is a weight whose input is always 1.
 
-    Shapes   X (N, D), W (D, H), b (H,) → Y (N, H)
+    Shapes   X (..., D), W (D, H), b (H,) or none → Y (..., H)
     Torch    torch.nn.functional.linear(X, W.T, b)
     """
-    check_float(X=X, W=W, b=b)
+    check_float(X=X, W=W)
+    Y: Array = X @ W
+    if b is None:
+        return Y
+    check_float(b=b)
     if b.shape != W.shape[1:]:
         raise ValueError(f"b must have shape {W.shape[1:]}, one bias a column of W, got {b.shape}")
-    Y: Array = X @ W
     Y += b
     return Y
 
@@ -30,7 +33,9 @@ def linear_backward(dY: Array, X: Array, W: Array) -> tuple[Array, Array, Array]
         Y_nh = Σ_d X_nd W_dh + b_h
         dX = dY Wᵀ        dW = Xᵀ dY        db = Σ_n dY_n
 
-    Shapes   dY (N, H), X (N, D), W (D, H) → dX (N, D), dW (D, H), db (H,)
+    n runs over all axes of X but the last.
+
+    Shapes   dY (..., H), X (..., D), W (D, H) → dX (..., D), dW (D, H), db (H,)
     """
     return linear_backward_input(dY, W), *linear_backward_parameters(dY, X)
 
@@ -38,7 +43,7 @@ def linear_backward(dY: Array, X: Array, W: Array) -> tuple[Array, Array, Array]
 def linear_backward_input(dY: Array, W: Array) -> Array:
     """Return dX = dY Wᵀ alone; the first layer of a network has no use for it.
 
-    Shapes   dY (N, H), W (D, H) → dX (N, D)
+    Shapes   dY (..., H), W (D, H) → dX (..., D)
     """
     dX: Array = dY @ W.T
     return dX
@@ -49,8 +54,9 @@ def linear_backward_parameters(
 ) -> tuple[Array, Array]:
     """Return (dW, db) = (Xᵀ dY, Σ_n dY_n), written into `out` where it is given.
 
-    Shapes   dY (N, H), X (N, D) → dW (D, H), db (H,)
+    Shapes   dY (..., H), X (..., D) → dW (D, H), db (H,)
     """
+    dY, X = dY.reshape(-1, dY.shape[-1]), X.reshape(-1, X.shape[-1])
     dW: Array = np.matmul(X.T, dY, out=out[0])
     db: Array = np.sum(dY, axis=0, out=out[1])
     return dW, db

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnn.arrays import Array, IntArray, check_labels
-from scratchnn.classification import (
+from scratchnn.binary import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
-    cross_entropy_backward,
-    nll_loss,
 )
+from scratchnn.classification import cross_entropy_backward, nll_loss
 from scratchnn.metrics import count_correct
 from scratchnn.regression import (
     mse_loss,

@@ -2,41 +2,52 @@
 
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from scratchnn.arrays import Array
 
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
 
-def reduce(losses: Array, reduction: Reduction) -> Array:
+def reduce(losses: Array, reduction: Reduction, count: Array | float | None = None) -> Array:
     """Reduce a batch's losses to their mean or sum, or leave them as they are.
 
+        mean: Σ losses / count
+
+    `count` is the number of losses, unless they are weighted. The mean of
+    nothing is 0/0: NaN, as in torch.
+
     Shapes   losses (...) → (...) for "none", else ()
-    Raises   ValueError for the mean of nothing, or another word
+    Raises   ValueError for another word
     """
-    check_reduction(reduction, losses.size)
+    check_reduction(reduction)
     if reduction == "none":
         return losses
     total: Array = losses.sum()
-    return total / losses.size if reduction == "mean" else total
+    if reduction == "sum":
+        return total
+    return np.divide(total, losses.size if count is None else count, dtype=losses.dtype)
 
 
-def reduce_backward(dloss: Array | float, losses: int, reduction: Reduction) -> Array | float:
+def reduce_backward(
+    dloss: Array | float, losses: int, reduction: Reduction, count: Array | float | None = None
+) -> Array:
     """Vector-Jacobian product of `reduce`: what each loss gets of dloss.
 
-        mean: dloss / number of losses        sum, none: dloss
+        mean: dloss / count        sum, none: dloss
 
     Shapes   dloss () or, for "none", (...) → the same; it broadcasts over the losses.
     """
-    check_reduction(reduction, losses)
-    return dloss / losses if reduction == "mean" else dloss
+    check_reduction(reduction)
+    if reduction != "mean":
+        return np.asarray(dloss)
+    return np.divide(dloss, losses if count is None else count)
 
 
-def check_reduction(reduction: str, losses: int) -> None:
-    """Refuse unknown reductions, and the mean of no losses, which is 0/0.
+def check_reduction(reduction: str) -> None:
+    """Refuse unknown reductions.
 
     Raises   ValueError
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
-    if reduction == "mean" and losses == 0:
-        raise ValueError("the mean needs a batch of at least one example, got an empty one")

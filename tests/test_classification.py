@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scratchnn.functional as F
-from parity import bounds
+from parity import bounds, loss_bounds
 from scratchnn.objectives import one_hot
 from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
 
@@ -30,7 +30,7 @@ def upstream(reduction, shape):
 
 def test_cross_entropy_golden_value():
     z, target = np.array([[0.2, 0.1, -0.1]]), np.array([0])
-    bound = bounds.cross_entropy(z, target, "mean", U)
+    bound = loss_bounds.cross_entropy(z, target, "mean", U)
     assert_within(F.cross_entropy(z, target), np.float64(0.9729189131256584), bound)
 
 
@@ -48,7 +48,7 @@ def test_cross_entropy_golden_values_to_four_digits(z, loss):
 def test_cross_entropy_hand_values():
     z, target = np.log(np.array([[1.0, 3.0], [4.0, 1.0]])), np.array([0, 0])
     losses = np.log([4.0, 1.25])
-    bound = bounds.cross_entropy(z, target, "none", U)
+    bound = loss_bounds.cross_entropy(z, target, "none", U)
     assert_within(F.cross_entropy(z, target, reduction="none"), losses, bound)
     assert_within(F.cross_entropy(z, target), losses.mean(), bound.max())
     assert_within(F.cross_entropy(z, target, reduction="sum"), losses.sum(), 2 * bound.max())
@@ -57,7 +57,7 @@ def test_cross_entropy_hand_values():
 def test_cross_entropy_backward_hand_values():
     z, target = np.log(np.array([[1.0, 3.0], [4.0, 1.0]])), np.array([0, 0])
     dz = F.cross_entropy_backward(1.0, F.log_softmax(z), target)  # (p - onehot) / 2
-    bound = bounds.cross_entropy_backward(1.0, z, target, "mean", U)
+    bound = loss_bounds.cross_entropy_backward(1.0, z, target, "mean", U)
     assert_within(dz, np.array([[-0.375, 0.375], [-0.1, 0.1]]), bound)
 
 
@@ -73,7 +73,7 @@ def test_cross_entropy_backward_equals_complex_step(z, reduction):
 
     dloss = upstream(reduction, N)
     dz = F.cross_entropy_backward(dloss, F.log_softmax(z), TARGET, reduction=reduction)
-    bound = bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
+    bound = loss_bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
     assert_within(dz, complex_step_vjp(loss, z, dloss), bound)
 
 
@@ -82,13 +82,13 @@ def test_cross_entropy_backward_composes_nll_and_log_softmax(z, reduction):
     log_p, dloss = F.log_softmax(z), upstream(reduction, N)
     dlog_p = F.nll_loss_backward(dloss, log_p, TARGET, reduction=reduction)
     dz = F.cross_entropy_backward(dloss, log_p, TARGET, reduction=reduction)
-    bound = bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
+    bound = loss_bounds.cross_entropy_backward(dloss, z, TARGET, reduction, U)
     assert_within(F.log_softmax_backward(dlog_p, log_p), dz, bound)
 
 
 def test_cross_entropy_backward_rows_sum_to_zero(z):
     dz = F.cross_entropy_backward(1.0, F.log_softmax(z), TARGET)
-    bound = bounds.cross_entropy_backward(1.0, z, TARGET, "mean", U).sum(axis=1)
+    bound = loss_bounds.cross_entropy_backward(1.0, z, TARGET, "mean", U).sum(axis=1)
     assert_within(dz.sum(axis=1), np.zeros(N), bound + bounds.gamma(C, U) * abs(dz).sum(axis=1))
 
 
@@ -120,7 +120,7 @@ def test_nll_loss_hand_values():
 def test_bce_hand_values():
     z, target = np.log(np.array([3.0, 3.0, 1 / 3])), np.array([1.0, 0.0, 0.5])
     losses = np.log([4 / 3, 4, 4 / np.sqrt(3)])
-    bound = bounds.binary_cross_entropy_with_logits(z, target, "none", U)
+    bound = loss_bounds.binary_cross_entropy_with_logits(z, target, "none", U)
     result = F.binary_cross_entropy_with_logits(z, target, reduction="none")
     assert_within(result, losses, bound)
 
@@ -128,7 +128,7 @@ def test_bce_hand_values():
 def test_bce_of_labels_is_cross_entropy_of_two_classes(z):
     z, target = z[:, :2], TARGET % 2
     logit = z[:, 1] - z[:, 0]
-    bound = bounds.cross_entropy(z, target, "mean", U) + U * abs(logit).max()
+    bound = loss_bounds.cross_entropy(z, target, "mean", U) + U * abs(logit).max()
     result = F.binary_cross_entropy_with_logits(logit, target.astype(float))
     assert_within(result, F.cross_entropy(z, target), bound)
 
@@ -143,7 +143,7 @@ def test_bce_backward_equals_complex_step(yes_or_no, reduction):
 
     dloss = upstream(reduction, z.shape)
     dz = F.binary_cross_entropy_with_logits_backward(dloss, z, target, reduction=reduction)
-    bound = bounds.binary_cross_entropy_with_logits_backward(dloss, z, target, reduction, U)
+    bound = loss_bounds.binary_cross_entropy_with_logits_backward(dloss, z, target, reduction, U)
     assert_within(dz, complex_step_vjp(loss, z, dloss), bound)
 
 
@@ -180,7 +180,6 @@ def test_dtype_is_kept_and_inputs_left_alone(z, dtype, reduction):
     [
         ([0, 1, 2, 3, 4], ValueError, r"class indices in \[0, 4\), got values in \[0, 4\]"),
         ([0, 1, 2, 3, -1], ValueError, r"class indices in \[0, 4\), got values in \[-1, 3\]"),
-        ([0.0, 1, 2, 3, 0], TypeError, "integer class indices, got float64"),
         ([True] * 5, TypeError, "integer class indices, got bool"),
         ([0, 1, 2], ValueError, r"shape \(5,\), one class a row, got \(3,\)"),
         ([[0], [1], [2], [3], [0]], ValueError, r"shape \(5,\), one class a row, got \(5, 1\)"),
@@ -209,17 +208,13 @@ def test_target_that_is_no_array_is_named(z):
     ("z", "error", "message"),
     [
         (np.ones((N, C), int), TypeError, "z must be floating point, got int64"),
-        (np.ones(C), ValueError, r"z must be a matrix \(rows, columns\), got shape \(4,\)"),
-        (
-            np.ones((0, C)),
-            ValueError,
-            r"z must have at least one row and column, got shape \(0, 4\)",
-        ),
+        (np.ones((N, 0)), ValueError, r"z must have shape .* with C > 0, got \(5, 0\)"),
+        (np.ones(()), ValueError, r"z must have shape .* with C > 0, got \(\)"),
     ],
 )
 def test_bad_logits_are_named(z, error, message):
     with pytest.raises(error, match=message):
-        F.cross_entropy(z, TARGET[: len(z)])
+        F.cross_entropy(z, TARGET)
 
 
 def test_unknown_reduction_is_named(z):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scratchnn.functional as F
-from parity import bounds
+from parity import bounds, loss_bounds
 from parity.ops import OPS, compare_op
 
 
@@ -57,14 +57,13 @@ PLANTED = {  # what is wrong: the op, the side of it, the wrong function
     "relu'(0) = 1": ("relu", "backward", lambda dy, z: (dy * (z >= 0),)),
     "the squared loss for MSE": (
         "mse_loss", "ours",
-        lambda prediction, target, reduction: F.squared_loss(
-            prediction, target, reduction=reduction
-        ),
+        lambda prediction, **options: F.squared_loss(prediction, **options),
     ),
     "MSE's gradient without its 2": (
         "mse_loss", "backward",
-        lambda dy, prediction, target, reduction: (
-            F.squared_loss_backward(dy, prediction, target, reduction=reduction),
+        lambda dy, prediction, **options: (
+            F.squared_loss_backward(dy, prediction, **options),
+            F.squared_loss_backward(dy, prediction, **options, wrt="target"),
         ),
     ),
 }  # fmt: skip
@@ -110,7 +109,7 @@ def test_bounds_see_a_zero_gradient_where_fixed_tolerances_do_not():
     log_p = F.log_softmax(case["z"])
     dz = F.cross_entropy_backward(1.0, log_p, case["target"])
     u = bounds.unit_roundoff(np.float32)
-    bound = bounds.cross_entropy_backward(1.0, case["z"], case["target"], "mean", u)
+    bound = loss_bounds.cross_entropy_backward(1.0, case["z"], case["target"], "mean", u)
     assert (abs(dz) > bounds.tolerance(bound, np.float32)).all()
     assert (abs(dz) < 1e-5).mean() > 0.25
 

@@ -1,0 +1,55 @@
+"""A context in which an undefined result is an error and not a silent NaN."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec
+
+import numpy as np
+
+from scratchnn.arrays import Array
+
+P = ParamSpec("P")
+_strict: ContextVar[bool] = ContextVar("strict", default=False)
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Make every operation in the block raise where its result would hold NaN.
+
+    As torch, the operations return NaN for a row of -inf, an infinite logit, or a mean over
+    nothing (an empty batch; all targets ignored or of weight 0).
+
+    Raises   ValueError that names the row, in the block
+    """
+    token = _strict.set(True)
+    try:
+        yield
+    finally:
+        _strict.reset(token)
+
+
+def checked(f: Callable[P, Array]) -> Callable[P, Array]:
+    """Let an operation return NaN without a warning, and `strict` watch its result."""
+
+    @wraps(f)
+    def operation(*args: P.args, **kwargs: P.kwargs) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result = f(*args, **kwargs)
+        if _strict.get() and np.isnan(result).any():
+            raise ValueError(_explain(f, args, kwargs, result))
+        return result
+
+    return operation
+
+
+def _explain(f: Callable[..., Array], args: Any, kwargs: Any, result: Array) -> str:
+    if np.ndim(result) == 0 and "reduction" in (f.__kwdefaults__ or {}):
+        each = np.asarray(f(*args, **{**kwargs, "reduction": "none"}))
+        if not np.isnan(each).any():
+            return f"{f.__name__}: the mean is over nothing: no rows, all ignored, or of weight 0"
+        result = each
+    index = tuple(int(i) for i in np.argwhere(np.isnan(result))[0])
+    where = f"in row {index[0]} (at {list(index)})" if index else "at its only entry"
+    return f"{f.__name__} is nan {where}"
