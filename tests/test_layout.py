@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # A file imports only files that stand above it in its package's list.
 SCRATCHNN = [
     *["extras", "arrays", "linear", "activations", "softmax", "reductions", "classification"],
-    *["regression", "functional", "mlp", "sgd", "metrics"],
+    *["regression", "functional", "information", "mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", "", "cli", "__main__"],
 ]
