@@ -223,3 +223,11 @@ def test_inputs_are_left_alone():
     fit_temperature(z, labelled_logits(0)[1])
     np.testing.assert_array_equal(p, P)
     np.testing.assert_array_equal(z, before)
+
+
+def test_temperature_of_rows_of_far_apart_scales_is_found():
+    """At the first β the small rows are nearly flat: Newton's own step would be e^(10^13)-fold."""
+    z = np.array([[1e14, 0], [1, 0], [1, 0], [1, 0], [1, 0]])
+    T = fit_temperature(z, np.array([0, 0, 0, 0, 1]))
+    slope, curvature = temperature_derivatives(z, np.array([0, 0, 0, 0, 1]), T)
+    assert abs(slope) <= 2 * derivative_bounds(z, 1 / T)[0] + 8 * U * curvature
