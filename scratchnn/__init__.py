@@ -8,9 +8,11 @@ In reading order:
     classification.py  cross-entropy from logits, and its two-class form
     regression.py      squared loss
     functional.py      all of these under torch's names: import scratchnn.functional as F
+    information.py     entropy, cross-entropy and divergences of distributions
     mlp.py             the flat parameter vector θ; forward and backpropagation
     sgd.py             minibatch SGD: θ -= learning_rate * grad
-    metrics.py         accuracy
+    metrics.py         accuracy, confusion matrix, precision and recall
+    calibration.py     whether the probabilities are honest, and one number that mends them
     data/              IDX files, data sets, transforms, minibatches
     objectives.py      what a network is trained for
     train.py           fit and evaluate
@@ -23,10 +25,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scratchnn import checkpoint, data, functional, mlp, recipes
+    from scratchnn import (
+        calibration,
+        checkpoint,
+        data,
+        functional,
+        information,
+        metrics,
+        mlp,
+        recipes,
+    )
     from scratchnn.metrics import accuracy
     from scratchnn.mlp import Parameters
     from scratchnn.sgd import SGD
+    from scratchnn.strictness import strict
     from scratchnn.train import History, evaluate, fit
 
 __version__ = "0.1.0"
@@ -36,13 +48,17 @@ __all__ = [
     "History",
     "Parameters",
     "accuracy",
+    "calibration",
     "checkpoint",
     "data",
     "evaluate",
     "fit",
     "functional",
+    "information",
+    "metrics",
     "mlp",
     "recipes",
+    "strict",
 ]
 
 _HOME = {
@@ -52,6 +68,7 @@ _HOME = {
     "accuracy": "metrics",
     "evaluate": "train",
     "fit": "train",
+    "strict": "strictness",
 }
 
 

@@ -37,7 +37,7 @@ def check_same_shape(**arrays: Array) -> None:
             )
 
 
-def check_matrix(**arrays: Array) -> None:
+def check_matrix(**arrays: Array | IntArray) -> None:
     """Refuse anything but a matrix with at least one row and one column.
 
     Raises   ValueError
@@ -67,3 +67,41 @@ def check_labels(target: IntArray, rows: int, classes: int) -> None:
         raise ValueError(
             f"target must hold class indices in [0, {classes}), got values in [{low}, {high}]"
         )
+
+
+def check_probabilities(*, above_one: float = 0.0, **arrays: Array) -> None:
+    """Refuse what is no probability: negative, above 1 (by more than `above_one`), or NaN.
+
+    Raises   TypeError, ValueError
+    """
+    check_float(**arrays)
+    for name, p in arrays.items():
+        if p.dtype.kind == "c":
+            raise TypeError(f"{name} must be real, got {p.dtype}")
+        wrong = ~((p >= 0) & (p <= 1 + above_one))  # NaN is neither
+        if wrong.any():
+            at = tuple(map(int, np.argwhere(wrong)[0]))
+            raise ValueError(f"{name} must hold probabilities in [0, 1], got {p[at]} at {at}")
+
+
+def check_distributions(axis: int, **arrays: Array) -> None:
+    """Refuse what is no probability distribution along `axis`, but for rounding.
+
+        |Σ p - 1| ≤ 2 C u        with u = eps / 2 of the array's own precision
+
+    C roundings go into normalising C numbers, and C into summing them here.
+
+    Raises   TypeError, ValueError
+    """
+    for name, p in arrays.items():
+        check_float(**{name: p})
+        tolerance = p.shape[axis] * float(np.finfo(p.dtype).eps)
+        check_probabilities(above_one=tolerance, **{name: p})
+        total = p.sum(axis=axis)
+        wrong = abs(total - 1) > tolerance
+        if wrong.any():
+            at = tuple(map(int, np.argwhere(wrong)[0]))
+            raise ValueError(
+                f"{name} must sum to 1 along axis {axis}, within {tolerance:.1e} for rounding "
+                f"in {p.dtype}, got {total[at]}" + (f" at {at}" if at else "")
+            )

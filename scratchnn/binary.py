@@ -4,7 +4,7 @@ import numpy as np
 
 from scratchnn.arrays import Array, check_float, check_same_shape
 from scratchnn.reductions import Reduction, reduce, reduce_backward
-from scratchnn.strict import checked
+from scratchnn.strictness import checked
 
 
 @checked

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scratchnn.arrays import Array, IntArray, check_float
 from scratchnn.reductions import Reduction, reduce, reduce_backward
 from scratchnn.softmax import log_softmax
-from scratchnn.strict import checked
+from scratchnn.strictness import checked
 from scratchnn.targets import (
     class_axis,
     class_weight,

@@ -1,9 +1,13 @@
 """Pictures, by matplotlib: colour-blind-safe, labelled, as SVG and PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scratchnn.arrays import IntArray
+from scratchnn.calibration import Reliability
 from scratchnn.extras import need
+from scratchnn.metrics import recall
 from scratchnn.train import History
 
 # Okabe & Ito 2008
@@ -48,6 +52,59 @@ def curves(history: History, title: str = "") -> Any:
         )
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") -> Any:
+    """Draw a confusion matrix; return the figure.
+
+    The shade is the share of the row, so that every true class counts alike;
+    the numbers are counts. Empty cells stay blank.
+
+    Shapes   matrix (C, C), true classes in rows, as from `metrics.confusion_matrix`
+    Raises   MissingExtraError; ValueError for another number of class names
+    """
+    recall(matrix)  # refuses what is not square
+    names = list(classes) or [str(c) for c in range(len(matrix))]
+    if len(names) != len(matrix):
+        raise ValueError(f"classes must be {len(matrix)} names, one a row, got {len(names)}")
+    figure = need("matplotlib.figure", "plots").Figure(
+        figsize=(2 + 0.42 * len(matrix), 1.2 + 0.42 * len(matrix)), layout="constrained"
+    )
+    axis = figure.subplots()
+    shares = matrix / matrix.sum(axis=1, keepdims=True).clip(1)
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in zip(*matrix.nonzero(), strict=True):
+        shade = "white" if shares[i, j] > 0.5 else "black"
+        axis.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=shade, fontsize=8)
+    ticks = range(len(names))
+    axis.set_xticks(ticks, names, rotation=0 if max(map(len, names)) < 3 else 90)
+    axis.set_yticks(ticks, names)
+    axis.set(xlabel="predicted class", ylabel="true class", title=title)
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def reliability(bins: Reliability, title: str = "") -> Any:
+    """Draw accuracy over confidence, and the predictions in each bin; return the figure.
+
+    On the dashed diagonal the classifier is honest; below it, overconfident.
+    The bars between the points and the diagonal are the gaps that the ECE averages.
+
+    Raises   MissingExtraError
+    """
+    figure, (left, right) = new_figure(2)
+    full = bins.count > 0
+    confidence, accuracy = bins.confidence[full], bins.accuracy[full]
+    left.plot([0, 1], [0, 1], "--", color=GREY, label="honest")
+    left.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
+    left.plot(confidence, accuracy, "o", color=BLUE, markersize=4, label="accuracy of a bin")
+    left.set(xlabel="mean confidence", ylabel="accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    left.legend(frameon=False, loc="upper left")
+    widths = bins.edges[1:] - bins.edges[:-1]
+    right.bar(bins.edges[:-1], bins.count, widths, align="edge", color=BLUE, edgecolor="white")
+    right.set(xlabel="confidence", ylabel="predictions", xlim=(0, 1))
     figure.suptitle(title)
     return figure
 

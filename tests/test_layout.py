@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 
 # A file imports only files that stand above it in its package's list.
 SCRATCHNN = [
-    *["extras", "arrays", "linear", "activations", "softmax", "strict", "reductions"],
+    *["extras", "arrays", "linear", "activations", "strictness", "softmax", "reductions"],
     *["targets", "classification", "binary", "regression", "divergence", "functional"],
-    *["mlp", "sgd", "metrics"],
+    *["information", "mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", "", "cli", "__main__"],
 ]

@@ -3,9 +3,11 @@
 import sys
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from scratchnn import plots
+from scratchnn.calibration import reliability_bins
 from scratchnn.extras import MissingExtraError
 from scratchnn.train import Epoch, History
 
@@ -61,6 +63,47 @@ def test_curves_differ_without_colour():
     assert len({line.get_linestyle() for line in axis.get_lines()}) == 3
 
 
+def test_confusion_draws_counts_shaded_by_row():
+    matrix = np.array([[8, 2], [0, 0]])
+    axis, bar = plots.confusion(matrix, ["cat", "dog"], "pets").axes
+    cells = {text.get_position(): text.get_text() for text in axis.texts}
+    assert cells == {(0, 0): "8", (1, 0): "2"}  # x is the predicted class
+    np.testing.assert_array_equal(axis.images[0].get_array(), [[0.8, 0.2], [0, 0]])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "true class")
+    assert axis.get_title() == "pets"
+    assert bar.get_ylabel() == "share of the true class"
+
+
+def test_confusion_text_can_be_read_on_its_shade():
+    axis, _ = plots.confusion(np.array([[9, 1], [1, 9]])).axes
+    assert {text.get_text(): text.get_color() for text in axis.texts} == {
+        "9": "white",
+        "1": "black",
+    }
+
+
+def test_confusion_refuses_other_names_and_shapes():
+    with pytest.raises(ValueError, match="classes must be 2 names, one a row, got 3"):
+        plots.confusion(np.eye(2, dtype=int), "abc")
+    with pytest.raises(ValueError, match="confusion must be square"):
+        plots.confusion(np.zeros((2, 3), int))
+
+
+def test_reliability_draws_the_full_bins():
+    p = np.array([[0.75, 0.25], [0.25, 0.75], [1, 0]])
+    bins = reliability_bins(p, np.array([0, 0, 0]), bins=4)
+    figure = plots.reliability(bins, "digits")
+    left, right = figure.axes
+    assert figure.get_suptitle() == "digits"
+    assert drawn(left) == {"honest": [0, 1], "accuracy of a bin": [0.5, 1]}
+    assert list(left.get_lines()[1].get_xdata()) == [0.75, 1]
+    gaps = [segment.tolist() for segment in left.collections[0].get_segments()]
+    assert gaps == [[[0.75, 0.5], [0.75, 0.75]], [[1, 1], [1, 1]]]
+    assert [bar.get_height() for bar in right.patches] == [0, 0, 2, 1]
+    assert [bar.get_x() for bar in right.patches] == [0, 0.25, 0.5, 0.75]
+
+
 @pytest.mark.parametrize("panels", [1, 2, 3])
 def test_new_figure_has_panels_side_by_side(panels):
     figure, axes = plots.new_figure(panels)
@@ -80,3 +123,5 @@ def test_curves_need_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'scratchnn\[plots\]'"):
         plots.curves(CLASSIFIER)
+    with pytest.raises(MissingExtraError):
+        plots.confusion(np.eye(2, dtype=int))

@@ -1,0 +1,175 @@
+"""Whether a classifier's probabilities are honest: of the answers given 0.8, are 8 in 10 right?"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnn.arrays import (
+    Array,
+    IntArray,
+    check_distributions,
+    check_float,
+    check_labels,
+    check_matrix,
+)
+from scratchnn.softmax import softmax
+
+ROUNDING = 2 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predictions sorted by their confidence into bins of equal width.
+
+    Bin b is (edges[b], edges[b + 1]]; the first has its lower edge, too. An empty one has NaNs.
+
+    Shapes   edges (B + 1,); count, confidence (mean), accuracy (B,)
+    """
+
+    edges: Array
+    count: IntArray
+    confidence: Array
+    accuracy: Array
+
+
+def reliability_bins(p: Array, target: IntArray, *, bins: int = 15) -> Reliability:
+    """Return count, mean confidence and accuracy of the predictions, by their confidence.
+
+        confidence_n = max_c p_nc        right_n = [argmax_c p_nc = target_n]
+
+    An honest classifier has accuracy = confidence in every bin, up to chance.
+
+    Shapes   p (N, C), target (N,) in [0, C)
+    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Source   Guo et al. 2017, arXiv:1706.04599
+    """
+    _check(p, target)
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+    confidence = p.max(axis=1).astype(np.float64)
+    right = p.argmax(axis=1) == target
+    edges = np.linspace(0, 1, bins + 1)
+    b = np.searchsorted(edges[1:-1], confidence)  # an edge belongs to the bin below
+    count = np.bincount(b, minlength=bins)
+
+    def mean(x: Array) -> Array:
+        total = np.bincount(b, weights=x, minlength=bins)
+        means: Array = np.divide(total, count, out=np.full(bins, math.nan), where=count > 0)
+        return means
+
+    return Reliability(edges, count, mean(confidence), mean(right.astype(np.float64)))
+
+
+def expected_calibration_error(p: Array, target: IntArray, *, bins: int = 15) -> float:
+    """Return the mean gap between confidence and accuracy over the reliability bins.
+
+        ECE = Σ_b (n_b / N) |accuracy_b - confidence_b|
+
+    It depends on `bins`, and chance alone makes it positive for an honest
+    classifier: compare only equal N and bins.
+
+    Shapes   p (N, C), target (N,) in [0, C)
+    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Source   Naeini, Cooper & Hauskrecht 2015, doi:10.1609/aaai.v29i1.9602
+    """
+    r = reliability_bins(p, target, bins=bins)
+    full = r.count > 0
+    gaps = abs(r.accuracy - r.confidence)[full]
+    return float((r.count[full] * gaps).sum() / len(target))
+
+
+def brier_score(p: Array, target: IntArray) -> float:
+    """Return the mean squared distance of the probabilities from the truth.
+
+        1/N Σ_n Σ_c (p_nc - [c = target_n])²        between 0 and 2
+
+    A proper score like the cross-entropy, but bounded. Of two classes many texts
+    count one alone, which halves it.
+
+    Shapes   p (N, C), target (N,) in [0, C)
+    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Source   Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
+    """
+    _check(p, target)
+    distance = p.astype(np.float64)
+    distance[np.arange(len(target)), target] -= 1  # p - onehot(target)
+    return float(np.square(distance).sum() / len(target))
+
+
+def fit_temperature(z: Array, target: IntArray) -> float:
+    """Return the T > 0 at which softmax(z / T) has the least cross-entropy on held-out examples.
+
+    T > 1 tempers an overconfident classifier; the order of classes, and so the
+    accuracy, stays. The loss is convex in β = 1/T, and its slope has one zero,
+    which Newton's method on log β finds, held inside the bracket known so far.
+
+    Shapes   z (N, C), target (N,) in [0, C)
+    Raises   TypeError; ValueError for logits that are not finite, and where no T is best: all
+             right (the loss falls as T → 0), or no better than chance (it falls as T → ∞)
+    Source   Guo et al. 2017, arXiv:1706.04599
+    """
+    _check_logits(z, target)
+    gaps = _gaps(z)
+    at_target = gaps[np.arange(len(target)), target]
+    if (gaps.mean(axis=1) - at_target).mean() >= 0:  # the slope at β = 0
+        raise ValueError("no temperature is best: z favours its targets no more than chance")
+    if not at_target.any():
+        raise ValueError("no temperature is best: all targets have the largest z of their row")
+    low, high, beta = 0.0, math.inf, -1 / float(gaps.mean())
+    while True:
+        slope, curvature = _derivatives(gaps, at_target, beta)
+        low, high = (beta, high) if slope < 0 else (low, beta)
+        step = -slope / max(curvature, abs(slope))  # Newton's, but at most e-fold
+        if abs(step) > ROUNDING and not low < beta * math.exp(step) < high:
+            step = math.log(low / beta) / 2 + math.log(high / beta) / 2  # to √(low high)
+        if abs(step) <= ROUNDING:
+            return 1 / beta
+        beta *= math.exp(step)
+
+
+def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float, float]:
+    """Return slope and curvature of the mean cross-entropy of z / T along log β = -log T.
+
+        x = β z        L = mean(log Σ_c exp x_c - x_t)
+        β ∂L/∂β   = mean(E_p[x] - x_t)        with p = softmax(x)
+        β² ∂²L/∂β² = mean(E_p[x²] - E_p[x]²)  ≥ 0: convex in β
+
+    So at the best T the mean logit that the model expects is the one observed.
+
+    Shapes   z (N, C), target (N,) in [0, C)
+    Raises   TypeError, ValueError for logits that are not finite, or no class indices
+    """
+    _check_logits(z, target)
+    gaps = _gaps(z)
+    return _derivatives(gaps, gaps[np.arange(len(target)), target], 1 / T)
+
+
+def _gaps(z: Array) -> Array:
+    z = z.astype(np.float64)
+    gaps: Array = z - z.max(axis=1, keepdims=True)
+    return gaps
+
+
+def _derivatives(gaps: Array, at_target: Array, beta: float) -> tuple[float, float]:
+    x = beta * gaps
+    p = softmax(x)
+    mean = (p * x).sum(axis=1, keepdims=True)  # E_p[x]
+    variance = (p * np.square(x - mean)).sum(axis=1)
+    return float((mean[:, 0] - beta * at_target).mean()), float(variance.mean())
+
+
+def _check(p: Array, target: IntArray) -> None:
+    check_float(p=p)
+    check_matrix(p=p)
+    check_distributions(1, p=p)
+    check_labels(target, *p.shape)
+
+
+def _check_logits(z: Array, target: IntArray) -> None:
+    check_float(z=z)
+    check_matrix(z=z)
+    check_labels(target, *z.shape)
+    infinite = ~np.isfinite(z).all(axis=1)
+    if infinite.any():
+        raise ValueError(f"z must be finite, got {z[infinite.argmax()]} in row {infinite.argmax()}")
