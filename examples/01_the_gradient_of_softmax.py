@@ -9,7 +9,7 @@ target = np.array([0])
 
 p = F.softmax(z)
 loss = F.cross_entropy(z, target)
-dz = F.cross_entropy_backward(1.0, F.log_softmax(z), target)
+dz = F.cross_entropy_backward(1.0, z, target)
 print("p            ", p[0])
 print("loss         ", loss, "= -log p[0] =", -np.log(p[0, 0]))
 print("dz           ", dz[0], "= p - onehot")

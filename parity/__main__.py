@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scratchnn import cli, plots, recipes
+from scratchnn.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
 from scratchnn.extras import MissingExtraError, need
 
 DTYPES = ("float32", "float64")
@@ -16,13 +17,13 @@ DTYPES = ("float32", "float64")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = cli.Parser("python -m parity", description="NumPy against PyTorch, step by step.")
+    parser = Parser("python -m parity", description="NumPy against PyTorch, step by step.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sub = commands.add_parser("train", help="train a recipe on both sides and compare every step")
-    cli.add_recipe_arguments(sub)
+    add_recipe_arguments(sub)
     sub.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
     sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
-    sub.add_argument("--steps", type=cli.positive_int, metavar="N", help="stop after N steps")
+    sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
     sub.set_defaults(command=train)
     arguments = parser.parse_args(argv)
     return cli.run_command(arguments.command, arguments, program="parity")
@@ -33,7 +34,7 @@ def train(arguments: argparse.Namespace) -> int:
     need("torch", "torch")
     from parity import devices, report
 
-    recipe = cli.recipe_for(arguments)
+    recipe = recipe_for(arguments)
     device = devices.choose(arguments.device)
     environment = devices.environment(device)
     print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
@@ -41,7 +42,8 @@ def train(arguments: argparse.Namespace) -> int:
     results = []
     for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
         run = recipes.prepare(recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=dtype)
-        results.append(_run(run, device, arguments.steps))
+        with cli.threads(arguments.threads):
+            results.append(_run(run, device, arguments.steps))
     if arguments.out:
         settings = {
             name: value
@@ -62,8 +64,8 @@ def _run(run: recipes.Run, device, max_steps):
 
     print(f"\n{cli.describe(run)}\n{report.HEADER}")
     result = None
-    for result, row in lockstep.train(run, device, max_steps=max_steps):
-        print(report.epoch_line(result, row), flush=True)
+    for result, row in lockstep.train(run, device, max_steps=max_steps):  # noqa: B007
+        print(report.epoch_line(row), flush=True)
     print(report.verdict(result), report.timing(result), sep="\n")
     if not result.holds:
         print(report.failure(result))

@@ -41,6 +41,15 @@ def momentum_buffer(optimizer: torch.optim.SGD, parameter: Tensor) -> Tensor | N
     return buffer
 
 
+def correct(z: Tensor, target: Tensor, objective: str) -> int:
+    """Count the right answers, by torch's own argmax, or by the sign of a single logit."""
+    if objective == "two_classes":
+        return int(((z[:, 0] > 0) == (target == 1)).sum())
+    if objective in ("cross_entropy", "one_vs_rest"):
+        return int((z.argmax(1) == target).sum())
+    return 0
+
+
 # The loss of each objective of scratchnn.objectives.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": torch_F.cross_entropy,

@@ -19,7 +19,6 @@ from parity.strategies import Case
 from parity.verdict import Difference, compare
 from scratchnn.arrays import Array
 from scratchnn.reductions import Reduction
-from scratchnn.targets import class_axis
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,6 @@ def _run_torch(op: Op, case: Case, dy: Array, device: str) -> tuple[Array, list[
 
 def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def _log_p(z: Array) -> Array:
-    return F.log_softmax(z, class_axis(z))
 
 
 def _difference_op(
@@ -175,7 +170,7 @@ OPS = {
         Op(
             "cross_entropy", ("z",), strategies.class_indices("z", smoothing=True),
             F.cross_entropy,
-            lambda dy, z, **options: (F.cross_entropy_backward(dy, _log_p(z), **options),),
+            lambda dy, z, **options: (F.cross_entropy_backward(dy, z, **options),),
             lambda z, **options: torch_F.cross_entropy(z, **options),
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (loss_bounds.cross_entropy_backward(dy, z, **options),),
@@ -184,8 +179,8 @@ OPS = {
             "cross_entropy, probabilities", ("z", "target"), strategies.class_probabilities,
             F.cross_entropy,
             lambda dy, z, **options: (
-                F.cross_entropy_backward(dy, _log_p(z), **options),
-                F.cross_entropy_backward_target(dy, _log_p(z), **options),
+                F.cross_entropy_backward(dy, z, **options),
+                F.cross_entropy_backward_target(dy, z, **options),
             ),
             lambda z, **options: torch_F.cross_entropy(z, **options),
             loss_bounds.cross_entropy,

@@ -1,7 +1,9 @@
-"""One training step, judged: each operation of ours is given the very inputs that torch's had.
+"""One training step, judged: our code is given the very inputs that torch's had.
 
-Each must then come within the rounding-error bound of that one operation. So a failure names the
-operation, and a ReLU whose input is within rounding of 0 cannot be on in one and off in the other.
+First each operation alone, within the rounding-error bound of that one operation: so a failure
+names the operation, and a ReLU whose input is within rounding of 0 cannot be on in one and off in
+the other. Then our forward pass and our backpropagation from end to end, within the bounds that
+errors handed on from layer to layer leave.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import scratchnn.functional as F
 from parity import bounds, loss_bounds
 from parity.torch_side import Trace
 from parity.verdict import Difference, compare, worst
+from scratchnn import mlp
 from scratchnn.arrays import Array
 from scratchnn.linear import linear_backward_input, linear_backward_parameters
 from scratchnn.mlp import Parameters
@@ -48,11 +51,11 @@ def check_step(
     loss, dz = _check_loss(trace, objective)
     return StepResult(
         step,
-        outputs=worst(_check_forward(trace)),
+        outputs=worst(_check_forward(trace) + _check_network_forward(trace)),
         loss=loss,
-        gradient=worst([dz, *_check_backward(trace)]),
+        gradient=worst([dz, *_check_backward(trace), *_check_network_backward(trace)]),
         parameters=_check_update(trace, optimizer),
-        free_run=float(abs(ours.theta - trace.after.theta).max()),
+        free_run=float(np.nan_to_num(abs(ours.theta - trace.after.theta), nan=np.inf).max()),
     )
 
 
@@ -125,14 +128,45 @@ def _check_backward(trace: Trace) -> list[Difference]:
     return differences
 
 
+def _check_network_forward(trace: Trace) -> list[Difference]:
+    """Compare our forward pass from end to end; each layer hands its error on through |W|."""
+    u, dtype = _precision(trace)
+    error, activations, differences = 0.0, mlp.forward(trace.before, trace.X), []
+    for i, (W, b) in enumerate(trace.before.layers):
+        handed_on = error @ abs(W) if i > 0 else 0.0
+        error = bounds.linear(activations[i], W, b, u) + handed_on
+        theirs = trace.outputs[min(2 * i + 1, len(trace.outputs) - 1)]  # after the ReLU
+        tolerance = bounds.tolerance(error, dtype)
+        differences.append(compare(f"network a_{i + 1}", activations[i + 1], theirs, tolerance))
+    return differences
+
+
+def _check_network_backward(trace: Trace) -> list[Difference]:
+    """Compare our backpropagation from the logits to every parameter, at torch's activations."""
+    u, dtype = _precision(trace)
+    inputs = [trace.X, *trace.outputs[1::2]]
+    grad = mlp.backward(trace.before, [*inputs, trace.outputs[-1]], trace.gradients[-1])
+    error, differences = np.zeros_like(trace.gradients[-1]), []
+    for i in reversed(range(len(inputs))):
+        dz, W, where = trace.gradients[2 * i], trace.before.layers[i].W, f"network layer {i + 1}"
+        dW, db = bounds.linear_backward_parameters(dz, inputs[i], u)
+        errors = (dW + abs(inputs[i]).T @ error, db + error.sum(axis=0))
+        both = zip(("dW", "db"), grad.layers[i], trace.grad.layers[i], errors, strict=True)
+        for name, ours, theirs, bound in both:
+            tolerance = bounds.tolerance(bound, dtype)
+            differences.append(compare(f"{where} {name}", ours, theirs, tolerance))
+        error = bounds.linear_backward_input(dz, W, u) + error @ abs(W).T
+    return differences
+
+
 def _check_update(trace: Trace, optimizer: SGD) -> Difference:
     u, dtype = _precision(trace)
+    old = np.zeros(()) if trace.velocity is None else trace.velocity.theta
+    update = abs(trace.grad.theta) + optimizer.momentum * abs(old)
+    bound = bounds.sgd_step(trace.before.theta, update, optimizer.learning_rate, u)
     theta = trace.before.theta.copy()
     velocity = trace.velocity.theta.copy() if trace.velocity else None
     replace(optimizer, velocity=velocity).step(theta, trace.grad.theta)
-    momentum = optimizer.momentum * abs(velocity) if velocity is not None else 0.0
-    update = abs(trace.grad.theta) + momentum
-    bound = bounds.sgd_step(trace.before.theta, update, optimizer.learning_rate, u)
     return compare("θ", theta, trace.after.theta, bounds.tolerance(bound, dtype))
 
 

@@ -81,10 +81,9 @@ class TorchSide:
             for start in range(0, len(data), EVALUATION_BATCH):
                 rows = slice(start, start + EVALUATION_BATCH)
                 X, target = data.batch(rows, self.like.theta.dtype)
-                z = self.module(to_tensor(X, self.device))
-                loss = self.loss(z, to_tensor(target, self.device)).item()
-                correct = goal.correct(to_array(z), target) if goal.correct else 0
-                totals.add(loss, correct, len(X))
+                z, labels = self.module(to_tensor(X, self.device)), to_tensor(target, self.device)
+                correct = conventions.correct(z, labels, objective)
+                totals.add(self.loss(z, labels).item(), correct, len(X))
         return totals.score(goal)
 
     def _velocity(self) -> Parameters | None:

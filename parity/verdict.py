@@ -59,7 +59,8 @@ def compare(quantity: str, ours: Any, torch: Any, tolerance: Any) -> Difference:
     with np.errstate(all="ignore"):
         difference = np.where(agree, 0.0, abs(ours.astype(np.float64) - torch))
         difference = np.where(np.isnan(difference), np.inf, difference)
-        ratio = np.where(agree, 0.0, difference / tolerance)
+        ratio = np.where(np.isfinite(tolerance), difference / tolerance, np.inf)
+        ratio = np.where(agree, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
     if ratio.size == 0:
         return Difference(quantity, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     index = np.unravel_index(ratio.argmax(), ratio.shape)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchnn.arrays import Array, check_float
+from scratchnn.arrays import Array, check_float, check_same_shape
 
 
 def relu(z: Array, *, out: Array | None = None) -> Array:
@@ -26,6 +26,8 @@ def relu_backward(dy: Array, y: Array, *, out: Array | None = None) -> Array:
 
     Shapes   dy, y = relu(z) (...) → dz, the same shape. `out` may be dy.
     """
+    check_float(dy=dy)
+    check_same_shape(dy=dy, y=y)
     return np.multiply(dy, y > 0, out=out)
 
 
@@ -55,7 +57,8 @@ def sigmoid_backward(dp: Array, z: Array) -> Array:
 
     Shapes   dp, z (...) → dz, the same shape.
     """
-    check_float(z=z)
+    check_float(dp=dp, z=z)
+    check_same_shape(dp=dp, z=z)
     e = np.exp(-np.abs(z))
     dz: Array = dp * (e / (1 + e) ** 2)
     return dz

@@ -57,7 +57,7 @@ def binary_cross_entropy_with_logits_backward(
     e = np.exp(-np.abs(z))
     ms = (1 - target + p * target) * (e / (1 + e))
     dz: Array = np.where(z < 0, ms - p * target, (1 - target) - ms)
-    dz *= reduce_backward(dloss, z.size, reduction)
+    dz *= reduce_backward(dloss, z.shape, reduction)
     return (dz if w is None else dz * w).astype(z.dtype, copy=False)
 
 
@@ -82,7 +82,7 @@ def binary_cross_entropy_with_logits_backward_target(
     dtarget: Array = -z
     if pos_weight is not None:
         dtarget = p * (np.maximum(-z, 0) + log1p) - (np.maximum(z, 0) + log1p)
-    dtarget = dtarget * reduce_backward(dloss, z.size, reduction)
+    dtarget = dtarget * reduce_backward(dloss, z.shape, reduction)
     return (dtarget if w is None else dtarget * w).astype(target.dtype, copy=False)
 
 

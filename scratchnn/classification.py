@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scratchnn.arrays import Array, IntArray, check_float
 from scratchnn.reductions import Reduction, reduce, reduce_backward
-from scratchnn.softmax import log_softmax
+from scratchnn.softmax import log_softmax, softmax
 from scratchnn.strictness import checked
 from scratchnn.targets import (
     class_axis,
@@ -76,7 +76,7 @@ def nll_loss_backward(
     """
     check_float(log_p=log_p)
     index, counts, ignored = labels(log_p, target, weight, ignore_index)
-    dlosses = _of_each_row(dloss, len(index), reduction, counts, ignored)
+    dlosses = _of_each_row(dloss, log_p, reduction, counts, ignored)
     rows = np.zeros_like(to_rows(log_p))
     rows[np.arange(len(index)), index] = -dlosses
     return from_rows(rows, log_p)
@@ -121,7 +121,7 @@ def cross_entropy(
 @checked
 def cross_entropy_backward(
     dloss: Array | float,
-    log_p: Array,
+    z: Array,
     target: NDArray[Any],
     *,
     weight: Array | None = None,
@@ -133,34 +133,48 @@ def cross_entropy_backward(
 
         ∂loss_n/∂z_c = p_c Σ_k v_k - v_c = p_c Σ_(k≠c) v_k + v_c (p_c - 1)
 
-    It takes log p, which a training step has from the loss: p - 1 is then
-    expm1(log p), which does not cancel where p is close to 1.
+    For a class index t this is w_t (p - onehot(t)). p - 1 is expm1(log p),
+    which does not cancel where p is close to 1.
 
-    Shapes   dloss () or, for "none", the rows; log_p = log_softmax(z) → dz, the shape of log_p
+    Shapes   dloss () or, for "none", the rows; z, target as `cross_entropy` → dz, the shape of z
     """
-    check_float(log_p=log_p)
-    rows = to_rows(log_p)
+    check_float(z=z)
+    rows = to_rows(z)
     if label_smoothing == 0 and not is_soft(target):
-        index, counts, ignored = labels(log_p, target, weight, ignore_index)
-        each = np.arange(len(index))
-        dz: Array = np.exp(rows)
-        dz[each, index] = np.expm1(rows[each, index])  # p - onehot(t)
-        dz *= _of_each_row(dloss, len(index), reduction, counts, ignored)[:, None]
+        index, counts, ignored = labels(z, target, weight, ignore_index)
+        _, dz = _log_p_and_minus_onehot(rows, index)
+        dz *= _of_each_row(dloss, z, reduction, counts, ignored)[:, None]
     else:
-        v, total, ignored = target_mass(log_p, target, weight, ignore_index, label_smoothing)
+        v, total, ignored = target_mass(z, target, weight, ignore_index, label_smoothing)
         others = v.sum(axis=1, keepdims=True) - v
-        dz = np.exp(rows) * others + np.expm1(rows) * v
-        dz *= np.reshape(reduce_backward(dloss, len(rows), reduction, total), (-1, 1))
-        dz = dz.astype(log_p.dtype, copy=False)
+        dz = softmax(rows) * others + np.expm1(log_softmax(rows)) * v
+        dlosses = reduce_backward(dloss, row_shape(z), reduction, total)
+        dz = (dz * dlosses.reshape(-1, 1)).astype(z.dtype, copy=False)
     if ignored is not None:
         dz[ignored] = 0
-    return from_rows(dz, log_p)
+    return from_rows(dz, z)
+
+
+def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return the mean `cross_entropy` and its gradient, with one exponential for both.
+
+        loss = -mean log p_t        dz = (p - onehot(t)) / N
+
+    This is what a training step does.
+
+    Shapes   z (N, C), target (N,) in [0, C) → loss (), dz (N, C)
+    """
+    check_float(z=z)
+    index, _, _ = labels(z, target, None, -100)
+    log_p, dz = _log_p_and_minus_onehot(z, index)
+    dz *= 1 / len(z)
+    return reduce(-log_p, "mean"), dz
 
 
 @checked
 def cross_entropy_backward_target(
     dloss: Array | float,
-    log_p: Array,
+    z: Array,
     target: Array,
     *,
     weight: Array | None = None,
@@ -173,23 +187,39 @@ def cross_entropy_backward_target(
 
     Shapes   as `cross_entropy_backward` → dtarget, the shape and dtype of target
     """
-    check_float(log_p=log_p, target=target)
-    dlosses = reduce_backward(dloss, len(to_rows(log_p)), reduction)
-    w = 1 if weight is None else class_weight(weight, log_p)
-    rows = -(1 - label_smoothing) * w * to_rows(log_p) * np.reshape(dlosses, (-1, 1))
-    return from_rows(rows.astype(target.dtype, copy=False), log_p)
+    check_float(z=z, target=target)
+    dlosses = reduce_backward(dloss, row_shape(z), reduction)
+    w = 1 if weight is None else class_weight(weight, z)
+    rows = -(1 - label_smoothing) * w * log_softmax(to_rows(z)) * dlosses.reshape(-1, 1)
+    return from_rows(rows.astype(target.dtype, copy=False), z)
+
+
+def _log_p_and_minus_onehot(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return log p of the target classes (N,), and p - onehot(target) (N, C)."""
+    rows, top = np.arange(len(target)), z.argmax(axis=1)
+    shifted: Array = z - z[rows, top][:, None]
+    shifted_target = shifted[rows, target]
+    p = np.exp(shifted, out=shifted)
+    p[rows, top] = 0  # as in log_softmax: this term is exactly 1
+    q = p.sum(axis=1)
+    p[rows, top] = 1
+    p /= (1 + q)[:, None]
+    log_p: Array = shifted_target - np.log1p(q)
+    p[rows, target] = np.expm1(log_p)
+    return log_p, p
 
 
 def _of_each_row(
     dloss: Array | float,
-    rows: int,
+    z: Array,
     reduction: Reduction,
     counts: Array | None,
     ignored: NDArray[np.bool_] | None,
 ) -> Array:
     """Return what each row's unweighted loss gets of dloss, (M,)."""
-    total = None if counts is None else counts.sum()
-    dlosses = np.broadcast_to(np.reshape(reduce_backward(dloss, rows, reduction, total), -1), rows)
+    shape, total = row_shape(z), None if counts is None else counts.sum()
+    dlosses = np.broadcast_to(reduce_backward(dloss, shape, reduction, total), shape).reshape(-1)
+    dlosses = dlosses.astype(z.dtype, copy=False)
     if counts is not None:
         dlosses = dlosses * counts
     return dlosses if ignored is None else np.where(ignored, 0, dlosses)

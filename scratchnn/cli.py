@@ -8,13 +8,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from scratchnn import __version__, checkpoint, plots, recipes, watch
+from scratchnn.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
 from scratchnn.data import DataError
 from scratchnn.data.datasets import DATA, LINE_B, LINE_W
 from scratchnn.data.download import SOURCES, download
@@ -62,7 +63,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.out:
         Path(arguments.out).mkdir(parents=True, exist_ok=True)
         _check_plots()
-    with _threads(arguments.threads):
+    with threads(arguments.threads):
         run = recipes.prepare(
             recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype
         )
@@ -118,64 +119,11 @@ def fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def recipe_for(arguments: argparse.Namespace) -> Recipe:
-    """Return the recipe that the arguments name, with the hyper-parameters that they give."""
-    recipe = recipes.get(arguments.recipe)
-    return recipe.on(
-        arguments.data or recipe.default_data,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        momentum=arguments.momentum,
-    )
-
-
 def describe(run: Run) -> str:
     """Return a line that says what is about to be trained."""
     return (
         f"{run.recipe.name} on {run.recipe.data}: {run.parameters}; {_hyper_parameters(run.recipe)}"
     )
-
-
-def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that `recipe_for` and `recipes.prepare` need."""
-    parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
-    parser.add_argument(
-        "--data",
-        choices=DATA,
-        help="default: the bundled digits (or the line, for linear regression)",
-    )
-    parser.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
-    parser.add_argument("--epochs", type=positive_int)
-    parser.add_argument("--batch-size", type=positive_int)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--momentum", type=float)
-    parser.add_argument("--seed", type=_seed, default=1)
-    parser.add_argument("--out", metavar="DIR", help="save the results in this folder")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-
-
-def positive_int(text: str) -> int:
-    """Parse a whole number from 1 up, for argparse."""
-    return _whole_number(text, 1)
-
-
-def _seed(text: str) -> int:
-    return _whole_number(text, 0)
-
-
-def _whole_number(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {least} up, got {text!r}")
-    return int(text)
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with exit status 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -186,7 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("train", help="train a reference model")
     add_recipe_arguments(sub)
     sub.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    sub.add_argument("--threads", type=positive_int, help="threads of the matrix products")
     sub.add_argument(
         "--log-every", type=positive_int, metavar="K", help="show the loss each K batches"
     )
@@ -275,10 +222,12 @@ def _describe_line(run: Run) -> str:
     )
 
 
-def _threads(threads: int | None) -> Any:
-    if threads is None:
+def threads(number: int | None) -> AbstractContextManager[Any]:
+    """Limit NumPy's threads in a block, or leave them as they are."""
+    if number is None:
         return nullcontext()
-    return need("threadpoolctl", "cli").threadpool_limits(threads)
+    limits: AbstractContextManager[Any] = need("threadpoolctl", "cli").threadpool_limits(number)
+    return limits
 
 
 def _has_plots() -> bool:

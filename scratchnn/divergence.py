@@ -53,7 +53,7 @@ def kl_div_backward(
     """
     _check(log_q, target)
     p = np.exp(target) if log_target else target
-    dlog_q = -p * reduce_backward(dloss, log_q.size, *_plain(reduction, log_q))
+    dlog_q = -p * reduce_backward(dloss, log_q.shape, *_plain(reduction, log_q))
     return dlog_q.astype(log_q.dtype, copy=False)
 
 
@@ -80,7 +80,7 @@ def kl_div_backward_target(
     else:
         safe = np.where(target > 0, target, np.nan)
         slope = np.log(safe) - log_q + 1
-    dtarget = slope * reduce_backward(dloss, log_q.size, *_plain(reduction, log_q))
+    dtarget = slope * reduce_backward(dloss, log_q.shape, *_plain(reduction, log_q))
     return dtarget.astype(target.dtype, copy=False)
 
 

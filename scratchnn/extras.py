@@ -22,5 +22,6 @@ def need(module: str, extra: str) -> Any:
         ] != package:  # it is there, and lacks something itself
             raise
         raise MissingExtraError(
-            f"this needs {package}, which is not installed: pip install 'scratchnn[{extra}]'"
+            f"this needs {package}, which is not installed: pip install 'scratchnn[{extra}]', "
+            f"or in a checkout pip install -e '.[{extra}]'"
         ) from error

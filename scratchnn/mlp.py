@@ -6,6 +6,7 @@ regression [784, 1]: what differs is the loss.
 
 from __future__ import annotations  # numpy.random need not be imported for a type
 
+import operator
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn.activations import relu, relu_backward
-from scratchnn.arrays import Array, IntArray
+from scratchnn.arrays import Array, IntArray, check_same_shape
 from scratchnn.linear import linear, linear_backward_input, linear_backward_parameters
 
 
@@ -39,13 +40,23 @@ class Parameters:
         self.sizes = _checked(sizes)
         if theta.shape != (count(sizes),):
             raise ValueError(f"theta must have shape ({count(sizes)},), got {theta.shape}")
-        self.theta = theta
+        self._theta = theta
         self.layers: list[Layer] = []
         start = 0
         for D, H in pairwise(self.sizes):
             W, b = start + D * H, start + D * H + H  # where each ends
             self.layers.append(Layer(theta[start:W].reshape(D, H), theta[W:b]))
             start = b
+
+    @property
+    def theta(self) -> Array:
+        """The flat vector. Assigning to it copies the numbers: the layers remain its views."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, values: Array) -> None:
+        check_same_shape(theta=self._theta, values=values)
+        self._theta[...] = values
 
     @classmethod
     def zeros(cls, sizes: Sequence[int], dtype: DTypeLike = np.float32) -> Parameters:
@@ -164,4 +175,4 @@ def predict(parameters: Parameters, X: Array) -> IntArray:
 def _checked(sizes: Sequence[int]) -> tuple[int, ...]:
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes must be two or more positive numbers, got {list(sizes)}")
-    return tuple(int(size) for size in sizes)
+    return tuple(operator.index(size) for size in sizes)

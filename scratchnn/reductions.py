@@ -1,5 +1,6 @@
 """What becomes of the losses of a batch: each of them, their mean, or their sum."""
 
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -30,18 +31,26 @@ def reduce(losses: Array, reduction: Reduction, count: Array | float | None = No
 
 
 def reduce_backward(
-    dloss: Array | float, losses: int, reduction: Reduction, count: Array | float | None = None
+    dloss: Array | float,
+    shape: tuple[int, ...],
+    reduction: Reduction,
+    count: Array | float | None = None,
 ) -> Array:
     """Vector-Jacobian product of `reduce`: what each loss gets of dloss.
 
         mean: dloss / count        sum, none: dloss
 
-    Shapes   dloss () or, for "none", (...) → the same; it broadcasts over the losses.
+    Shapes   dloss () or, for "none", also `shape`, that of the losses → the same
+    Raises   ValueError for a dloss of another shape
     """
     check_reduction(reduction)
+    given = np.shape(dloss)
+    if given != () and (reduction != "none" or given != shape):
+        wanted = f"() or {shape}" if reduction == "none" else "()"
+        raise ValueError(f'dloss must have shape {wanted} for "{reduction}", got {given}')
     if reduction != "mean":
         return np.asarray(dloss)
-    return np.divide(dloss, losses if count is None else count)
+    return np.asarray(np.divide(dloss, math.prod(shape) if count is None else count))
 
 
 def check_reduction(reduction: str) -> None:

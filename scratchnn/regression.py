@@ -211,7 +211,7 @@ def _spread(
     """Multiply ∂loss/∂r by what each loss gets of dloss; give the result its variable's dtype."""
     if wrt not in ("prediction", "target"):
         raise ValueError(f'wrt must be "prediction" or "target", got {wrt!r}')
-    dr = slope * reduce_backward(dloss, prediction.size, reduction)
+    dr = slope * reduce_backward(dloss, prediction.shape, reduction)
     if wrt == "prediction":
         return dr.astype(prediction.dtype, copy=False)
     return -dr.astype(target.dtype, copy=False)

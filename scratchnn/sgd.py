@@ -24,10 +24,10 @@ class SGD:
     learning_rate: float
     momentum: float = 0.0
     dampening: float = 0.0
-    nesterov: bool = False
     weight_decay: float = 0.0
+    nesterov: bool = False
     maximize: bool = False
-    velocity: Array | None = field(default=None, repr=False)
+    velocity: Array | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchnn.functional as F
-from parity import bounds
+from parity import bounds, loss_bounds
 from parity.bounds import EXP_ULPS
 from scratchnn.calibration import (
     brier_score,
@@ -102,7 +102,7 @@ def test_scores_are_those_of_scikit_learn(rows, classes, seed):
     bound = bounds.gamma(2 * rows * classes + 3, U) * theirs
     assert_within(np.float64(brier_score(p, target)), theirs, bound)
     loss = sklearn.log_loss(target, p, labels=labels)
-    bound = 2 * bounds.cross_entropy(z, target, "mean", U) + bounds.softmax(z, 1, U).sum() + U
+    bound = 2 * loss_bounds.cross_entropy(z, target, "mean", U) + bounds.softmax(z, 1, U).sum() + U
     own = np.float64(F.cross_entropy(z, target))
     relative = (bounds.softmax(z, 1, U) / p).max()  # what log p inherits from p
     assert_within(own, loss, bound + relative + bounds.gamma(rows + classes, U) * loss)

@@ -65,5 +65,11 @@ def test_mean_of_nothing_is_nan_and_silent_as_in_torch():
 
 
 def test_reduce_backward_spreads_the_mean():
-    assert reduce_backward(3.0, 4, "mean") == 0.75
-    assert reduce_backward(3.0, 4, "sum") == 3.0
+    assert reduce_backward(3.0, (4,), "mean") == 0.75
+    assert reduce_backward(3.0, (4,), "sum") == 3.0
+
+
+@pytest.mark.parametrize(("reduction", "shape"), [("mean", (4,)), ("sum", (4,)), ("none", (5, 1))])
+def test_upstream_gradient_that_would_broadcast_is_named(reduction, shape):
+    with pytest.raises(ValueError, match=f'dloss must have shape .* for "{reduction}", got '):
+        reduce_backward(np.ones(shape), (4,), reduction)

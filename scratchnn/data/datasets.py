@@ -47,7 +47,7 @@ PIXELS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Examples in rows, as stored, and the transform that makes network inputs of a batch of them.
 

@@ -39,7 +39,7 @@ PLANTED = {  # what is wrong: the op, the side of it, the wrong function
     "no 1/N": (
         "cross_entropy", "backward",
         lambda dy, z, target, reduction: (
-            F.cross_entropy_backward(dy, F.log_softmax(z), target, reduction="sum"),
+            F.cross_entropy_backward(dy, z, target, reduction="sum"),
         ),
     ),
     "sum for mean": (
@@ -128,9 +128,18 @@ def test_bounds_refuse_tf32():
     assert (difference > bound).any()
 
 
-def test_gamma_is_the_smaller_of_worst_case_and_probabilistic():
+def test_gamma_is_the_worst_case_and_for_products_less():
     u = bounds.unit_roundoff(np.float32)
     assert u == 2.0**-24
     assert bounds.unit_roundoff(np.float64) == 2.0**-53
-    assert bounds.gamma(4, u) == 4 * u / (1 - 4 * u)
-    assert bounds.gamma(10_000, u) == 400 * u
+    assert bounds.gamma(4, u) == bounds.gamma_product(4, u) == 4 * u / (1 - 4 * u)
+    assert bounds.gamma(10_000, u) == 10_000 * u / (1 - 10_000 * u)
+    assert bounds.gamma_product(10_000, u) == 400 * u
+
+
+def test_bounds_hold_for_long_sums_of_equal_signs():
+    dY = np.broadcast_to(np.float32(0.7), (60_000, 3))
+    X = np.ones((60_000, 2), np.float32)
+    _, _, db = F.linear_backward(dY, X, np.ones((2, 3), np.float32))
+    _, db_bound = bounds.linear_backward_parameters(dY, X, bounds.unit_roundoff(np.float32))
+    assert (abs(db - 60_000 * np.float64(np.float32(0.7))) <= db_bound).all()
