@@ -1,6 +1,9 @@
 """softmax, its logarithm and its normaliser, none of which can overflow."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from scratchnn.arrays import Array, check_float
 
@@ -30,12 +33,15 @@ def softmax_backward(dp: Array, p: Array, axis: int = -1, *, out: Array | None =
         ∂p_i/∂z_k = p_i ([i = k] - p_k)
         dz_k = Σ_i dp_i ∂p_i/∂z_k = p_k (dp_k - Σ_i dp_i p_i)
 
-    The C × C Jacobian is never formed.
+    The C × C Jacobian is never formed. Adding a constant to all dp leaves dz
+    unchanged, so the dp of a class with p > 1/2 is subtracted first: there, the
+    difference of dp and its mean would otherwise cancel.
 
     Shapes   dp, p = softmax(z) (..., C, ...) → dz, the same shape. `out` may be dp.
     """
-    mean_dp = (dp * p).sum(axis=axis, keepdims=True)  # E_p[dp]
-    dz: Array = np.subtract(dp, mean_dp, out=out)
+    dominant = _dot(p > 0.5, dp, axis)  # its dp, or 0
+    dz: Array = np.subtract(dp, dominant, out=out)
+    dz -= _dot(p, dz, axis)  # E_p[dp - dominant]
     dz *= p
     return dz
 
@@ -90,8 +96,9 @@ def logsumexp(z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     Shapes   z (..., C, ...) → (..., ...), or (..., 1, ...) with keepdims.
     Torch    torch.logsumexp(z, dim, keepdim)
     """
-    m, _, q = _shift_by_max(z, axis)
-    lse: Array = m + np.log1p(q)
+    with np.errstate(invalid="ignore"):
+        m, _, q = _shift_by_max(z, axis)
+    lse: Array = m + np.log1p(np.where(np.isinf(m), 0, q))  # nothing counts beside an infinity
     return lse if keepdims else lse.squeeze(axis)
 
 
@@ -105,6 +112,12 @@ def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool 
     dz = softmax(z, axis)
     dz *= dlse if keepdims else np.expand_dims(dlse, axis)
     return dz
+
+
+def _dot(a: NDArray[Any], b: Array, axis: int) -> Array:
+    """Return Σ a b along `axis`, which is kept."""
+    total: Array = np.vecdot(a.swapaxes(axis, -1), b.swapaxes(axis, -1))
+    return total[..., None].swapaxes(axis, -1)
 
 
 def _shift_by_max(z: Array, axis: int) -> tuple[Array, Array, Array]:
