@@ -65,18 +65,44 @@ def cross_entropy_backward(
 
         ∂loss_n/∂z_nc = p_nc - [c = target_n]
 
-    It takes log p, which a training step has from the loss. The target's entry
-    p - 1 is expm1(log p), which does not cancel where p is close to 1.
+    It takes log p, or z itself: both have the same p, and z has it without the
+    rounding of log p. The target's entry p - 1 is expm1(log p), which does not
+    cancel where p is close to 1.
 
     Shapes   dloss () or, for "none", (N,); log_p = log_softmax(z) (N, C), target (N,) → dz (N, C)
     """
     _check(log_p, target, "log_p")
-    rows = np.arange(len(target))
-    dz: Array = np.exp(log_p)
-    dz[rows, target] = np.expm1(log_p[rows, target])  # p - onehot(target)
+    _, dz = _log_p_and_minus_onehot(log_p, target)
     dlosses = reduce_backward(dloss, len(target), reduction)
-    dz *= np.reshape(dlosses, (-1, 1))
+    dz *= np.reshape(np.asarray(dlosses, dz.dtype), (-1, 1))
     return dz
+
+
+def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return the mean `cross_entropy` and its gradient, with one exponential for both.
+
+    Shapes   z (N, C), target (N,) in [0, C) → loss (), dz (N, C)
+    """
+    _check(z, target, "z")
+    log_p, dz = _log_p_and_minus_onehot(z, target)
+    dz *= reduce_backward(1.0, len(target), "mean")
+    return reduce(-log_p, "mean"), dz
+
+
+def _log_p_and_minus_onehot(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return log p of the targets (N,), and p - onehot(target) (N, C)."""
+    rows = np.arange(len(target))
+    top = z.argmax(axis=1)
+    shifted: Array = z - z[rows, top][:, None]
+    shifted_target = shifted[rows, target]
+    e = np.exp(shifted, out=shifted)
+    e[rows, top] = 0  # as in log_softmax
+    q = e.sum(axis=1)
+    log_p: Array = shifted_target - np.log1p(q)
+    e[rows, top] = 1
+    e /= (1 + q)[:, None]  # p
+    e[rows, target] = np.expm1(log_p)  # p - onehot(target)
+    return log_p, e
 
 
 def binary_cross_entropy_with_logits(

@@ -13,8 +13,7 @@ from scratchnn.arrays import Array, IntArray, check_labels
 from scratchnn.classification import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
-    cross_entropy_backward,
-    nll_loss,
+    cross_entropy_with_gradient,
 )
 from scratchnn.metrics import count_correct
 from scratchnn.regression import (
@@ -23,7 +22,6 @@ from scratchnn.regression import (
     squared_loss,
     squared_loss_backward,
 )
-from scratchnn.softmax import log_softmax
 
 
 class Objective(NamedTuple):
@@ -45,11 +43,6 @@ def one_hot(target: IntArray, classes: int, dtype: type | np.dtype[Any] = np.flo
     rows: Array = np.zeros((len(target), classes), dtype)
     rows[np.arange(len(target)), target] = 1
     return rows
-
-
-def _cross_entropy(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    log_p = log_softmax(z)  # once, for both
-    return nll_loss(log_p, target), cross_entropy_backward(1.0, log_p, target)
 
 
 def _two_classes(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
@@ -79,7 +72,7 @@ def _count_sign(z: Array, target: NDArray[Any]) -> int:
 
 
 OBJECTIVES = {
-    "cross_entropy": Objective(_cross_entropy, count_correct),
+    "cross_entropy": Objective(cross_entropy_with_gradient, count_correct),
     "two_classes": Objective(_two_classes, _count_sign),
     "one_vs_rest": Objective(_one_vs_rest, count_correct),
     "squared_loss": Objective(_squared_loss, None),
