@@ -2,6 +2,7 @@
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py readme     docs/results/reference.json → the tables of README.md
+    python docs/results.py accuracy   docs/results/accuracy.json → the tables of docs/accuracy.md
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about ten minutes on 2 cores.
 """
@@ -13,13 +14,14 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from parity import devices
+from parity import accuracy, devices
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
 from scratchnn.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/reference.json"
+ACCURACY_PAGE = ROOT / "docs/accuracy.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
 
@@ -59,12 +61,37 @@ def readme() -> None:
     path.write_text(with_tables(path.read_text(), json.loads(RESULTS.read_text())))
 
 
+def accuracy_page() -> None:
+    """Put the tables of errors between their markers in docs/accuracy.md."""
+    ACCURACY_PAGE.write_text(with_accuracy(ACCURACY_PAGE.read_text()))
+
+
+def with_accuracy(text: str) -> str:
+    """Return the text of docs/accuracy.md with its tables made anew."""
+    cells = accuracy.read(accuracy.RESULTS)
+    facts = json.loads(accuracy.RESULTS.read_text())["environment"]
+    held = sum(cell.holds for cell in cells)
+    packages = ", ".join(
+        f"{name} {facts[name]}"
+        for name in ("numpy", "torch", "scipy", "jax", "scikit-learn")
+        if name in facts
+    )
+    summary = f"{held} of {len(cells)} cells hold the criterion. Measured with {packages}.\n"
+    made = {dtype: accuracy.table(cells, dtype) for dtype in ("float32", "float64")}
+    return fill(text, made | {"summary": summary})
+
+
 def with_tables(text: str, results: dict) -> str:
     """Return the README's text with each marked table made anew."""
-    for name, table in tables(results).items():
+    return fill(text, tables(results))
+
+
+def fill(text: str, tables: dict[str, str]) -> str:
+    """Return a page's text with these tables between their markers."""
+    for name, table in tables.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(begin)
-        assert end in rest, f"README.md has no table {name}"
+        assert end in rest, f"the page has no table {name}"
         text = before + begin + table + end + rest.partition(end)[2]
     return text
 
@@ -138,5 +165,6 @@ def environment_line(facts: dict) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("measure", "readme"))
-    {"measure": measure, "readme": readme}[parser.parse_args().command]()
+    parser.add_argument("command", choices=("measure", "readme", "accuracy"))
+    commands = {"measure": measure, "readme": readme, "accuracy": accuracy_page}
+    commands[parser.parse_args().command]()

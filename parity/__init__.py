@@ -14,8 +14,11 @@ In reading order:
     steps.py        that step, judged: every operation of ours on the inputs that torch's had
     lockstep.py     the same model, start and batches on both sides, compared at every step
     report.py       tables, JSON and pictures of that
+    oracle.py       the right answers, on 50 digits
+    libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
+    accuracy.py     everybody's errors in ulps, and what ours may be
 
-`python -m parity train RECIPE` runs it.
+`python -m parity train RECIPE` and `python -m parity accuracy` run them.
 """
 
 import os

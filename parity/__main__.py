@@ -1,6 +1,10 @@
-"""`python -m parity train RECIPE`: train in NumPy and in torch side by side, and compare each step.
+"""NumPy beside the others, from the command line.
 
-Exit status: 0 parity holds, 1 it fails, 2 usage, 3 data, 130 interrupted.
+    python -m parity train RECIPE    train in NumPy and in torch, and compare each step
+    python -m parity accuracy        errors of every operation in ulps, beside other libraries'
+
+Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage, 3 data,
+130 interrupted.
 """
 
 import argparse
@@ -25,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
     sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
     sub.set_defaults(command=train)
+    sub = commands.add_parser("accuracy", help="measure errors in ulps, beside other libraries'")
+    sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
+    sub.add_argument("--out", metavar="FILE", help="save every cell as JSON")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=measure_accuracy)
     arguments = parser.parse_args(argv)
     return cli.run_command(arguments.command, arguments, program="parity")
 
@@ -57,6 +66,31 @@ def train(arguments: argparse.Namespace) -> int:
         ]
         print(f"saved {', '.join(map(str, saved))}")
     return 0 if all(result.holds for result in results) else 1
+
+
+def measure_accuracy(arguments: argparse.Namespace) -> int:
+    """Measure every operation's errors, print the tables, and judge them."""
+    need("torch", "torch")
+    need("mpmath", "torch")
+    from parity import accuracy, devices, libraries, oracle
+
+    versions = libraries.versions()
+    for name, package in libraries.PACKAGES.items():
+        print(f"{name} {versions.get(package, 'not installed')}", end=", ")
+    print(f"against {oracle.DIGITS} digits")
+    found = list(accuracy.measure(arguments.quick))
+    for dtype in DTYPES:
+        print(f"\n{accuracy.table(found, dtype)}", end="")
+    broken = [cell for cell in found if not cell.holds]
+    print(f"\n{len(found) - len(broken)} of {len(found)} cells are within max(2 × best, 4 ulp)")
+    for cell in broken:
+        print(f"  broken: {cell}")
+    if arguments.out:
+        facts = devices.environment(devices.choose("cpu")) | versions
+        facts |= {"quick": arguments.quick, "digits": oracle.DIGITS}
+        accuracy.save(Path(arguments.out), found, facts)
+        print(f"saved {arguments.out}")
+    return 1 if broken else 0
 
 
 def _run(run: recipes.Run, device, max_steps):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scratchnn.arrays import Array, check_float, check_same_shape
+from scratchnn.strictness import checked
 
 
 def relu(z: Array, *, out: Array | None = None) -> Array:
@@ -31,6 +32,7 @@ def relu_backward(dy: Array, y: Array, *, out: Array | None = None) -> Array:
     return np.multiply(dy, y > 0, out=out)
 
 
+@checked
 def sigmoid(z: Array) -> Array:
     """Turn a logit into a probability.
 
@@ -48,6 +50,7 @@ def sigmoid(z: Array) -> Array:
     return p
 
 
+@checked
 def sigmoid_backward(dp: Array, z: Array) -> Array:
     """Vector-Jacobian product of `sigmoid`: dz from dp.
 

@@ -1,10 +1,15 @@
 """softmax, its logarithm and its normaliser, none of which can overflow."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-from scratchnn.arrays import Array, check_float
+from scratchnn.arrays import Array, check_float, check_same_shape
+from scratchnn.strictness import checked
 
 
+@checked
 def softmax(z: Array, axis: int = -1, *, out: Array | None = None) -> Array:
     """Turn logits into a probability distribution along `axis`.
 
@@ -24,22 +29,28 @@ def softmax(z: Array, axis: int = -1, *, out: Array | None = None) -> Array:
     return p
 
 
+@checked
 def softmax_backward(dp: Array, p: Array, axis: int = -1, *, out: Array | None = None) -> Array:
     """Vector-Jacobian product of `softmax`: dz from dp.
 
         ∂p_i/∂z_k = p_i ([i = k] - p_k)
         dz_k = Σ_i dp_i ∂p_i/∂z_k = p_k (dp_k - Σ_i dp_i p_i)
 
-    The C × C Jacobian is never formed.
+    The C × C Jacobian is never formed. Adding a constant to all dp leaves dz
+    unchanged, so the dp of a class with p > 1/2 is subtracted first: there, the
+    difference of dp and its mean would otherwise cancel.
 
     Shapes   dp, p = softmax(z) (..., C, ...) → dz, the same shape. `out` may be dp.
     """
-    mean_dp = (dp * p).sum(axis=axis, keepdims=True)  # E_p[dp]
-    dz: Array = np.subtract(dp, mean_dp, out=out)
+    check_same_shape(dp=dp, p=p)
+    dominant = _dot(p > 0.5, dp, axis)  # its dp, or 0
+    dz: Array = np.subtract(dp, dominant, out=out)
+    dz -= _dot(p, dz, axis)  # E_p[dp - dominant]
     dz *= p
     return dz
 
 
+@checked
 def log_softmax(z: Array, axis: int = -1) -> Array:
     """Return the logarithm of `softmax` without taking the logarithm of 0.
 
@@ -57,6 +68,7 @@ def log_softmax(z: Array, axis: int = -1) -> Array:
     return shifted
 
 
+@checked
 def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
     """Vector-Jacobian product of `log_softmax`: dz from d(log p).
 
@@ -68,6 +80,7 @@ def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
 
     Shapes   dlog_p, log_p = log_softmax(z) (..., C, ...) → dz, the same shape.
     """
+    check_same_shape(dlog_p=dlog_p, log_p=log_p)
     top = log_p.argmax(axis=axis, keepdims=True)
     dlog_p_top = np.take_along_axis(dlog_p, top, axis)
     log_p_top = np.take_along_axis(log_p, top, axis)
@@ -80,6 +93,7 @@ def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
     return dz
 
 
+@checked
 def logsumexp(z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     """Return the logarithm of the sum of exponentials, softmax's normaliser.
 
@@ -91,10 +105,11 @@ def logsumexp(z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     Torch    torch.logsumexp(z, dim, keepdim)
     """
     m, _, q = _shift_by_max(z, axis)
-    lse: Array = m + np.log1p(q)
+    lse: Array = m + np.log1p(np.where(np.isinf(m), 0, q))  # nothing counts beside an infinity
     return lse if keepdims else lse.squeeze(axis)
 
 
+@checked
 def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     """Vector-Jacobian product of `logsumexp`: dz from d(lse).
 
@@ -105,6 +120,12 @@ def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool 
     dz = softmax(z, axis)
     dz *= dlse if keepdims else np.expand_dims(dlse, axis)
     return dz
+
+
+def _dot(a: NDArray[Any], b: Array, axis: int) -> Array:
+    """Return Σ a b along `axis`, which is kept."""
+    total: Array = np.vecdot(a.swapaxes(axis, -1), b.swapaxes(axis, -1))
+    return total[..., None].swapaxes(axis, -1)
 
 
 def _shift_by_max(z: Array, axis: int) -> tuple[Array, Array, Array]:

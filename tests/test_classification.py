@@ -5,6 +5,7 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
+from scratchnn.classification import cross_entropy_with_gradient
 from scratchnn.objectives import one_hot
 from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
 
@@ -230,3 +231,17 @@ def test_bce_refuses_what_would_broadcast():
 def test_bce_refuses_integer_targets():
     with pytest.raises(TypeError, match="target must be floating point, got int64"):
         F.binary_cross_entropy_with_logits(np.zeros(N), np.zeros(N, int))
+
+
+def test_cross_entropy_backward_takes_logits_or_their_log_softmax():
+    z, target = np.random.default_rng(0).normal(size=(N, C)), np.array([0, 3, 1, 2, 0])
+    bound = loss_bounds.cross_entropy_backward(np.ones(()), z, target, "mean", 2**-53)
+    from_log_p = F.cross_entropy_backward(1.0, F.log_softmax(z), target)
+    assert_within(F.cross_entropy_backward(1.0, z, target), from_log_p, bound)
+
+
+def test_cross_entropy_with_gradient_is_both():
+    z, target = np.random.default_rng(0).normal(size=(N, C)), np.array([0, 3, 1, 2, 0])
+    loss, dz = cross_entropy_with_gradient(z, target)
+    assert loss == F.cross_entropy(z, target)
+    np.testing.assert_array_equal(dz, F.cross_entropy_backward(1.0, z, target))

@@ -68,3 +68,11 @@ def test_example_runs(example):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_accuracy_tables_are_those_of_the_results_file():
+    script = load_results_script()
+    text = script.ACCURACY_PAGE.read_text()
+    assert script.with_accuracy(text) == text
+    wrong = text.replace("| softmax gradient |", "| softmax gradient, improved |")
+    assert script.with_accuracy(wrong) == text != wrong

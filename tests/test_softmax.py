@@ -161,3 +161,16 @@ def test_logsumexp_keepdims_is_undone_by_backward():
 def test_integer_logits_are_refused(f):
     with pytest.raises(TypeError, match="z must be floating point, got int64"):
         f(np.array([1, 2, 3]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_backward_keeps_digits_where_one_class_dominates(dtype):
+    p, dp = F.softmax(np.array([0, -50], dtype)), np.array([3, 1], dtype)
+    np.testing.assert_array_equal(F.softmax_backward(dp, p), [2 * p[1], -2 * p[1]])
+
+
+def test_logsumexp_of_infinities():
+    inf = np.inf
+    z = np.array([[-inf, -inf], [inf, 0], [inf, inf], [-inf, 2]])
+    np.testing.assert_array_equal(F.logsumexp(z), [-inf, inf, inf, 2])
+    assert np.isnan(F.logsumexp(np.array([inf, np.nan])))

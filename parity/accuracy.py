@@ -1,0 +1,210 @@
+"""Errors of every operation in ulps of the right answer: ours beside everybody else's.
+
+A cell is one operation on one family of logits, one number of classes, one precision. In every
+cell, the 99.9th percentile of our errors must be at most twice that of the best of torch, SciPy
+and JAX, or 4 ulp; and nowhere may we have no digit right.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity import libraries
+from parity.oracle import Answer, Inputs, answers
+from scratchnn.arrays import Array
+
+RESULTS = Path(__file__).parents[1] / "docs/results/accuracy.json"
+RIVALS = ("torch", "SciPy", "JAX")
+CLASSES = (2, 10, 1000)
+DTYPES = (np.float32, np.float64)
+ENOUGH_ULPS = 4.0  # where no comparison is needed
+BCE_VALUES = ("bce, t in {0, 1}", "bce, t in (0, 1)")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Errors of each library in one cell: (99.9th percentile, maximum), in ulps."""
+
+    op: str
+    family: str
+    classes: int
+    dtype: str
+    elements: int
+    errors: dict[str, tuple[float, float]]
+
+    @property
+    def limit(self) -> float:
+        """What our 99.9th percentile may be."""
+        rivals = [self.errors[name][0] for name in RIVALS if name in self.errors]
+        return max(2 * min(rivals, default=0.0), ENOUGH_ULPS)
+
+    @property
+    def holds(self) -> bool:
+        """Whether ours is within the limit, and has digits right everywhere."""
+        percentile, maximum = self.errors["ours"]
+        return percentile <= self.limit and not is_lost(maximum, self.dtype)
+
+    def __str__(self) -> str:
+        percentile, maximum = self.errors["ours"]
+        return (
+            f"{self.op}, {self.family}, C = {self.classes}, {self.dtype}: 99.9 % within "
+            f"{percentile:.3g} ulp, limit {self.limit:.3g}, maximum {maximum:.3g}"
+        )
+
+
+def ulps(result: Array, answer: Answer) -> Array:
+    """Return the error of each element, in ulps of the right answer.
+
+        |result - value| / ulp,   ulp = spacing(terms) ≥ smallest subnormal
+
+    The terms are the value itself but where it is a sum that cancels (`oracle.answers`): there an
+    ulp of the terms is what even correctly rounded ones leave. Equal infinities are right; a NaN
+    or an infinity on one side alone has no digit right, which counts as 2^24 ulps, or 2^53.
+    """
+    none = float(2 / np.finfo(result.dtype).eps)
+    with np.errstate(all="ignore"):
+        error = abs(result.astype(np.float64) - answer.value)
+        unit = np.spacing(answer.terms.astype(result.dtype)).astype(np.float64)
+        error = np.where(result == answer.value, 0, error / unit)
+        return np.where(error <= none, error, none)  # NaN, too, is none
+
+
+def is_lost(error: float, dtype: str | type) -> bool:
+    """Return whether an error in ulps is a relative error near 1: above a quarter."""
+    return error > 0.25 / float(np.finfo(dtype).eps)
+
+
+def _near_ties(rng: np.random.Generator, shape: tuple[int, int], _: Any) -> Array:
+    return 1 + 1e-6 * rng.normal(size=shape)
+
+
+def _one_dominant(rng: np.random.Generator, shape: tuple[int, int], _: Any) -> Array:
+    z = rng.normal(size=shape)
+    z[np.arange(len(z)), rng.integers(shape[1], size=len(z))] += rng.uniform(10, 80, len(z))
+    return z
+
+
+def _masked(rng: np.random.Generator, shape: tuple[int, int], _: Any) -> Array:
+    hidden = rng.random(shape) < 0.3
+    hidden[np.arange(len(hidden)), rng.integers(shape[1], size=len(hidden))] = False
+    return np.where(hidden, -np.inf, rng.normal(size=shape))
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, int], dtype: Any) -> Array:
+    edge = -np.log(float(np.finfo(dtype).smallest_subnormal))  # 103 or 744, where exp(-z) is gone
+    return rng.uniform(-edge, edge, shape)
+
+
+FAMILIES: dict[str, Callable[[np.random.Generator, tuple[int, int], Any], Array]] = {
+    "standard normal": lambda rng, shape, _: rng.normal(size=shape),
+    "normal × 30": lambda rng, shape, _: 30 * rng.normal(size=shape),
+    "near ties": _near_ties,
+    "one dominant": _one_dominant,
+    "±1e30": lambda rng, shape, _: rng.choice([-1e30, 0, 1e30], shape),
+    "subnormal": lambda rng, shape, dtype: rng.uniform(-1, 1, shape) * np.finfo(dtype).tiny,
+    "-inf masks": _masked,
+    "uniform": _uniform,
+}
+
+
+def draw(family: str, rows: int, classes: int, dtype: Any) -> Inputs:
+    """Return the inputs of a family's cells; in half of the rows, the likeliest class is right."""
+    rng = np.random.default_rng([list(FAMILIES).index(family), classes, np.dtype(dtype).itemsize])
+    shape = (rows, classes)
+    z = FAMILIES[family](rng, shape, dtype).astype(dtype)
+    target = np.where(rng.random(rows) < 0.5, z.argmax(axis=1), rng.integers(classes, size=rows))
+    return Inputs(
+        z, rng.normal(size=shape).astype(dtype), rng.integers(0, 2, shape).astype(dtype),
+        rng.uniform(size=shape).astype(dtype), target, rng.normal(size=rows).astype(dtype),
+    )  # fmt: skip
+
+
+def sizes(classes: int, quick: bool) -> tuple[int, int]:
+    """Return the number of rows, and of those among them of which every element counts."""
+    if classes == 1000:
+        return (100, 4) if quick else (2000, 50)
+    rows = 1000 if classes == 2 else 200
+    return (2000, rows) if quick else (4000, 2 * rows)
+
+
+def measure(quick: bool = False) -> Iterator[Cell]:
+    """Yield every cell; the oracle takes most of the time, and all cores."""
+    tables = {name: table for name in libraries.LIBRARIES if (table := libraries.load(name))}
+    plan = [
+        (family, *sizes(classes, quick), classes, dtype)
+        for classes, dtype, family in product(CLASSES[::-1], DTYPES, FAMILIES)
+    ]
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        answered = pool.map(_answers, *zip(*plan, strict=True))
+        for (family, rows, _, classes, dtype), right in zip(plan, answered, strict=True):
+            yield from cells(family, rows, classes, dtype, right, tables)
+
+
+def cells(
+    family: str, rows: int, classes: int, dtype: Any,
+    right: dict[str, Answer], tables: dict[str, libraries.Library],
+) -> Iterator[Cell]:  # fmt: skip
+    """Yield the cells of one family, number of classes and precision."""
+    inputs = draw(family, rows, classes, dtype)
+    for op, answer in right.items():
+        if family == "-inf masks" and op in BCE_VALUES:
+            continue  # 0 · inf: NaN in torch, and a mask means nothing here
+        part = inputs.head(len(answer.value))
+        errors = {}
+        for name, table in tables.items():
+            if op in table:
+                with np.errstate(all="warn" if name == "ours" else "ignore", under="ignore"):
+                    error = ulps(table[op](part), answer)
+                errors[name] = (float(np.quantile(error, 0.999)), float(error.max()))
+        yield Cell(op, family, classes, np.dtype(dtype).name, answer.value.size, errors)
+
+
+def _answers(family: str, rows: int, few: int, classes: int, dtype: Any) -> dict[str, Answer]:
+    return answers(draw(family, rows, classes, dtype), few)
+
+
+def worst(found: list[Cell]) -> dict[tuple[str, str], dict[str, tuple[float, float, str]]]:
+    """Return, by (op, dtype) and library, the worst percentile and maximum, and their family."""
+    rows: dict[tuple[str, str], dict[str, tuple[float, float, str]]] = {}
+    for cell in found:
+        row = rows.setdefault((cell.op, cell.dtype), {})
+        for name, errors in cell.errors.items():
+            row[name] = max(row.get(name, (0.0, 0.0, "")), (*errors, cell.family))
+    return {key: rows[key] for key in sorted(rows)}
+
+
+def table(found: list[Cell], dtype: str) -> str:
+    """Return op × library in one precision: the 99.9th percentile in the worst cell."""
+    rows = {op: row for (op, of), row in worst(found).items() if of == dtype}
+    lines = [f"| {dtype} | {' | '.join(libraries.LIBRARIES)} | ours worst on |"]
+    lines.append(f"|---|{'--:|' * len(libraries.LIBRARIES)}---|")
+    for op, row in rows.items():
+        shown = [_show(row[name][0], dtype) if name in row else "" for name in libraries.LIBRARIES]
+        lines.append(f"| {op} | {' | '.join(shown)} | {row['ours'][2]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _show(error: float, dtype: str) -> str:
+    return "none" if is_lost(error, dtype) else f"{error:.2g}" if error < 99.5 else f"{error:,.0f}"
+
+
+def save(path: Path, found: list[Cell], environment: dict[str, Any]) -> None:
+    """Write all cells as JSON, a line each."""
+    cells = ",\n".join(json.dumps(asdict(cell) | {"holds": cell.holds}) for cell in found)
+    facts = json.dumps(environment, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"environment": {facts},\n"cells": [\n{cells}\n]}}\n')
+
+
+def read(path: Path) -> list[Cell]:
+    """Return the cells of a results file."""
+    rows = json.loads(path.read_text())["cells"]
+    return [Cell(**{k: v for k, v in row.items() if k != "holds"}) for row in rows]

@@ -1,0 +1,190 @@
+"""The oracle is right, ulps are ulps, our operations hold the criterion, and textbooks' do not."""
+
+import json
+from dataclasses import replace
+
+import mpmath
+import numpy as np
+import pytest
+
+from parity import accuracy, libraries
+from parity.__main__ import main
+from parity.accuracy import Cell, is_lost, ulps
+from parity.oracle import Answer, Inputs, answers
+from tests.helpers import DTYPES
+
+
+def inputs(z, dy=1.0, yes=1.0, share=0.5, target=0, dloss=1.0):
+    z = np.array([z])
+    return Inputs(
+        z, np.full_like(z, dy), np.full_like(z, yes), np.full_like(z, share),
+        np.array([target]), np.array([dloss], z.dtype),
+    )  # fmt: skip
+
+
+def answer(*values):
+    return Answer(np.array(values), abs(np.array(values)))
+
+
+def test_oracle_hand_values():
+    found = answers(inputs([np.log(3.0), 0.0], target=1, dloss=-2.0), 1)
+    close = {
+        "softmax": [[0.75, 0.25]],
+        "softmax gradient": [[0, 0]],  # of ones
+        "log_softmax gradient": [[-0.5, 0.5]],
+        "logsumexp": [np.log(4)],
+        "logsumexp gradient": [[-1.5, -0.5]],
+        "cross_entropy": [np.log(4)],
+        "cross_entropy gradient": [[-1.5, 1.5]],
+        "sigmoid": [[0.75, 0.5]],
+        "sigmoid gradient": [[3 / 16, 1 / 4]],
+        "bce, t in {0, 1}": [[np.log(4 / 3), np.log(2)]],
+        "bce, t in {0, 1} gradient": [[-0.25, -0.5]],
+        "bce, t in (0, 1) gradient": [[0.25, 0]],
+    }
+    assert set(found) - set(close) == {"log_softmax", "bce, t in (0, 1)"}
+    for op, value in close.items():
+        np.testing.assert_allclose(found[op].value, value, rtol=1e-15, atol=1e-16, err_msg=op)
+
+
+def test_oracle_equals_mpmath_with_many_digits():
+    z = [0.0, -50.5, 3.25, -745.0]
+    found = answers(inputs(z, target=2, share=0.25), 1)
+    with mpmath.workdps(400):
+        e = [mpmath.exp(z_k) for z_k in z]
+        p = [e_k / sum(e) for e_k in e]
+        s = [1 / (1 + mpmath.exp(-mpmath.mpf(z_k))) for z_k in z]
+        exact = {
+            "softmax": p,
+            "log_softmax": [mpmath.log(p_k) for p_k in p],
+            "log_softmax gradient": [1 - 4 * p_k for p_k in p],
+            "cross_entropy gradient": [p_k - (k == 2) for k, p_k in enumerate(p)],
+            "sigmoid gradient": [s_k * (1 - s_k) for s_k in s],
+            "bce, t in (0, 1)": [-(mpmath.log(s_k) + 3 * mpmath.log(1 - s_k)) / 4 for s_k in s],
+            "bce, t in {0, 1} gradient": [s_k - 1 for s_k in s],
+        }
+    for op, values in exact.items():
+        assert found[op].value[0].tolist() == [float(value) for value in values], op
+
+
+def test_oracle_keeps_masks():
+    found = answers(inputs([0.0, -np.inf], target=1), 1)
+    assert found["cross_entropy"].value == np.inf
+    np.testing.assert_array_equal(found["log_softmax"].value, [[0, -np.inf]])
+    np.testing.assert_array_equal(found["cross_entropy gradient"].value, [[1, -1]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulps_of_neighbours(dtype):
+    info = np.finfo(dtype)
+    for value in (1.0, 1.5, -3.0, 1e-30, float(info.tiny), float(info.smallest_subnormal), 0.0):
+        right = dtype(value)
+        value, result = float(right), np.array([right, np.nextafter(right, dtype(np.inf))])
+        np.testing.assert_array_equal(ulps(result, answer(value, value)), [0, 1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulps_of_what_is_not_finite(dtype):
+    none = 2 / np.finfo(dtype).eps
+    result = np.array([np.inf, -np.inf, np.nan, np.inf, 1.0, 1e30], dtype)
+    value = answer(np.inf, np.inf, 1.0, 1.0, np.inf, 1.0)
+    np.testing.assert_array_equal(ulps(result, value), [0, none, none, none, none, none])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_result_of_zero_has_no_digit_right(dtype):
+    (error,) = ulps(np.zeros(1, dtype), answer(1e-10))
+    assert is_lost(error, dtype)
+    assert not is_lost(error / 8, dtype)
+
+
+def test_criterion_is_twice_the_best_or_4_ulp():
+    cell = Cell("op", "family", 2, "float32", 1, {"ours": (9, 9), "torch": (5, 8), "JAX": (7, 7)})
+    assert cell.limit == 10
+    assert cell.holds
+    assert not replace(cell, errors=cell.errors | {"SciPy": (3, 3)}).holds
+    assert not replace(cell, errors=cell.errors | {"ours": (9, 2**23)}).holds
+    assert replace(cell, errors={"ours": (4, 4), "torch": (0, 0)}).holds
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The cells of ours, torch's and the textbook's on a few rows."""
+    tables = {name: libraries.load(name) for name in ("ours", "torch", "textbook")}
+    found = []
+    for dtype in DTYPES:
+        for family in accuracy.FAMILIES:
+            for classes, rows in ((2, 60), (10, 20)):
+                task = family, rows, classes, dtype
+                right = answers(accuracy.draw(*task), rows)
+                found += accuracy.cells(*task, right, tables)
+    return found
+
+
+def test_every_operation_of_ours_holds_the_criterion(small):
+    assert {cell.op for cell in small} == set(libraries.ours()) == set(libraries.textbook())
+    assert not [str(cell) for cell in small if not cell.holds]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("op", "family"),
+    [
+        ("log_softmax", "one dominant"),  # log(1 + tiny) = 0
+        ("cross_entropy", "one dominant"),
+        ("cross_entropy gradient", "one dominant"),  # p - 1 = 0
+        ("softmax gradient", "one dominant"),  # dp - mean = 0
+        ("logsumexp gradient", "±1e30"),  # p = exp(z - lse) = [1, 1]
+        ("sigmoid gradient", "uniform"),  # 1 - p = 0
+        ("bce, t in {0, 1}", "uniform"),
+        ("bce, t in {0, 1} gradient", "uniform"),
+    ],
+)
+def test_textbook_formula_has_no_digit_right(small, op, family, dtype):
+    errors = [
+        cell.errors["textbook"][1]
+        for cell in small
+        if (cell.op, cell.family, cell.dtype) == (op, family, dtype.__name__)
+    ]
+    assert is_lost(max(errors), dtype)
+
+
+def test_missing_library_is_left_out(monkeypatch):
+    def missing():
+        raise ModuleNotFoundError("no jax")
+
+    monkeypatch.setitem(libraries.LIBRARIES, "JAX", missing)
+    assert libraries.load("JAX") is None
+    assert "jax" not in libraries.versions()
+
+
+@pytest.mark.parametrize(("error", "status"), [(1.0, 0), (9.0, 1)])
+def test_command_prints_saves_and_judges(error, status, monkeypatch, tmp_path, capsys):
+    cells = [
+        Cell("softmax", "uniform", 2, dtype, 9, {"ours": (error, error), "torch": (1.0, 1.0)})
+        for dtype in ("float32", "float64")
+    ]
+    monkeypatch.setattr(accuracy, "measure", lambda quick: iter(cells))
+    path = tmp_path / "new/accuracy.json"
+    assert main(["accuracy", "--quick", "--out", str(path)]) == status
+    assert accuracy.read(path) == [
+        replace(cell, errors={k: list(v) for k, v in cell.errors.items()}) for cell in cells
+    ]
+    assert json.loads(path.read_text())["environment"]["quick"] is True
+    printed = capsys.readouterr().out
+    assert f"| softmax | {error:.2g} | 1 |" in printed
+    assert ("broken: softmax, uniform, C = 2, float32" in printed) == bool(status)
+
+
+def test_results_file_holds_the_criterion():
+    found = accuracy.read(accuracy.RESULTS)
+    assert {cell.op for cell in found} == set(libraries.ours())
+    assert {(c.family, c.classes, c.dtype) for c in found} == {
+        (family, classes, dtype.__name__)
+        for family in accuracy.FAMILIES
+        for classes in accuracy.CLASSES
+        for dtype in DTYPES
+    }
+    assert all(cell.elements >= 2000 for cell in found)
+    assert set(found[0].errors) >= {"ours", "torch", "textbook"}
+    assert not [str(cell) for cell in found if not cell.holds]
