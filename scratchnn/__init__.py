@@ -8,6 +8,7 @@ In reading order:
     classification.py  cross-entropy from logits, and its two-class form
     regression.py      squared loss
     functional.py      all of these under torch's names: import scratchnn.functional as F
+    gradcheck/         is a hand-written gradient right, and if not, why
     mlp.py             the flat parameter vector θ; forward and backpropagation
     sgd.py             minibatch SGD: θ -= learning_rate * grad
     metrics.py         accuracy
@@ -19,7 +20,7 @@ In reading order:
 Each operation f(...) has its hand-derived gradient f_backward(...) right below it.
 """
 
-from scratchnn import checkpoint, data, functional, mlp, recipes
+from scratchnn import checkpoint, data, functional, gradcheck, mlp, recipes
 from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
 from scratchnn.sgd import SGD
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate",
     "fit",
     "functional",
+    "gradcheck",
     "mlp",
     "recipes",
 ]

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 # A file imports only files that stand above it in its package's list.
 SCRATCHNN = [
     *["extras", "arrays", "linear", "activations", "softmax", "reductions", "classification"],
-    *["regression", "functional", "mlp", "sgd", "metrics"],
+    *["regression", "functional"],
+    *["gradcheck.derivatives", "gradcheck.report", "gradcheck.diagnosis", "gradcheck.pairs"],
+    *["gradcheck.compare", "gradcheck", "mlp", "sgd", "metrics"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", "", "cli", "__main__"],
 ]
