@@ -9,6 +9,8 @@ In reading order:
     regression.py      squared loss
     functional.py      all of these under torch's names: import scratchnn.functional as F
     gradcheck/         is a hand-written gradient right, and if not, why
+    kronecker.py       a structured linear map with 1/n of the weights
+    layers.py          dense and structured layers
     mlp.py             the flat parameter vector θ; forward and backpropagation
     sgd.py             minibatch SGD: θ -= learning_rate * grad
     metrics.py         accuracy

@@ -14,7 +14,7 @@ SCRATCHNN = [
     *["extras", "arrays", "linear", "activations", "softmax", "reductions", "classification"],
     *["regression", "functional"],
     *["gradcheck.derivatives", "gradcheck.report", "gradcheck.diagnosis", "gradcheck.pairs"],
-    *["gradcheck.compare", "gradcheck", "mlp", "sgd", "metrics"],
+    *["gradcheck.compare", "gradcheck", "kronecker", "layers", "mlp", "sgd", "metrics"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", "", "cli", "__main__"],
 ]
