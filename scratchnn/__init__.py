@@ -22,11 +22,16 @@ In reading order:
 Each operation f(...) has its hand-derived gradient f_backward(...) right below it.
 """
 
-from scratchnn import checkpoint, data, functional, gradcheck, mlp, recipes
+from typing import TYPE_CHECKING, Any
+
+from scratchnn import checkpoint, data, functional, mlp, recipes
 from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
 from scratchnn.sgd import SGD
 from scratchnn.train import History, evaluate, fit
+
+if TYPE_CHECKING:
+    import scratchnn.gradcheck as gradcheck
 
 __version__ = "0.1.0"
 
@@ -44,3 +49,12 @@ __all__ = [
     "mlp",
     "recipes",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import gradcheck when it is first asked for: training has no use for it."""
+    if name != "gradcheck":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("scratchnn.gradcheck")
