@@ -12,6 +12,7 @@ Source   Higham 2002, Accuracy and Stability of Numerical Algorithms, ch. 3 and 
 
 import numpy as np
 
+from scratchnn import kronecker
 from scratchnn.arrays import Array
 
 EXP_ULPS = 6  # safe counts for every library measured; the maxima seen are 2.4 and 3.0
@@ -63,6 +64,40 @@ def linear_backward_parameters(dY: Array, X: Array, u: float) -> tuple[Array, Ar
     dY, X = dY.reshape(-1, dY.shape[-1]), X.reshape(-1, X.shape[-1])
     N = len(X)
     return gamma_product(N, u) * (abs(X).T @ abs(dY)), gamma(N, u) * abs(dY).sum(axis=0)
+
+
+def kronecker_linear(X: Array, A: Array, S: Array, b: Array, u: float) -> Array:
+    """Bound X (Σ A_i ⊗ S_i) + b, whether the weight is formed or not.
+
+    γ(D + n² + n + 2) (|X| Σ |A_i| ⊗ |S_i| + |b|)
+    """
+    n = len(A)
+    growth = gamma(X.shape[1] + n**2 + n + 2, u)
+    return growth * kronecker.kronecker_linear(abs(X), abs(A), abs(S), abs(b))
+
+
+def kronecker_backward_input(dY: Array, A: Array, S: Array, u: float) -> Array:
+    """Bound dY (Σ A_i ⊗ S_i)ᵀ, likewise:  γ(H + n² + n + 1) |dY| (Σ |A_i| ⊗ |S_i|)ᵀ."""
+    n = len(A)
+    growth = gamma(dY.shape[1] + n**2 + n + 1, u)
+    return growth * kronecker.kronecker_backward_input(abs(dY), abs(A), abs(S))
+
+
+def kronecker_backward_parameters(
+    dY: Array, X: Array, A: Array, S: Array, u: float
+) -> tuple[Array, Array, Array]:
+    """Bound dA, dS and db by the same sums of absolute values.
+
+    As many terms as either way has: dA sums over D/n, and over N and H/n at once, or over N and
+    then over a whole block of dW; dS over n, and over N and n at once, or over N and then n².
+    """
+    (N, D), H, n = X.shape, dY.shape[1], len(A)
+    dA, dS, db = kronecker.kronecker_backward_parameters(abs(dY), abs(X), abs(A), abs(S))
+    terms = D // n + N * H // n + N + D * H // n**2 + 1, n + N * n + N + n**2 + 1, N
+    dA_bound, dS_bound, db_bound = (
+        gamma(count, u) * total for count, total in zip(terms, (dA, dS, db), strict=True)
+    )
+    return dA_bound, dS_bound, db_bound
 
 
 def logsumexp(z: Array, axis: int, u: float) -> Array:

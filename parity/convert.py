@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from scratchnn.arrays import Array
+from scratchnn.layers import KroneckerLayer
 from scratchnn.mlp import Parameters
 
 
@@ -12,13 +13,30 @@ def to_module(parameters: Parameters) -> nn.Sequential:
     """Build the torch network with these parameters: Linear, ReLU, ..., Linear."""
     dtype = torch.from_numpy(parameters.theta[:0]).dtype
     layers: list[nn.Module] = []
-    for W, b in parameters.layers:
-        linear = nn.Linear(*W.shape, dtype=dtype)
+    for layer in parameters.layers:
+        linear: nn.Module = (
+            KroneckerLinear(layer)
+            if isinstance(layer, KroneckerLayer)
+            else nn.Linear(*layer.W.shape, dtype=dtype)
+        )
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(W.T.copy()))
-            linear.bias.copy_(torch.from_numpy(b.copy()))
+            for tensor, name, array in zip(linear.parameters(), layer._fields, layer, strict=True):
+                tensor.copy_(torch.from_numpy(array.T.copy() if name == "W" else array.copy()))
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+class KroneckerLinear(nn.Module):
+    """X (Σ_i A_i ⊗ S_i) + b, with the weight formed by torch.kron."""
+
+    def __init__(self, layer: KroneckerLayer) -> None:
+        super().__init__()
+        self.A, self.S, self.b = (nn.Parameter(to_tensor(array)) for array in layer)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return Y."""
+        products = [torch.kron(A, S) for A, S in zip(self.A, self.S, strict=True)]
+        return torch.addmm(self.b, X, torch.stack(products).sum(dim=0))
 
 
 def to_parameters(tensors: list[Tensor], like: Parameters) -> Parameters:
@@ -27,9 +45,9 @@ def to_parameters(tensors: list[Tensor], like: Parameters) -> Parameters:
     The weights, their gradients and their momentum all pass here.
     """
     result = Parameters.zeros(like.sizes, like.theta.dtype)
-    for (W, b), weight, bias in zip(result.layers, tensors[::2], tensors[1::2], strict=True):
-        W[...] = to_array(weight).T
-        b[...] = to_array(bias)
+    arrays = [pair for layer in result.layers for pair in zip(layer._fields, layer, strict=True)]
+    for (name, view), tensor in zip(arrays, tensors, strict=True):
+        view[...] = to_array(tensor).T if name == "W" else to_array(tensor)
     return result
 
 

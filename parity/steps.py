@@ -6,8 +6,9 @@ the other. Then our forward pass and our backpropagation from end to end, within
 errors handed on from layer to layer leave.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,32 @@ from parity.torch_side import Trace
 from parity.verdict import Difference, compare, worst
 from scratchnn import mlp
 from scratchnn.arrays import Array
-from scratchnn.linear import linear_backward_input, linear_backward_parameters
+from scratchnn.layers import KroneckerLayer, Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
 from scratchnn.sgd import SGD
+
+
+class LayerBounds(NamedTuple):
+    """The bounds of one kind of layer; each takes the layer's arrays."""
+
+    forward: Callable[..., Array]
+    backward_input: Callable[..., Array]
+    backward_parameters: Callable[..., tuple[Array, ...]]
+
+
+LAYERS: dict[type, LayerBounds] = {
+    Layer: LayerBounds(
+        bounds.linear,
+        lambda dz, W, _, u: bounds.linear_backward_input(dz, W, u),
+        lambda dz, a, _W, _b, u: bounds.linear_backward_parameters(dz, a, u),
+    ),
+    KroneckerLayer: LayerBounds(
+        bounds.kronecker_linear,
+        lambda dz, A, S, _, u: bounds.kronecker_backward_input(dz, A, S, u),
+        lambda dz, a, A, S, _, u: bounds.kronecker_backward_parameters(dz, a, A, S, u),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -62,10 +85,11 @@ def check_step(
 def _check_forward(trace: Trace) -> list[Difference]:
     u, dtype = _precision(trace)
     differences, a = [], trace.X
-    for i, (W, b) in enumerate(trace.before.layers):
+    for i, layer in enumerate(trace.before.layers):
         z, where = trace.outputs[2 * i], f"layer {i + 1}"
-        tolerance = bounds.tolerance(bounds.linear(a, W, b, u), dtype)
-        differences.append(compare(f"{where} z", F.linear(a, W, b), z, tolerance))
+        bound = LAYERS[type(layer)].forward(a, *layer, u)
+        tolerance = bounds.tolerance(bound, dtype)
+        differences.append(compare(f"{where} z", layer.forward(a), z, tolerance))
         if i + 1 < len(trace.before.layers):
             a = trace.outputs[2 * i + 1]
             differences.append(compare(f"{where} relu", F.relu(z), a, 0.0))
@@ -107,22 +131,25 @@ def _loss_bounds(objective: str, z: Array, target: NDArray[Any]) -> tuple[Array,
 def _check_backward(trace: Trace) -> list[Difference]:
     u, dtype = _precision(trace)
     differences = []
-    for i, (W, _) in enumerate(trace.before.layers):
+    ours_grad = Parameters.zeros(trace.before.sizes, dtype)
+    for i, layer in enumerate(trace.before.layers):
+        bound = LAYERS[type(layer)]
         dz, where = trace.gradients[2 * i], f"layer {i + 1}"
         a = trace.outputs[2 * i - 1] if i > 0 else trace.X
+        layer.backward_parameters(dz, a, ours_grad.layers[i])
         parameters = zip(
-            ("dW", "db"),
-            linear_backward_parameters(dz, a),
+            layer._fields,
+            ours_grad.layers[i],
             trace.grad.layers[i],
-            bounds.linear_backward_parameters(dz, a, u),
+            bound.backward_parameters(dz, a, *layer, u),
             strict=True,
         )
-        for name, ours, theirs, bound in parameters:
-            tolerance = bounds.tolerance(bound, dtype)
-            differences.append(compare(f"{where} {name}", ours, theirs, tolerance))
+        for name, ours, theirs, error in parameters:
+            tolerance = bounds.tolerance(error, dtype)
+            differences.append(compare(f"{where} d{name}", ours, theirs, tolerance))
         if i > 0:
-            ours = F.relu_backward(linear_backward_input(dz, W), a)
-            tolerance = bounds.tolerance(bounds.linear_backward_input(dz, W, u), dtype)
+            ours = F.relu_backward(layer.backward_input(dz), a)
+            tolerance = bounds.tolerance(bound.backward_input(dz, *layer, u), dtype)
             theirs = trace.gradients[2 * i - 2]
             differences.append(compare(f"layer {i} dz", ours, theirs, tolerance))
     return differences
@@ -130,6 +157,8 @@ def _check_backward(trace: Trace) -> list[Difference]:
 
 def _check_network_forward(trace: Trace) -> list[Difference]:
     """Compare our forward pass from end to end; each layer hands its error on through |W|."""
+    if not _is_dense(trace.before):
+        return []
     u, dtype = _precision(trace)
     error, activations, differences = 0.0, mlp.forward(trace.before, trace.X), []
     for i, (W, b) in enumerate(trace.before.layers):
@@ -143,6 +172,8 @@ def _check_network_forward(trace: Trace) -> list[Difference]:
 
 def _check_network_backward(trace: Trace) -> list[Difference]:
     """Compare our backpropagation from the logits to every parameter, at torch's activations."""
+    if not _is_dense(trace.before):
+        return []
     u, dtype = _precision(trace)
     inputs = [trace.X, *trace.outputs[1::2]]
     grad = mlp.backward(trace.before, [*inputs, trace.outputs[-1]], trace.gradients[-1])
@@ -168,6 +199,10 @@ def _check_update(trace: Trace, optimizer: SGD) -> Difference:
     velocity = trace.velocity.theta.copy() if trace.velocity else None
     replace(optimizer, velocity=velocity).step(theta, trace.grad.theta)
     return compare("θ", theta, trace.after.theta, bounds.tolerance(bound, dtype))
+
+
+def _is_dense(parameters: Parameters) -> bool:
+    return all(isinstance(layer, mlp.Layer) for layer in parameters.layers)
 
 
 def _precision(trace: Trace) -> tuple[float, np.dtype[Any]]:

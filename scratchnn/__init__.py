@@ -9,6 +9,9 @@ In reading order:
     regression.py      squared loss
     functional.py      all of these under torch's names: import scratchnn.functional as F
     information.py     entropy, cross-entropy and divergences of distributions
+    gradcheck/         is a hand-written gradient right, and if not, why
+    kronecker.py       a structured linear map with 1/n of the weights
+    layers.py          dense and structured layers
     mlp.py             the flat parameter vector θ; forward and backpropagation
     sgd.py             minibatch SGD: θ -= learning_rate * grad
     metrics.py         accuracy, confusion matrix, precision and recall
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         checkpoint,
         data,
         functional,
+        gradcheck,
         information,
         metrics,
         mlp,
@@ -54,6 +58,7 @@ __all__ = [
     "evaluate",
     "fit",
     "functional",
+    "gradcheck",
     "information",
     "metrics",
     "mlp",

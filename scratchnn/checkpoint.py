@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from scratchnn.data import DataError
-from scratchnn.mlp import Parameters
+from scratchnn.mlp import Kronecker, Parameters
 
 
 def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
@@ -25,6 +26,7 @@ def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
             file,
             theta=parameters.theta,
             sizes=np.array(parameters.sizes),
+            kronecker=np.array([getattr(size, "n", 0) for size in parameters.sizes]),
             sha256=np.array(_digest(parameters)),
             description=np.array(text),
         )
@@ -45,7 +47,7 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
     )  # fmt: skip  # whatever np.load raises on bytes that are not its own
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
-            parameters = Parameters(content["sizes"].tolist(), content["theta"])
+            parameters = Parameters(_sizes(content), content["theta"])
             sha256 = str(content["sha256"])
             description: dict[str, Any] = json.loads(str(content["description"]))
     except FileNotFoundError:
@@ -55,6 +57,12 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
     if _digest(parameters) != sha256:
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
     return parameters, description
+
+
+def _sizes(content: Mapping[str, Any]) -> list[int]:
+    sizes: list[int] = content["sizes"].tolist()
+    terms = content["kronecker"].tolist() if "kronecker" in content else [0] * len(sizes)
+    return [Kronecker(size, n) if n else size for size, n in zip(sizes, terms, strict=True)]
 
 
 def _digest(parameters: Parameters) -> str:

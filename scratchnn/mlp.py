@@ -9,21 +9,26 @@ from __future__ import annotations  # numpy.random need not be imported for a ty
 import operator
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn.activations import relu, relu_backward
 from scratchnn.arrays import Array, IntArray, check_same_shape
-from scratchnn.linear import linear, linear_backward_input, linear_backward_parameters
+from scratchnn.layers import Kronecker, Layer, layer_of
+from scratchnn.layers import count as layer_count
 
-
-class Layer(NamedTuple):
-    """One dense layer: weight W (D, H) and bias b (H,)."""
-
-    W: Array
-    b: Array
+__all__ = [
+    "Kronecker",
+    "Layer",
+    "Parameters",
+    "backward",
+    "count",
+    "forward",
+    "init",
+    "predict",
+]
 
 
 class Parameters:
@@ -31,7 +36,8 @@ class Parameters:
 
         θ = [W_1, b_1, W_2, b_2, ...], each W in rows
 
-    So SGD is one line on θ, and a gradient is a `Parameters`, too.
+    A size `Kronecker(H, n)` makes the layer that leads to it structured: A, S and b in place of
+    W and b. So SGD is one line on θ, and a gradient is a `Parameters`, too.
 
     Raises   ValueError for fewer than two sizes, or a θ of another length
     """
@@ -41,12 +47,12 @@ class Parameters:
         if theta.shape != (count(sizes),):
             raise ValueError(f"theta must have shape ({count(sizes)},), got {theta.shape}")
         self._theta = theta
-        self.layers: list[Layer] = []
+        self.layers: list[Any] = []  # Layer or KroneckerLayer
         start = 0
         for D, H in pairwise(self.sizes):
-            W, b = start + D * H, start + D * H + H  # where each ends
-            self.layers.append(Layer(theta[start:W].reshape(D, H), theta[W:b]))
-            start = b
+            end = start + layer_count(D, H)
+            self.layers.append(layer_of(D, H, theta[start:end]))
+            start = end
 
     @property
     def theta(self) -> Array:
@@ -95,8 +101,11 @@ class Parameters:
 
 
 def count(sizes: Sequence[int]) -> int:
-    """Return the number of parameters, Σ (D + 1) H over the layers."""
-    return sum((D + 1) * H for D, H in pairwise(_checked(sizes)))
+    """Return the number of parameters: Σ (D + 1) H over dense layers, n³ + D H / n + H over others.
+
+    Raises   ValueError for a `Kronecker` size whose n does not divide it and the size before
+    """
+    return sum(layer_count(D, H) for D, H in pairwise(_checked(sizes)))
 
 
 def init(
@@ -117,13 +126,8 @@ def init(
     """
     rng = np.random.default_rng(rng)
     parameters = Parameters.zeros(sizes, dtype)
-    for W, b in parameters.layers:
-        if std is not None:
-            W[...] = rng.normal(0, std, W.shape)
-        else:
-            bound = 1 / np.sqrt(W.shape[0])
-            W[...] = rng.uniform(-bound, bound, W.shape)
-            b[...] = rng.uniform(-bound, bound, b.shape)
+    for layer in parameters.layers:
+        layer.draw(std, rng)
     return parameters
 
 
@@ -136,10 +140,10 @@ def forward(parameters: Parameters, X: Array) -> list[Array]:
     """
     *hidden, last = parameters.layers
     activations = [X]
-    for W, b in hidden:
-        z = linear(activations[-1], W, b)
+    for layer in hidden:
+        z = layer.forward(activations[-1])
         activations.append(relu(z, out=z))
-    activations.append(linear(activations[-1], *last))
+    activations.append(last.forward(activations[-1]))
     return activations
 
 
@@ -153,10 +157,10 @@ def backward(
     Shapes   activations as from `forward`, dz (N, C) → a gradient of θ's form; `out` is overwritten
     """
     grad = out or Parameters(parameters.sizes, np.empty_like(parameters.theta))
-    for i in reversed(range(len(parameters.layers))):
-        linear_backward_parameters(dz, activations[i], out=grad.layers[i])
+    for i, layer in reversed(list(enumerate(parameters.layers))):
+        layer.backward_parameters(dz, activations[i], grad.layers[i])
         if i > 0:  # nobody asks for the gradient of the data
-            da = linear_backward_input(dz, parameters.layers[i].W)
+            da = layer.backward_input(dz)
             dz = relu_backward(da, activations[i], out=da)
     return grad
 
@@ -175,4 +179,4 @@ def predict(parameters: Parameters, X: Array) -> IntArray:
 def _checked(sizes: Sequence[int]) -> tuple[int, ...]:
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes must be two or more positive numbers, got {list(sizes)}")
-    return tuple(operator.index(size) for size in sizes)
+    return tuple(s if isinstance(s, Kronecker) else operator.index(s) for s in sizes)

@@ -34,6 +34,7 @@ class Recipe:
     epochs: int
     momentum: float = 0.0
     hidden: tuple[int, ...] = ()
+    kronecker: int | None = None  # n of the hidden layers; None: dense
     init_std: float | None = 0.01  # None: torch's uniform default
     normalize: bool = False
     classes: tuple[int, int] | None = None
@@ -84,6 +85,8 @@ def prepare(
     outputs = 1 if recipe.classes else train.outputs
     rng = np.random.default_rng(seed)
     sizes = [train.features, *recipe.hidden, outputs]
+    if recipe.kronecker:
+        sizes[1:-1] = [mlp.Kronecker(size, recipe.kronecker) for size in recipe.hidden]
     parameters = mlp.init(sizes, std=recipe.init_std, rng=rng, dtype=dtype)
     optimizer = SGD(recipe.learning_rate, momentum=recipe.momentum)
     return Run(recipe, train, test, parameters, optimizer, rng)
@@ -127,6 +130,12 @@ RECIPES = {
             "mlp", "four hidden layers of ReLU (R1)",
             "mnist", "cross_entropy", learning_rate=0.01, momentum=0.5, batch_size=64, epochs=10,
             hidden=(512, 256, 128, 64), init_std=None, normalize=True,
+            digits={"learning_rate": 0.1, "batch_size": 32, "epochs": 20},
+        ),
+        Recipe(
+            "mlp-kronecker", "the same with 1/4 of the weights, sums of Kronecker products",
+            "mnist", "cross_entropy", learning_rate=0.01, momentum=0.5, batch_size=64, epochs=10,
+            hidden=(512, 256, 128, 64), kronecker=4, init_std=None, normalize=True,
             digits={"learning_rate": 0.1, "batch_size": 32, "epochs": 20},
         ),
         Recipe(

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 SCRATCHNN = [
     *["extras", "arrays", "strictness", "linear", "activations", "softmax", "reductions"],
     *["targets", "classification", "binary", "regression", "divergence", "functional"],
-    *["information", "mlp", "sgd", "metrics", "calibration"],
+    *["information", "gradcheck.derivatives", "gradcheck.report", "gradcheck.diagnosis"],
+    *["gradcheck.pairs", "gradcheck.compare", "gradcheck", "kronecker", "layers"],
+    *["mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", ""],
     *["arguments", "cli", "__main__"],

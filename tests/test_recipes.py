@@ -12,6 +12,7 @@ REFERENCE = {
     "softmax-regression": ("fashion-mnist", "cross_entropy", 0.1, 0, 256, 20),
     "softmax-regression-scratch": ("fashion-mnist", "cross_entropy", 0.1, 0, 256, 10),
     "mlp": ("mnist", "cross_entropy", 0.01, 0.5, 64, 10),
+    "mlp-kronecker": ("mnist", "cross_entropy", 0.01, 0.5, 64, 10),  # as mlp
     "linear-regression": ("line", "squared_loss", 0.03, 0, 10, 10),
     "linear-regression-concise": ("line", "mse_loss", 0.03, 0, 10, 3),
     "multinomial-logistic": ("mnist", "cross_entropy", None, 0, None, 100),
@@ -46,6 +47,7 @@ def test_recipe_has_the_hyper_parameters_of_the_reference(name):
     [
         ("softmax-regression", (64, 10)),
         ("mlp", (64, 512, 256, 128, 64, 10)),
+        ("mlp-kronecker", (64, 512, 256, 128, 64, 10)),
         ("linear-regression", (2, 1)),
         ("logistic-regression", (64, 1)),
         ("logistic-regression-one-vs-rest", (64, 10)),
@@ -164,6 +166,7 @@ def test_linear_regression_recovers_the_line(name, dtype):
     [
         ("softmax-regression", 0.87),  # scikit-learn's LogisticRegression: 90 %
         ("mlp", 0.9),
+        ("mlp-kronecker", 0.9),
         ("logistic-regression", 0.85),  # scikit-learn's: 87 %
         ("logistic-regression-one-vs-rest", 0.85),
     ],
