@@ -110,6 +110,8 @@ def _draw(arguments: argparse.Namespace, recipe: recipes.Recipe, results) -> lis
     from parity import report
 
     paths = []
+    for old in Path(arguments.out).glob("parity-float*.*"):  # of another run
+        old.unlink()
     try:
         for result in results:
             title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"

@@ -115,9 +115,10 @@ def picture(result: Lockstep, title: str) -> Any:
     for axis, name in zip(axes, ["loss", "accuracy"][: len(axes) - 1], strict=False):
         ours = [getattr(row.ours, name) for row in result.epochs]
         theirs = [getattr(row.torch, name) for row in result.epochs]
-        axis.plot(epochs, ours, color=plots.BLUE, linewidth=4, alpha=0.5, label="NumPy")
+        axis.plot(epochs, ours, "o-", color=plots.BLUE, linewidth=4, alpha=0.5, label="NumPy")
         axis.plot(epochs, theirs, "--", color=plots.ORANGE, marker=".", label="torch")
         axis.set(xlabel="epoch", ylabel=f"test {name}" if has_accuracy else name)
+        plots.whole_numbers(axis)
         axis.legend(frameon=False)
     _draw_ratios(axes[-1], result.steps)
     figure.suptitle(title if result.holds else f"{title}: parity FAILS")

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -38,21 +37,16 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
 
     Raises   FileNotFoundError; DataError for a file that is damaged or something else
     """
-    import zipfile
-    import zlib
-
-    damaged = (
-        ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError,
-        zipfile.BadZipFile, zlib.error, TokenError,
-    )  # fmt: skip  # whatever np.load raises on bytes that are not its own
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             parameters = Parameters(_sizes(content), content["theta"])
             sha256 = str(content["sha256"])
             description: dict[str, Any] = json.loads(str(content["description"]))
-    except FileNotFoundError:
-        raise
-    except damaged as error:
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is missing: `scratchnn train --out DIR` writes parameters"
+        ) from error
+    except Exception as error:  # np.load raises a dozen kinds on bytes that are not its own
         raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
     if _digest(parameters) != sha256:
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")

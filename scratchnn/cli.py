@@ -40,20 +40,24 @@ def run_command(command: Any, arguments: argparse.Namespace, *, program: str) ->
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (
-        DataError,
-        OSError,
-        FloatingPointError,
-        MissingExtraError,
-        ValueError,
-        TypeError,
-    ) as error:
+    except Exception as error:
         if arguments.debug:
             raise
-        print(f"{program}: {error}", file=sys.stderr)
-        if isinstance(error, FloatingPointError):
-            return 1
-        return 3 if isinstance(error, (DataError, OSError)) else 2
+        print(f"{program}: {_in_words(error)}", file=sys.stderr)
+        return _status(error)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, (DataError, OSError)):
+        return 3
+    return 2 if isinstance(error, (ValueError, TypeError, MissingExtraError)) else 1
+
+
+def _in_words(error: Exception) -> str:
+    expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
+    if isinstance(error, expected):
+        return str(error)
+    return f"{type(error).__name__}: {error} (--debug shows where)"
 
 
 def train(arguments: argparse.Namespace) -> int:

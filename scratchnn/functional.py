@@ -13,6 +13,7 @@ from scratchnn.classification import (
     cross_entropy,
     cross_entropy_backward,
     cross_entropy_backward_target,
+    cross_entropy_with_gradient,
     nll_loss,
     nll_loss_backward,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_backward_target",
+    "cross_entropy_with_gradient",
     "huber_loss",
     "huber_loss_backward",
     "kl_div",

@@ -50,7 +50,7 @@ def curves(history: History, title: str = "") -> Any:
         axis.set(
             xlabel="epoch", ylabel=f"{quantity} (nats)" if _is_nats(quantity, axes) else quantity
         )
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(axis)
         axis.legend(frameon=False)
     figure.suptitle(title)
     return figure
@@ -107,6 +107,13 @@ def reliability(bins: Reliability, title: str = "") -> Any:
     right.set(xlabel="confidence", ylabel="predictions", xlim=(0, 1))
     figure.suptitle(title)
     return figure
+
+
+def whole_numbers(axis: Any) -> None:
+    """Let the x axis count epochs, also where there is only one."""
+    low, high = axis.get_xlim()
+    axis.set_xlim(min(low, 0.5), max(high, 1.5))
+    axis.xaxis.get_major_locator().set_params(integer=True)
 
 
 def save(figure: Any, folder: str | Path, name: str) -> list[Path]:

@@ -37,11 +37,15 @@ def class_axis(z: Array) -> int:
 def to_rows(x: Array) -> Array:
     """Put the classes last and all else in one axis: (C,), (N, C), (N, C, ...) → (M, C)."""
     axis = class_axis(x)
+    if x.ndim == 2:
+        return x
     return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
 
 
 def from_rows(rows: Array, like: Array) -> Array:
     """Undo `to_rows` for an array of the shape of `like`."""
+    if like.ndim == 2:
+        return rows
     axis = class_axis(like)
     moved = np.moveaxis(like, axis, -1)
     return np.moveaxis(rows.reshape(moved.shape), -1, axis)

@@ -96,6 +96,37 @@ def test_parity_breaks_on_a_planted_bug(monkeypatch, plant, quantity, step):
     assert quantity in report.failure(result)
 
 
+def plant_backpropagation(monkeypatch):
+    right = mlp.backward
+
+    def wrong(*arguments, **options):
+        grad = right(*arguments, **options)
+        grad.theta *= -1
+        return grad
+
+    monkeypatch.setattr(mlp, "backward", wrong)
+
+
+def plant_forward(monkeypatch):
+    right = mlp.forward
+
+    def wrong(parameters, X):
+        activations = right(parameters, X)
+        activations[-1] *= 2
+        return activations
+
+    monkeypatch.setattr(mlp, "forward", wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("plant", [plant_backpropagation, plant_forward])
+def test_parity_breaks_on_a_bug_of_the_network_in_every_precision(monkeypatch, plant, dtype):
+    plant(monkeypatch)
+    result = lockstep_of("mlp", dtype, steps=2)
+    assert not result.holds
+    assert "first at step 1, network" in report.failure(result)
+
+
 def test_float32_has_no_criterion_for_free_runs():
     assert lockstep_of("mlp", "float32", steps=1).free_run_tolerance is None
 

@@ -48,3 +48,13 @@ def test_worst_keeps_the_largest_difference_of_all():
     close = compare("a", np.float64(1), np.float64(2), 1.5)
     large = compare("b", np.float64(1), np.float64(9), 100.0)
     assert (worst([close, large]).quantity, worst([close, large]).largest) == ("a", 8)
+
+
+@pytest.mark.parametrize(
+    ("ours", "torch", "tolerance"), [(1.0, 2.0, np.nan), (np.nan, 1.0, np.inf), (1.0, 2.0, np.inf)]
+)
+def test_worst_never_loses_what_has_no_tolerance(ours, torch, tolerance):
+    fine = compare("fine", np.float64(1), np.float64(1.1), 1.0)
+    broken = compare("broken", np.float64(ours), np.float64(torch), tolerance)
+    assert not worst([fine, broken]).holds
+    assert not worst([broken, fine]).holds
