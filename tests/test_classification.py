@@ -245,3 +245,205 @@ def test_cross_entropy_with_gradient_is_both():
     loss, dz = cross_entropy_with_gradient(z, target)
     assert loss == F.cross_entropy(z, target)
     np.testing.assert_array_equal(dz, F.cross_entropy_backward(1.0, z, target))
+
+
+WEIGHT = np.array([0.5, 2, 1, 3])
+SHAPES = [(C,), (N, C), (N, C, 3), (N, C, 3, 2)]
+OPTIONS = {  # what else a loss may be told
+    "plain": {},
+    "weight": {"weight": WEIGHT},
+    "smoothing": {"label_smoothing": 0.25},
+    "weight and smoothing": {"weight": WEIGHT, "label_smoothing": 0.25},
+}
+
+
+def draw(shape):
+    return np.random.default_rng(2).normal(size=shape)
+
+
+def labels_of(shape):
+    rows = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    return np.asarray(np.random.default_rng(3).integers(C, size=rows))
+
+
+def masses(target, shape, weight=None, label_smoothing=0.0, ignored=None):
+    """Return the mass of each class by the definition, with the classes on their axis."""
+    axis = 0 if len(shape) == 1 else 1
+    w = np.ones(C) if weight is None else weight
+    if target.dtype.kind == "f":
+        v = (1 - label_smoothing) * np.moveaxis(target, axis, -1) + label_smoothing / C
+        return np.moveaxis(v * w, -1, axis)
+    hard = np.eye(C)[target] * w
+    v = (1 - label_smoothing) * hard + label_smoothing / C * w
+    if ignored is not None:
+        v = np.where(ignored[..., None], 0, v)
+    return np.moveaxis(v, -1, axis)
+
+
+def test_cross_entropy_with_weight_hand_values():
+    """Every logit is alike: each loss is w_t ln 2, and the mean divides by Σ w_t."""
+    z, target, weight = np.zeros((3, 2)), np.array([0, 1, 1]), np.array([1.0, 4.0])
+    losses = F.cross_entropy(z, target, weight=weight, reduction="none")
+    np.testing.assert_array_equal(losses, np.log(2) * np.array([1, 4, 4]))
+    assert_within(
+        F.cross_entropy(z, target, weight=weight),
+        np.log(2.0),
+        loss_bounds.cross_entropy(z, target, "mean", U, weight=weight),
+    )
+    dz = F.cross_entropy_backward(9.0, z, target, weight=weight)  # w_t (p - onehot) 9 / Σ w
+    bound = loss_bounds.cross_entropy_backward(9.0, z, target, "mean", U, weight=weight)
+    assert_within(dz, np.array([[-0.5, 0.5], [2, -2], [2, -2]]), bound)
+
+
+def test_cross_entropy_with_ignore_index_hand_values():
+    z, target = np.zeros((3, 2)), np.array([0, -100, 1])
+    losses = F.cross_entropy(z, target, reduction="none")
+    np.testing.assert_array_equal(losses, np.log(2) * np.array([1, 0, 1]))
+    assert F.cross_entropy(z, target) == np.log(2)
+    dz = F.cross_entropy_backward(2.0, z, target)
+    np.testing.assert_array_equal(dz, [[-0.5, 0.5], [0, 0], [0.5, -0.5]])
+    with_another = F.cross_entropy_backward(2.0, z, np.array([0, 1, 1]), ignore_index=1)
+    np.testing.assert_array_equal(with_another, [[-1, 1], [0, 0], [0, 0]])
+
+
+def test_cross_entropy_with_probabilities_hand_values():
+    """ln 2 for each, as the masses sum to 1; the gradient is p - t."""
+    z, target = np.zeros((2, 2)), np.array([[0.25, 0.75], [1.0, 0.0]])
+    assert F.cross_entropy(z, target) == np.log(2)
+    dz = F.cross_entropy_backward(2.0, z, target)
+    bound = loss_bounds.cross_entropy_backward(2.0, z, target, "mean", U)
+    assert_within(dz, np.array([[0.25, -0.25], [-0.5, 0.5]]), bound)
+    dtarget = F.cross_entropy_backward_target(2.0, z, target)
+    np.testing.assert_array_equal(dtarget, np.full((2, 2), np.log(2)))
+
+
+def test_cross_entropy_with_label_smoothing_hand_values():
+    """ε = 1/2 with 2 classes: the target class keeps 3/4."""
+    z, target = np.zeros((1, 2)), np.array([0])
+    assert F.cross_entropy(z, target, label_smoothing=0.5) == np.log(2)
+    dz = F.cross_entropy_backward(1.0, z, target, label_smoothing=0.5)
+    bound = loss_bounds.cross_entropy_backward(1.0, z, target, "mean", U, label_smoothing=0.5)
+    assert_within(dz, np.array([[-0.25, 0.25]]), bound)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_one_hot_probabilities_sum_as_class_indices(z, options):
+    """Only the sum: the mean divides by Σ w_t for indices and by N for probabilities."""
+    options = OPTIONS[options] | {"reduction": "none"}
+    hard, soft = TARGET, one_hot(TARGET, C, np.float64)
+    given = {k: v for k, v in options.items() if k != "reduction"}
+    bound = loss_bounds.cross_entropy(z, hard, "none", U, **given)
+    result = F.cross_entropy(z, soft, **options)
+    assert_within(F.cross_entropy(z, hard, **options), result, bound)
+
+
+def test_ignored_rows_count_as_if_absent(z):
+    target = np.where(np.arange(N) == 2, -100, TARGET)
+    keep = target != -100
+    for options in OPTIONS.values():
+        bound = loss_bounds.cross_entropy(z, target, "mean", U, **options)
+        whole = F.cross_entropy(z, target, **options)
+        assert_within(whole, F.cross_entropy(z[keep], target[keep], **options), bound)
+        dz = F.cross_entropy_backward(1.0, z, target, **options)
+        np.testing.assert_array_equal(dz[~keep], 0)
+        dz_bound = loss_bounds.cross_entropy_backward(1.0, z, target, "mean", U, **options)
+        dz_kept = F.cross_entropy_backward(1.0, z[keep], target[keep], **options)
+        assert_within(dz[keep], dz_kept, dz_bound[keep])
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cross_entropy_and_its_gradients_equal_the_definition(shape, options, reduction, soft):
+    options, z = OPTIONS[options], draw(shape)
+    axis = 0 if len(shape) == 1 else 1
+    target = F.softmax(draw(shape)[::-1].copy(), axis) if soft else labels_of(shape)
+    v = masses(target, shape, **options)
+    rows = v.sum(axis=axis).shape
+    weights = options.get("weight", np.ones(C))
+    count = int(np.prod(rows)) if soft else weights[target].sum()
+
+    def reduced(losses):
+        return {"none": losses, "sum": losses.sum(), "mean": losses.sum() / count}[reduction]
+
+    def loss(z):
+        log_p = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+        return reduced(-(v * log_p).sum(axis=axis))
+
+    result = F.cross_entropy(z, target, reduction=reduction, **options)
+    assert result.shape == (rows if reduction == "none" else ())
+    assert_within(result, loss(z), loss_bounds.cross_entropy(z, target, reduction, U, **options))
+    dy = upstream(reduction, rows)
+    dz = F.cross_entropy_backward(dy, z, target, reduction=reduction, **options)
+    bound = loss_bounds.cross_entropy_backward(dy, z, target, reduction, U, **options)
+    assert_within(dz, complex_step_vjp(loss, z, dy), bound)
+    if soft:
+
+        def of_target(t):
+            log_p = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+            w = options.get("weight", np.ones(C))
+            w = w.reshape([C if k == axis else 1 for k in range(len(shape))])
+            smoothing = options.get("label_smoothing", 0.0)
+            return reduced(-(w * ((1 - smoothing) * t + smoothing / C) * log_p).sum(axis=axis))
+
+        dtarget = F.cross_entropy_backward_target(dy, z, target, reduction=reduction, **options)
+        bound = loss_bounds.cross_entropy_backward_target(dy, z, target, reduction, U, **options)
+        assert_within(dtarget, complex_step_vjp(of_target, target, dy), bound)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_bce_backward_target_equals_complex_step(yes_or_no, reduction):
+    z, target = yes_or_no
+    options = {"weight": WEIGHT, "pos_weight": WEIGHT[::-1].copy()}
+
+    def loss(t):
+        yes, no = np.log1p(np.exp(-z)), np.log1p(np.exp(z))
+        losses = WEIGHT * (WEIGHT[::-1] * t * yes + (1 - t) * no)
+        return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
+
+    dy = upstream(reduction, z.shape)
+    dtarget = F.binary_cross_entropy_with_logits_backward_target(
+        dy, z, target, reduction=reduction, **options
+    )
+    bound = loss_bounds.binary_cross_entropy_with_logits_backward_target(
+        dy, z, target, reduction, U, **options
+    )
+    assert_within(dtarget, complex_step_vjp(loss, target, dy), bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_keep_the_dtype_and_the_inputs(z, options, reduction, dtype):
+    """Also with weights of another precision."""
+    options = OPTIONS[options] | {"reduction": reduction}
+    z, soft = z.astype(dtype), F.softmax(z).astype(dtype)
+    for array in (z, soft):
+        array.flags.writeable = False
+    for target in (TARGET.copy(), soft):
+        assert F.cross_entropy(z, target, **options).dtype == dtype
+        assert F.cross_entropy_backward(0.7, z, target, **options).dtype == dtype
+    assert F.cross_entropy_backward_target(0.7, z, soft, **options).dtype == dtype
+
+
+def test_options_that_make_no_sense_are_named(z):
+    soft = F.softmax(z)
+    with pytest.raises(ValueError, match=r"weight must have shape \(4,\), one for each class"):
+        F.cross_entropy(z, TARGET, weight=np.ones(3))
+    with pytest.raises(TypeError, match="weight must be floating point, got int64"):
+        F.cross_entropy(z, TARGET, weight=np.ones(C, int))
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\], got 1.5"):
+        F.cross_entropy(z, TARGET, label_smoothing=1.5)
+    with pytest.raises(ValueError, match="ignore_index is for class indices"):
+        F.cross_entropy(z, soft, ignore_index=0)
+    with pytest.raises(ValueError, match=r"target must have the shape of z \(5, 4\)"):
+        F.cross_entropy(z, soft[:1])
+
+
+def test_ignored_rows_may_hold_anything(z):
+    """Not even an infinite log-probability makes an ignored row count."""
+    z[1] = -np.inf
+    target = np.where(np.arange(N) == 1, -100, TARGET)
+    assert np.isfinite(F.cross_entropy(z, target))
+    np.testing.assert_array_equal(F.cross_entropy_backward(1.0, z, target)[1], 0)

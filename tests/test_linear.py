@@ -90,3 +90,37 @@ def test_linear_refuses_integers(layer):
     X, W, b = layer
     with pytest.raises(TypeError, match="X must be floating point, got int64"):
         F.linear(X.astype(np.int64), W, b)
+
+
+def test_linear_without_bias_is_linear_with_a_bias_of_zeros(layer):
+    X, W, _ = layer
+    np.testing.assert_array_equal(F.linear(X, W), F.linear(X, W, np.zeros(H)))
+    np.testing.assert_array_equal(
+        F.linear(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])), [[11]]
+    )
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 6), (2, 1, 6)])
+def test_linear_treats_leading_dimensions_as_rows(layer, leading):
+    _, W, b = layer
+    rng = np.random.default_rng(2)
+    X, dY = rng.normal(size=(*leading, D)), rng.normal(size=(*leading, H))
+    rows, dY_rows = X.reshape(-1, D), dY.reshape(-1, H)
+    u = bounds.unit_roundoff(X.dtype)
+    expected = F.linear(rows, W, b).reshape(*leading, H)
+    assert_within(F.linear(X, W, b), expected, bounds.linear(X, W, b, u))
+    dX, dW, db = F.linear_backward(dY, X, W)
+    dX_rows, dW_rows, db_rows = F.linear_backward(dY_rows, rows, W)
+    dW_bound, db_bound = bounds.linear_backward_parameters(dY, X, u)
+    assert_within(dX, dX_rows.reshape(X.shape), bounds.linear_backward_input(dY, W, u))
+    assert_within(dW, dW_rows, dW_bound)
+    assert_within(db, db_rows, db_bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_linear_without_bias_keeps_the_dtype_and_its_inputs(layer, dtype):
+    X, W = (array.astype(dtype) for array in layer[:2])
+    for array in (X, W):
+        array.flags.writeable = False
+    assert F.linear(X, W).dtype == dtype
+    assert F.linear(X[:, None], W).shape == (N, 1, H)

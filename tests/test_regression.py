@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import scratchnn.functional as F
+from parity import bounds, loss_bounds
 from scratchnn.reductions import reduce_backward
-from tests.helpers import DTYPES
+from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
 
 PREDICTION = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 5.0]])
 TARGET = np.array([[1.0, 0.0, 4.0], [2.0, -1.0, 1.0]])  # differences 0 2 -1, -2 0 4
@@ -73,3 +74,182 @@ def test_reduce_backward_spreads_the_mean():
 def test_upstream_gradient_that_would_broadcast_is_named(reduction, shape):
     with pytest.raises(ValueError, match=f'dloss must have shape .* for "{reduction}", got '):
         reduce_backward(np.ones(shape), (4,), reduction)
+
+
+U = bounds.unit_roundoff(np.float64)
+REDUCTIONS = ["none", "mean", "sum"]
+LOSSES = {  # the loss and its backward, with options; the loss again as a function of r alone
+    "squared_loss": (F.squared_loss, F.squared_loss_backward, {}, lambda r: r * r / 2),
+    "mse_loss": (F.mse_loss, F.mse_loss_backward, {}, lambda r: r * r),
+    "l1_loss": (F.l1_loss, F.l1_loss_backward, {}, lambda r: np.where(r.real > 0, r, -r)),
+    "huber_loss": (
+        F.huber_loss, F.huber_loss_backward, {"delta": 0.5},
+        lambda r: np.where(
+            abs(r.real) <= 0.5, r * r / 2, 0.5 * (np.where(r.real > 0, r, -r) - 0.25)
+        ),
+    ),
+    "smooth_l1_loss": (
+        F.smooth_l1_loss, F.smooth_l1_loss_backward, {"beta": 0.25},
+        lambda r: np.where(
+            abs(r.real) < 0.25, 2 * r * r, np.where(r.real > 0, r, -r) - 0.125
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, C)), rng.normal(size=(N, C))
+
+
+def test_l1_loss_hand_values():
+    losses = F.l1_loss(PREDICTION, TARGET, reduction="none")
+    np.testing.assert_array_equal(losses, [[0, 2, 1], [2, 0, 4]])
+    assert F.l1_loss(PREDICTION, TARGET, reduction="sum") == 9
+    assert F.l1_loss(PREDICTION, TARGET) == 1.5
+
+
+def test_l1_loss_backward_hand_values():
+    """The kink at 0 has slope 0."""
+    dprediction = F.l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum")
+    np.testing.assert_array_equal(dprediction, [[0, 3, -3], [-3, 0, 3]])
+
+
+def test_huber_loss_hand_values():
+    losses = F.huber_loss(PREDICTION, TARGET, reduction="none")
+    np.testing.assert_array_equal(losses, [[0, 1.5, 0.5], [1.5, 0, 3.5]])
+    losses = F.huber_loss(PREDICTION, TARGET, reduction="none", delta=2)
+    np.testing.assert_array_equal(losses, [[0, 2, 0.5], [2, 0, 6]])  # 2 (4 - 1)
+    assert F.huber_loss(PREDICTION, TARGET, delta=2) == 10.5 / 6
+
+
+def test_huber_loss_backward_hand_values():
+    dprediction = F.huber_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", delta=2)
+    np.testing.assert_array_equal(dprediction, [[0, 6, -3], [-6, 0, 6]])
+
+
+def test_smooth_l1_loss_hand_values():
+    losses = F.smooth_l1_loss(PREDICTION, TARGET, reduction="none", beta=2)
+    np.testing.assert_array_equal(losses, [[0, 1, 0.25], [1, 0, 3]])  # |r| - 1 where |r| ≥ 2
+    assert F.smooth_l1_loss(PREDICTION, TARGET, reduction="sum", beta=2) == 5.25
+
+
+def test_smooth_l1_loss_backward_hand_values():
+    dprediction = F.smooth_l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", beta=2)
+    np.testing.assert_array_equal(dprediction, [[0, 3, -1.5], [-3, 0, 3]])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_the_target_are_the_negative_gradient(name, pair):
+    _, backward, options, _ = LOSSES[name]
+    dloss = np.random.default_rng(1).normal(size=(N, C))
+    for reduction, dy in (("none", dloss), ("mean", 0.7), ("sum", 0.7)):
+        dprediction, dtarget = (
+            backward(dy, *pair, reduction=reduction, wrt=wrt, **options)
+            for wrt in ("prediction", "target")
+        )
+        np.testing.assert_array_equal(dtarget, -dprediction)
+
+
+@pytest.mark.parametrize("beta", [0.25, 1.0, 4.0])
+def test_smooth_l1_loss_is_huber_loss_over_beta(pair, beta):
+    smooth = F.smooth_l1_loss(*pair, reduction="none", beta=beta)
+    np.testing.assert_array_equal(smooth, F.huber_loss(*pair, reduction="none", delta=beta) / beta)
+
+
+def test_smooth_l1_loss_with_beta_zero_is_l1_loss(pair):
+    assert F.smooth_l1_loss(*pair, beta=0) == F.l1_loss(*pair)
+    np.testing.assert_array_equal(
+        F.smooth_l1_loss_backward(0.7, *pair, beta=0), F.l1_loss_backward(0.7, *pair)
+    )
+
+
+def test_huber_loss_lies_below_both_that_it_joins(pair):
+    huber = F.huber_loss(*pair, reduction="none")
+    assert (huber <= F.squared_loss(*pair, reduction="none")).all()
+    assert (huber <= F.l1_loss(*pair, reduction="none")).all()
+
+
+@pytest.mark.parametrize("wrt", ["prediction", "target"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_equal_complex_step(name, reduction, wrt, pair):
+    f, backward, options, of_r = LOSSES[name]
+    prediction, target = pair
+    dy = np.random.default_rng(1).normal(size=(N, C) if reduction == "none" else ())
+
+    def loss(x):
+        losses = of_r(x - target if wrt == "prediction" else prediction - x)
+        return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
+
+    value = f(*pair, reduction=reduction, **options)
+    x = prediction if wrt == "prediction" else target
+    each = f(*pair, reduction="none", **options)
+    assert_within(value, loss(x), loss_bounds.difference_loss(each, reduction, U))
+    slope = backward(np.ones((N, C)), *pair, reduction="none", **options)
+    bound, _ = loss_bounds.difference_loss_backward(dy, slope, reduction, U)
+    gradient = backward(dy, *pair, reduction=reduction, wrt=wrt, **options)
+    assert_within(gradient, complex_step_vjp(loss, x, dy), bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_robust_losses_keep_the_dtype_and_their_inputs(name, reduction, dtype, pair):
+    f, backward, options, _ = LOSSES[name]
+    prediction, target = (array.astype(dtype) for array in pair)
+    for array in (prediction, target):
+        array.flags.writeable = False
+    assert f(prediction, target, reduction=reduction, **options).dtype == dtype
+    for wrt in ("prediction", "target"):
+        gradient = backward(0.7, prediction, target, reduction=reduction, wrt=wrt, **options)
+        assert gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_have_the_dtype_of_their_variable(name, pair):
+    _, backward, options, _ = LOSSES[name]
+    prediction, target = pair[0].astype(np.float32), pair[1]
+    assert backward(1.0, prediction, target, **options).dtype == np.float32
+    assert backward(1.0, prediction, target, wrt="target", **options).dtype == np.float64
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_all_losses_name_what_they_refuse(name, pair):
+    f, backward, options, _ = LOSSES[name]
+    with pytest.raises(ValueError, match=r"target must have the shape of prediction \(5, 4\)"):
+        f(pair[0], pair[1][0], **options)
+    with pytest.raises(TypeError, match="target must be floating point, got int64"):
+        backward(1.0, pair[0], np.zeros((N, C), int), **options)
+    with pytest.raises(ValueError, match='wrt must be "prediction" or "target", got \'z\''):
+        backward(1.0, *pair, wrt="z", **options)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.nan])
+def test_huber_loss_refuses_what_is_not_positive(value, pair):
+    for call in (F.huber_loss, lambda *pair, delta: F.huber_loss_backward(1.0, *pair, delta=delta)):
+        with pytest.raises(ValueError, match="delta must be positive, got"):
+            call(*pair, delta=value)
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan])
+def test_smooth_l1_loss_refuses_what_is_negative(value, pair):
+    for call in (
+        F.smooth_l1_loss,
+        lambda *pair, beta: F.smooth_l1_loss_backward(1.0, *pair, beta=beta),
+    ):
+        with pytest.raises(ValueError, match="beta must be positive, got"):
+            call(*pair, beta=value)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_robust_losses_do_not_overflow(dtype):
+    """A square would: r² of the largest number is infinite."""
+    r = np.array([np.finfo(dtype).max, -np.finfo(dtype).max])
+    nothing = np.zeros_like(r)
+    np.testing.assert_array_equal(F.l1_loss(r, nothing, reduction="none"), abs(r))
+    np.testing.assert_array_equal(F.huber_loss(r, nothing, reduction="none"), abs(r))
+    np.testing.assert_array_equal(F.smooth_l1_loss(r, nothing, reduction="none"), abs(r))
+    slopes = F.huber_loss_backward(1.0, r, nothing, reduction="none")
+    np.testing.assert_array_equal(slopes, [1, -1])
