@@ -37,8 +37,8 @@ def checked(f: Callable[P, Array]) -> Callable[P, Array]:
     def operation(*args: P.args, **kwargs: P.kwargs) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
             result = f(*args, **kwargs)
-        if _strict.get() and np.isnan(result).any():
-            raise ValueError(_explain(f, args, kwargs, result))
+            if _strict.get() and np.isnan(result).any():
+                raise ValueError(_explain(f, args, kwargs, result))
         return result
 
     return operation

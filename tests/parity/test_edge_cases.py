@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import scratchnn
 import scratchnn.functional as F
 from parity import bounds
 from parity.convert import to_array, to_tensor
@@ -556,3 +557,17 @@ def test_float32_stays_float32_beside_scalars(name, reduction, scalar):
         case["reduction"], dy = reduction, scalar(1)
     for result in (op.ours(**case), *op.backward(dy, **case)):
         assert result.dtype == np.float32
+
+
+NAN_VALUES = [edge for edge in select(different=False, refused=False) if "reduction" in edge.case]
+
+
+@pytest.mark.parametrize("edge", NAN_VALUES, ids=str)
+def test_strict_refuses_a_nan_without_a_warning(edge):
+    ours = OPS[edge.op].ours
+    if np.isnan(ours(**edge.case)).any():
+        with scratchnn.strict(), pytest.raises(ValueError, match=r"nan in row|only entry|nothing"):
+            ours(**edge.case)
+    else:
+        with scratchnn.strict():
+            ours(**edge.case)
