@@ -571,3 +571,12 @@ def test_strict_refuses_a_nan_without_a_warning(edge):
     else:
         with scratchnn.strict():
             ours(**edge.case)
+
+
+def test_strict_lets_an_ignored_row_be():
+    z, target = f32([NAN, 1], [-INF, -INF], [0, 0]), labels(-100, -100, 1)
+    with scratchnn.strict():
+        assert F.cross_entropy(z, target) == np.log(f32(2))
+        assert np.array_equal(F.cross_entropy_backward(1.0, z, target)[:2], zeros(2, 2))
+    with scratchnn.strict(), pytest.raises(ValueError, match="cross_entropy is nan in row 0"):
+        F.cross_entropy(z, labels(1, -100, 1))
