@@ -197,10 +197,11 @@ def cross_entropy_backward_target(
 def _log_p_and_minus_onehot(z: Array, target: IntArray) -> tuple[Array, Array]:
     """Return log p of the target classes (N,), and p - onehot(target) (N, C)."""
     rows, top = np.arange(len(target)), z.argmax(axis=1)
-    shifted: Array = z - z[rows, top][:, None]
+    m = z[rows, top]
+    shifted: Array = z - m[:, None]
     shifted_target = shifted[rows, target]
     p = np.exp(shifted, out=shifted)
-    p[rows, top] = 0  # as in log_softmax: this term is exactly 1
+    p[rows, top] = m - m  # as in log_softmax: 0 for a term of exactly 1, or nan
     q = p.sum(axis=1)
     p[rows, top] = 1
     p /= (1 + q)[:, None]

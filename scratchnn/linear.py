@@ -1,5 +1,7 @@
 """The affine map of a dense layer."""
 
+import math
+
 import numpy as np
 
 from scratchnn.arrays import Array, check_float
@@ -56,7 +58,8 @@ def linear_backward_parameters(
 
     Shapes   dY (..., H), X (..., D) → dW (D, H), db (H,)
     """
-    dY, X = dY.reshape(-1, dY.shape[-1]), X.reshape(-1, X.shape[-1])
+    N = math.prod(X.shape[:-1])  # -1 would not do for D = 0 or H = 0
+    dY, X = dY.reshape(N, dY.shape[-1]), X.reshape(N, X.shape[-1])
     dW: Array = np.matmul(X.T, dY, out=out[0])
     db: Array = np.sum(dY, axis=0, out=out[1])
     return dW, db

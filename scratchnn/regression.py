@@ -125,7 +125,7 @@ def huber_loss(
     """
     _check_positive("delta", delta)
     r = np.abs(_difference(prediction, target))
-    near = np.minimum(r, delta)  # r²/2 and δ (r - δ/2) are both near (r - near/2)
+    near = np.minimum(r, float(delta))  # r²/2 and δ (r - δ/2) are both near (r - near/2)
     return reduce(near * (r - near / 2), reduction)
 
 
@@ -167,8 +167,8 @@ def smooth_l1_loss(
         return l1_loss(prediction, target, reduction=reduction)
     _check_positive("beta", beta)
     r = np.abs(_difference(prediction, target))
-    near = np.minimum(r, beta)
-    return reduce(near / beta * (r - near / 2), reduction)
+    near = np.minimum(r, float(beta))
+    return reduce(near / float(beta) * (r - near / 2), reduction)
 
 
 @checked

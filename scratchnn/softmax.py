@@ -23,7 +23,8 @@ def softmax(z: Array, axis: int = -1, *, out: Array | None = None) -> Array:
     Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
     """
     check_float(z=z)
-    p: Array = np.subtract(z, z.max(axis=axis, keepdims=True), out=out)
+    p = np.empty_like(z) if out is None else out
+    np.subtract(z, z.max(axis=axis, keepdims=True, initial=-np.inf), out=p)
     np.exp(p, out=p)
     p /= p.sum(axis=axis, keepdims=True)
     return p
@@ -81,6 +82,8 @@ def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
     Shapes   dlog_p, log_p = log_softmax(z) (..., C, ...) → dz, the same shape.
     """
     check_same_shape(dlog_p=dlog_p, log_p=log_p)
+    if not log_p.ndim or not log_p.shape[axis]:  # a number, or no classes
+        return -dlog_p * np.expm1(log_p)
     top = log_p.argmax(axis=axis, keepdims=True)
     dlog_p_top = np.take_along_axis(dlog_p, top, axis)
     log_p_top = np.take_along_axis(log_p, top, axis)
@@ -106,7 +109,7 @@ def logsumexp(z: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     """
     m, _, q = _shift_by_max(z, axis)
     lse: Array = m + np.log1p(np.where(np.isinf(m), 0, q))  # nothing counts beside an infinity
-    return lse if keepdims else lse.squeeze(axis)
+    return lse if keepdims or not z.ndim else lse.squeeze(axis)
 
 
 @checked
@@ -118,12 +121,17 @@ def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool 
     Shapes   dlse as `logsumexp` returned it, z (..., C, ...) → dz, the shape of z.
     """
     dz = softmax(z, axis)
-    dz *= dlse if keepdims else np.expand_dims(dlse, axis)
+    m = z.max(axis=axis, keepdims=True, initial=-np.inf)
+    if np.isposinf(m.real).any():
+        dz[(m == np.inf) & (z < m)] = 0  # nothing counts beside +inf
+    dz *= dlse if keepdims or not z.ndim else np.expand_dims(dlse, axis)
     return dz
 
 
 def _dot(a: NDArray[Any], b: Array, axis: int) -> Array:
     """Return Σ a b along `axis`, which is kept."""
+    if not b.ndim:
+        return a * b
     total: Array = np.vecdot(a.swapaxes(axis, -1), b.swapaxes(axis, -1))
     return total[..., None].swapaxes(axis, -1)
 
@@ -131,9 +139,12 @@ def _dot(a: NDArray[Any], b: Array, axis: int) -> Array:
 def _shift_by_max(z: Array, axis: int) -> tuple[Array, Array, Array]:
     """Return m = max z, z - m, and q = Σ exp(z_j - m) over all j but the maximum's own."""
     check_float(z=z)
+    if not z.ndim or not z.shape[axis]:  # a number, or no classes
+        m = z.max(axis=axis, keepdims=True, initial=-np.inf)
+        return m, z - m, np.zeros_like(m)
     top = z.argmax(axis=axis, keepdims=True)
     m = np.take_along_axis(z, top, axis)
     shifted: Array = z - m
     e = np.exp(shifted)
-    np.put_along_axis(e, top, 0, axis)  # this term is exactly 1
+    np.put_along_axis(e, top, m - m, axis)  # 0 for a term of exactly 1; nan if m is infinite
     return m, shifted, e.sum(axis=axis, keepdims=True)

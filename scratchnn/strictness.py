@@ -36,9 +36,15 @@ def checked(f: Callable[P, Array]) -> Callable[P, Array]:
     @wraps(f)
     def operation(*args: P.args, **kwargs: P.kwargs) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
-            result = f(*args, **kwargs)
-        if _strict.get() and np.isnan(result).any():
-            raise ValueError(_explain(f, args, kwargs, result))
+            if not _strict.get():
+                return f(*args, **kwargs)
+            token = _strict.set(False)  # on the way there may be NaN, as in an ignored row
+            try:
+                result = f(*args, **kwargs)
+                if np.isnan(result).any():
+                    raise ValueError(_explain(f, args, kwargs, result))
+            finally:
+                _strict.reset(token)
         return result
 
     return operation

@@ -112,7 +112,7 @@ def target_mass(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
-    C = z.shape[class_axis(z)]
+    C, label_smoothing = z.shape[class_axis(z)], float(label_smoothing)
     w = np.ones(C, z.dtype) if weight is None else class_weight(weight, z)
     if is_soft(target):
         if ignore_index != -100:
