@@ -28,6 +28,7 @@ MNIST = ("softmax-regression", "mlp")
 
 def measure() -> None:
     """Train and compare every recipe on its bundled data, and two on MNIST."""
+    RESULTS.parent.mkdir(exist_ok=True)
     results = {"environment": devices.environment(devices.choose("cpu")), "train": [], "parity": []}
     runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:

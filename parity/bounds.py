@@ -69,17 +69,17 @@ def linear_backward_parameters(dY: Array, X: Array, u: float) -> tuple[Array, Ar
 def kronecker_linear(X: Array, A: Array, S: Array, b: Array, u: float) -> Array:
     """Bound X (Σ A_i ⊗ S_i) + b, whether the weight is formed or not.
 
-    γ(D + n² + n + 2) (|X| Σ |A_i| ⊗ |S_i| + |b|)
+    γ'(D + n² + n + 2) (|X| Σ |A_i| ⊗ |S_i| + |b|)
     """
     n = len(A)
-    growth = gamma(X.shape[1] + n**2 + n + 2, u)
+    growth = gamma_product(X.shape[1] + n**2 + n + 2, u)
     return growth * kronecker.kronecker_linear(abs(X), abs(A), abs(S), abs(b))
 
 
 def kronecker_backward_input(dY: Array, A: Array, S: Array, u: float) -> Array:
-    """Bound dY (Σ A_i ⊗ S_i)ᵀ, likewise:  γ(H + n² + n + 1) |dY| (Σ |A_i| ⊗ |S_i|)ᵀ."""
+    """Bound dY (Σ A_i ⊗ S_i)ᵀ, likewise:  γ'(H + n² + n + 1) |dY| (Σ |A_i| ⊗ |S_i|)ᵀ."""
     n = len(A)
-    growth = gamma(dY.shape[1] + n**2 + n + 1, u)
+    growth = gamma_product(dY.shape[1] + n**2 + n + 1, u)
     return growth * kronecker.kronecker_backward_input(abs(dY), abs(A), abs(S))
 
 
@@ -95,7 +95,10 @@ def kronecker_backward_parameters(
     dA, dS, db = kronecker.kronecker_backward_parameters(abs(dY), abs(X), abs(A), abs(S))
     terms = D // n + N * H // n + N + D * H // n**2 + 1, n + N * n + N + n**2 + 1, N
     dA_bound, dS_bound, db_bound = (
-        gamma(count, u) * total for count, total in zip(terms, (dA, dS, db), strict=True)
+        growth(count, u) * total
+        for growth, count, total in zip(
+            (gamma_product, gamma_product, gamma), terms, (dA, dS, db), strict=True
+        )
     )
     return dA_bound, dS_bound, db_bound
 

@@ -5,8 +5,10 @@ In reading order:
     linear.py          Y = X W + b
     activations.py     relu, sigmoid
     softmax.py         softmax, log_softmax, logsumexp
-    classification.py  cross-entropy from logits, and its two-class form
-    regression.py      squared loss
+    targets.py         what a classifier is asked for: one mass v for all options
+    classification.py  negative log-likelihood and cross-entropy, from logits
+    binary.py          the two-class form
+    regression.py      squared, absolute and Huber losses
     functional.py      all of these under torch's names: import scratchnn.functional as F
     information.py     entropy, cross-entropy and divergences of distributions
     gradcheck/         is a hand-written gradient right, and if not, why

@@ -94,7 +94,7 @@ def cross_entropy(
 ) -> Array:
     """Cross-entropy of softmax(z) against class indices or probabilities, from the logits.
 
-        loss_n = -Σ_c v_nc log softmax(z_n)_c;   for a class index t: -w_t log softmax(z_n)_t
+        loss_n = -Σ_c v_nc log softmax(z_n)_c;   for a class index t without smoothing: -w_t log p_t
 
     The mean divides by Σ w_t over the rows not ignored, or for probabilities by
     the number of rows.
@@ -133,7 +133,7 @@ def cross_entropy_backward(
 
         ∂loss_n/∂z_c = p_c Σ_k v_k - v_c = p_c Σ_(k≠c) v_k + v_c (p_c - 1)
 
-    For a class index t this is w_t (p - onehot(t)). p - 1 is expm1(log p),
+    For a class index t, without smoothing, this is w_t (p - onehot(t)). p - 1 is expm1(log p),
     which does not cancel where p is close to 1.
 
     Shapes   dloss () or, for "none", the rows; z, target as `cross_entropy` → dz, the shape of z
