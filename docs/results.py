@@ -103,6 +103,7 @@ def tables(results: dict) -> dict[str, str]:
         "recipes": recipes_table(results),
         "mlp": mlp_table(results),
         "parity": parity_table(results),
+        "accuracy": accuracy.table(accuracy.read(accuracy.RESULTS), "float32"),
         "environment": environment_line(results["environment"]),
     }
 
