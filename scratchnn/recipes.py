@@ -136,7 +136,7 @@ RECIPES = {
             "mlp-kronecker", "the same with 1/4 of the weights, sums of Kronecker products",
             "mnist", "cross_entropy", learning_rate=0.01, momentum=0.5, batch_size=64, epochs=10,
             hidden=(512, 256, 128, 64), kronecker=4, init_std=None, normalize=True,
-            digits={"learning_rate": 0.1, "batch_size": 32, "epochs": 20},
+            digits={"learning_rate": 0.05, "batch_size": 32, "epochs": 20},
         ),
         Recipe(
             "linear-regression", "a line through noise, squared loss with 1/2 (R2, from scratch)",
