@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.arrays import Array, IntArray, check_float
+from scratchnn.arrays import (
+    Array,
+    IntArray,
+    check_float,
+    check_labels,
+    check_matrix,
+    check_same_shape,
+)
 from scratchnn.reductions import Reduction, reduce, reduce_backward
 from scratchnn.softmax import log_softmax, softmax
 from scratchnn.strictness import checked
 from scratchnn.targets import (
+    check_smoothing,
     class_axis,
     class_weight,
     from_rows,
@@ -165,8 +173,9 @@ def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Arra
     Shapes   z (N, C), target (N,) in [0, C) → loss (), dz (N, C)
     """
     check_float(z=z)
-    index, _, _ = labels(z, target, None, -100)
-    log_p, dz = _log_p_and_minus_onehot(z, index)
+    check_matrix(z=z)
+    check_labels(target, *z.shape)
+    log_p, dz = _log_p_and_minus_onehot(z, target)
     dz *= 1 / len(z)
     return reduce(-log_p, "mean"), dz
 
@@ -188,6 +197,8 @@ def cross_entropy_backward_target(
     Shapes   as `cross_entropy_backward` → dtarget, the shape and dtype of target
     """
     check_float(z=z, target=target)
+    check_same_shape(z=z, target=target)
+    check_smoothing(label_smoothing)
     dlosses = reduce_backward(dloss, row_shape(z), reduction)
     w = 1 if weight is None else class_weight(weight, z)
     rows = -(1 - label_smoothing) * w * log_softmax(to_rows(z)) * dlosses.reshape(-1, 1)

@@ -88,6 +88,10 @@ def _plain(
     reduction: KLReduction, log_q: Array
 ) -> tuple[Literal["none", "mean", "sum"], int | None]:
     """Read "batchmean" as a mean over the rows; return the reduction and its count."""
+    if reduction not in ("none", "mean", "sum", "batchmean"):
+        raise ValueError(
+            f'reduction must be "none", "mean", "sum" or "batchmean", got {reduction!r}'
+        )
     if reduction == "batchmean":
         return "mean", log_q.shape[0] if log_q.ndim else 1
     return reduction, None

@@ -19,7 +19,9 @@ def accuracy(z: Array, target: IntArray) -> float:
     """Return the share of rows that are classified right, in [0, 1].
 
     Shapes   z (N, C), target (N,)
+    Raises   ValueError for NaN, or a target that holds no class indices
     """
+    _check(z, target)
     return count_correct(z, target) / len(target)
 
 
@@ -53,7 +55,7 @@ def confusion_matrix(z: Array, target: IntArray) -> IntArray:
     """
     _check(z, target)
     C = z.shape[1]
-    return np.bincount(target * C + z.argmax(axis=1), minlength=C * C).reshape(C, C)
+    return np.bincount(target.astype(np.intp) * C + z.argmax(axis=1), minlength=C * C).reshape(C, C)
 
 
 def precision(confusion: IntArray, *, undefined: float = 0.0) -> Array:

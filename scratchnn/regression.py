@@ -191,7 +191,7 @@ def smooth_l1_loss_backward(
         return l1_loss_backward(dloss, prediction, target, reduction=reduction, wrt=wrt)
     _check_positive("beta", beta)
     r = _difference(prediction, target)
-    return _spread(np.clip(r / beta, -1, 1), dloss, prediction, target, reduction, wrt)
+    return _spread(np.clip(r, -beta, beta) / beta, dloss, prediction, target, reduction, wrt)
 
 
 def _difference(prediction: Array, target: Array) -> Array:

@@ -16,7 +16,7 @@ _strict: ContextVar[bool] = ContextVar("strict", default=False)
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Make every operation in the block raise where its result would hold NaN.
+    """Make the softmax family, sigmoid and the losses raise where their result would hold NaN.
 
     As torch, the operations return NaN for a row of -inf, an infinite logit, or a mean over
     nothing (an empty batch; all targets ignored or of weight 0).

@@ -103,6 +103,15 @@ def class_weight(weight: Array, z: Array) -> Array:
     return weight.astype(z.dtype, copy=False)
 
 
+def check_smoothing(label_smoothing: float) -> None:
+    """Refuse a share of the target that is none.
+
+    Raises   ValueError
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
+
+
 def target_mass(
     z: Array, target: NDArray[Any], weight: Array | None, ignore_index: int, label_smoothing: float
 ) -> tuple[Array, Array | float, NDArray[np.bool_] | None]:
@@ -110,12 +119,11 @@ def target_mass(
 
     Raises   TypeError, ValueError
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
+    check_smoothing(label_smoothing)
     C, label_smoothing = z.shape[class_axis(z)], float(label_smoothing)
     w = np.ones(C, z.dtype) if weight is None else class_weight(weight, z)
     if is_soft(target):
-        if ignore_index != -100:
+        if ignore_index >= 0:
             raise ValueError("ignore_index is for class indices, and target holds probabilities")
         check_same_shape(z=z, target=target)
         rows = to_rows(target)

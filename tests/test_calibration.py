@@ -1,5 +1,6 @@
 """Calibration: bins, scores and the best temperature, against hand counts, scikit-learn, slopes."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -231,3 +232,15 @@ def test_temperature_of_rows_of_far_apart_scales_is_found():
     T = fit_temperature(z, np.array([0, 0, 0, 0, 1]))
     slope, curvature = temperature_derivatives(z, np.array([0, 0, 0, 0, 1]), T)
     assert abs(slope) <= 2 * derivative_bounds(z, 1 / T)[0] + 8 * U * curvature
+
+
+@pytest.mark.parametrize(
+    ("z", "target"),
+    [
+        ([[0, 1e300], [0, 1e-9], [1, 0]], [1, 0, 0]),
+        ([[0, 1e-310], [0, 1e-310], [0, 1e-310]], [1, 1, 0]),
+    ],
+)
+def test_fit_temperature_ends_on_logits_of_any_size(z, target):
+    with contextlib.suppress(ValueError):  # it may say that it finds none
+        assert fit_temperature(np.array(z), np.array(target)) > 0

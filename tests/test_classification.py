@@ -447,3 +447,17 @@ def test_ignored_rows_may_hold_anything(z):
     target = np.where(np.arange(N) == 1, -100, TARGET)
     assert np.isfinite(F.cross_entropy(z, target))
     np.testing.assert_array_equal(F.cross_entropy_backward(1.0, z, target)[1], 0)
+
+
+def test_cross_entropy_with_gradient_refuses_what_is_no_class():
+    with pytest.raises(ValueError, match=r"class indices in \[0, 4\), got values in \[-100, 1\]"):
+        cross_entropy_with_gradient(np.zeros((2, C)), np.array([-100, 1]))
+    with pytest.raises(ValueError, match="at least one row"):
+        cross_entropy_with_gradient(np.zeros((0, C)), np.zeros(0, int))
+
+
+def test_cross_entropy_backward_target_refuses_what_the_loss_refuses():
+    with pytest.raises(ValueError, match="target must have the shape of z"):
+        F.cross_entropy_backward_target(1.0, np.zeros((4, 3)), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="label_smoothing must be in"):
+        F.cross_entropy_backward_target(1.0, np.zeros(3), np.zeros(3), label_smoothing=3.0)

@@ -124,3 +124,12 @@ def test_linear_without_bias_keeps_the_dtype_and_its_inputs(layer, dtype):
         array.flags.writeable = False
     assert F.linear(X, W).dtype == dtype
     assert F.linear(X[:, None], W).shape == (N, 1, H)
+
+
+@pytest.mark.parametrize(
+    ("dY", "X", "W"),
+    [((5, 7), (5, 3), (4, 7)), ((6, 7), (2, 3, 3), (3, 7)), ((5, 6), (5, 3), (3, 7))],
+)
+def test_linear_backward_refuses_what_does_not_fit(dY, X, W):
+    with pytest.raises(ValueError, match="dY must have shape"):
+        F.linear_backward(np.ones(dY), np.ones(X), np.ones(W))

@@ -149,3 +149,17 @@ def test_top_k_accuracy_refuses_other_k():
 def test_precision_and_recall_want_a_square(share):
     with pytest.raises(ValueError, match=r"confusion must be square \(C, C\), got shape \(2, 3\)"):
         share(np.zeros((2, 3), int))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.uint64])
+def test_confusion_matrix_takes_labels_of_any_integer_type(dtype):
+    z = np.zeros((3, 30))
+    z[:, 20] = 1
+    matrix = confusion_matrix(z, np.array([20, 20, 5]).astype(dtype))
+    assert matrix[20, 20] == 2
+    assert matrix[5, 20] == 1
+
+
+def test_accuracy_refuses_nan():
+    with pytest.raises(ValueError, match="z must not hold NaN"):
+        accuracy(np.full((2, 3), np.nan), np.array([0, 0]))
