@@ -4,19 +4,25 @@ In reading order:
 
     bounds.py       how far apart two right answers can be: rounding-error bounds
     loss_bounds.py  the same for the losses, with all their options
-    verdict.py      two arrays, a tolerance, and the element that is worst off
+    digits.py       arithmetic that has digits to spare
+    verdict.py      a result, the right one, a tolerance, and the element that is worst off
     conventions.py  where torch differs from the textbook
     convert.py      θ <-> torch modules: the only place that transposes
+    tf32.py         products of 10 bits, to be refused
     devices.py      CPU or CUDA; precision and determinism, set and recorded
     strategies.py   the inputs that Hypothesis draws
-    ops.py          the table of operations: ours, torch's, inputs, bounds
-    torch_side.py   a training step in torch, with all that it computed on the way
+    oracle.py       the right answers, with digits to spare
+    loss_oracle.py  the same for the losses
+    ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
+    judge.py        one operation on one case: which side left its bound
+    answers.py      the right answers of the accuracy table
+    libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
+    accuracy.py     everybody's errors in ulps, and what ours may be
+    trace.py        all that torch computed in a training step
+    torch_side.py   that step
     steps.py        that step, judged: every operation of ours on the inputs that torch's had
     lockstep.py     the same model, start and batches on both sides, compared at every step
     report.py       tables, JSON and pictures of that
-    oracle.py       the right answers, on 50 digits
-    libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
-    accuracy.py     everybody's errors in ulps, and what ours may be
 
 `python -m parity train RECIPE` and `python -m parity accuracy` run them.
 """

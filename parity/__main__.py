@@ -72,12 +72,12 @@ def measure_accuracy(arguments: argparse.Namespace) -> int:
     """Measure every operation's errors, print the tables, and judge them."""
     need("torch", "torch")
     need("mpmath", "torch")
-    from parity import accuracy, devices, libraries, oracle
+    from parity import accuracy, devices, digits, libraries
 
     versions = libraries.versions()
     for name, package in libraries.PACKAGES.items():
         print(f"{name} {versions.get(package, 'not installed')}", end=", ")
-    print(f"against {oracle.DIGITS} digits")
+    print(f"against {digits.DIGITS} digits")
     found = list(accuracy.measure(arguments.quick))
     for dtype in DTYPES:
         print(f"\n{accuracy.table(found, dtype)}", end="")
@@ -87,7 +87,7 @@ def measure_accuracy(arguments: argparse.Namespace) -> int:
         print(f"  broken: {cell}")
     if arguments.out:
         facts = devices.environment(devices.choose("cpu")) | versions
-        facts |= {"quick": arguments.quick, "digits": oracle.DIGITS}
+        facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
         accuracy.save(Path(arguments.out), found, facts)
         print(f"saved {arguments.out}")
     return 1 if broken else 0

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from parity import libraries
-from parity.oracle import Answer, Inputs, answers
+from parity.answers import Answer, Inputs, answers
 from scratchnn.arrays import Array
 
 RESULTS = Path(__file__).parents[1] / "docs/results/accuracy.json"

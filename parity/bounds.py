@@ -15,6 +15,7 @@ import numpy as np
 from scratchnn import kronecker
 from scratchnn.arrays import Array
 
+TF32 = 2.0**-10  # what rounding a factor to 10 bits of mantissa changes at most, even by cutting
 EXP_ULPS = 6  # safe counts for every library measured; the maxima seen are 2.4 and 3.0
 LOG_ULPS = 8
 
@@ -40,30 +41,45 @@ def gamma_product(n: int, u: float) -> float:
     return min(gamma(n, u), 4 * np.sqrt(n) * u)
 
 
+def allowance(bound: Array, dtype: np.dtype | type) -> Array:
+    """Return how far one implementation may be from the right answer: its error, and underflow.
+
+    B + 2 · smallest subnormal + smallest normal, as some flush subnormals to 0
+    """
+    info = np.finfo(dtype)
+    return bound + (2 * float(info.smallest_subnormal) + float(info.tiny))
+
+
 def tolerance(bound: Array, dtype: np.dtype | type) -> Array:
     """Return how far two implementations may be apart: both errors, and underflow.
 
-    2 B + 4 · smallest subnormal + smallest normal
+    2 B + 4 · smallest subnormal + smallest normal, as at most one of the two flushes to 0
     """
     info = np.finfo(dtype)
     return 2 * bound + (4 * float(info.smallest_subnormal) + float(info.tiny))
 
 
-def linear(X: Array, W: Array, b: Array, u: float) -> Array:
-    """Bound X W + b:  γ'(D + 1) (|X| |W| + |b|)."""
-    return gamma_product(W.shape[0] + 1, u) * (abs(X) @ abs(W) + abs(b))
+def linear(X: Array, W: Array, b: Array | None, u: float, factors: float = 0.0) -> Array:
+    """Bound X W + b:  (γ'(D + 1) + 2 f) (|X| |W| + |b|), f the error of a factor, 0 but in TF32."""
+    size = abs(X) @ abs(W) + (0.0 if b is None else abs(b))
+    return (gamma_product(W.shape[0] + 1, u) + 2 * factors) * size
 
 
-def linear_backward_input(dY: Array, W: Array, u: float) -> Array:
-    """Bound dY Wᵀ:  γ'(H) |dY| |W|ᵀ."""
-    return gamma_product(W.shape[1], u) * (abs(dY) @ abs(W).T)
+def linear_backward_input(dY: Array, W: Array, u: float, factors: float = 0.0) -> Array:
+    """Bound dY Wᵀ:  (γ'(H) + 2 f) |dY| |W|ᵀ."""
+    return (gamma_product(W.shape[1], u) + 2 * factors) * (abs(dY) @ abs(W).T)
 
 
-def linear_backward_parameters(dY: Array, X: Array, u: float) -> tuple[Array, Array]:
-    """Bound Xᵀ dY and Σ dY:  γ'(N) |X|ᵀ |dY|  and  γ(N) Σ |dY|, γ' that of `gamma_product`."""
+def linear_backward_parameters(
+    dY: Array, X: Array, u: float, factors: float = 0.0
+) -> tuple[Array, Array]:
+    """Bound Xᵀ dY and Σ dY:  (γ'(N) + 2 f) |X|ᵀ |dY|  and  γ(N) Σ |dY|."""
     dY, X = dY.reshape(-1, dY.shape[-1]), X.reshape(-1, X.shape[-1])
     N = len(X)
-    return gamma_product(N, u) * (abs(X).T @ abs(dY)), gamma(N, u) * abs(dY).sum(axis=0)
+    return (
+        (gamma_product(N, u) + 2 * factors) * (abs(X).T @ abs(dY)),
+        gamma(N, u) * abs(dY).sum(axis=0),
+    )
 
 
 def kronecker_linear(X: Array, A: Array, S: Array, b: Array, u: float) -> Array:

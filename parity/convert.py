@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as torch_F
 from torch import Tensor, nn
 
 from scratchnn.arrays import Array
@@ -36,7 +37,7 @@ class KroneckerLinear(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Return Y."""
         products = [torch.kron(A, S) for A, S in zip(self.A, self.S, strict=True)]
-        return torch.addmm(self.b, X, torch.stack(products).sum(dim=0))
+        return torch_F.linear(X, torch.stack(products).sum(dim=0).T, self.b)
 
 
 def to_parameters(tensors: list[Tensor], like: Parameters) -> Parameters:

@@ -3,13 +3,18 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 
 import scratchnn
+from parity import tf32
+
+Precision: TypeAlias = Literal["ieee", "tf32"]  # of products of float32 matrices
 
 
 def choose(name: str | None = None) -> torch.device:
@@ -22,7 +27,7 @@ def choose(name: str | None = None) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device must be one that torch can use here, got cuda: there is no GPU")
     device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _set_ieee()
+    _set_precision("ieee")
     torch.use_deterministic_algorithms(True)
     return device
 
@@ -61,14 +66,30 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _set_ieee() -> None:
+@contextmanager
+def products(device: torch.device | str, precision: Precision) -> Iterator[None]:
+    """Multiply float32 matrices in this precision; TF32 is simulated where there is no CUDA."""
+    if precision == "ieee":
+        yield
+    elif torch.device(device).type == "cuda":
+        _set_precision("tf32")
+        try:
+            yield
+        finally:
+            _set_precision("ieee")
+    else:
+        with tf32.simulated():
+            yield
+
+
+def _set_precision(precision: Precision) -> None:
     matmul = torch.backends.cuda.matmul
     if hasattr(matmul, "fp32_precision"):  # torch >= 2.9; setting both APIs raises
-        matmul.fp32_precision = "ieee"
-        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        matmul.fp32_precision = precision
+        torch.backends.cudnn.conv.fp32_precision = precision
     else:
-        matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _matmul_precision() -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import scratchnn.functional as F
-from parity.oracle import Inputs
+from parity.answers import Inputs
 from scratchnn.arrays import Array
 
 Library: TypeAlias = dict[str, Callable[[Inputs], Array]]

@@ -1,7 +1,8 @@
-"""The table of operations: ours, torch's, the inputs to try, and the bounds. One row an operation.
+"""The table of operations. One row an operation, and all that is known of it.
 
-Every function of a row takes the arguments of the row's case by name; a backward takes dy before
-them and returns the gradients in the order of `inputs`.
+ours, torch's; the inputs to try; the right answer; how far rounding may lead away from it. Every
+function of a row takes the arguments of the row's case by name; a backward takes dy before them and
+returns the gradients in the order of `inputs`.
 """
 
 from collections.abc import Callable
@@ -13,17 +14,17 @@ import torch
 import torch.nn.functional as torch_F
 
 import scratchnn.functional as F
-from parity import bounds, conventions, loss_bounds, strategies
-from parity.convert import to_array, to_tensor
-from parity.strategies import Case
-from parity.verdict import Difference, compare
+from parity import bounds, conventions, loss_bounds, loss_oracle, oracle, strategies
 from scratchnn.arrays import Array
 from scratchnn.reductions import Reduction
 
 
 @dataclass(frozen=True)
 class Op:
-    """One operation on both sides, with its differentiable inputs and a-priori error bounds."""
+    """One operation: its differentiable inputs, its sides, its oracle and its error bounds.
+
+    `products`: it multiplies matrices, and its bounds take `factors`, for TF32.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -31,51 +32,11 @@ class Op:
     ours: Callable[..., Array]
     backward: Callable[..., tuple[Array, ...]]
     torch: Callable[..., torch.Tensor]
+    exact: Callable[..., Any]
+    exact_backward: Callable[..., tuple[Any, ...]]
     bound: Callable[..., Array]
     backward_bound: Callable[..., tuple[Array, ...]]
-
-
-def compare_op(op: Op, case: Case, dy_seed: int, device: str = "cpu") -> list[Difference]:
-    """Compare value and gradients of one operation on one case, with a random upstream gradient."""
-    dtype = case[op.inputs[0]].dtype
-    u = bounds.unit_roundoff(dtype)
-    precise = {
-        name: value.astype(np.float64) if _is_float(value) else value
-        for name, value in case.items()
-    }
-    value = op.ours(**case)
-    dy = np.random.default_rng(dy_seed).normal(size=np.shape(value)).astype(dtype)
-    gradients = op.backward(dy, **case)
-    torch_value, torch_gradients = _run_torch(op, case, dy, device)
-    with np.errstate(all="ignore"):  # a bound that is no number is no tolerance
-        value_bound = op.bound(**precise, u=u)
-        gradient_bounds = op.backward_bound(dy.astype(np.float64), **precise, u=u)
-    return [
-        compare(op.name, value, torch_value, bounds.tolerance(value_bound, dtype)),
-        *(
-            compare(f"{op.name}, d{name}", ours, theirs, bounds.tolerance(bound, dtype))
-            for name, ours, theirs, bound in zip(
-                op.inputs, gradients, torch_gradients, gradient_bounds, strict=True
-            )
-        ),
-    ]
-
-
-def _run_torch(op: Op, case: Case, dy: Array, device: str) -> tuple[Array, list[Array]]:
-    arguments = {
-        name: to_tensor(value, device).requires_grad_(name in op.inputs)
-        if isinstance(value, np.ndarray)
-        else value
-        for name, value in case.items()
-    }
-    value = op.torch(**arguments)
-    inputs = [arguments[name] for name in op.inputs]
-    gradients = torch.autograd.grad(value, inputs, to_tensor(dy, device))
-    return to_array(value), [to_array(gradient) for gradient in gradients]
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    products: bool = False
 
 
 def _difference_op(
@@ -97,10 +58,23 @@ def _difference_op(
         slope = backward(ones, **case, reduction="none")
         return loss_bounds.difference_loss_backward(dy, slope, reduction, u)
 
+    name, option = ours.__name__, dict.fromkeys(options, "edge")
+
+    def exact(**case: Any) -> Any:
+        return loss_oracle.difference_loss(name, **_renamed(case, option))
+
+    def exact_backward(dy: Any, **case: Any) -> tuple[Any, ...]:
+        return loss_oracle.difference_loss_backward(name, dy, **_renamed(case, option))
+
     return Op(
-        ours.__name__, ("prediction", "target"), strategies.regression(*options),
-        ours, each, lambda prediction, **case: theirs(prediction, **case), bound, backward_bound,
+        name, ("prediction", "target"), strategies.regression(*options),
+        ours, each, lambda prediction, **case: theirs(prediction, **case),
+        exact, exact_backward, bound, backward_bound,
     )  # fmt: skip
+
+
+def _renamed(case: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in case.items()}
 
 
 OPS = {
@@ -111,17 +85,21 @@ OPS = {
             F.linear,
             lambda dy, X, W, b: F.linear_backward(dy, X, W),
             lambda X, W, b: torch_F.linear(X, W.T, b),
+            oracle.linear,
+            lambda dy, X, W, b: oracle.linear_backward(dy, X, W),
             bounds.linear,
-            lambda dy, X, W, b, u: (
-                bounds.linear_backward_input(dy, W, u),
-                *bounds.linear_backward_parameters(dy, X, u),
+            lambda dy, X, W, b, u, factors: (
+                bounds.linear_backward_input(dy, W, u, factors),
+                *bounds.linear_backward_parameters(dy, X, u, factors),
             ),
+            products=True,
         ),
         Op(
             "relu", ("z",), strategies.elementwise,
             F.relu,
             lambda dy, z: (F.relu_backward(dy, F.relu(z)),),
             lambda z: torch.relu(z),
+            oracle.relu, lambda dy, z: (oracle.relu_backward(dy, z),),
             bounds.relu,
             lambda dy, z, u: (bounds.relu(z, u),),
         ),
@@ -130,6 +108,7 @@ OPS = {
             F.sigmoid,
             lambda dy, z: (F.sigmoid_backward(dy, z),),
             lambda z: torch.sigmoid(z),
+            oracle.sigmoid, lambda dy, z: (oracle.sigmoid_backward(dy, z),),
             bounds.sigmoid,
             lambda dy, z, u: (bounds.sigmoid_backward(dy, z, u),),
         ),
@@ -138,6 +117,7 @@ OPS = {
             F.softmax,
             lambda dy, z, axis: (F.softmax_backward(dy, F.softmax(z, axis), axis),),
             lambda z, axis: torch.softmax(z, axis),
+            oracle.softmax, lambda dy, z, axis: (oracle.softmax_backward(dy, z, axis),),
             bounds.softmax,
             lambda dy, z, axis, u: (bounds.softmax_backward(dy, z, axis, u),),
         ),
@@ -146,6 +126,7 @@ OPS = {
             F.log_softmax,
             lambda dy, z, axis: (F.log_softmax_backward(dy, F.log_softmax(z, axis), axis),),
             lambda z, axis: torch.log_softmax(z, axis),
+            oracle.log_softmax, lambda dy, z, axis: (oracle.log_softmax_backward(dy, z, axis),),
             bounds.log_softmax,
             lambda dy, z, axis, u: (bounds.log_softmax_backward(dy, z, axis, u),),
         ),
@@ -154,6 +135,7 @@ OPS = {
             F.logsumexp,
             lambda dy, z, axis: (F.logsumexp_backward(dy, z, axis),),
             lambda z, axis: torch.logsumexp(z, axis),
+            oracle.logsumexp, lambda dy, z, axis: (oracle.logsumexp_backward(dy, z, axis),),
             lambda z, axis, u: bounds.logsumexp(z, axis, u).squeeze(axis),
             lambda dy, z, axis, u: (
                 bounds.logsumexp_backward(np.expand_dims(dy, axis), z, axis, u),
@@ -164,6 +146,7 @@ OPS = {
             F.nll_loss,
             lambda dy, log_p, **options: (F.nll_loss_backward(dy, log_p, **options),),
             lambda log_p, **options: torch_F.nll_loss(log_p, **options),
+            loss_oracle.nll_loss, loss_oracle.nll_loss_backward,
             loss_bounds.nll_loss,
             lambda dy, log_p, **options: (loss_bounds.nll_loss_backward(dy, log_p, **options),),
         ),
@@ -172,6 +155,7 @@ OPS = {
             F.cross_entropy,
             lambda dy, z, **options: (F.cross_entropy_backward(dy, z, **options),),
             lambda z, **options: torch_F.cross_entropy(z, **options),
+            loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward,
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (loss_bounds.cross_entropy_backward(dy, z, **options),),
         ),
@@ -183,6 +167,7 @@ OPS = {
                 F.cross_entropy_backward_target(dy, z, **options),
             ),
             lambda z, **options: torch_F.cross_entropy(z, **options),
+            loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward,
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (
                 loss_bounds.cross_entropy_backward(dy, z, **options),
@@ -197,6 +182,8 @@ OPS = {
                 F.binary_cross_entropy_with_logits_backward_target(dy, z, **options),
             ),
             lambda z, **options: torch_F.binary_cross_entropy_with_logits(z, **options),
+            loss_oracle.binary_cross_entropy_with_logits,
+            loss_oracle.binary_cross_entropy_with_logits_backward,
             loss_bounds.binary_cross_entropy_with_logits,
             lambda dy, z, **options: (
                 loss_bounds.binary_cross_entropy_with_logits_backward(dy, z, **options),
@@ -211,6 +198,7 @@ OPS = {
                 F.kl_div_backward_target(dy, log_q, **options),
             ),
             lambda log_q, **options: conventions.kl_div(log_q, **options),
+            loss_oracle.kl_div, loss_oracle.kl_div_backward,
             loss_bounds.kl_div,
             loss_bounds.kl_div_backward,
         ),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
-from parity.torch_side import Trace
+from parity.trace import Trace
 from parity.verdict import Difference, compare, worst
 from scratchnn import mlp
 from scratchnn.arrays import Array

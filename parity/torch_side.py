@@ -1,6 +1,5 @@
 """The model of a run in torch: one training step, with all that it computed on the way."""
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -9,27 +8,13 @@ from numpy.typing import NDArray
 
 from parity import conventions, devices
 from parity.convert import to_array, to_module, to_parameters, to_tensor
+from parity.trace import Trace
 from scratchnn.arrays import Array
 from scratchnn.data import Dataset
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
 from scratchnn.recipes import Run
 from scratchnn.train import EVALUATION_BATCH, Score, Totals
-
-
-@dataclass
-class Trace:
-    """All that torch computed in one step, as NumPy arrays of our layout."""
-
-    X: Array
-    target: NDArray[Any]
-    before: Parameters
-    velocity: Parameters | None
-    outputs: list[Array]  # z_1, a_1, z_2, a_2, ..., z_L
-    gradients: list[Array]  # of the loss, for each of these
-    loss: Array
-    grad: Parameters
-    after: Parameters
 
 
 class TorchSide:

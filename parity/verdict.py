@@ -1,9 +1,13 @@
-"""Two arrays, a tolerance, and the element that is worst off."""
+"""Two results, or one and the right answer; a tolerance; the element that is worst off."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from parity import bounds, digits
+from parity.digits import Numbers
+from scratchnn.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,8 @@ def compare(quantity: str, ours: Any, torch: Any, tolerance: Any) -> Difference:
     agree = (ours == torch) | (np.isnan(ours) & np.isnan(torch))
     with np.errstate(all="ignore"):
         difference = np.where(agree, 0.0, abs(ours.astype(np.float64) - torch))
-        difference = np.where(np.isnan(difference), np.inf, difference)
-        ratio = np.where(np.isfinite(tolerance), difference / tolerance, np.inf)
-        ratio = np.where(agree, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    ratio = _ratio(difference, tolerance)
     if ratio.size == 0:
         return Difference(quantity, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     index = np.unravel_index(ratio.argmax(), ratio.shape)
@@ -78,3 +81,84 @@ def worst(differences: list[Difference]) -> Difference:
         largest=largest.largest,
         largest_tolerance=largest.largest_tolerance,
     )
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far one side's result is from the right answer, at the element closest to its tolerance.
+
+    Units    that of the quantity; `ratio` is the error over the tolerance; `ulps` is the largest
+             error of all elements in units in the last place of the right answer.
+    """
+
+    side: str
+    index: tuple[int, ...]
+    value: float
+    exact: float
+    error: float
+    tolerance: float
+    ratio: float
+    ulps: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every element is within its tolerance."""
+        return self.ratio <= 1
+
+    def __str__(self) -> str:
+        at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        word = "is within" if self.holds else "LEFT"
+        return (
+            f"{self.side}{at} {word} its bound: {self.value!r}, right is {self.exact!r}, off by "
+            f"{self.error:.2e}, allowed {self.tolerance:.2e}; at most {self.ulps:,.3g} ulp"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One quantity, as each side has it."""
+
+    quantity: str
+    errors: tuple[Error, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every side is within its bound."""
+        return not self.guilty
+
+    @property
+    def guilty(self) -> tuple[str, ...]:
+        """The sides that left their bound."""
+        return tuple(error.side for error in self.errors if not error.holds)
+
+    def __str__(self) -> str:
+        return "\n".join([self.quantity, *(f"  {error}" for error in self.errors)])
+
+
+def measure(side: str, quantity: str, result: Any, exact: Numbers, bound: Any, dtype: Any) -> Error:
+    """Measure one side's result against the right answer; the bound is that of its rounding errors.
+
+    Raises   ValueError for another shape than the right answer's, TypeError for another dtype
+    """
+    result, shape = np.asarray(result), np.shape(exact)
+    if result.shape != shape:
+        raise ValueError(f"{quantity}: {side} has shape {result.shape}, must have {shape}")
+    if result.dtype != dtype:
+        raise TypeError(f"{quantity}: {side} has dtype {result.dtype}, must have {np.dtype(dtype)}")
+    if result.size == 0:
+        return Error(side, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    error, rounded = digits.distance(result, exact), digits.rounded(exact, dtype)
+    tolerance = np.broadcast_to(bounds.allowance(bound, dtype), shape)
+    ratio = _ratio(error, tolerance)
+    with np.errstate(all="ignore"):
+        ulps = error / np.spacing(abs(rounded)).astype(np.float64)
+    index = np.unravel_index(ratio.argmax(), shape)
+    at_worst = (float(array[index]) for array in (result, rounded, error, tolerance, ratio))
+    return Error(side, tuple(map(int, index)), *at_worst, float(np.where(error, ulps, 0.0).max()))
+
+
+def _ratio(error: Array, tolerance: Array) -> Array:
+    """Return error / tolerance: 0 where there is no error, and inf where there is no tolerance."""
+    with np.errstate(all="ignore"):
+        ratio = np.where(np.isfinite(tolerance), error / tolerance, np.inf)
+    return np.where(error == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))

@@ -23,8 +23,9 @@ SCRATCHNN = [
     *["arguments", "cli", "__main__"],
 ]  # fmt: skip
 PARITY = [
-    *["", "bounds", "loss_bounds", "verdict", "conventions", "convert", "devices", "strategies"],
-    *["ops", "oracle", "libraries", "accuracy", "torch_side", "steps", "lockstep", "report"],
+    *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
+    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge"],
+    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report"],
     *["__main__"],
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from parity import accuracy, libraries
 from parity.__main__ import main
 from parity.accuracy import Cell, is_lost, ulps
-from parity.oracle import Answer, Inputs, answers
+from parity.answers import Answer, Inputs, answers
 from tests.helpers import DTYPES
 
 

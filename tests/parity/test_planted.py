@@ -8,7 +8,8 @@ import torch
 
 import scratchnn.functional as F
 from parity import lockstep, steps
-from parity.ops import OPS, compare_op
+from parity.judge import judge
+from parity.ops import OPS
 from parity.torch_side import TorchSide
 from scratchnn import objectives, recipes
 from scratchnn.data import minibatches
@@ -59,7 +60,7 @@ def typical_case(name, dtype):
 
 def fails(op, case):
     """Return the positions, 0 for the value, where the two sides are too far apart."""
-    return {i for i, found in enumerate(compare_op(op, case, 0)) if not found.holds}
+    return {i for i, found in enumerate(judge(op, case)) if not found.holds}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
