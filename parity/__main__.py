@@ -7,119 +7,24 @@ Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage,
 130 interrupted.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from scratchnn import cli, plots, recipes
-from scratchnn.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
-from scratchnn.extras import MissingExtraError, need
+from parity.commands import accuracy, train
+from scratchnn import cli
+from scratchnn.arguments import Parser
 
-DTYPES = ("float32", "float64")
+COMMANDS = (train, accuracy)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = Parser("python -m parity", description="NumPy against PyTorch, step by step.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    sub = commands.add_parser("train", help="train a recipe on both sides and compare every step")
-    add_recipe_arguments(sub)
-    sub.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
-    sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
-    sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
-    sub.set_defaults(command=train)
-    sub = commands.add_parser("accuracy", help="measure errors in ulps, beside other libraries'")
-    sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
-    sub.add_argument("--out", metavar="FILE", help="save every cell as JSON")
-    sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    sub.set_defaults(command=measure_accuracy)
+    for command in COMMANDS:
+        command.add(commands)
     arguments = parser.parse_args(argv)
     return cli.run_command(arguments.command, arguments, program="parity")
-
-
-def train(arguments: argparse.Namespace) -> int:
-    """Train a recipe in both precisions, or in one, and report."""
-    need("torch", "torch")
-    from parity import devices, report
-
-    recipe = recipe_for(arguments)
-    device = devices.choose(arguments.device)
-    environment = devices.environment(device)
-    print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
-    print(f" {environment['gpu']}" if "gpu" in environment else "")
-    results = []
-    for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
-        run = recipes.prepare(recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=dtype)
-        with cli.threads(arguments.threads):
-            results.append(_run(run, device, arguments.steps))
-    if arguments.out:
-        settings = {
-            name: value
-            for name, value in vars(arguments).items()
-            if name not in ("command", "debug", "out", "data_dir")
-        } | {"data": recipe.data}
-        found = [report.as_dict(result, settings, environment) for result in results]
-        saved = [
-            report.save(Path(arguments.out), "parity", found),
-            *_draw(arguments, recipe, results),
-        ]
-        print(f"saved {', '.join(map(str, saved))}")
-    return 0 if all(result.holds for result in results) else 1
-
-
-def measure_accuracy(arguments: argparse.Namespace) -> int:
-    """Measure every operation's errors, print the tables, and judge them."""
-    need("torch", "torch")
-    need("mpmath", "torch")
-    from parity import accuracy, devices, digits, libraries
-
-    versions = libraries.versions()
-    for name, package in libraries.PACKAGES.items():
-        print(f"{name} {versions.get(package, 'not installed')}", end=", ")
-    print(f"against {digits.DIGITS} digits")
-    found = list(accuracy.measure(arguments.quick))
-    for dtype in DTYPES:
-        print(f"\n{accuracy.table(found, dtype)}", end="")
-    broken = [cell for cell in found if not cell.holds]
-    print(f"\n{len(found) - len(broken)} of {len(found)} cells are within max(2 × best, 4 ulp)")
-    for cell in broken:
-        print(f"  broken: {cell}")
-    if arguments.out:
-        facts = devices.environment(devices.choose("cpu")) | versions
-        facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
-        accuracy.save(Path(arguments.out), found, facts)
-        print(f"saved {arguments.out}")
-    return 1 if broken else 0
-
-
-def _run(run: recipes.Run, device, max_steps):
-    from parity import lockstep, report
-
-    print(f"\n{cli.describe(run)}\n{report.HEADER}")
-    result = None
-    for result, row in lockstep.train(run, device, max_steps=max_steps):  # noqa: B007
-        print(report.epoch_line(row), flush=True)
-    print(report.verdict(result), report.timing(result), sep="\n")
-    if not result.holds:
-        print(report.failure(result))
-    return result
-
-
-def _draw(arguments: argparse.Namespace, recipe: recipes.Recipe, results) -> list[Path]:
-    from parity import report
-
-    paths = []
-    for old in Path(arguments.out).glob("parity-float*.*"):  # of another run
-        old.unlink()
-    try:
-        for result in results:
-            title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
-            figure = report.picture(result, title)
-            paths += plots.save(figure, arguments.out, f"parity-{result.dtype}")
-    except MissingExtraError as error:
-        print(f"parity: no curves: {error}", file=sys.stderr)
-    return paths
 
 
 if __name__ == "__main__":

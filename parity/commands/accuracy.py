@@ -1,0 +1,41 @@
+"""python -m parity accuracy: errors of every operation in ulps, beside other libraries'."""
+
+import argparse
+from pathlib import Path
+
+from parity.commands import DTYPES
+from scratchnn.extras import need
+
+
+def add(commands) -> None:
+    """Declare the command."""
+    sub = commands.add_parser("accuracy", help="measure errors in ulps, beside other libraries'")
+    sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
+    sub.add_argument("--out", metavar="FILE", help="save every cell as JSON")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure every operation's errors, print the tables, and judge them."""
+    need("torch", "torch")
+    need("mpmath", "torch")
+    from parity import accuracy, devices, digits, libraries
+
+    versions = libraries.versions()
+    for name, package in libraries.PACKAGES.items():
+        print(f"{name} {versions.get(package, 'not installed')}", end=", ")
+    print(f"against {digits.DIGITS} digits")
+    found = list(accuracy.measure(arguments.quick))
+    for dtype in DTYPES:
+        print(f"\n{accuracy.table(found, dtype)}", end="")
+    broken = [cell for cell in found if not cell.holds]
+    print(f"\n{len(found) - len(broken)} of {len(found)} cells are within max(2 × best, 4 ulp)")
+    for cell in broken:
+        print(f"  broken: {cell}")
+    if arguments.out:
+        facts = devices.environment(devices.choose("cpu")) | versions
+        facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
+        accuracy.save(Path(arguments.out), found, facts)
+        print(f"saved {arguments.out}")
+    return 1 if broken else 0
