@@ -3,9 +3,10 @@
 import numpy as np
 
 from scratchnn.arrays import Array, check_float, check_same_shape
-from scratchnn.strictness import checked
+from scratchnn.strictness import checked, watched
 
 
+@watched
 def relu(z: Array, *, out: Array | None = None) -> Array:
     """Set negative entries to zero.
 
@@ -18,6 +19,7 @@ def relu(z: Array, *, out: Array | None = None) -> Array:
     return np.maximum(z, 0, out=out)
 
 
+@watched
 def relu_backward(dy: Array, y: Array, *, out: Array | None = None) -> Array:
     """Vector-Jacobian product of `relu`: dz from dy.
 
