@@ -47,8 +47,10 @@ def _difference_op(
 ) -> Op:
     """Return the row of a loss of prediction - target, differentiable in both."""
 
+    backward_target = getattr(F, f"{backward.__name__}_target")
+
     def each(dy: Array, **case: Any) -> tuple[Array, ...]:
-        return tuple(backward(dy, **case, wrt=wrt) for wrt in ("prediction", "target"))
+        return backward(dy, **case), backward_target(dy, **case)
 
     def bound(reduction: Reduction, u: float, **case: Any) -> Array:
         return loss_bounds.difference_loss(ours(**case, reduction="none"), reduction, u)

@@ -8,7 +8,8 @@ In reading order:
     targets.py         what a classifier is asked for: one mass v for all options
     classification.py  negative log-likelihood and cross-entropy, from logits
     binary.py          the two-class form
-    regression.py      squared, absolute and Huber losses
+    regression.py      squared losses, for "how much"
+    robust.py          absolute and Huber losses, which outliers do not rule
     functional.py      all of these under torch's names: import scratchnn.functional as F
     information.py     entropy, cross-entropy and divergences of distributions
     gradcheck/         is a hand-written gradient right, and if not, why

@@ -3,9 +3,10 @@
 import numpy as np
 
 from scratchnn.arrays import Array, check_float, check_same_shape
-from scratchnn.strictness import checked
+from scratchnn.strictness import checked, watched
 
 
+@watched
 def relu(z: Array, *, out: Array | None = None) -> Array:
     """Set negative entries to zero.
 
@@ -18,6 +19,7 @@ def relu(z: Array, *, out: Array | None = None) -> Array:
     return np.maximum(z, 0, out=out)
 
 
+@watched
 def relu_backward(dy: Array, y: Array, *, out: Array | None = None) -> Array:
     """Vector-Jacobian product of `relu`: dz from dy.
 
@@ -27,9 +29,9 @@ def relu_backward(dy: Array, y: Array, *, out: Array | None = None) -> Array:
 
     Shapes   dy, y = relu(z) (...) → dz, the same shape. `out` may be dy.
     """
-    check_float(dy=dy)
+    check_float(dy=dy, y=y)
     check_same_shape(dy=dy, y=y)
-    return np.multiply(dy, y > 0, out=out)
+    return np.multiply(dy.astype(y.dtype, copy=False), y > 0, out=out)
 
 
 @checked
@@ -63,5 +65,5 @@ def sigmoid_backward(dp: Array, z: Array) -> Array:
     check_float(dp=dp, z=z)
     check_same_shape(dp=dp, z=z)
     e = np.exp(-np.abs(z))
-    dz: Array = dp * (e / (1 + e) ** 2)
+    dz: Array = dp.astype(z.dtype, copy=False) * (e / (1 + e) ** 2)
     return dz

@@ -3,6 +3,7 @@
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -35,6 +36,17 @@ def check_same_shape(**arrays: Array) -> None:
             raise ValueError(
                 f"{other} must have the shape of {name} {array.shape}, got {value.shape}"
             )
+
+
+def check_axis(axis: int, array: Array) -> None:
+    """Refuse what is not one axis of the array; a number counts as an array of one axis.
+
+    Raises   TypeError; ValueError, as NumPy's AxisError
+    """
+    try:
+        normalize_axis_index(axis, array.ndim or 1)
+    except TypeError:
+        raise TypeError(f"axis must be an integer, got {axis!r}") from None
 
 
 def check_matrix(**arrays: Array | IntArray) -> None:
@@ -95,6 +107,9 @@ def check_distributions(axis: int, **arrays: Array) -> None:
     """
     for name, p in arrays.items():
         check_float(**{name: p})
+        check_axis(axis, p)
+        if not p.ndim:
+            raise ValueError(f"{name} must have an axis of classes, got a single number")
         tolerance = p.shape[axis] * float(np.finfo(p.dtype).eps)
         check_probabilities(above_one=tolerance, **{name: p})
         total = p.sum(axis=axis)

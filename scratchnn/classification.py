@@ -163,6 +163,7 @@ def cross_entropy_backward(
     return from_rows(dz, z)
 
 
+@checked
 def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Array]:
     """Return the mean `cross_entropy` and its gradient, with one exponential for both.
 

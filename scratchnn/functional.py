@@ -20,16 +20,23 @@ from scratchnn.classification import (
 from scratchnn.divergence import kl_div, kl_div_backward, kl_div_backward_target
 from scratchnn.linear import linear, linear_backward
 from scratchnn.regression import (
-    huber_loss,
-    huber_loss_backward,
-    l1_loss,
-    l1_loss_backward,
     mse_loss,
     mse_loss_backward,
-    smooth_l1_loss,
-    smooth_l1_loss_backward,
+    mse_loss_backward_target,
     squared_loss,
     squared_loss_backward,
+    squared_loss_backward_target,
+)
+from scratchnn.robust import (
+    huber_loss,
+    huber_loss_backward,
+    huber_loss_backward_target,
+    l1_loss,
+    l1_loss_backward,
+    l1_loss_backward_target,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+    smooth_l1_loss_backward_target,
 )
 from scratchnn.softmax import (
     log_softmax,
@@ -50,11 +57,13 @@ __all__ = [
     "cross_entropy_with_gradient",
     "huber_loss",
     "huber_loss_backward",
+    "huber_loss_backward_target",
     "kl_div",
     "kl_div_backward",
     "kl_div_backward_target",
     "l1_loss",
     "l1_loss_backward",
+    "l1_loss_backward_target",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -63,6 +72,7 @@ __all__ = [
     "logsumexp_backward",
     "mse_loss",
     "mse_loss_backward",
+    "mse_loss_backward_target",
     "nll_loss",
     "nll_loss_backward",
     "relu",
@@ -71,8 +81,10 @@ __all__ = [
     "sigmoid_backward",
     "smooth_l1_loss",
     "smooth_l1_loss_backward",
+    "smooth_l1_loss_backward_target",
     "softmax",
     "softmax_backward",
     "squared_loss",
     "squared_loss_backward",
+    "squared_loss_backward_target",
 ]

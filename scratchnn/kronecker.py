@@ -3,16 +3,20 @@
 import numpy as np
 
 from scratchnn.arrays import Array, check_float
+from scratchnn.linear import add_bias, as_rows
+from scratchnn.strictness import watched
 
 
+@watched
 def kronecker_weight(A: Array, S: Array) -> Array:
     """Form the weight that `kronecker_linear` multiplies by without forming it.
 
         W = Σ_i A_i ⊗ S_i        W[a D/n + p, b H/n + q] = Σ_i A_iab S_ipq
 
     Shapes   A (n, n, n), S (n, D/n, H/n) → W (D, H)
+    Raises   TypeError, ValueError
     """
-    n, p, q = S.shape
+    n, p, q = _check_factors(A, S)
     W: Array = np.einsum("iab,ipq->apbq", A, S).reshape(n * p, n * q)
     return W
 
@@ -35,23 +39,26 @@ def check_divides(D: int, H: int, n: int) -> None:
         raise ValueError(f"n must divide D = {D} and H = {H}, the sizes of the layer, got n = {n}")
 
 
-def kronecker_linear(X: Array, A: Array, S: Array, b: Array) -> Array:
-    """Map each row of X to H features by a sum of n Kronecker products.
+@watched
+def kronecker_linear(X: Array, A: Array, S: Array, b: Array | None = None) -> Array:
+    """Map the last axis of X from D to H features by a sum of n Kronecker products.
 
         Y = X (Σ_i A_i ⊗ S_i) + b        Y_n = Σ_i A_iᵀ X_n S_i + b
 
     with each row X_n read as a matrix (n, D/n), Y_n and b as (n, H/n).
 
-    Shapes   X (N, D), A (n, n, n), S (n, D/n, H/n), b (H,) → Y (N, H)
+    Shapes   X (..., D), A (n, n, n), S (n, D/n, H/n), b (H,) or none → Y (..., H)
     Source   Zhang et al. 2021, arXiv:2102.08597
     """
-    _check(X, A, S, b)
-    Y = np.tensordot(_XS(X, S), A, ((1, 2), (1, 0)))  # (N, H/n, n)
-    Y = Y.swapaxes(1, 2).reshape(len(X), -1)
-    Y += b
-    return Y
+    n, p, q = _check_factors(A, S)
+    check_float(X=X)
+    if X.shape[-1:] != (n * p,):
+        raise ValueError(f"X must have {n} × {p} features, as S {S.shape} says, got {X.shape}")
+    Y = np.tensordot(_XS(X, S), A, ((-3, -2), (1, 0)))  # (..., H/n, n)
+    return add_bias(Y.swapaxes(-1, -2).reshape(*X.shape[:-1], n * q), b)
 
 
+@watched
 def kronecker_linear_backward(
     dY: Array, X: Array, A: Array, S: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -60,51 +67,64 @@ def kronecker_linear_backward(
         dX_n = Σ_i A_i dY_n S_iᵀ        dA_i = Σ_n X_n S_i dY_nᵀ
         dS_i = Σ_n X_nᵀ A_i dY_n        db = Σ_n dY_n
 
-    Shapes   dY (N, H), X (N, D), A (n, n, n), S (n, D/n, H/n) → the shapes of X, A, S and b
+    n runs over all axes of X but the last.
+
+    Shapes   dY (..., H), X (..., D), A (n, n, n), S (n, D/n, H/n) → the shapes of X, A, S and b
+    Raises   ValueError
     """
+    n, p, q = _check_factors(A, S)
+    expected = (*X.shape[:-1], n * q)
+    if X.shape[-1:] != (n * p,) or dY.shape != expected:
+        raise ValueError(
+            f"dY must have shape {expected} and X {n} × {p} features, got {dY.shape} and {X.shape}"
+        )
     return kronecker_backward_input(dY, A, S), *kronecker_backward_parameters(dY, X, A, S)
 
 
+@watched
 def kronecker_backward_input(dY: Array, A: Array, S: Array) -> Array:
     """Return dX alone: the rows Σ_i A_i dY_n S_iᵀ.
 
-    Shapes   dY (N, H), A (n, n, n), S (n, D/n, H/n) → dX (N, D)
+    Shapes   dY (..., H), A (n, n, n), S (n, D/n, H/n) → dX (..., D)
     """
-    dX: Array = np.tensordot(_AdY(dY, A), S, ((3, 1), (0, 2)))  # (N, n, D/n)
-    return dX.reshape(len(dY), -1)
+    dX: Array = np.tensordot(_AdY(dY, A), S, ((-1, -3), (0, 2)))  # (..., n, D/n)
+    return dX.reshape(*dY.shape[:-1], len(S) * S.shape[1])
 
 
+@watched
 def kronecker_backward_parameters(
     dY: Array, X: Array, A: Array, S: Array
 ) -> tuple[Array, Array, Array]:
     """Return (dA, dS, db).
 
-    Shapes   dY (N, H), X (N, D), A (n, n, n), S (n, D/n, H/n) → the shapes of A, S and b
+    Shapes   dY (..., H), X (..., D), A (n, n, n), S (n, D/n, H/n) → the shapes of A, S and b
     """
-    n = len(A)
+    n, X, dY = len(A), as_rows(X), as_rows(dY)
     dA = np.tensordot(_XS(X, S), _blocks(dY, n), ((0, 3), (0, 2)))  # (n, n of A_i, n)
     dS = np.tensordot(_blocks(X, n), _AdY(dY, A), ((0, 1), (0, 2)))  # (D/n, H/n, n)
     return dA.swapaxes(0, 1), np.moveaxis(dS, 2, 0), dY.sum(axis=0)
 
 
 def _blocks(X: Array, n: int) -> Array:
-    return X.reshape(len(X), n, -1)
+    return X.reshape(*X.shape[:-1], n, X.shape[-1] // n)
 
 
 def _XS(X: Array, S: Array) -> Array:  # noqa: N802
-    """Return X_n S_i (N, n, i, H/n), one matrix product."""
-    return np.tensordot(_blocks(X, len(S)), S, (2, 1))
+    """Return X_n S_i (..., n, i, H/n), one matrix product."""
+    return np.tensordot(_blocks(X, len(S)), S, (-1, 1))
 
 
 def _AdY(dY: Array, A: Array) -> Array:  # noqa: N802
-    """Return A_i dY_n (N, H/n, n, i), one matrix product."""
-    return np.tensordot(_blocks(dY, len(A)), A, (1, 2)).swapaxes(2, 3)
+    """Return A_i dY_n (..., H/n, n, i), one matrix product."""
+    return np.tensordot(_blocks(dY, len(A)), A, (-2, 2)).swapaxes(-1, -2)
 
 
-def _check(X: Array, A: Array, S: Array, b: Array) -> None:
-    check_float(X=X, A=A, S=S, b=b)
-    D, H, n = X.shape[-1], b.shape[0], len(S)
-    check_divides(D, H, n)
-    for name, array, shape in (("A", A, (n, n, n)), ("S", S, (n, D // n, H // n))):
-        if array.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+def _check_factors(A: Array, S: Array) -> tuple[int, int, int]:
+    """Refuse factors that do not fit; return n, D/n and H/n."""
+    check_float(A=A, S=S)
+    if S.ndim != 3:
+        raise ValueError(f"S must have shape (n, D/n, H/n), got {S.shape}")
+    n, p, q = S.shape
+    if A.shape != (n, n, n):
+        raise ValueError(f"A must have shape {(n, n, n)}, as S has n = {n}, got {A.shape}")
+    return n, p, q

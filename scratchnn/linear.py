@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from scratchnn.arrays import Array, check_float
+from scratchnn.strictness import watched
 
 
+@watched
 def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     """Map the last axis of X from D to H features.
 
@@ -19,16 +21,10 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     Torch    torch.nn.functional.linear(X, W.T, b)
     """
     check_float(X=X, W=W)
-    Y: Array = X @ W
-    if b is None:
-        return Y
-    check_float(b=b)
-    if b.shape != W.shape[1:]:
-        raise ValueError(f"b must have shape {W.shape[1:]}, one bias a column of W, got {b.shape}")
-    Y += b
-    return Y
+    return add_bias(X @ W, b)
 
 
+@watched
 def linear_backward(dY: Array, X: Array, W: Array) -> tuple[Array, Array, Array]:
     """Vector-Jacobian product of `linear`: (dX, dW, db) from dY.
 
@@ -49,6 +45,7 @@ def linear_backward(dY: Array, X: Array, W: Array) -> tuple[Array, Array, Array]
     return linear_backward_input(dY, W), *linear_backward_parameters(dY, X)
 
 
+@watched
 def linear_backward_input(dY: Array, W: Array) -> Array:
     """Return dX = dY Wᵀ alone; the first layer of a network has no use for it.
 
@@ -58,6 +55,7 @@ def linear_backward_input(dY: Array, W: Array) -> Array:
     return dX
 
 
+@watched
 def linear_backward_parameters(
     dY: Array, X: Array, *, out: tuple[Array, Array] | tuple[None, None] = (None, None)
 ) -> tuple[Array, Array]:
@@ -65,8 +63,28 @@ def linear_backward_parameters(
 
     Shapes   dY (..., H), X (..., D) → dW (D, H), db (H,)
     """
-    N = math.prod(X.shape[:-1])  # -1 would not do for D = 0 or H = 0
-    dY, X = dY.reshape(N, dY.shape[-1]), X.reshape(N, X.shape[-1])
+    dY, X = as_rows(dY), as_rows(X)
     dW: Array = np.matmul(X.T, dY, out=out[0])
     db: Array = np.sum(dY, axis=0, out=out[1])
     return dW, db
+
+
+def add_bias(Y: Array, b: Array | None) -> Array:
+    """Add b, where there is one, to every row of Y in place.
+
+    Raises   TypeError, ValueError
+    """
+    if b is None:
+        return Y
+    check_float(b=b)
+    if b.shape != Y.shape[-1:]:
+        raise ValueError(
+            f"b must have shape {Y.shape[-1:]}, one bias a feature of Y, got {b.shape}"
+        )
+    Y += b
+    return Y
+
+
+def as_rows(X: Array) -> Array:
+    """Put all axes but the last into one: (..., D) → (N, D)."""
+    return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])  # -1 would not do for D = 0

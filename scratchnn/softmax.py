@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.arrays import Array, check_float, check_same_shape
+from scratchnn.arrays import Array, check_axis, check_float, check_same_shape
 from scratchnn.strictness import checked
 
 
@@ -23,6 +23,7 @@ def softmax(z: Array, axis: int = -1, *, out: Array | None = None) -> Array:
     Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
     """
     check_float(z=z)
+    check_axis(axis, z)
     p = np.empty_like(z) if out is None else out
     np.subtract(z, z.max(axis=axis, keepdims=True, initial=-np.inf), out=p)
     np.exp(p, out=p)
@@ -43,7 +44,10 @@ def softmax_backward(dp: Array, p: Array, axis: int = -1, *, out: Array | None =
 
     Shapes   dp, p = softmax(z) (..., C, ...) → dz, the same shape. `out` may be dp.
     """
+    check_float(dp=dp, p=p)
     check_same_shape(dp=dp, p=p)
+    check_axis(axis, p)
+    dp = dp.astype(p.dtype, copy=False)
     dominant = _dot(p > 0.5, dp, axis)  # its dp, or 0
     dz: Array = np.subtract(dp, dominant, out=out)
     dz -= _dot(p, dz, axis)  # E_p[dp - dominant]
@@ -81,7 +85,10 @@ def log_softmax_backward(dlog_p: Array, log_p: Array, axis: int = -1) -> Array:
 
     Shapes   dlog_p, log_p = log_softmax(z) (..., C, ...) → dz, the same shape.
     """
+    check_float(dlog_p=dlog_p, log_p=log_p)
     check_same_shape(dlog_p=dlog_p, log_p=log_p)
+    check_axis(axis, log_p)
+    dlog_p = dlog_p.astype(log_p.dtype, copy=False)
     if not log_p.ndim or not log_p.shape[axis]:  # a number, or no classes
         return -dlog_p * np.expm1(log_p)
     top = log_p.argmax(axis=axis, keepdims=True)
@@ -139,6 +146,7 @@ def _dot(a: NDArray[Any], b: Array, axis: int) -> Array:
 def _shift_by_max(z: Array, axis: int) -> tuple[Array, Array, Array]:
     """Return m = max z, z - m, and q = Σ exp(z_j - m) over all j but the maximum's own."""
     check_float(z=z)
+    check_axis(axis, z)
     if not z.ndim or not z.shape[axis]:  # a number, or no classes
         m = z.max(axis=axis, keepdims=True, initial=-np.inf)
         return m, z - m, np.zeros_like(m)

@@ -4,22 +4,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from scratchnn.arrays import Array
 
 P = ParamSpec("P")
+Result = TypeVar("Result")  # an array, or a tuple of them
 _strict: ContextVar[bool] = ContextVar("strict", default=False)
 
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Make the softmax family, sigmoid and the losses raise where their result would hold NaN.
+    """Make the operations and their gradients raise where their result would hold NaN.
 
-    As torch, the operations return NaN for a row of -inf, an infinite logit, or a mean over
-    nothing (an empty batch; all targets ignored or of weight 0).
+    As torch, they return NaN for a row of -inf, an infinite logit, a NaN that came in, or a mean
+    over nothing (an empty batch; all targets ignored or of weight 0).
 
     Raises   ValueError that names the row, in the block
     """
@@ -30,27 +31,44 @@ def strict() -> Iterator[None]:
         _strict.reset(token)
 
 
-def checked(f: Callable[P, Array]) -> Callable[P, Array]:
-    """Let an operation return NaN without a warning, and `strict` watch its result."""
+def watched(f: Callable[P, Result]) -> Callable[P, Result]:
+    """Let `strict` watch the results of an operation."""
 
     @wraps(f)
-    def operation(*args: P.args, **kwargs: P.kwargs) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if not _strict.get():
-                return f(*args, **kwargs)
-            token = _strict.set(False)  # on the way there may be NaN, as in an ignored row
-            try:
-                result = f(*args, **kwargs)
-                if np.isnan(result).any():
-                    raise ValueError(_explain(f, args, kwargs, result))
-            finally:
-                _strict.reset(token)
-        return result
+    def operation(*args: P.args, **kwargs: P.kwargs) -> Result:
+        return _watch(f, *args, **kwargs) if _strict.get() else f(*args, **kwargs)
 
     return operation
 
 
-def _explain(f: Callable[..., Array], args: Any, kwargs: Any, result: Array) -> str:
+def checked(f: Callable[P, Result]) -> Callable[P, Result]:
+    """Let an operation return NaN without a warning, and `strict` watch its results."""
+
+    @wraps(f)
+    def operation(*args: P.args, **kwargs: P.kwargs) -> Result:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return _watch(f, *args, **kwargs) if _strict.get() else f(*args, **kwargs)
+
+    return operation
+
+
+def _watch(f: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    token = _strict.set(False)  # on the way there may be NaN, as in an ignored row
+    try:
+        result = f(*args, **kwargs)
+        undefined = [y for y in _arrays(result) if np.isnan(y).any()]
+        if undefined:
+            raise ValueError(_explain(f, args, kwargs, max(undefined, key=np.ndim)))
+    finally:
+        _strict.reset(token)
+    return result
+
+
+def _arrays(result: Any) -> tuple[Array, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _explain(f: Callable[..., Any], args: Any, kwargs: Any, result: Array) -> str:
     if np.ndim(result) == 0 and "reduction" in (f.__kwdefaults__ or {}):
         each = np.asarray(f(*args, **{**kwargs, "reduction": "none"}))
         if not np.isnan(each).any():

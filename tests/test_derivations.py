@@ -150,13 +150,14 @@ def difference(heading, formula, r, forward, slope, **option):
     """Return the case of a loss of prediction - target, on the piece where r lies, as a mean."""
     values = {"dy": 0.75, "x": [0.5 + r, 1.25 + r], "t": [0.5, 1.25]} | option
     backward = getattr(F, heading + "_backward")
+    backward_target = getattr(F, heading + "_backward_target")
 
     def derived(dy, x, t, **option):
         dr = dy * slope(x - t, **option) * np.ones(2, dtype=int) / sympy.Integer(2)
         return dr, -dr
 
     def ours(dy, x, t, **option):
-        return tuple(backward(dy, x, t, **option, wrt=wrt) for wrt in ("prediction", "target"))
+        return backward(dy, x, t, **option), backward_target(dy, x, t, **option)
 
     def bound(dy, x, t, u, **option):
         each = backward(np.ones_like(x), x, t, **option, reduction="none")

@@ -37,6 +37,19 @@ def test_readme_python_runs(capsys):
     assert 0 < float(capsys.readouterr().out) < 1
 
 
+def test_gradcheck_example_runs():
+    page = (ROOT / "docs/gradcheck.md").read_text()
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", page, re.DOTALL)
+    exec(code, {})
+    with pytest.raises(AssertionError, match="backward takes f's result"):
+        exec(
+            code.replace(
+                "lambda dp, z: F.softmax_backward(dp, F.softmax(z))", "F.softmax_backward"
+            ),
+            {},
+        )
+
+
 def test_readme_shows_softmax_as_it_is():
     """But for the parts of the docstrings that say shapes and sources."""
     (shown,) = re.findall(r"```python\n(def softmax.*?)```", README, re.DOTALL)

@@ -156,6 +156,27 @@ def test_wrt_chooses_arguments():
         gradcheck.check(F.linear, linear_backward, X, W, b, wrt=["dX"])
 
 
+@pytest.mark.parametrize(
+    ("argument", "got"),
+    [
+        (0.5, "x: float"),
+        ([0.5, 1.5], "x: list"),
+        (np.array([1, 2]), "x: an array of int64"),
+        (np.array([1j]), "x: an array of complex128"),
+    ],
+)
+def test_arguments_without_a_floating_point_array_are_refused(argument, got):
+    with pytest.raises(TypeError, match=f"must be a floating-point array, got {got}$"):
+        gradcheck.check(lambda x: np.tanh(x), lambda dy, x: dy, argument)
+
+
+def test_checking_nothing_is_refused():
+    with pytest.raises(TypeError, match="must be a floating-point array, got none"):
+        gradcheck.check(lambda: np.ones(3), lambda dy: None)
+    with pytest.raises(ValueError, match="wrt must name at least one argument"):
+        gradcheck.check(F.linear, linear_backward, *dense(), wrt=[])
+
+
 def test_scales_are_those_of_the_argument():
     for scale in (1e-30, 1e-6, 1e6):
         x = scale * (1 + rng().random(size=N))
@@ -270,6 +291,24 @@ def test_wrong_gradient_is_found_and_its_cause_named(bug):
     assert cause in report.causes, report
     with pytest.raises(AssertionError, match="the gradient is WRONG"):
         report.assert_ok()
+
+
+@pytest.mark.parametrize(
+    ("f", "backward"),
+    [
+        (F.softmax, F.softmax_backward),
+        (F.log_softmax, F.log_softmax_backward),
+        (np.tanh, lambda dy, y: dy * (1 - y**2)),
+        (np.exp, np.multiply),
+    ],
+)
+@pytest.mark.parametrize("shape", [(N, C), (40, 30)])
+def test_backward_that_takes_the_result_is_named(f, backward, shape):
+    z = rng().normal(size=shape)
+    report = gradcheck.check(f, backward, z)
+    assert not report.ok
+    assert "backward takes f's result, not " in report.causes
+    gradcheck.check(f, lambda dy, z: backward(dy, f(z)), z).assert_ok()
 
 
 def test_worst_element_is_named():

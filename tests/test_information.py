@@ -307,6 +307,7 @@ def test_a_softmax_is_a_distribution(C, dtype):
         (np.array([np.inf, 0]), ValueError, r"got inf at \(0,\)"),
         (np.array([[1, 0], [0.3, 0.6]]), ValueError, r"sum to 1 along axis -1.*0.8999.* at \(1,\)"),
         (np.array([0.5, 0.5 + 3 * U * 2]), ValueError, r"p must sum to 1.*float64, got 1\.0{14}"),
+        (np.array(1.0), ValueError, "p must have an axis of classes, got a single number"),
         (np.array([0, 1]), TypeError, "p must be floating point, got int64"),
         ([0.5, 0.5], TypeError, "p must be a NumPy array, got list"),
         (np.array([0.5, 0.5j]), TypeError, "p must be real, got complex128"),
@@ -316,6 +317,14 @@ def test_a_softmax_is_a_distribution(C, dtype):
 def test_what_is_no_distribution_is_refused(f, p, error, message):
     with pytest.raises(error, match=message):
         call(f, p, p)
+
+
+@pytest.mark.parametrize("f", ALL)
+def test_anything_but_one_axis_is_refused(f):
+    with pytest.raises(TypeError, match=r"axis must be an integer, got \(0, 1\)"):
+        call(f, SOFT, SOFT, axis=(0, 1))
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        call(f, SOFT, SOFT, axis=1)
 
 
 def test_the_tolerance_of_the_sum_is_that_of_the_dtype():

@@ -1,5 +1,7 @@
 """The structured layer: what a dense one with the weight Σ A_i ⊗ S_i computes."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -120,14 +122,65 @@ def test_sizes_that_n_does_not_divide_are_refused(sizes):
         mlp.init([D, Kronecker(H, n)])
 
 
-@pytest.mark.parametrize(("name", "i"), [("A", 1), ("S", 2)])
-def test_arrays_that_do_not_fit_are_refused(layer, name, i):
-    layer[i] = layer[i][:, :-1]
-    with pytest.raises(ValueError, match=f"{name} must have shape"):
+@pytest.mark.parametrize(
+    ("i", "message"),
+    [
+        (0, r"X must have 3 × 2 features, as S \(3, 2, 4\) says, got \(5, 5\)"),
+        (1, r"A must have shape \(3, 3, 3\), as S has n = 3, got \(3, 2, 3\)"),
+        (2, r"X must have 3 × 1 features, as S \(3, 1, 4\) says, got \(5, 6\)"),
+        (3, r"b must have shape \(12,\), one bias a feature of Y, got \(11,\)"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(layer, i, message):
+    layer[i] = layer[i][:, :-1] if i < 3 else layer[i][:-1]
+    with pytest.raises(ValueError, match=message):
         kronecker_linear(*layer)
+
+
+@pytest.mark.parametrize(("i", "name"), list(enumerate("XASb")))
+def test_arrays_of_integers_are_refused(layer, i, name):
     layer[i] = layer[i].astype(int)
-    with pytest.raises(TypeError, match=f"{name} must be floating point"):
+    with pytest.raises(TypeError, match=f"{name} must be floating point, got int64"):
         kronecker_linear(*layer)
+
+
+def test_kronecker_weight_refuses_factors_that_do_not_fit(layer):
+    _, A, S, _ = layer
+    with pytest.raises(ValueError, match=r"S must have shape \(n, D/n, H/n\), got \(3, 2\)"):
+        kronecker_weight(A, S[:, :, 0])
+    with pytest.raises(ValueError, match=r"A must have shape \(3, 3, 3\), as S has n = 3"):
+        kronecker_weight(A[:1], S)
+    with pytest.raises(TypeError, match="S must be floating point, got int64"):
+        kronecker_weight(A, S.astype(int))
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (2, 3), (2, 0)])
+def test_leading_dimensions_are_rows(layer, lead):
+    _, A, S, b = layer
+    rng = np.random.default_rng(1)
+    X, dY = rng.normal(size=(*lead, D)), rng.normal(size=(*lead, H))
+    rows = X.reshape(math.prod(lead), D), dY.reshape(math.prod(lead), H)
+    Y = kronecker_linear(X, A, S, b)
+    np.testing.assert_array_equal(Y, kronecker_linear(rows[0], A, S, b).reshape(*lead, H))
+    dX, *gradients = kronecker_linear_backward(dY, X, A, S)
+    of_rows = kronecker_linear_backward(rows[1], rows[0], A, S)
+    np.testing.assert_array_equal(dX, of_rows[0].reshape(*lead, D))
+    for gradient, expected in zip(gradients, of_rows[1:], strict=True):
+        np.testing.assert_array_equal(gradient, expected)
+
+
+def test_bias_is_optional(layer):
+    X, A, S, b = layer
+    without = kronecker_linear(X, A, S)
+    np.testing.assert_array_equal(without, kronecker_linear(X, A, S, np.zeros(H)))
+    np.testing.assert_array_equal(without + b, kronecker_linear(X, A, S, b))
+
+
+def test_upstream_gradient_of_another_shape_is_refused(layer):
+    X, A, S, _ = layer
+    message = r"dY must have shape \(5, 12\) and X 3 × 2 features, got \(12,\) and \(5, 6\)"
+    with pytest.raises(ValueError, match=message):
+        kronecker_linear_backward(np.ones(H), X, A, S)
 
 
 # In a network

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 # A file imports only files that stand above it in its package's list.
 SCRATCHNN = [
     *["extras", "arrays", "strictness", "linear", "activations", "softmax", "reductions"],
-    *["targets", "classification", "binary", "regression", "divergence", "functional"],
-    *["information", "gradcheck.derivatives", "gradcheck.report", "gradcheck.diagnosis"],
-    *["gradcheck.pairs", "gradcheck.compare", "gradcheck", "kronecker", "layers"],
-    *["mlp", "sgd", "metrics", "calibration"],
+    *["targets", "classification", "binary", "regression", "robust", "divergence"],
+    *["functional", "information", "gradcheck.derivatives", "gradcheck.report"],
+    *["gradcheck.diagnosis", "gradcheck.pairs", "gradcheck.compare", "gradcheck"],
+    *["kronecker", "layers", "mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", ""],
     *["arguments", "cli", "__main__"],

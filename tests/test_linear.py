@@ -81,7 +81,7 @@ def test_linear_keeps_the_dtype(layer, dtype):
 def test_linear_refuses_a_bias_that_would_broadcast(layer):
     X, W, _ = layer
     with pytest.raises(
-        ValueError, match=r"b must have shape \(7,\), one bias a column of W, got \(1,\)"
+        ValueError, match=r"b must have shape \(7,\), one bias a feature of Y, got \(1,\)"
     ):
         F.linear(X, W, np.ones(1))
 

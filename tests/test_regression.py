@@ -97,6 +97,10 @@ LOSSES = {  # the loss and its backward, with options; the loss again as a funct
 }  # fmt: skip
 
 
+def of_target(backward):
+    return getattr(F, f"{backward.__name__}_target")
+
+
 @pytest.fixture
 def pair():
     rng = np.random.default_rng(0)
@@ -146,8 +150,8 @@ def test_losses_of_the_target_are_the_negative_gradient(name, pair):
     dloss = np.random.default_rng(1).normal(size=(N, C))
     for reduction, dy in (("none", dloss), ("mean", 0.7), ("sum", 0.7)):
         dprediction, dtarget = (
-            backward(dy, *pair, reduction=reduction, wrt=wrt, **options)
-            for wrt in ("prediction", "target")
+            gradient(dy, *pair, reduction=reduction, **options)
+            for gradient in (backward, of_target(backward))
         )
         np.testing.assert_array_equal(dtarget, -dprediction)
 
@@ -160,9 +164,11 @@ def test_smooth_l1_loss_is_huber_loss_over_beta(pair, beta):
 
 def test_smooth_l1_loss_with_beta_zero_is_l1_loss(pair):
     assert F.smooth_l1_loss(*pair, beta=0) == F.l1_loss(*pair)
-    np.testing.assert_array_equal(
-        F.smooth_l1_loss_backward(0.7, *pair, beta=0), F.l1_loss_backward(0.7, *pair)
-    )
+    for smooth, sharp in (
+        (F.smooth_l1_loss_backward, F.l1_loss_backward),
+        (F.smooth_l1_loss_backward_target, F.l1_loss_backward_target),
+    ):
+        np.testing.assert_array_equal(smooth(0.7, *pair, beta=0), sharp(0.7, *pair))
 
 
 def test_huber_loss_lies_below_both_that_it_joins(pair):
@@ -189,7 +195,8 @@ def test_losses_equal_complex_step(name, reduction, wrt, pair):
     assert_within(value, loss(x), loss_bounds.difference_loss(each, reduction, U))
     slope = backward(np.ones((N, C)), *pair, reduction="none", **options)
     bound, _ = loss_bounds.difference_loss_backward(dy, slope, reduction, U)
-    gradient = backward(dy, *pair, reduction=reduction, wrt=wrt, **options)
+    gradient = backward if wrt == "prediction" else of_target(backward)
+    gradient = gradient(dy, *pair, reduction=reduction, **options)
     assert_within(gradient, complex_step_vjp(loss, x, dy), bound)
 
 
@@ -202,9 +209,9 @@ def test_robust_losses_keep_the_dtype_and_their_inputs(name, reduction, dtype, p
     for array in (prediction, target):
         array.flags.writeable = False
     assert f(prediction, target, reduction=reduction, **options).dtype == dtype
-    for wrt in ("prediction", "target"):
-        gradient = backward(0.7, prediction, target, reduction=reduction, wrt=wrt, **options)
-        assert gradient.dtype == dtype
+    for gradient in (backward, of_target(backward)):
+        dx = gradient(0.7, prediction, target, reduction=reduction, **options)
+        assert dx.dtype == dtype
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -212,7 +219,7 @@ def test_gradients_have_the_dtype_of_their_variable(name, pair):
     _, backward, options, _ = LOSSES[name]
     prediction, target = pair[0].astype(np.float32), pair[1]
     assert backward(1.0, prediction, target, **options).dtype == np.float32
-    assert backward(1.0, prediction, target, wrt="target", **options).dtype == np.float64
+    assert of_target(backward)(1.0, prediction, target, **options).dtype == np.float64
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -220,15 +227,18 @@ def test_all_losses_name_what_they_refuse(name, pair):
     f, backward, options, _ = LOSSES[name]
     with pytest.raises(ValueError, match=r"target must have the shape of prediction \(5, 4\)"):
         f(pair[0], pair[1][0], **options)
-    with pytest.raises(TypeError, match="target must be floating point, got int64"):
-        backward(1.0, pair[0], np.zeros((N, C), int), **options)
-    with pytest.raises(ValueError, match='wrt must be "prediction" or "target", got \'z\''):
-        backward(1.0, *pair, wrt="z", **options)
+    for gradient in (backward, of_target(backward)):
+        with pytest.raises(TypeError, match="target must be floating point, got int64"):
+            gradient(1.0, pair[0], np.zeros((N, C), int), **options)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, np.nan])
 def test_huber_loss_refuses_what_is_not_positive(value, pair):
-    for call in (F.huber_loss, lambda *pair, delta: F.huber_loss_backward(1.0, *pair, delta=delta)):
+    for call in (
+        F.huber_loss,
+        lambda *pair, delta: F.huber_loss_backward(1.0, *pair, delta=delta),
+        lambda *pair, delta: F.huber_loss_backward_target(1.0, *pair, delta=delta),
+    ):
         with pytest.raises(ValueError, match="delta must be positive, got"):
             call(*pair, delta=value)
 
@@ -238,6 +248,7 @@ def test_smooth_l1_loss_refuses_what_is_negative(value, pair):
     for call in (
         F.smooth_l1_loss,
         lambda *pair, beta: F.smooth_l1_loss_backward(1.0, *pair, beta=beta),
+        lambda *pair, beta: F.smooth_l1_loss_backward_target(1.0, *pair, beta=beta),
     ):
         with pytest.raises(ValueError, match="beta must be positive, got"):
             call(*pair, beta=value)

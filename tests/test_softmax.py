@@ -1,5 +1,7 @@
 """softmax, log_softmax and logsumexp with their gradients."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -161,6 +163,35 @@ def test_logsumexp_keepdims_is_undone_by_backward():
 def test_integer_logits_are_refused(f):
     with pytest.raises(TypeError, match="z must be floating point, got int64"):
         f(np.array([1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_anything_but_one_axis_is_refused(name):
+    z = np.ones((N, C))
+    for axis in ((0, 1), None, 1.0):
+        with pytest.raises(
+            TypeError, match=rf"axis must be an integer, got {re.escape(str(axis))}"
+        ):
+            FORWARD[name](z, axis)
+    with pytest.raises(ValueError, match="axis 2 is out of bounds for array of dimension 2"):
+        FORWARD[name](z, 2)
+
+
+@pytest.mark.parametrize("backward", [F.softmax_backward, F.log_softmax_backward])
+def test_backward_refuses_what_forward_does(backward):
+    y = np.ones((N, C))
+    with pytest.raises(TypeError, match=r"axis must be an integer, got \(0, 1\)"):
+        backward(y, y, (0, 1))
+    with pytest.raises(TypeError, match="p must be floating point, got int64"):
+        backward(y, y.astype(int))
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_gradients_have_the_precision_of_the_logits(name):
+    z = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
+    dy = np.ones(FORWARD[name](z, -1).shape)
+    assert BACKWARD[name](dy, z, -1).dtype == np.float32
+    assert BACKWARD[name](dy.astype(np.float32), z.astype(np.float64), -1).dtype == np.float64
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -7,6 +7,8 @@ import pytest
 
 import scratchnn
 import scratchnn.functional as F
+from scratchnn import kronecker
+from scratchnn.kronecker import kronecker_linear
 from tests.helpers import C, N
 
 TARGET = np.array([3, 0, 2, 2, 1])
@@ -68,6 +70,28 @@ UNDEFINED = {  # what: the call, what strict says of it
         lambda: F.squared_loss(np.zeros(3), np.array([0, np.nan, 0])),
         "squared_loss is nan in row 1 ",
     ),
+    "a number that is none in a layer": (
+        lambda: F.linear(row_of(np.nan), np.ones((C, 2))), r"linear is nan in row 2 \(at \[2, 0",
+    ),
+    "the same with leading dimensions": (
+        lambda: F.linear(row_of(np.nan)[None], np.ones((C, 2))), r"linear is nan .*at \[0, 2, 0\]",
+    ),
+    "a layer's gradients": (
+        lambda: F.linear_backward(row_of(np.nan), np.ones((N, 3)), np.ones((3, C)))[0],
+        "linear_backward is nan in row 2 ",
+    ),
+    "a structured layer": (
+        lambda: kronecker_linear(row_of(np.nan), np.ones((2, 2, 2)), np.ones((2, 2, 3))),
+        "kronecker_linear is nan in row 2 ",
+    ),
+    "relu": (lambda: F.relu(row_of(np.nan)), "relu is nan in row 2 "),
+    "relu's gradient": (
+        lambda: F.relu_backward(row_of(np.nan), np.ones((N, C))), "relu_backward is nan in row 2 ",
+    ),
+    "loss and gradient in one": (
+        lambda: F.cross_entropy_with_gradient(row_of(-np.inf), TARGET)[1],
+        r"cross_entropy_with_gradient is nan in row 2 \(at \[2, 0\]\)",
+    ),
     "a single number": (
         lambda: F.sigmoid(np.array(np.nan)), "sigmoid is nan at its only entry",
     ),
@@ -93,6 +117,14 @@ def test_strict_leaves_defined_results_alone(z):
         assert F.cross_entropy(np.array([[-np.inf, 0]]), np.array([0])) == np.inf  # no NaN
     assert strictly[0] == F.cross_entropy(z, TARGET)
     np.testing.assert_array_equal(strictly[1], F.softmax(z))
+
+
+def test_strict_watches_every_operation():
+    """`checked` and `watched` leave a mark: what they wrap."""
+    functions = [getattr(F, name) for name in F.__all__] + [
+        getattr(kronecker, name) for name in vars(kronecker) if name.startswith("kronecker_")
+    ]
+    assert [f.__name__ for f in functions if not hasattr(f, "__wrapped__")] == ["kronecker_count"]
 
 
 def test_strict_nests():

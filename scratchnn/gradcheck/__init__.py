@@ -35,7 +35,8 @@ def check(
     `wrt` chooses arguments by name or position: by default, all floating-point arrays. One of more
     than `limit` elements is moved along random directions. dy is random, never ones.
 
-    Raises   ValueError for a `wrt` that f does not have; whatever f and backward raise
+    Raises   TypeError where no argument is a floating-point array; ValueError for a `wrt` that f
+             does not have; whatever f and backward raise
     """
     name = getattr(f, "__name__", type(f).__name__)
     rng = np.random.default_rng(rng)

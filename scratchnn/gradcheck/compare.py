@@ -29,6 +29,24 @@ def each_slope(
     ]
     analytic = is_analytic(pair, pair.curve({i: scale * draw(rng, x.shape)}, _probe(dy, None)))
     measured = [measure(curve, pair.u, analytic) for curve in curves]
+    evidence = _gather(pair, i, dy, gradient, rng, directions, measured)
+    worst = evidence.worst
+    unit = scale if single else 1.0
+    index = tuple(map(int, np.unravel_index(worst, x.shape))) if single else None
+    return Finding(
+        f"{'each element' if single else 'random directions'} by {METHODS[analytic]}",
+        pair.names[i], index,
+        float(evidence.formula[worst]) / unit, float(evidence.measured[worst]) / unit,
+        float(evidence.tolerance[worst]) / unit,
+        "" if evidence.holds else cause_of(evidence, curves[worst], measured[worst].noise[0]),
+    )  # fmt: skip
+
+
+def _gather(
+    pair: Pair, i: int, dy: Array, gradient: Array, rng: np.random.Generator,
+    directions: list[Array], measured: list[Measured],
+) -> Evidence:  # fmt: skip
+    """Put one argument's gradient beside its measured slopes, and what may explain a difference."""
 
     def project(g: Array) -> Array:
         return np.array([np.vdot(u, g) for u in directions])
@@ -36,20 +54,10 @@ def each_slope(
     value, error = (np.array([m[part] for m in measured]) for part in (0, 1))
     moved = [project(g[pair.wrt.index(i)] - gradient) for g in _perturbed(pair, dy, rng)]
     rounded = rounding(pair, [*moved, pair.u * project(gradient), pair.u * value[:, 0]])
-    tolerance = error[:, 0] + rounded
     slopes, of_ones, diagonal = value.T
-    evidence = Evidence(
-        gradient, dy, project, slopes, of_ones, diagonal, tolerance, _lengths(pair), pair.u
-    )
-    worst = evidence.worst
-    unit = scale if single else 1.0
-    index = tuple(map(int, np.unravel_index(worst, x.shape))) if single else None
-    return Finding(
-        f"{'each element' if single else 'random directions'} by {METHODS[analytic]}",
-        pair.names[i], index,
-        float(evidence.formula[worst]) / unit, float(slopes[worst]) / unit,
-        float(tolerance[worst]) / unit,
-        "" if evidence.holds else cause_of(evidence, curves[worst], measured[worst].noise[0]),
+    return Evidence(
+        gradient, dy, project, slopes, of_ones, diagonal, error[:, 0] + rounded, _lengths(pair),
+        pair.u, pair.names[i], pair.gradient_at_result(i, dy),
     )  # fmt: skip
 
 

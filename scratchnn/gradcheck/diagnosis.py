@@ -26,6 +26,8 @@ class Evidence:
     tolerance: Array
     lengths: dict[str, int]  # "axis 0 of X": 5
     u: float
+    argument: str
+    at_result: Array | None  # what backward gives for f's result in the argument's place
 
     @property
     def formula(self) -> Array:
@@ -69,6 +71,11 @@ def _causes(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
         yield (
             f"f has a kink here: its slope is {left:.4g} on the left and {right:.4g} on the right, "
             "and between them there is no derivative to compare with: move the argument away"
+        )
+    if e.at_result is not None and e.matches(e.at_result):
+        yield (
+            f"backward takes f's result, not {e.argument}: if that is how it is meant, "
+            "check lambda dy, x: backward(dy, f(x))"
         )
     if not e.gradient.any():
         yield "the gradient is zero everywhere: is the argument forgotten in backward?"

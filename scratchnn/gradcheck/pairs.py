@@ -25,7 +25,8 @@ class PairError(Exception):
 class Pair:
     """f and backward with the arguments to check them at, in float64 where f takes it.
 
-    Raises   PairError for an f that is not finite, not pure, or has no floating-point result
+    Raises   PairError for an f that is not finite, not pure, or has no floating-point result;
+             TypeError, ValueError where there is no argument to check
     """
 
     def __init__(
@@ -38,7 +39,12 @@ class Pair:
         self.f, self.backward = f, backward
         self.names = _names(f, len(arguments))
         self.floats = [i for i, argument in enumerate(arguments) if _is_float(argument)]
+        if not self.floats:
+            got = ", ".join(map(_describe, self.names, arguments)) or "none"
+            raise TypeError(f"one of f's arguments must be a floating-point array, got {got}")
         self.wrt = self.floats if wrt is None else [self._position(which) for which in wrt]
+        if not self.wrt:
+            raise ValueError("wrt must name at least one argument, got none")
         self.arguments = list(arguments)
         doubled = [a.astype(np.float64) if _is_float(a) else a for a in arguments]
         try:
@@ -73,6 +79,20 @@ class Pair:
                 at = tuple(map(int, np.argwhere(~np.isfinite(gradient))[0]))
                 raise PairError(name, f"its gradient is {gradient[at]} at {at}")
         return result
+
+    def gradient_at_result(self, i: int, dy: Array) -> Array | None:
+        """Return backward's gradient for argument i when it is given f's result in its place.
+
+        None where that makes no sense: the result has another shape, or backward does not take it
+        """
+        if self.y.shape != self.arguments[i].shape:
+            return None
+        other = copy(self)
+        other.arguments = [*self.arguments[:i], self.y, *self.arguments[i + 1 :]]
+        try:
+            return other.gradients(dy)[self.wrt.index(i)]
+        except Exception:  # backward may insist on anything
+            return None
 
     def check_habits(self, dy: Array) -> None:
         """Refuse a backward that modifies its arguments, or answers differently when asked again.
@@ -152,6 +172,12 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def _is_float(argument: Any) -> bool:
     return isinstance(argument, np.ndarray | np.floating) and argument.dtype.kind == "f"
+
+
+def _describe(name: str, argument: Any) -> str:
+    if isinstance(argument, np.ndarray):
+        return f"{name}: an array of {argument.dtype}"
+    return f"{name}: {type(argument).__name__}"
 
 
 def _copies(arguments: Sequence[Any]) -> list[Any]:

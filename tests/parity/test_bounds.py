@@ -64,7 +64,7 @@ PLANTED = {  # what is wrong: the op, the side of it, the wrong function
         "mse_loss", "backward",
         lambda dy, prediction, **options: (
             F.squared_loss_backward(dy, prediction, **options),
-            F.squared_loss_backward(dy, prediction, **options, wrt="target"),
+            F.squared_loss_backward_target(dy, prediction, **options),
         ),
     ),
 }  # fmt: skip

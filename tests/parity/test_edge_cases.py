@@ -171,6 +171,14 @@ NLL = [
 ]  # fmt: skip
 
 REFUSALS = [
+    *(
+        Edge(op, what, {"z": zeros(2, 3), "axis": axis}, refused=error)
+        for op in ("softmax", "log_softmax")
+        for what, axis, error in (
+            ("several axes", (0, 1), TypeError), ("no axis", None, TypeError),
+            ("half an axis", 0.5, TypeError), ("an axis that is not there", 2, IndexError),
+        )
+    ),
     Edge("cross_entropy", "label C", {"z": Z, "target": labels(3, 0)}, refused=ValueError),
     Edge("cross_entropy", "label -1", {"z": Z, "target": labels(-1, 0)}, refused=ValueError),
     Edge("nll_loss", "label C", {"log_p": Z, "target": labels(3, 0)}, refused=ValueError),
@@ -348,6 +356,8 @@ DIFFERENT = [
              refused=TypeError)
         for op, options in (("relu", {}), ("sigmoid", {}), ("logsumexp", {"axis": -1}))
     ),
+    Edge("logsumexp", "several axes", {"z": zeros(2, 3), "axis": (0, 1)},
+         why="reshape does it, for a gradient of one axis", refused=TypeError),
     Edge("linear", "weight in float64",
          {"X": f32([[1, 2]]), "W": np.array([[1.0], [2.0]]), "b": zeros(1)},
          why="float32 beside float64 gives float64; torch refuses", value=np.array([[5.0]])),
@@ -428,7 +438,7 @@ def test_edge_means_what_it_means_in_torch(edge):
 def test_both_refuse(edge):
     with pytest.raises(edge.refused):
         OPS[edge.op].ours(**edge.case)
-    with pytest.raises((RuntimeError, ValueError, IndexError, NotImplementedError)):
+    with pytest.raises((RuntimeError, TypeError, ValueError, IndexError, NotImplementedError)):
         torch_of(OPS[edge.op], edge.case, np.ones(()))
 
 
