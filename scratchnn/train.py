@@ -199,7 +199,7 @@ def _train_epoch(
     batches = minibatches(len(train), batch_size, rng)
     with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
         for number, rows in enumerate(batches, 1):
-            X, target = train.batch(rows, parameters.theta.dtype)
+            X, target = train.batch(rows, parameters.theta.dtype, rng)
             loss, z = train_step(parameters, grad, objective, optimizer, X, target)
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss} in epoch {epoch}, batch {number}", optimizer)

@@ -18,7 +18,8 @@ SCRATCHNN = [
     *["functional", "information", "gradcheck.derivatives", "gradcheck.report"],
     *["gradcheck.diagnosis", "gradcheck.pairs", "gradcheck.compare", "gradcheck"],
     *["kronecker", "layers", "mlp", "sgd", "metrics", "calibration"],
-    *["data.idx", "data.transforms", "data.batches", "data.datasets", "data.download", "data"],
+    *["data.idx", "data.transforms", "data.batches", "data.geometry", "data.resampling"],
+    *["data.augmentation", "data.dataset", "data.datasets", "data.download", "data.folder", "data"],
     *["objectives", "train", "checkpoint", "recipes", "watch", "plots", ""],
     *["arguments", "cli", "__main__"],
 ]  # fmt: skip

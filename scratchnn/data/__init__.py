@@ -1,15 +1,13 @@
-"""Data: IDX files, data sets, transforms and minibatches."""
+"""Data: IDX files, image folders, data sets, transforms of images and minibatches."""
 
+from scratchnn.data.augmentation import random_crop, random_hflip, random_vflip
 from scratchnn.data.batches import minibatches
-from scratchnn.data.datasets import (
-    Dataset,
-    digits,
-    fashion_mnist,
-    load,
-    mnist,
-    synthetic_line,
-)
+from scratchnn.data.dataset import Dataset
+from scratchnn.data.datasets import digits, fashion_mnist, load, mnist, synthetic_line
+from scratchnn.data.folder import image_folder
+from scratchnn.data.geometry import center_crop, crop, hflip, pad, vflip
 from scratchnn.data.idx import DataError, read_idx, write_idx
+from scratchnn.data.resampling import resize
 from scratchnn.data.transforms import Normalize, ToTensor, as_float
 
 __all__ = [
@@ -18,12 +16,22 @@ __all__ = [
     "Normalize",
     "ToTensor",
     "as_float",
+    "center_crop",
+    "crop",
     "digits",
     "fashion_mnist",
+    "hflip",
+    "image_folder",
     "load",
     "minibatches",
     "mnist",
+    "pad",
+    "random_crop",
+    "random_hflip",
+    "random_vflip",
     "read_idx",
+    "resize",
     "synthetic_line",
+    "vflip",
     "write_idx",
 ]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations  # numpy.random need not be imported for a type
 
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from scratchnn.arrays import Array, IntArray
+from scratchnn.arrays import IntArray
+from scratchnn.data.dataset import Dataset
 from scratchnn.data.idx import DataError, read_idx
-from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float
+from scratchnn.data.transforms import Normalize, ToTensor, Transform
 
 FASHION_CLASSES = (
     "t-shirt", "trouser", "pullover", "dress", "coat",
@@ -47,94 +46,6 @@ PIXELS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Examples in rows, as stored, and the transform that makes network inputs of a batch of them.
-
-    Images are flat and stay uint8 in memory; `batch` makes floats of those it takes.
-
-    Shapes   X (N, D); target (N,) class indices, or (N, K) real numbers
-    Raises   DataError for no examples, lengths that differ, NaN, labels out of range
-    """
-
-    name: str
-    X: NDArray[Any]
-    target: NDArray[Any]
-    classes: tuple[str, ...] = ()
-    transform: Transform = as_float
-
-    def __post_init__(self) -> None:
-        if self.X.ndim != 2 or self.X.size == 0:
-            raise DataError(
-                f"{self.name}: X must be a matrix with at least one example, "
-                f"got shape {self.X.shape}"
-            )
-        if len(self.target) != len(self.X):
-            raise DataError(
-                f"{self.name}: target must have one entry an example, {len(self.X):,}, "
-                f"got {len(self.target):,}"
-            )
-        for name, values in (("X", self.X), ("target", self.target)):
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                first = tuple(np.argwhere(~np.isfinite(values))[0])
-                raise DataError(
-                    f"{self.name}: {name} must be finite, got {values[first]} in row {first[0]}"
-                )
-        if self.classes:
-            self._check_labels()
-        elif self.target.dtype.kind != "f" or self.target.ndim != 2:
-            raise DataError(
-                f"{self.name}: target must be real numbers (N, K) where there are no classes, "
-                f"got {self.target.dtype} of shape {self.target.shape}"
-            )
-
-    def _check_labels(self) -> None:
-        if self.target.dtype.kind not in "iu" or self.target.ndim != 1:
-            raise DataError(
-                f"{self.name}: target must be one integer class an example, "
-                f"got {self.target.dtype} of shape {self.target.shape}"
-            )
-        low, high = self.target.min(), self.target.max()
-        if low < 0 or high >= len(self.classes):
-            raise DataError(
-                f"{self.name}: target must hold class indices in "
-                f"[0, {len(self.classes)}), got values in [{low}, {high}]"
-            )
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @property
-    def features(self) -> int:
-        """The number of inputs of a network for this data."""
-        return int(self.X.shape[1])
-
-    @property
-    def outputs(self) -> int:
-        """The number of classes, or of real targets."""
-        return len(self.classes) or int(self.target.shape[1])
-
-    def batch(self, rows: IntArray | slice, dtype: DTypeLike) -> tuple[Array, NDArray[Any]]:
-        """Return inputs and targets of some rows, ready for a network of this precision."""
-        target = self.target[rows]
-        if target.dtype.kind == "f":
-            target = target.astype(dtype, copy=False)
-        return self.transform(self.X[rows], dtype), target
-
-    def only(self, classes: Sequence[int]) -> Dataset:
-        """Keep these classes alone, numbered anew from 0 in the order given."""
-        keep = np.isin(self.target, classes)
-        number = np.zeros(len(self.classes), np.intp)
-        number[list(classes)] = np.arange(len(classes))
-        return replace(
-            self,
-            name=f"{self.name} {' and '.join(self.classes[c] for c in classes)}",
-            X=self.X[keep],
-            target=number[self.target[keep]],
-            classes=tuple(self.classes[c] for c in classes),
-        )
-
-
 def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
     """Return (train, test): 1,437 and 360 handwritten digits of 8 x 8 pixels in 0 to 16, bundled.
 
@@ -142,15 +53,16 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
     folder = Path(__file__).with_name("digits")
-    X, target = _read_pair(
+    images, target = _read_pair(
         folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
     )
     transform = PIXELS["digits"].transform(normalize)
+
+    def part(name: str, rows: slice) -> Dataset:
+        return Dataset.of_images(name, images[rows], target[rows], DIGIT_CLASSES, transform)
+
     split = 1437  # 80 %
-    return (
-        Dataset("digits train", X[:split], target[:split], DIGIT_CLASSES, transform),
-        Dataset("digits test", X[split:], target[split:], DIGIT_CLASSES, transform),
-    )
+    return part("digits train", slice(split)), part("digits test", slice(split, None))
 
 
 def mnist(
@@ -242,7 +154,7 @@ def _torchvision_layout(
     def read(part: str, prefix: str) -> Dataset:
         images = _find(raw, f"{prefix}-images-idx3-ubyte", name)
         labels = _find(raw, f"{prefix}-labels-idx1-ubyte", name)
-        return Dataset(f"{name} {part}", *_read_pair(images, labels), classes, transform)
+        return Dataset.of_images(f"{name} {part}", *_read_pair(images, labels), classes, transform)
 
     return read("train", "train"), read("test", "t10k")
 
@@ -257,7 +169,7 @@ def _find(folder: Path, stem: str, name: str) -> Path:
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], IntArray]:
-    """Read images (N, height, width) as rows (N, height · width), and their labels (N,)."""
+    """Read images (N, height, width) and their labels (N,)."""
     images, labels = read_idx(images_path), read_idx(labels_path)
     for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.dtype != np.uint8 or array.ndim != ndim:
@@ -269,4 +181,4 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8],
         raise DataError(
             f"{labels_path}: expected {len(images):,} labels, one an image, got {len(labels):,}"
         )
-    return images.reshape(len(images), math.prod(images.shape[1:])), labels.astype(np.intp)
+    return images, labels.astype(np.intp)
