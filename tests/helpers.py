@@ -1,8 +1,13 @@
 """What many tests share: comparison within a computed bound, and derivatives without formulas."""
 
+import gzip
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+import pytest
 
 from parity import bounds
 from parity.verdict import compare
@@ -32,3 +37,22 @@ def complex_step_vjp(f: Callable[[Array], Array], x: Array, dy: Array) -> Array:
         z[k] += 1j * h
         dx[k] = np.sum(dy * f(z).imag / h)
     return dx
+
+
+def torchvision() -> ModuleType:
+    """Return torchvision, or skip the test with the reason why it cannot be imported."""
+    try:
+        import torchvision
+    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
+        pytest.skip(f"torchvision cannot be imported: {error}")
+    return torchvision
+
+
+def unpacked(folder: Path, name: str, into: Path) -> Path:
+    """Unpack a data set in torchvision's layout, as torchvision wants it; return the new root."""
+    raw = into / name / "raw"
+    raw.mkdir(parents=True)
+    for packed in (folder / name / "raw").glob("*.gz"):
+        with gzip.open(packed) as source, (raw / packed.stem).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    return into

@@ -25,6 +25,14 @@ def test_minibatches_hold_every_example_once(examples, batch_size, lengths, seed
     assert sorted(index for batch in batches for index in batch) == list(range(examples))
 
 
+@pytest.mark.parametrize(("examples", "lengths"), [(7, [3, 3]), (6, [3, 3]), (2, []), (0, [])])
+def test_minibatches_can_leave_out_the_short_last_batch(examples, lengths):
+    whole = minibatches(examples, 3, np.random.default_rng(1), drop_last=True)
+    assert [len(batch) for batch in whole] == lengths
+    for batch, same in zip(whole, minibatches(examples, 3, np.random.default_rng(1)), strict=False):
+        np.testing.assert_array_equal(batch, same)
+
+
 def test_minibatches_keep_the_order_without_rng():
     assert [batch.tolist() for batch in minibatches(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
 

@@ -1,7 +1,6 @@
 """Data sets: what is stored, what a batch of it is, and what is refused."""
 
-import gzip
-import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from scratchnn import data
 from scratchnn.data import DataError, Dataset, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, data_folder
-from tests.helpers import DTYPES, C, D, N
+from tests.helpers import DTYPES, C, D, N, torchvision, unpacked
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -136,6 +135,51 @@ def test_dataset_refuses(X, target, classes, message):
     assert "\n" not in str(caught.value)
 
 
+def of_images(n=N, height=4, width=3):
+    classes = (*CLASSES, "e")
+    return Dataset.of_images(
+        "d", images(n, height, width), labels(n, 5).astype(int), classes, data.ToTensor()
+    )
+
+
+def test_dataset_of_images_holds_them_in_rows():
+    dataset = of_images()
+    assert (dataset.X.shape, dataset.image_size) == ((N, 12), (4, 3))
+    np.testing.assert_array_equal(dataset.images, images(N, 4, 3), strict=True)
+    assert np.shares_memory(dataset.images, dataset.X)
+    assert dataset.labels(slice(1, 3)) == ["b", "c"]
+
+
+def test_dataset_with_images_keeps_all_else():
+    dataset = of_images()
+    resized = dataset.with_images(data.resize(dataset.images, (8, 6)))
+    assert (resized.image_size, resized.features) == ((8, 6), 48)
+    np.testing.assert_array_equal(resized.images, data.resize(images(N, 4, 3), (8, 6)))
+    np.testing.assert_array_equal(resized.target, dataset.target)
+    assert (resized.classes, resized.transform) == (dataset.classes, dataset.transform)
+
+
+def test_dataset_augments_training_batches_alone():
+    dataset = replace(of_images(), augment=lambda images, rng: images + rng.integers(9, 10))
+    rows = np.array([3, 0])
+    pixels = dataset.X[rows].astype(np.float32)
+    evaluated, _ = dataset.batch(rows, np.float32)
+    np.testing.assert_array_equal(evaluated, pixels / np.float32(255))
+    trained, target = dataset.batch(rows, np.float32, np.random.default_rng(1))
+    shifted = (dataset.X[rows] + np.int64(9)).astype(np.float32)
+    np.testing.assert_array_equal(trained, shifted / np.float32(255), strict=True)
+    np.testing.assert_array_equal(target, dataset.target[rows])
+
+
+def test_dataset_without_images_has_none():
+    with pytest.raises(ValueError, match="line has no images"):
+        data.synthetic_line(examples=N).images  # noqa: B018
+    with pytest.raises(DataError, match=r"image_size must be .* of 3 pixels, got \(2, 2\)"):
+        Dataset("d", images(N, D), labels(N, C), CLASSES, image_size=(2, 2))
+    with pytest.raises(DataError, match="augment needs images, got no image_size"):
+        Dataset("d", images(N, D), labels(N, C), CLASSES, augment=lambda images, rng: images)
+
+
 # The synthetic line
 
 
@@ -239,17 +283,10 @@ def test_mnist_says_which_file_is_wrong(layout, how, error, message):
 )
 def test_real_data_equal_torchvisions(load, theirs, folder, classes, request, tmp_path):
     folder = request.getfixturevalue(folder)
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
-        pytest.skip(f"torchvision cannot be imported: {error}")
-    raw = tmp_path / theirs / "raw"
-    raw.mkdir(parents=True)
-    for packed in (folder / theirs / "raw").glob("*.gz"):  # torchvision wants them unpacked
-        with gzip.open(packed) as source, (raw / packed.stem).open("wb") as target:
-            shutil.copyfileobj(source, target)
+    datasets = torchvision().datasets
+    root = unpacked(folder, theirs, tmp_path)
     for ours, train in zip(load(folder), (True, False), strict=True):
-        other = getattr(datasets, theirs)(tmp_path, train=train)
+        other = getattr(datasets, theirs)(root, train=train)
         np.testing.assert_array_equal(ours.X, other.data.numpy().reshape(len(ours), 784))
         np.testing.assert_array_equal(ours.target, other.targets.numpy())
         assert ours.classes == classes

@@ -26,7 +26,7 @@ SCRATCHNN = [
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge"],
-    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report"],
+    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report", "data"],
     *["commands", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
 

@@ -67,6 +67,25 @@ def test_fit_divides_a_short_batch_by_its_own_length():
     np.testing.assert_array_equal(theta_after(0.5, row), theta_after(0.5, rows))
 
 
+def test_fit_augments_what_it_trains_on_and_nothing_that_it_evaluates():
+    """Images of ones turned to zeros train b alone, at a rate of 1 to the target."""
+
+    def fade(images, rng):
+        assert isinstance(rng, np.random.Generator)
+        return 0 * images
+
+    ones = Dataset("ones", np.ones((8, 4)), np.full((8, 1), 3.0), image_size=(2, 2), augment=fade)
+    parameters = Parameters.from_arrays([(np.ones((4, 1)), np.zeros(1))])
+    history = fit(
+        parameters, ones,
+        optimizer=SGD(1.0), objective="squared_loss", epochs=1, batch_size=8, rng=1,
+    )  # fmt: skip
+    np.testing.assert_array_equal(parameters.layers[0].W, np.ones((4, 1)))
+    np.testing.assert_array_equal(parameters.layers[0].b, [3.0])
+    assert history.column("running_loss") == [9 / 2]  # of 0 W + 0 - 3
+    assert history.column("train_loss") == [16 / 2]  # of 1 W + 3 - 3
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_fit_is_decided_by_the_seed(momentum):
     def run(seed):

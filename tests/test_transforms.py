@@ -5,7 +5,7 @@ import pytest
 
 from scratchnn.data import Normalize, ToTensor, as_float, fashion_mnist, mnist
 from scratchnn.data.datasets import PIXELS
-from tests.helpers import DTYPES
+from tests.helpers import DTYPES, torchvision
 
 ALL_PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
 MNIST = (PIXELS["mnist"].mean, PIXELS["mnist"].std)
@@ -13,11 +13,7 @@ MNIST = (PIXELS["mnist"].mean, PIXELS["mnist"].std)
 
 @pytest.fixture(scope="module")
 def transforms():
-    try:
-        from torchvision import transforms
-    except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
-        pytest.skip(f"torchvision cannot be imported: {error}")
-    return transforms
+    return torchvision().transforms
 
 
 @pytest.fixture(scope="module")

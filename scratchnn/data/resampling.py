@@ -31,13 +31,13 @@ def resize(images: NDArray[Any], size: int | tuple[int, int]) -> NDArray[Any]:
         raise TypeError(f"images must be uint8 or floating point, got {images.dtype}")
     H, W = images.shape[-2:]
     height, width = output_size(H, W, size)
-    fixed_point = images.dtype == np.uint8
-    A, B = _weights(H, height, fixed_point), _weights(W, width, fixed_point)
+    A, B = interpolation_matrix(H, height), interpolation_matrix(W, width)
+    resample = _resample_bytes if images.dtype == np.uint8 else _resample_floats
     flat = images.reshape(-1, H, W)
     resized = np.empty((len(flat), height, width), images.dtype)
     for start in range(0, len(flat), BLOCK):
         block = slice(start, start + BLOCK)
-        resized[block] = (_bytes if fixed_point else _floats)(flat[block], A, B)
+        resized[block] = resample(flat[block], A, B)
     return resized.reshape(*images.shape[:-2], height, width)
 
 
@@ -72,23 +72,17 @@ def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-def _weights(length: int, new_length: int, fixed_point: bool) -> Array:
-    weights = interpolation_matrix(length, new_length)
-    return np.floor(weights * FIXED_POINT + 0.5) if fixed_point else weights
-
-
-def _floats(images: Array, A: Array, B: Array) -> Array:
+def _resample_floats(images: Array, A: Array, B: Array) -> Array:
     A, B = A.astype(images.dtype), B.astype(images.dtype)
     resized: Array = A @ (images @ B.T)
     return resized
 
 
-def _bytes(images: NDArray[np.uint8], A: Array, B: Array) -> NDArray[np.uint8]:
-    """Multiply whole numbers below 2⁵³ as float64: exact, in any order of the sums."""
+def _resample_bytes(images: NDArray[np.uint8], A: Array, B: Array) -> NDArray[np.uint8]:
+    """Multiply whole numbers below 2⁵³ as float64: exact, whatever the order of the sums."""
+    A, B = (np.floor(weights * FIXED_POINT + 0.5) for weights in (A, B))
     return _rounded(A @ _rounded(images @ B.T))
 
 
 def _rounded(total: Array) -> NDArray[np.uint8]:
-    total += FIXED_POINT / 2
-    total /= FIXED_POINT
-    return total.astype(np.uint8)
+    return ((total + FIXED_POINT / 2) / FIXED_POINT).astype(np.uint8)
