@@ -64,6 +64,8 @@ def train(arguments: argparse.Namespace) -> int:
     """Train a recipe, report each epoch, save what was reached."""
     recipe = recipe_for(arguments)
     note = sys.stderr if arguments.json else sys.stdout
+    if arguments.live and not arguments.out:
+        raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
     if arguments.out:
         Path(arguments.out).mkdir(parents=True, exist_ok=True)
         _check_plots()
@@ -71,8 +73,7 @@ def train(arguments: argparse.Namespace) -> int:
         run = recipes.prepare(
             recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype
         )
-        print(describe(run), watch.HEADER, sep="\n", file=note)
-        history, interrupted = _fit(run, arguments.log_every, note)
+        history, interrupted = _fit(run, arguments, note)
     if interrupted:
         print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
     if recipe.data == "line":
@@ -125,9 +126,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def describe(run: Run) -> str:
     """Return a line that says what is about to be trained."""
-    return (
-        f"{run.recipe.name} on {run.recipe.data}: {run.parameters}; {_hyper_parameters(run.recipe)}"
-    )
+    return f"{_title(run)}: {run.parameters}; {_hyper_parameters(run.recipe)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,6 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--log-every", type=positive_int, metavar="K", help="show the loss each K batches"
     )
+    sub.add_argument(
+        "--live", action="store_true", help="draw the curves in --out's folder after each epoch"
+    )
+    sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
     sub.add_argument("--json", action="store_true", help="standard output is the result alone")
     sub.set_defaults(command=train)
 
@@ -163,24 +166,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fit(run: Run, log_every: int | None, note: Any) -> tuple[History, bool]:
+def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, bool]:
     """Train with a bar and a line an epoch; return the history, and whether Ctrl-C ended it."""
+    live = watch.LivePlot(arguments.out, _title(run)) if arguments.live else None
+    board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
+    log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar, history = watch.progress_bar(), History()
-    log = watch.BatchLog(log_every, note) if log_every else None
+    print(describe(run), watch.HEADER, sep="\n", file=note)
     try:
         fit(
             run.parameters, run.train, run.test,
             optimizer=run.optimizer, objective=run.recipe.objective, epochs=run.recipe.epochs,
             batch_size=run.recipe.batch_size, rng=run.rng, history=history,
             on_batch=watch.watchers(bar, log) if bar or log else None,
-            on_epoch=lambda row: print(watch.epoch_line(row), file=note, flush=True),
+            on_epoch=watch.watchers(watch.epoch_log(note), live, board),
         )  # fmt: skip
     except KeyboardInterrupt:
         return history, True
     finally:
-        if bar:
-            bar.close()
+        for opened in (bar, board):
+            if opened:
+                opened.close()
     return history, False
+
+
+def _title(run: Run) -> str:
+    return f"{run.recipe.name} on {run.recipe.data}"
 
 
 def _save(out: str, run: Run, history: History, result: dict[str, Any], note: Any) -> None:
@@ -193,7 +204,7 @@ def _save(out: str, run: Run, history: History, result: dict[str, Any], note: An
     for old in folder.glob("curves.*"):  # of another run, if none are drawn now
         old.unlink()
     if history.epochs and _has_plots():
-        figure = plots.curves(history, f"{run.recipe.name} on {run.recipe.data}")
+        figure = plots.curves(history, _title(run))
         saved += [path.name for path in plots.save(figure, folder, "curves")]
     print(f"saved in {folder}: {', '.join(saved)}", file=note)
 

@@ -1,11 +1,15 @@
 """Pictures, by matplotlib: colour-blind-safe, labelled, as SVG and PNG."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from scratchnn.arrays import IntArray
 from scratchnn.calibration import Reliability
+from scratchnn.data import Dataset
 from scratchnn.extras import need
 from scratchnn.metrics import recall
 from scratchnn.train import History
@@ -52,6 +56,52 @@ def curves(history: History, title: str = "") -> Any:
         )
         whole_numbers(axis)
         axis.legend(frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+def show_images(
+    images: NDArray[Any],
+    rows: int,
+    columns: int,
+    titles: Sequence[str] = (),
+    scale: float = 1.5,
+) -> Any:
+    """Draw images in a grid, without axes, all on one scale of greys; return the figure.
+
+    plots.show_images(train.images[:18], 2, 9, titles=train.labels(slice(18)))
+
+    Shapes   images (N, height, width), N ≤ rows · columns
+    Units    `scale` in inches an image
+    Raises   MissingExtraError; ValueError for more images than places, or another count of titles
+    """
+    if len(images) > rows * columns or len(titles) not in (0, len(images)):
+        raise ValueError(
+            f"images must be at most {rows} x {columns}, with a title each or none, "
+            f"got {len(images)} images and {len(titles)} titles"
+        )
+    figure = need("matplotlib.figure", "plots").Figure(
+        figsize=(columns * scale, rows * scale), layout="constrained"
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image in zip(axes, images, strict=False):
+        axis.imshow(image, cmap="gray", vmin=images.min(), vmax=images.max())
+    for axis, title in zip(axes, titles, strict=False):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def scatter(data: Dataset, title: str = "") -> Any:
+    """Draw a regression's target over each of its features; return the figure.
+
+    Raises   MissingExtraError
+    """
+    figure, axes = new_figure(data.features)
+    for k, axis in enumerate(axes):
+        axis.scatter(data.X[:, k], data.target[:, 0], s=2, color=BLUE, linewidths=0)
+        axis.set(xlabel=f"x_{k + 1}", ylabel="y")
     figure.suptitle(title)
     return figure
 
@@ -123,6 +173,13 @@ def save(figure: Any, folder: str | Path, name: str) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
     return paths
+
+
+def png(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=100, format="png")
+    return buffer.getvalue()
 
 
 def _is_nats(quantity: str, axes: list[Any]) -> bool:

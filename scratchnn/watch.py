@@ -1,12 +1,16 @@
-"""Watching a training run from a terminal: a line an epoch or each k batches, a progress bar."""
+"""Watching a training run: a line an epoch or each k batches, a progress bar, live curves."""
 
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
+from scratchnn import plots
 from scratchnn.extras import MissingExtraError, need
-from scratchnn.train import Batch, Epoch
+from scratchnn.train import Batch, Epoch, History
+
+Step = TypeVar("Step", Batch, Epoch)
 
 HEADER = (
     f"{'epoch':>5}  {'running loss':>12}  {'train loss':>10}  {'test loss':>9}  "
@@ -21,6 +25,11 @@ def epoch_line(row: Epoch) -> str:
         f"{_or_dash(row.test_loss, '.4f'):>9}  {_or_dash(row.train_accuracy, '.2%'):>9}  "
         f"{_or_dash(row.test_accuracy, '.2%'):>8}  {row.seconds:>7.3f}"
     )
+
+
+def epoch_log(file: TextIO) -> Callable[[Epoch], None]:
+    """Return what prints the line of each epoch: give it as `on_epoch`."""
+    return lambda row: print(epoch_line(row), file=file, flush=True)
 
 
 class BatchLog:
@@ -74,15 +83,67 @@ def progress_bar() -> ProgressBar | None:
         return None
 
 
-def watchers(*watching: Callable[[Batch], None] | None) -> Callable[[Batch], None]:
-    """Make one `on_batch` of several; None among them is left out."""
+class LivePlot:
+    """Curves that grow while `fit` trains: give it as `on_epoch`.
+
+    With a folder, its curves.svg and curves.png are drawn anew after each epoch; without one, the
+    picture in the notebook is.
+
+    Raises   MissingExtraError
+    """
+
+    def __init__(self, folder: str | Path | None = None, title: str = "") -> None:
+        need("matplotlib.figure", "plots")
+        self.folder, self.title, self.history = folder, title, History()
+        self._notebook: Any = need("IPython.display", "notebook") if folder is None else None
+        self._shown: Any = None
+
+    def __call__(self, row: Epoch) -> None:
+        """Draw the curves with one more epoch."""
+        self.history.epochs.append(row)
+        figure = plots.curves(self.history, self.title)
+        if self.folder is not None:
+            plots.save(figure, self.folder, "curves")
+            return
+        picture = self._notebook.Image(data=plots.png(figure))
+        if self._shown is None:
+            self._shown = self._notebook.display(picture, display_id=True)
+        else:
+            self._shown.update(picture)
+
+
+class TensorBoard:
+    """Losses and accuracies as scalars for TensorBoard: give it as `on_epoch`, and close it.
+
+    Raises   MissingExtraError
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._writer = need("tensorboardX", "tensorboard").SummaryWriter(str(folder))
+
+    def __call__(self, row: Epoch) -> None:
+        """Write an epoch: loss/running, loss/train, ..., accuracy/test, where there is one."""
+        for quantity in ("loss", "accuracy"):
+            for part in ("running", "train", "test"):
+                value = getattr(row, f"{part}_{quantity}")
+                if value is not None:
+                    self._writer.add_scalar(f"{quantity}/{part}", value, row.epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+def watchers(*watching: Callable[[Step], None] | None) -> Callable[[Step], None]:
+    """Make one `on_batch` or `on_epoch` of several; None among them is left out."""
     present = [watch for watch in watching if watch is not None]
 
-    def on_batch(batch: Batch) -> None:
+    def on_step(step: Step) -> None:
         for watch in present:
-            watch(batch)
+            watch(step)
 
-    return on_batch
+    return on_step
 
 
 def _or_dash(value: float | None, form: str) -> str:

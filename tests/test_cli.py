@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from scratchnn import __version__, checkpoint, cli, mlp, recipes, watch
+from scratchnn import __version__, checkpoint, cli, mlp, plots, recipes, watch
 from scratchnn.cli import main
 from scratchnn.data import Dataset, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES
@@ -197,6 +197,26 @@ def test_train_out_saves_parameters_history_and_curves(capsys, tmp_path):
     _, description = checkpoint.load(out / "parameters.npz")
     assert description == {"recipe": "softmax-regression", "data": "digits"}
     assert all(name in err.splitlines()[-1] for name in files)
+
+
+def test_train_live_draws_the_curves_after_each_epoch(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    saved_in = []
+    monkeypatch.setattr(plots, "save", lambda figure, folder, name: saved_in.append(folder) or [])
+    assert main([*QUICK, "--out", str(tmp_path), "--live"]) == 0
+    assert saved_in == [str(tmp_path)] * 2 + [tmp_path]  # twice while training, and at the end
+
+
+def test_train_live_needs_a_folder(capsys):
+    assert main([*QUICK, "--live"]) == 2
+    assert_one_line(capsys, "--live goes with --out DIR")
+
+
+def test_train_tensorboard_writes_events(tmp_path):
+    pytest.importorskip("tensorboardX")
+    assert main([*QUICK, "--tensorboard", str(tmp_path / "board")]) == 0
+    (events,) = (tmp_path / "board").iterdir()
+    assert b"accuracy/test" in events.read_bytes()
 
 
 def test_train_out_a_second_time_replaces_the_first(capsys, tmp_path):
@@ -470,6 +490,11 @@ def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
     [
         ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "scratchnn[cli]"]),
         (["download", "mnist", "--data-dir", "x"], "pooch", ["needs pooch", "scratchnn[data]"]),
+        (
+            [*QUICK, "--tensorboard", "x"],
+            "tensorboardX",
+            ["needs tensorboardX", "scratchnn[tensorboard]"],
+        ),
     ],
 )
 def test_missing_extra_is_named(capsys, monkeypatch, arguments, module, parts):
@@ -511,14 +536,11 @@ def test_debug_shows_a_traceback(tmp_path):
 def interrupt_in_epoch(monkeypatch, epoch):
     """Let Ctrl-C be pressed at the second batch of an epoch."""
 
-    def watchers(*_):
-        def on_batch(batch):
-            if (batch.epoch, batch.number) == (epoch, 2):
-                raise KeyboardInterrupt
+    def press(log, batch):
+        if (batch.epoch, batch.number) == (epoch, 2):
+            raise KeyboardInterrupt
 
-        return on_batch
-
-    monkeypatch.setattr(watch, "watchers", watchers)
+    monkeypatch.setattr(watch.BatchLog, "__call__", press)
     return ["train", "softmax-regression", "--epochs", "9", "--log-every", "10"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from scratchnn import plots
 from scratchnn.calibration import reliability_bins
+from scratchnn.data import synthetic_line
 from scratchnn.extras import MissingExtraError
 from scratchnn.train import Epoch, History
 
@@ -104,6 +105,38 @@ def test_reliability_draws_the_full_bins():
     assert [bar.get_x() for bar in right.patches] == [0, 0.25, 0.5, 0.75]
 
 
+def test_show_images_draws_a_grid_without_axes():
+    images = np.arange(5 * 6).reshape(5, 2, 3)
+    figure = plots.show_images(images, 2, 3, titles=list("abcde"), scale=2)
+    assert figure.get_size_inches().tolist() == [6, 4]
+    assert len(figure.axes) == 6
+    assert not any(axis.axison for axis in figure.axes)
+    assert [axis.get_title() for axis in figure.axes] == [*"abcde", ""]
+    for axis, image in zip(figure.axes, images, strict=False):
+        (drawn_image,) = axis.images
+        np.testing.assert_array_equal(drawn_image.get_array(), image)
+        assert drawn_image.get_clim() == (0, 29)  # one scale for all
+    assert not figure.axes[5].images
+
+
+def test_show_images_refuses_what_it_would_leave_out():
+    images = np.zeros((5, 2, 3))
+    with pytest.raises(ValueError, match=r"at most 2 x 2, .* got 5 images and 0 titles"):
+        plots.show_images(images, 2, 2)
+    with pytest.raises(ValueError, match="got 5 images and 4 titles"):
+        plots.show_images(images, 2, 3, titles=list("abcd"))
+
+
+def test_scatter_draws_the_target_over_each_feature():
+    line = synthetic_line(examples=7)
+    figure = plots.scatter(line, "line")
+    assert figure.get_suptitle() == "line"
+    for k, axis in enumerate(figure.axes):
+        points = axis.collections[0].get_offsets()
+        np.testing.assert_array_equal(points, np.column_stack([line.X[:, k], line.target[:, 0]]))
+    assert [axis.get_xlabel() for axis in figure.axes] == ["x_1", "x_2"]
+
+
 @pytest.mark.parametrize("panels", [1, 2, 3])
 def test_new_figure_has_panels_side_by_side(panels):
     figure, axes = plots.new_figure(panels)
@@ -117,6 +150,10 @@ def test_save_writes_both_formats(tmp_path):
     assert [path.name for path in paths] == ["curves.svg", "curves.png"]
     assert ElementTree.parse(paths[0]).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert paths[1].read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_png_is_the_content_of_a_file():
+    assert plots.png(plots.curves(CLASSIFIER)).startswith(b"\x89PNG\r\n")
 
 
 def test_curves_need_matplotlib(monkeypatch):

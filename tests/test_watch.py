@@ -1,11 +1,16 @@
-"""Watching: the line of an epoch, the mean loss of every k batches, the progress bar."""
+"""Watching: lines of epochs and batches, the progress bar, live curves, TensorBoard's scalars."""
 
 import io
+import struct
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from scratchnn import watch
+from scratchnn import plots, watch
+from scratchnn.extras import MissingExtraError
 from scratchnn.train import Batch, Epoch
 
 ROW = Epoch(3, 0.25, 0.5, 0.125, 0.987654, 1.5, 1.0, 0.5, 2.0)
@@ -132,3 +137,99 @@ def test_progress_bar_does_without_tqdm(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert watch.progress_bar() is None
     assert stderr.getvalue() == ""
+
+
+def test_live_plot_redraws_the_files_after_each_epoch(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    drawn = []
+    curves = plots.curves
+
+    def spy(history, title):
+        drawn.append((history.column("epoch"), title))
+        return curves(history, title)
+
+    monkeypatch.setattr(plots, "curves", spy)
+    live = watch.LivePlot(tmp_path / "new", "mlp on digits")
+    pictures = []
+    for row in (ROW, replace(ROW, epoch=4)):
+        live(row)
+        pictures.append((tmp_path / "new" / "curves.png").read_bytes())
+    assert drawn == [([3], "mlp on digits"), ([3, 4], "mlp on digits")]
+    assert pictures[0] != pictures[1]
+    assert (tmp_path / "new" / "curves.svg").exists()
+
+
+class Notebook(SimpleNamespace):
+    """What LivePlot uses of IPython.display: pictures, and a place where they can be replaced."""
+
+    def __init__(self):
+        super().__init__(pictures=[], places=0)
+
+    def Image(self, data):
+        return data
+
+    def display(self, picture, display_id):
+        assert display_id is True
+        self.places += 1
+        self.pictures.append(picture)
+        return SimpleNamespace(update=self.pictures.append)
+
+
+def test_live_plot_replaces_its_picture_in_a_notebook(monkeypatch):
+    pytest.importorskip("matplotlib")
+    notebook = Notebook()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=notebook))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    live = watch.LivePlot()
+    for epoch in (1, 2, 3):
+        live(replace(ROW, epoch=epoch))
+    assert notebook.places == 1
+    assert len(set(notebook.pictures)) == 3
+    assert all(picture.startswith(b"\x89PNG") for picture in notebook.pictures)
+
+
+def test_live_plot_names_what_is_missing(monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    with pytest.raises(MissingExtraError, match=r"needs IPython.*'scratchnn\[notebook\]'"):
+        watch.LivePlot()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'scratchnn\[plots\]'"):
+        watch.LivePlot("anywhere")
+
+
+def scalars(folder):
+    """Read back TensorBoard's only event file: records of length, sum, event, sum."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    (path,) = folder.glob("events.*")
+    content, read = path.read_bytes(), {}
+    while content:
+        (length,) = struct.unpack_from("<Q", content)
+        event = event_pb2.Event.FromString(content[12 : 12 + length])
+        read |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+        content = content[12 + length + 4 :]
+    return read
+
+
+def test_tensorboard_writes_what_an_epoch_has(tmp_path):
+    pytest.importorskip("tensorboardX")
+    board = watch.TensorBoard(tmp_path)
+    board(ROW)
+    board(LINE)
+    board.close()
+    assert scalars(tmp_path) == {
+        ("loss/running", 3): 0.25,
+        ("loss/train", 3): 0.125,
+        ("loss/test", 3): 1.5,
+        ("accuracy/running", 3): 0.5,
+        ("accuracy/train", 3): np.float32(0.987654),
+        ("accuracy/test", 3): 1.0,
+        ("loss/running", 12): 0.25,
+        ("loss/train", 12): 0.125,
+    }
+
+
+def test_tensorboard_names_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(MissingExtraError, match=r"needs tensorboardX.*'scratchnn\[tensorboard\]'"):
+        watch.TensorBoard(tmp_path)
