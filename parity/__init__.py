@@ -15,6 +15,7 @@ In reading order:
     loss_oracle.py  the same for the losses
     ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
     judge.py        one operation on one case: which side left its bound
+    data.py         DataLoader's minibatches, and how far resized floats may be off
     answers.py      the right answers of the accuracy table
     libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
     accuracy.py     everybody's errors in ulps, and what ours may be

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scratchnn.cli import main
@@ -48,6 +49,19 @@ def test_gradcheck_example_runs():
             ),
             {},
         )
+
+
+def test_data_page_python_runs(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    code = "".join(
+        re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), re.DOTALL)
+    )
+    names, rng = {}, np.random.default_rng(1)
+    exec(code, names)
+    assert (tmp_path / "runs" / "digits.png").exists()
+    assert names["large"].features == 64 * 64
+    assert names["augmented"].batch(slice(3), float, rng)[0].shape == (3, 64)
 
 
 def test_readme_shows_softmax_as_it_is():

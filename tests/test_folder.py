@@ -23,7 +23,7 @@ def write(path, *shape, seed=1):
 def folder(tmp_path):
     """Three images of 4 x 3 pixels: two dogs, one of them in a folder of its own, and a cat."""
     write(tmp_path / "dog" / "b.png", 4, 3, seed=2)
-    write(tmp_path / "dog" / "puppies" / "a.PNG", 4, 3, seed=3)
+    write(tmp_path / "dog" / "a" / "puppy.PNG", 4, 3, seed=3)
     write(tmp_path / "cat" / "c.png", 4, 3, seed=1)
     (tmp_path / "dog" / "notes.txt").write_text("not an image")
     (tmp_path / "README").write_text("not a class")

@@ -25,8 +25,8 @@ SCRATCHNN = [
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
-    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge"],
-    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report", "data"],
+    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
+    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report"],
     *["commands", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
 
