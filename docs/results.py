@@ -72,13 +72,13 @@ def with_accuracy(text: str) -> str:
     """Return the text of docs/accuracy.md with its tables made anew."""
     cells = accuracy.read(accuracy.RESULTS)
     facts = json.loads(accuracy.RESULTS.read_text())["environment"]
-    held = sum(cell.holds for cell in cells)
     packages = ", ".join(
         f"{name} {facts[name]}"
         for name in ("numpy", "torch", "scipy", "jax", "scikit-learn")
         if name in facts
     )
-    summary = f"{held} of {len(cells)} cells hold the criterion. Measured with {packages}.\n"
+    rows = "fewer rows (`--quick`)" if facts["quick"] else "all rows"
+    summary = f"{accuracy.summary(cells)}\n\nMeasured on {rows}, with {packages}.\n"
     made = {dtype: accuracy.table(cells, dtype) for dtype in ("float32", "float64")}
     return fill(text, made | {"summary": summary})
 

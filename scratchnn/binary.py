@@ -21,7 +21,7 @@ def binary_cross_entropy_with_logits(
         loss = -w (p⁺ t log σ(z) + (1 - t) log(1 - σ(z)))
              = w (z (1 - t)  or  -z p⁺ t  by the sign of z,  + m log(1 + exp(-|z|)))
 
-    where m = 1 - t + p⁺ t. The last form never overflows, and has no σ that could
+    where m = 1 + (p⁺ - 1) t. The last form never overflows, and has no σ that could
     round to 0 or 1. The mean divides by the number of entries, whatever their weights.
 
     Shapes   z, target (...) in [0, 1]; weight, pos_weight broadcast to z → () or, for "none", (...)
@@ -29,8 +29,9 @@ def binary_cross_entropy_with_logits(
     Torch    torch.nn.functional.binary_cross_entropy_with_logits(z, target)
     """
     w, p = _check(z, target, weight, pos_weight)
+    m = 1 + (p - 1) * target
     slope = np.where(z > 0, 1 - target, -p * target)
-    losses = z * slope + (1 - target + p * target) * np.log1p(np.exp(-np.abs(z)))
+    losses = z * slope + m * np.log1p(np.exp(-np.abs(z)))
     return reduce(losses if w is None else losses * w, reduction)
 
 
@@ -46,17 +47,19 @@ def binary_cross_entropy_with_logits_backward(
 ) -> Array:
     """Vector-Jacobian product of `binary_cross_entropy_with_logits`: dz from dloss.
 
-        ∂loss/∂z = w (m σ(z) - p⁺ t),   m = 1 - t + p⁺ t;   without weights σ(z) - t
+        ∂loss/∂z = w (m σ(z) - p⁺ t) = w ((1 - t) - m σ(-z));   without weights σ(z) - t
 
-    With s = σ(-|z|), this is m s - p⁺ t for z < 0 and (1 - t) - m s for z ≥ 0:
-    where σ(z) is close to 1 = t, no digits cancel.
+    Of the two differences, the one of smaller terms loses fewer digits: the second
+    where σ(z) is close to 1 = t.
 
     Shapes   dloss () or, for "none", (...); z, target (...) → dz, the shape of z
     """
     w, p = _check(z, target, weight, pos_weight)
+    m = 1 + (p - 1) * target
     e = np.exp(-np.abs(z))
-    ms = (1 - target + p * target) * (e / (1 + e))
-    dz: Array = np.where(z < 0, ms - p * target, (1 - target) - ms)
+    yes = m * (np.where(z < 0, e, 1) / (1 + e))  # m σ(z)
+    no = m * (np.where(z < 0, 1, e) / (1 + e))  # m σ(-z)
+    dz: Array = np.where(yes < 1 - target, yes - p * target, (1 - target) - no)
     dz *= reduce_backward(dloss, z.shape, reduction)
     return (dz if w is None else dz * w).astype(z.dtype, copy=False)
 

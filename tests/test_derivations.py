@@ -209,7 +209,7 @@ def cross_entropy_case(formula, soft):
 
 
 def bce_case(z, formula, slope):
-    """Return the case of one sign of z, with both weights and a mean over two entries."""
+    """Return the case of one choice of terms, with both weights and a mean over two entries."""
     values = {"dy": 0.75, "z": z, "t": [0.25, 0.875], "w": [0.5, 1.5], "p": [2.0, 0.75]}
     heading = "binary_cross_entropy_with_logits"
 
@@ -392,13 +392,14 @@ CASES = {
         "dz_nc = dloss_n (p_nc Σ_(k≠c) v_nk + v_nc (p_nc - 1))", soft=False
     ),
     "cross_entropy, soft": cross_entropy_case("dt_nc = -dloss_n w_c (1 - ε) log p_nc", soft=True),
-    "binary_cross_entropy_with_logits, z < 0": bce_case(
-        [-0.5, -2.0],
-        "dt = dloss w (p⁺ log(1 + exp(-z)) - log(1 + exp(z)))\nz < 0:   dz = dloss w (m s - p⁺ t)",
+    "binary_cross_entropy_with_logits, far below": bce_case(
+        [-0.5, -2.5],
+        "dt = dloss w (p⁺ log(1 + exp(-z)) - log(1 + exp(z)))\n"
+        "m σ(z) < 1 - t:   dz = dloss w (m σ(z) - p⁺ t)",
         lambda z, t, p, m: m / (1 + exp(-z)) - p * t,
     ),
-    "binary_cross_entropy_with_logits, z > 0": bce_case(
-        [0.5, 2.0], "z ≥ 0:   dz = dloss w ((1 - t) - m s)",
+    "binary_cross_entropy_with_logits, far above": bce_case(
+        [0.5, 2.0], "m σ(z) ≥ 1 - t:   dz = dloss w ((1 - t) - m σ(-z))",
         lambda z, t, p, m: (1 - t) - m / (1 + exp(z)),
     ),
     "squared_loss": difference("squared_loss", "dx = dloss r", 0.75, lambda r: r**2 / 2,

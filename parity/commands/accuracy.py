@@ -19,7 +19,7 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure every operation's errors, print the tables, and judge them."""
     need("torch", "torch")
-    need("mpmath", "torch")
+    need("mpmath", "accuracy")
     from parity import accuracy, devices, digits, libraries
 
     versions = libraries.versions()
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     for dtype in DTYPES:
         print(f"\n{accuracy.table(found, dtype)}", end="")
     broken = [cell for cell in found if not cell.holds]
-    print(f"\n{len(found) - len(broken)} of {len(found)} cells are within max(2 × best, 4 ulp)")
+    print(f"\n{accuracy.summary(found)}")
     for cell in broken:
         print(f"  broken: {cell}")
     if arguments.out:
