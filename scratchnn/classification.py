@@ -22,6 +22,7 @@ from scratchnn.reductions import Reduction, reduce, reduce_backward
 from scratchnn.softmax import log_softmax, softmax
 from scratchnn.strictness import checked
 from scratchnn.targets import (
+    Labels,
     check_smoothing,
     class_axis,
     class_weight,
@@ -56,14 +57,9 @@ def nll_loss(
     Torch    torch.nn.functional.nll_loss(log_p, target)
     """
     check_float(log_p=log_p)
-    index, counts, ignored = labels(log_p, target, weight, ignore_index)
-    losses = -to_rows(log_p)[np.arange(len(index)), index]
-    if counts is not None:
-        losses *= counts
-    if ignored is not None:
-        losses[ignored] = 0  # also where log p is infinite
-    total = None if counts is None else counts.sum()
-    return reduce(losses.reshape(row_shape(log_p))[()], reduction, total)
+    rows = labels(log_p, target, weight, ignore_index)
+    losses = -to_rows(log_p)[np.arange(len(rows.classes)), rows.classes]
+    return _reduce(losses, rows, reduction, row_shape(log_p))
 
 
 @checked
@@ -83,11 +79,11 @@ def nll_loss_backward(
     Shapes   dloss () or, for "none", the shape of target → dlog_p, the shape of log_p
     """
     check_float(log_p=log_p)
-    index, counts, ignored = labels(log_p, target, weight, ignore_index)
-    dlosses = _of_each_row(dloss, log_p, reduction, counts, ignored)
-    rows = np.zeros_like(to_rows(log_p))
-    rows[np.arange(len(index)), index] = -dlosses
-    return from_rows(rows, log_p)
+    rows = labels(log_p, target, weight, ignore_index)
+    dlog_p = np.zeros_like(to_rows(log_p))
+    dlosses = _reduce_backward(dloss, rows, reduction, log_p)
+    dlog_p[np.arange(len(rows.classes)), rows.classes] = -dlosses
+    return from_rows(dlog_p, log_p)
 
 
 @checked
@@ -114,11 +110,11 @@ def cross_entropy(
     Torch    torch.nn.functional.cross_entropy(z, target)
     """
     check_float(z=z)
-    log_p = log_softmax(z, class_axis(z))
     if label_smoothing == 0 and not is_soft(target):
-        return nll_loss(
-            log_p, target, weight=weight, ignore_index=ignore_index, reduction=reduction
-        )
+        rows = labels(z, target, weight, ignore_index)
+        log_p, *_ = _log_p(to_rows(z), rows.classes)
+        return _reduce(-log_p, rows, reduction, row_shape(z))
+    log_p = log_softmax(z, class_axis(z))
     v, total, ignored = target_mass(log_p, target, weight, ignore_index, label_smoothing)
     losses: Array = -(v * to_rows(log_p)).sum(axis=1)
     if ignored is not None:
@@ -147,15 +143,15 @@ def cross_entropy_backward(
     Shapes   dloss () or, for "none", the rows; z, target as `cross_entropy` → dz, the shape of z
     """
     check_float(z=z)
-    rows = to_rows(z)
     if label_smoothing == 0 and not is_soft(target):
-        index, counts, ignored = labels(z, target, weight, ignore_index)
-        _, dz = _log_p_and_minus_onehot(rows, index)
-        dz *= _of_each_row(dloss, z, reduction, counts, ignored)[:, None]
+        rows = labels(z, target, weight, ignore_index)
+        ignored = rows.ignored
+        _, dz = _log_p_and_minus_onehot(to_rows(z), rows.classes)
+        dz *= _reduce_backward(dloss, rows, reduction, z)[:, None]
     else:
         v, total, ignored = target_mass(z, target, weight, ignore_index, label_smoothing)
         others = v.sum(axis=1, keepdims=True) - v
-        dz = softmax(rows) * others + np.expm1(log_softmax(rows)) * v
+        dz = softmax(to_rows(z)) * others + np.expm1(log_softmax(to_rows(z))) * v
         dlosses = reduce_backward(dloss, row_shape(z), reduction, total)
         dz = (dz * dlosses.reshape(-1, 1)).astype(z.dtype, copy=False)
     if ignored is not None:
@@ -206,33 +202,44 @@ def cross_entropy_backward_target(
     return from_rows(rows.astype(target.dtype, copy=False), z)
 
 
-def _log_p_and_minus_onehot(z: Array, target: IntArray) -> tuple[Array, Array]:
-    """Return log p of the target classes (N,), and p - onehot(target) (N, C)."""
+def _log_p(z: Array, target: IntArray) -> tuple[Array, Array, Array, IntArray]:
+    """Return log p of the target classes (N,); exp(z - max z) with 0 at the maximum; 1 + q; top.
+
+    As in `log_softmax`, q is the sum of the others, and `top` where the maximum is.
+    """
     rows, top = np.arange(len(target)), z.argmax(axis=1)
     m = z[rows, top]
-    shifted: Array = z - m[:, None]
-    shifted_target = shifted[rows, target]
-    p = np.exp(shifted, out=shifted)
-    p[rows, top] = m - m  # as in log_softmax: 0 for a term of exactly 1, or nan
-    q = p.sum(axis=1)
+    e: Array = z - m[:, None]
+    shifted_target = e[rows, target]
+    np.exp(e, out=e)
+    e[rows, top] = m - m  # 0 for a term of exactly 1; nan if m is infinite
+    q = e.sum(axis=1)
+    return shifted_target - np.log1p(q), e, 1 + q, top
+
+
+def _log_p_and_minus_onehot(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return log p of the target classes (N,), and p - onehot(target) (N, C)."""
+    log_p, p, total, top = _log_p(z, target)
+    rows = np.arange(len(target))
     p[rows, top] = 1
-    p /= (1 + q)[:, None]
-    log_p: Array = shifted_target - np.log1p(q)
+    p /= total[:, None]
     p[rows, target] = np.expm1(log_p)
     return log_p, p
 
 
-def _of_each_row(
-    dloss: Array | float,
-    z: Array,
-    reduction: Reduction,
-    counts: Array | None,
-    ignored: NDArray[np.bool_] | None,
-) -> Array:
-    """Return what each row's unweighted loss gets of dloss, (M,)."""
-    shape, total = row_shape(z), None if counts is None else counts.sum()
-    dlosses = np.broadcast_to(reduce_backward(dloss, shape, reduction, total), shape).reshape(-1)
-    dlosses = dlosses.astype(z.dtype, copy=False)
-    if counts is not None:
-        dlosses = dlosses * counts
-    return dlosses if ignored is None else np.where(ignored, 0, dlosses)
+def _reduce(losses: Array, rows: Labels, reduction: Reduction, shape: tuple[int, ...]) -> Array:
+    """Reduce the losses of class indices (M,), each of which counts its weight."""
+    if rows.weight is not None:
+        losses *= rows.weight
+    if rows.ignored is not None:
+        losses[rows.ignored] = 0  # also where log p is infinite
+    return reduce(losses.reshape(shape)[()], reduction, rows.total)
+
+
+def _reduce_backward(dloss: Array | float, rows: Labels, reduction: Reduction, z: Array) -> Array:
+    """Return what each row's unweighted loss gets of dloss, (M,), or (1,) if all get the same."""
+    dlosses = reduce_backward(dloss, row_shape(z), reduction, rows.total)
+    dlosses = dlosses.reshape(-1).astype(z.dtype, copy=False)
+    if rows.weight is not None:
+        dlosses = dlosses * rows.weight
+    return dlosses if rows.ignored is None else np.where(rows.ignored, 0, dlosses)

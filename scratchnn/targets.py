@@ -20,7 +20,12 @@ class Labels(NamedTuple):
 
     classes: IntArray  # (M,), some valid class where ignored
     weight: Array | None  # (M,); None where every row counts 1
-    ignored: NDArray[np.bool_] | None  # (M,); None where no row is
+    ignored: NDArray[np.bool_] | None  # (M,); None where none can be
+
+    @property
+    def total(self) -> Array | None:
+        """What a mean divides by; None for the number of rows."""
+        return None if self.weight is None else self.weight.sum()
 
 
 def class_axis(z: Array) -> int:
@@ -74,21 +79,23 @@ def labels(z: Array, target: IntArray, weight: Array | None, ignore_index: int) 
     shape, C = row_shape(z), z.shape[class_axis(z)]
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape}, one class a row, got {target.shape}")
-    index = target.reshape(-1)
-    ignored = index == ignore_index
-    if ignored.any():
+    index, ignored = target.reshape(-1), None
+    if 0 <= ignore_index < C or not _are_classes(index, C):
+        ignored = index == ignore_index
         index = np.where(ignored, 0, index)
-    else:
-        ignored = None
-    if index.size and (index.min() < 0 or index.max() >= C):
-        raise ValueError(
-            f"target must hold class indices in [0, {C}), got values in "
-            f"[{target.min()}, {target.max()}]"
-        )
+        if not _are_classes(index, C):
+            raise ValueError(
+                f"target must hold class indices in [0, {C}), got values in "
+                f"[{target.min()}, {target.max()}]"
+            )
     if weight is not None:
         counts = class_weight(weight, z)[index]
         return Labels(index, counts if ignored is None else counts * ~ignored, ignored)
     return Labels(index, None if ignored is None else (~ignored).astype(z.dtype), ignored)
+
+
+def _are_classes(index: IntArray, C: int) -> bool:
+    return not index.size or bool(index.astype(np.uintp).max() < C)  # -1 becomes huge
 
 
 def class_weight(weight: Array, z: Array) -> Array:
