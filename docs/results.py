@@ -2,7 +2,8 @@
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py readme     docs/results/reference.json → the tables of README.md
-    python docs/results.py accuracy   docs/results/accuracy.json → the tables of docs/accuracy.md
+    python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
+    python docs/results.py accuracy   accuracy.json and speed.json → the tables of docs/accuracy.md
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores.
 """
@@ -14,13 +15,14 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from parity import accuracy, devices
+from parity import accuracy, devices, speed
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
 from scratchnn.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/reference.json"
+SPEED = ROOT / "docs/results/speed.json"
 ACCURACY_PAGE = ROOT / "docs/accuracy.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
@@ -63,8 +65,14 @@ def readme() -> None:
     path.write_text(with_tables(path.read_text(), json.loads(RESULTS.read_text())))
 
 
+def measure_speed() -> None:
+    """Time cross-entropy and its gradient."""
+    facts = devices.environment(devices.choose("cpu"))
+    SPEED.write_text(json.dumps({"environment": facts, "rows": speed.measure()}, indent=1) + "\n")
+
+
 def accuracy_page() -> None:
-    """Put the tables of errors between their markers in docs/accuracy.md."""
+    """Put the tables of errors and of speed between their markers in docs/accuracy.md."""
     ACCURACY_PAGE.write_text(with_accuracy(ACCURACY_PAGE.read_text()))
 
 
@@ -80,6 +88,8 @@ def with_accuracy(text: str) -> str:
     rows = "fewer rows (`--quick`)" if facts["quick"] else "all rows"
     summary = f"{accuracy.summary(cells)}\n\nMeasured on {rows}, with {packages}.\n"
     made = {dtype: accuracy.table(cells, dtype) for dtype in ("float32", "float64")}
+    measured = json.loads(SPEED.read_text())
+    made["speed"] = speed.table(measured["rows"]) + "\n" + environment_line(measured["environment"])
     return fill(text, made | {"summary": summary})
 
 
@@ -168,6 +178,11 @@ def environment_line(facts: dict) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("measure", "readme", "accuracy"))
-    commands = {"measure": measure, "readme": readme, "accuracy": accuracy_page}
+    parser.add_argument("command", choices=("measure", "readme", "speed", "accuracy"))
+    commands = {
+        "measure": measure,
+        "readme": readme,
+        "speed": measure_speed,
+        "accuracy": accuracy_page,
+    }
     commands[parser.parse_args().command]()

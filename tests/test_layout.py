@@ -27,7 +27,7 @@ PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
     *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report"],
-    *["commands", "commands.train", "commands.accuracy", "__main__"],
+    *["speed", "commands", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
 
 
