@@ -97,6 +97,20 @@ OPS = {
             products=True,
         ),
         Op(
+            "linear, without a bias", ("X", "W"), strategies.layer_without_bias,
+            F.linear,
+            lambda dy, X, W: F.linear_backward(dy, X, W)[:2],
+            lambda X, W: torch_F.linear(X, W.T),
+            oracle.linear,
+            lambda dy, X, W: oracle.linear_backward(dy, X, W)[:2],
+            lambda X, W, **precision: bounds.linear(X, W, None, **precision),
+            lambda dy, X, W, u, factors: (
+                bounds.linear_backward_input(dy, W, u, factors),
+                bounds.linear_backward_parameters(dy, X, u, factors)[0],
+            ),
+            products=True,
+        ),
+        Op(
             "relu", ("z",), strategies.elementwise,
             F.relu,
             lambda dy, z: (F.relu_backward(dy, F.relu(z)),),
@@ -133,14 +147,20 @@ OPS = {
             lambda dy, z, axis, u: (bounds.log_softmax_backward(dy, z, axis, u),),
         ),
         Op(
-            "logsumexp", ("z",), strategies.along_axis,
+            "logsumexp", ("z",), strategies.reduced_axis,
             F.logsumexp,
-            lambda dy, z, axis: (F.logsumexp_backward(dy, z, axis),),
-            lambda z, axis: torch.logsumexp(z, axis),
-            oracle.logsumexp, lambda dy, z, axis: (oracle.logsumexp_backward(dy, z, axis),),
-            lambda z, axis, u: bounds.logsumexp(z, axis, u).squeeze(axis),
-            lambda dy, z, axis, u: (
-                bounds.logsumexp_backward(np.expand_dims(dy, axis), z, axis, u),
+            lambda dy, z, **options: (F.logsumexp_backward(dy, z, **options),),
+            lambda z, axis, keepdims=False: torch.logsumexp(z, axis, keepdims),
+            oracle.logsumexp,
+            lambda dy, z, **options: (oracle.logsumexp_backward(dy, z, **options),),
+            lambda z, axis, u, keepdims=False: (
+                bounds.logsumexp(z, axis, u) if keepdims
+                else bounds.logsumexp(z, axis, u).squeeze(axis)
+            ),
+            lambda dy, z, axis, u, keepdims=False: (
+                bounds.logsumexp_backward(
+                    dy if keepdims else np.expand_dims(dy, axis), z, axis, u
+                ),
             ),
         ),
         Op(

@@ -68,12 +68,23 @@ def along_axis(draw: DrawFn, dtype: Dtype) -> Case:
 
 
 @st.composite
+def reduced_axis(draw: DrawFn, dtype: Dtype) -> Case:
+    """Draw z, an axis of it that is summed over, and whether that is kept."""
+    return {**draw(along_axis(dtype)), "keepdims": draw(st.booleans())}
+
+
+@st.composite
 def dense_layer(draw: DrawFn, dtype: Dtype) -> Case:
     """Draw X, W and b of a dense layer."""
     D, H = (draw(st.integers(1, 40)) for _ in range(2))
     rows = tuple(draw(st.lists(st.integers(1, 12), max_size=3)))
     X, W, b = (draw(arrays(dtype, shape, MODERATE)) for shape in ((*rows, D), (D, H), (H,)))
     return {"X": X, "W": W, "b": b}
+
+
+def layer_without_bias(dtype: Dtype) -> SearchStrategy[Case]:
+    """Return a strategy of X and W alone."""
+    return dense_layer(dtype).map(lambda case: {name: case[name] for name in ("X", "W")})
 
 
 def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStrategy[Case]]:
@@ -86,7 +97,7 @@ def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStra
         C = z.shape[0 if z.ndim == 1 else 1]
         rng = np.random.default_rng(draw(st.integers(0, 999)))
         target = np.asarray(rng.integers(C, size=_without_classes(z.shape)))
-        ignore_index = draw(st.sampled_from([-100, 0, C - 1]))
+        ignore_index = draw(st.sampled_from([-100, -1, 0, C - 1]))
         if draw(st.booleans()) and target.ndim:
             target[rng.random(target.shape) < 0.3] = ignore_index
         return {**case, "target": target, "ignore_index": ignore_index}
@@ -130,7 +141,7 @@ def yes_or_no(draw: DrawFn, dtype: Dtype) -> Case:
         name: draw(
             st.none()
             | arrays(dtype, shape, ("positive",))
-            | arrays(dtype, shape[-1:], ("positive",))
+            | arrays(np.float64, shape[-1:], ("positive",))
         )
         for name in ("weight", "pos_weight")
     }

@@ -491,6 +491,7 @@ def test_finite_logits_that_overflow_warn(name):
 DENSE = {"X": Z, "W": Z.T @ f32([1, 2, 3, 4], [0, 1, 0, -1]), "b": f32(1, 2, 3, 4)}
 ORDINARY = {
     "linear": DENSE,
+    "linear, without a bias": {name: DENSE[name] for name in ("X", "W")},
     "relu": {"z": Z},
     "sigmoid": {"z": Z},
     "softmax": {"z": Z, "axis": -1},

@@ -34,6 +34,8 @@ def typical_case(name, dtype):
         case "linear":
             W, b = rng.normal(size=(CLASSES, 7)), rng.normal(size=7)
             return {"X": z, "W": W.astype(dtype), "b": b.astype(dtype)}
+        case "linear, without a bias":
+            return {"X": z, "W": rng.normal(size=(CLASSES, 7)).astype(dtype)}
         case "relu" | "sigmoid":
             return {"z": z}
         case "softmax" | "log_softmax" | "logsumexp":
