@@ -81,6 +81,13 @@ def test_documents_name_every_recipe(name, capsys):
     assert name in capsys.readouterr().out.splitlines()
 
 
+def test_reference_page_names_every_correction():
+    page = (ROOT / "docs/reference.md").read_text()
+    source = (ROOT / "tests/test_corrections.py").read_text()
+    tests = re.findall(r"^def (test_r\d\w+)", source, re.MULTILINE)
+    assert re.findall(r"`(test_r\d\w+)`", page) == tests
+
+
 def test_links_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
