@@ -18,7 +18,7 @@ def to_module(parameters: Parameters) -> nn.Sequential:
         linear: nn.Module = (
             KroneckerLinear(layer)
             if isinstance(layer, KroneckerLayer)
-            else nn.Linear(*layer.W.shape, dtype=dtype)
+            else nn.Linear(layer.W.shape[0], layer.W.shape[1], dtype=dtype)
         )
         with torch.no_grad():
             for tensor, name, array in zip(linear.parameters(), layer._fields, layer, strict=True):

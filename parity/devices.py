@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -83,17 +83,17 @@ def products(device: torch.device | str, precision: Precision) -> Iterator[None]
 
 
 def _set_precision(precision: Precision) -> None:
-    matmul = torch.backends.cuda.matmul
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
     if hasattr(matmul, "fp32_precision"):  # torch >= 2.9; setting both APIs raises
         matmul.fp32_precision = precision
-        torch.backends.cudnn.conv.fp32_precision = precision
+        cudnn.conv.fp32_precision = precision
     else:
         matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        cudnn.allow_tf32 = precision == "tf32"
 
 
 def _matmul_precision() -> str:
-    matmul = torch.backends.cuda.matmul
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
     if hasattr(matmul, "fp32_precision"):
         return str(matmul.fp32_precision)
     return "tf32" if matmul.allow_tf32 else "ieee"

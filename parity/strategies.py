@@ -121,7 +121,7 @@ def _classification(draw: DrawFn, name: str, dtype: Dtype, *, smoothing: bool) -
     N, *rest = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
     shape = (C,) if draw(st.integers(0, 4)) == 0 else (N, C, *rest)
     weights = st.none() | st.just(draw(arrays(dtype, (C,), ("positive",))))
-    case = {name: draw(arrays(dtype, shape)), "weight": draw(weights)}
+    case: Case = {name: draw(arrays(dtype, shape)), "weight": draw(weights)}
     if smoothing:
         case["label_smoothing"] = draw(st.sampled_from([0.0, 0.1, 1.0]))
     return {**case, "reduction": draw(REDUCTIONS)}

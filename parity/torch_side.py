@@ -49,9 +49,9 @@ class TorchSide:
         return Trace(
             X, target, before, velocity,
             [to_array(output) for output in outputs[1:]],
-            [to_array(output.grad) for output in outputs[1:]],
+            [to_array(_gradient(output)) for output in outputs[1:]],
             to_array(loss),
-            to_parameters([p.grad for p in self.module.parameters()], self.like),
+            to_parameters([_gradient(p) for p in self.module.parameters()], self.like),
             self.parameters(),
         )  # fmt: skip
 
@@ -78,3 +78,8 @@ class TorchSide:
         ]
         present = [buffer for buffer in buffers if buffer is not None]
         return to_parameters(present, self.like) if present else None
+
+
+def _gradient(tensor: torch.Tensor) -> torch.Tensor:
+    assert tensor.grad is not None, "backward() has run"
+    return tensor.grad
