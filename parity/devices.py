@@ -93,7 +93,7 @@ def _set_precision(precision: Precision) -> None:
 
 
 def _matmul_precision() -> str:
-    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+    matmul = torch.backends.cuda.matmul
     if hasattr(matmul, "fp32_precision"):
         return str(matmul.fp32_precision)
     return "tf32" if matmul.allow_tf32 else "ieee"
