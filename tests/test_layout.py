@@ -20,8 +20,8 @@ SCRATCHNN = [
     *["kronecker", "layers", "mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.geometry", "data.resampling"],
     *["data.augmentation", "data.dataset", "data.datasets", "data.download", "data.folder", "data"],
-    *["objectives", "train", "checkpoint", "recipes", "plots", "watch", ""],
-    *["arguments", "cli", "__main__"],
+    *["objectives", "distributed", "launch", "train", "checkpoint", "recipes", "plots", "watch"],
+    *["", "arguments", "cli", "__main__"],
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
