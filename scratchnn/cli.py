@@ -79,8 +79,9 @@ def train(arguments: argparse.Namespace) -> int:
         _check_plots()
     with threads(arguments.threads or ranks.threads()):
         run = recipes.prepare(
-            recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype
-        )
+            recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype,
+            streamed=arguments.stream,
+        )  # fmt: skip
         history, interrupted = _fit(run, arguments, note)
     if interrupted:
         print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "--live", action="store_true", help="draw the curves in --out's folder after each epoch"
     )
     sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
+    sub.add_argument("--stream", action="store_true", help="leave the data in their files")
     sub.add_argument("--json", action="store_true", help="standard output is the result alone")
     sub.set_defaults(command=train)
 

@@ -4,6 +4,7 @@ from __future__ import annotations  # numpy.random need not be imported for a ty
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnn.arrays import Array
-from scratchnn.data import Dataset, minibatches
+from scratchnn.data import Dataset
 from scratchnn.distributed import ALONE, Ranks
 from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import OBJECTIVES, Objective
@@ -168,10 +169,14 @@ def evaluate(
     goal = _objective(objective)
     _check_fits(parameters, data)
     totals, first = Totals(), ranks.rank * EVALUATION_BATCH
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
-        for start in range(first, len(data), ranks.size * EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            X, target = data.batch(rows, parameters.theta.dtype)
+    starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
+    slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
+    batches = data.batches(slices, parameters.theta.dtype)
+    with (
+        closing(batches),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
+    ):
+        for X, target in batches:
             z = forward(parameters, X)[-1]
             loss, _ = goal.loss_and_gradient(z, target)
             totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
@@ -226,17 +231,22 @@ def _train_epoch(
 ) -> Totals:
     grad = ranks.gradient(parameters)
     totals = Totals()
-    batches, own_rng = minibatches(len(train), batch_size, rng), ranks.own(rng)
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
-        for number, rows in enumerate(batches, 1):
-            X, target = train.batch(ranks.shard(rows), parameters.theta.dtype, own_rng)
-            share = len(X) / len(rows)
+    order = map(ranks.shard, train.order(batch_size, rng))
+    batches = train.batches(order, parameters.theta.dtype, ranks.own(rng))
+    of = math.ceil(len(train) / batch_size)
+    with (
+        closing(batches),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
+    ):
+        for number, (X, target) in enumerate(batches, 1):
+            n = min(batch_size, len(train) - (number - 1) * batch_size)
+            share = len(X) / n
             loss, hits = train_step(parameters, grad, objective, optimizer, X, target, ranks, share)
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss} in epoch {epoch}, batch {number}", optimizer)
-            totals.add(loss, hits, len(rows))
+            totals.add(loss, hits, n)
             if on_batch:
-                on_batch(Batch(epoch, number, len(batches), loss, len(rows)))
+                on_batch(Batch(epoch, number, of, loss, n))
     return totals
 
 

@@ -94,8 +94,18 @@ def test_average_takes_nothing_from_a_rank_without_rows(mpi):
     np.testing.assert_array_equal(grad.theta, [1, 2])
 
 
+def test_own_rng_is_each_ranks_own_and_leaves_the_common_one_alike():
+    """What ranks draw for their rows, in numbers that differ, does not part their orders."""
+    common = [np.random.default_rng(1) for _ in range(2)]
+    own = [Ranks(Fake(rank, 2)).own(rng) for rank, rng in enumerate(common)]
+    assert own[0].random() != own[1].random()
+    own[1].random()
+    assert common[0].random() == common[1].random() == np.random.default_rng(1).random()
+
+
 def test_alone_changes_nothing():
-    value = object()
+    value, rng = object(), np.random.default_rng(1)
+    assert ALONE.own(rng) is rng
     assert (ALONE.rank, ALONE.size, ALONE.threads()) == (0, 1, None)
     assert ALONE.average(0.5, 3, share=1.0) == (0.5, 3)
     assert ALONE.sum([1, 2.5]) == [1, 2.5]
@@ -199,10 +209,10 @@ def test_train_on_ranks_says_once_what_all_ranks_find_wrong(mpi, arguments, stat
 
 
 def test_train_on_ranks_says_which_rank_fails_alone(mpi, tmp_path):
-    train = ["-n", "1", sys.executable, "-m", "scratchnn", "train", "mlp", "--out"]
-    done = run([MPIEXEC, *train, str(tmp_path), ":", *train, "/dev/null/folder"])
+    train = ["-n", "1", sys.executable, "-m", "scratchnn", "train", "mlp"]
+    done = run([MPIEXEC, *train, ":", *train, "--data", "mnist", "--data-dir", str(tmp_path)])
     assert done.returncode == 3
-    assert "rank 1 of 2: scratchnn: [Errno" in done.stderr
+    assert f"rank 1 of 2: scratchnn: {tmp_path}" in done.stderr
     assert done.seconds < SECONDS
 
 
