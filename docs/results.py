@@ -3,6 +3,7 @@
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py readme     docs/results/reference.json → the tables of README.md
     python docs/results.py accuracy   docs/results/accuracy.json → the tables of docs/accuracy.md
+    python docs/results.py scaling    docs/results/mpi.json → the tables of docs/distributed.md
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores.
 """
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from benchmarks import mpi_scaling
 from parity import accuracy, devices
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
@@ -22,6 +24,7 @@ from scratchnn.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/reference.json"
 ACCURACY_PAGE = ROOT / "docs/accuracy.md"
+SCALING_PAGE = ROOT / "docs/distributed.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
 
@@ -66,6 +69,18 @@ def readme() -> None:
 def accuracy_page() -> None:
     """Put the tables of errors between their markers in docs/accuracy.md."""
     ACCURACY_PAGE.write_text(with_accuracy(ACCURACY_PAGE.read_text()))
+
+
+def scaling_page() -> None:
+    """Put the tables of ranks between their markers in docs/distributed.md."""
+    SCALING_PAGE.write_text(with_scaling(SCALING_PAGE.read_text()))
+
+
+def with_scaling(text: str) -> str:
+    """Return the text of docs/distributed.md with its tables made anew."""
+    results = json.loads((ROOT / "docs/results/mpi.json").read_text())
+    names = ("constants", "check_table", "paper_table")
+    return fill(text, {name: getattr(mpi_scaling, name)(results) for name in names})
 
 
 def with_accuracy(text: str) -> str:
@@ -168,6 +183,11 @@ def environment_line(facts: dict) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("measure", "readme", "accuracy"))
-    commands = {"measure": measure, "readme": readme, "accuracy": accuracy_page}
+    parser.add_argument("command", choices=("measure", "readme", "accuracy", "scaling"))
+    commands = {
+        "measure": measure,
+        "readme": readme,
+        "accuracy": accuracy_page,
+        "scaling": scaling_page,
+    }
     commands[parser.parse_args().command]()
