@@ -212,7 +212,7 @@ def test_fit_on_a_stream_of_4_gb_takes_less_than_512_mb(tmp_path):
         command = [sys.executable, program.__file__, str(tmp_path), str(MEMORY), how]
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env)
 
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     done = run("stream")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == program.EXAMPLES
