@@ -4,6 +4,7 @@
     python docs/results.py readme     docs/results/reference.json → the tables of README.md
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
     python docs/results.py accuracy   accuracy.json and speed.json → the tables of docs/accuracy.md
+    python docs/results.py scaling    docs/results/mpi.json → the tables of docs/distributed.md
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores.
 """
@@ -15,6 +16,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from benchmarks import mpi_scaling
 from parity import accuracy, devices, speed
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/reference.json"
 SPEED = ROOT / "docs/results/speed.json"
 ACCURACY_PAGE = ROOT / "docs/accuracy.md"
+SCALING_PAGE = ROOT / "docs/distributed.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
 
@@ -74,6 +77,18 @@ def measure_speed() -> None:
 def accuracy_page() -> None:
     """Put the tables of errors and of speed between their markers in docs/accuracy.md."""
     ACCURACY_PAGE.write_text(with_accuracy(ACCURACY_PAGE.read_text()))
+
+
+def scaling_page() -> None:
+    """Put the tables of ranks between their markers in docs/distributed.md."""
+    SCALING_PAGE.write_text(with_scaling(SCALING_PAGE.read_text()))
+
+
+def with_scaling(text: str) -> str:
+    """Return the text of docs/distributed.md with its tables made anew."""
+    results = json.loads((ROOT / "docs/results/mpi.json").read_text())
+    names = ("constants", "check_table", "paper_table")
+    return fill(text, {name: getattr(mpi_scaling, name)(results) for name in names})
 
 
 def with_accuracy(text: str) -> str:
@@ -178,11 +193,12 @@ def environment_line(facts: dict) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("measure", "readme", "speed", "accuracy"))
+    parser.add_argument("command", choices=("measure", "readme", "speed", "accuracy", "scaling"))
     commands = {
         "measure": measure,
         "readme": readme,
         "speed": measure_speed,
         "accuracy": accuracy_page,
+        "scaling": scaling_page,
     }
     commands[parser.parse_args().command]()

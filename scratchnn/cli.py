@@ -20,14 +20,19 @@ from scratchnn.data import DataError
 from scratchnn.data.datasets import DATA, LINE_B, LINE_W
 from scratchnn.data.download import SOURCES, download
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.launch import together, world
 from scratchnn.recipes import RECIPES, Recipe, Run
 from scratchnn.train import History, evaluate, fit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    arguments = _parser().parse_args(argv)
-    return run_command(arguments.command, arguments, program="scratchnn")
+    """Run the command, on all ranks of mpiexec alike, and return its exit status."""
+
+    def command() -> int:
+        arguments = _parser().parse_args(argv)
+        return run_command(arguments.command, arguments, program="scratchnn")
+
+    return together(command)
 
 
 def run_command(command: Any, arguments: argparse.Namespace, *, program: str) -> int:
@@ -66,13 +71,17 @@ def train(arguments: argparse.Namespace) -> int:
     note = sys.stderr if arguments.json else sys.stdout
     if arguments.live and not arguments.out:
         raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
+    ranks = world()
+    if ranks.rank:  # the first alone writes
+        arguments.out = arguments.live = arguments.tensorboard = None
     if arguments.out:
         Path(arguments.out).mkdir(parents=True, exist_ok=True)
         _check_plots()
-    with threads(arguments.threads):
+    with threads(arguments.threads or ranks.threads()):
         run = recipes.prepare(
-            recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype
-        )
+            recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype,
+            streamed=arguments.stream,
+        )  # fmt: skip
         history, interrupted = _fit(run, arguments, note)
     if interrupted:
         print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
@@ -99,7 +108,7 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)
     data = test or train
-    score = evaluate(parameters, data, recipe.objective)
+    score = evaluate(parameters, data, recipe.objective, ranks=world())
     if arguments.json:
         print(json.dumps({"data": data.name, "examples": len(data), **score._asdict()}))
     else:
@@ -126,7 +135,8 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def describe(run: Run) -> str:
     """Return a line that says what is about to be trained."""
-    return f"{_title(run)}: {run.parameters}; {_hyper_parameters(run.recipe)}"
+    ranks = f", {world().size} ranks" if world().size > 1 else ""
+    return f"{_title(run)}: {run.parameters}; {_hyper_parameters(run.recipe)}{ranks}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "--live", action="store_true", help="draw the curves in --out's folder after each epoch"
     )
     sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
+    sub.add_argument("--stream", action="store_true", help="leave the data in their files")
     sub.add_argument("--json", action="store_true", help="standard output is the result alone")
     sub.set_defaults(command=train)
 
@@ -179,7 +190,7 @@ def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, b
             optimizer=run.optimizer, objective=run.recipe.objective, epochs=run.recipe.epochs,
             batch_size=run.recipe.batch_size, rng=run.rng, history=history,
             on_batch=watch.watchers(bar, log) if bar or log else None,
-            on_epoch=watch.watchers(watch.epoch_log(note), live, board),
+            on_epoch=watch.watchers(watch.epoch_log(note), live, board), ranks=world(),
         )  # fmt: skip
     except KeyboardInterrupt:
         return history, True
@@ -215,7 +226,7 @@ def _settings(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "recipe": recipe.name, "data": recipe.data, "sizes": list(run.parameters.sizes),
         "dtype": arguments.dtype, "seed": arguments.seed, "learning_rate": recipe.learning_rate,
         "momentum": recipe.momentum, "batch_size": recipe.batch_size, "epochs": recipe.epochs,
-        "scratchnn": __version__, "numpy": np.__version__,
+        "ranks": world().size, "scratchnn": __version__, "numpy": np.__version__,
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn import mlp
-from scratchnn.data import Dataset, load
+from scratchnn.data import Dataset, load, stream
 from scratchnn.mlp import Parameters
 from scratchnn.sgd import SGD
 
@@ -76,12 +76,13 @@ def prepare(
     data_dir: str | Path | None = None,
     seed: int = 1,
     dtype: DTypeLike = np.float32,
+    streamed: bool = False,
 ) -> Run:
     """Load a recipe's data and draw its initial parameters from the seed.
 
-    Raises   FileNotFoundError, DataError
+    Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
-    train, test = load_data(recipe, data_dir)
+    train, test = load_data(recipe, data_dir, streamed=streamed)
     outputs = 1 if recipe.classes else train.outputs
     rng = np.random.default_rng(seed)
     sizes = [train.features, *recipe.hidden, outputs]
@@ -92,12 +93,15 @@ def prepare(
     return Run(recipe, train, test, parameters, optimizer, rng)
 
 
-def load_data(recipe: Recipe, data_dir: str | Path | None = None) -> tuple[Dataset, Dataset | None]:
+def load_data(
+    recipe: Recipe, data_dir: str | Path | None = None, *, streamed: bool = False
+) -> tuple[Dataset, Dataset | None]:
     """Return (train, test) as the recipe wants them: normalized or not, all classes or two.
 
-    Raises   FileNotFoundError, DataError
+    Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
-    train, test = load(recipe.data, data_dir, normalize=recipe.normalize)
+    source = stream if streamed else load
+    train, test = source(recipe.data, data_dir, normalize=recipe.normalize)
     if recipe.classes is None:
         return train, test
     return train.only(recipe.classes), test.only(recipe.classes) if test else None

@@ -4,6 +4,7 @@ from __future__ import annotations  # numpy.random need not be imported for a ty
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnn.arrays import Array
-from scratchnn.data import Dataset, minibatches
+from scratchnn.data import Dataset
+from scratchnn.distributed import ALONE, Ranks
 from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import OBJECTIVES, Objective
 from scratchnn.sgd import SGD
@@ -106,11 +108,13 @@ def fit(
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> History:
     """Train a network by minibatch SGD, in place, and evaluate it after every epoch.
 
     The precision is that of θ. Rows are appended to `history` as they come, so
-    that whoever passes one has it when Ctrl-C ends the training.
+    that whoever passes one has it when Ctrl-C ends the training. Several `ranks`
+    share each batch, start with θ and rng of the first, and get the same history.
 
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data
@@ -118,17 +122,18 @@ def fit(
     goal = _objective(objective)
     for data in (train, test) if test else (train,):
         _check_fits(parameters, data)
-    rng = np.random.default_rng(rng)
+    rng = ranks.same(np.random.default_rng(rng))
+    parameters.theta = ranks.same(parameters.theta)
     history = History() if history is None else history
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
         start = perf_counter()
         running = _train_epoch(
-            parameters, train, goal, optimizer, batch_size, rng, epoch, on_batch
+            parameters, train, goal, optimizer, batch_size, rng, epoch, on_batch, ranks
         ).score(goal)
         trained = perf_counter()
         try:
-            after = evaluate(parameters, train, objective)
-            tested = evaluate(parameters, test, objective) if test else None
+            after = evaluate(parameters, train, objective, ranks=ranks)
+            tested = evaluate(parameters, test, objective, ranks=ranks) if test else None
         except FloatingPointError as error:
             raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
         row = Epoch(
@@ -140,28 +145,43 @@ def fit(
             training_seconds=trained - start,
             seconds=perf_counter() - start,
         )
+        row = ranks.same(row)  # its seconds
         history.epochs.append(row)
         if on_epoch:
             on_epoch(row)
     return history
 
 
-def evaluate(parameters: Parameters, data: Dataset, objective: str = "cross_entropy") -> Score:
+def evaluate(
+    parameters: Parameters,
+    data: Dataset,
+    objective: str = "cross_entropy",
+    *,
+    ranks: Ranks = ALONE,
+) -> Score:
     """Return the mean loss over a whole data set, and the accuracy where there are classes.
+
+    Several `ranks` take turns at its rows, and all get the result.
 
     Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
              that is not finite
     """
     goal = _objective(objective)
     _check_fits(parameters, data)
-    totals = Totals()
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
-        for start in range(0, len(data), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            X, target = data.batch(rows, parameters.theta.dtype)
+    totals, first = Totals(), ranks.rank * EVALUATION_BATCH
+    starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
+    slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
+    batches = data.batches(slices, parameters.theta.dtype)
+    with (
+        closing(batches),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
+    ):
+        for X, target in batches:
             z = forward(parameters, X)[-1]
             loss, _ = goal.loss_and_gradient(z, target)
             totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
+    loss_sum, correct, examples = ranks.sum([totals.loss, totals.correct, totals.examples])
+    totals = Totals(loss_sum, int(correct), int(examples))
     if not math.isfinite(totals.loss):
         raise FloatingPointError(f"the loss on {data.name} is {totals.loss / len(data)}")
     return totals.score(goal)
@@ -174,14 +194,28 @@ def train_step(
     optimizer: SGD,
     X: Array,
     target: NDArray[Any],
-) -> tuple[float, Array]:
-    """Take one step of SGD in place, overwriting `grad`; return the loss and z from before it."""
+    ranks: Ranks = ALONE,
+    share: float = 1.0,
+) -> tuple[float, int]:
+    """Take one step of SGD in place, overwriting `grad`; return the loss and hits before it.
+
+    With several ranks X is a share of a batch, maybe none of it, and `grad` is `ranks.gradient`:
+    the step, and what is returned, are those of the whole batch.
+    """
+    loss, hits = _gradient(parameters, grad, objective, X, target) if share else (0.0, 0)
+    loss, hits = ranks.average(loss, hits, share)
+    optimizer.step(parameters.theta, grad.theta)
+    return loss, hits
+
+
+def _gradient(
+    parameters: Parameters, grad: Parameters, objective: Objective, X: Array, target: NDArray[Any]
+) -> tuple[float, int]:
     activations = forward(parameters, X)
     z = activations[-1]
     loss, dz = objective.loss_and_gradient(z, target)
     backward(parameters, activations, dz, out=grad)
-    optimizer.step(parameters.theta, grad.theta)
-    return float(loss), z
+    return float(loss), objective.correct(z, target) if objective.correct else 0
 
 
 def _train_epoch(
@@ -193,19 +227,26 @@ def _train_epoch(
     rng: np.random.Generator,
     epoch: int,
     on_batch: Callable[[Batch], None] | None,
+    ranks: Ranks,
 ) -> Totals:
-    grad = Parameters.zeros(parameters.sizes, parameters.theta.dtype)
+    grad = ranks.gradient(parameters)
     totals = Totals()
-    batches = minibatches(len(train), batch_size, rng)
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported
-        for number, rows in enumerate(batches, 1):
-            X, target = train.batch(rows, parameters.theta.dtype, rng)
-            loss, z = train_step(parameters, grad, objective, optimizer, X, target)
+    order = map(ranks.shard, train.order(batch_size, rng))
+    batches = train.batches(order, parameters.theta.dtype, ranks.own(rng))
+    of = math.ceil(len(train) / batch_size)
+    with (
+        closing(batches),
+        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
+    ):
+        for number, (X, target) in enumerate(batches, 1):
+            n = min(batch_size, len(train) - (number - 1) * batch_size)
+            share = len(X) / n
+            loss, hits = train_step(parameters, grad, objective, optimizer, X, target, ranks, share)
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss} in epoch {epoch}, batch {number}", optimizer)
-            totals.add(loss, objective.correct(z, target) if objective.correct else 0, len(X))
+            totals.add(loss, hits, n)
             if on_batch:
-                on_batch(Batch(epoch, number, len(batches), loss, len(X)))
+                on_batch(Batch(epoch, number, of, loss, n))
     return totals
 
 

@@ -110,3 +110,11 @@ def test_accuracy_tables_are_those_of_the_results_file():
     assert script.with_accuracy(text) == text
     wrong = text.replace("| softmax gradient |", "| softmax gradient, improved |")
     assert script.with_accuracy(wrong) == text != wrong
+
+
+def test_scaling_tables_are_those_of_the_results_file():
+    script = load_results_script()
+    text = script.SCALING_PAGE.read_text()
+    assert script.with_scaling(text) == text
+    wrong = text.replace("| 1,000 |", "| 1,000, improved |")
+    assert script.with_scaling(wrong) == text != wrong

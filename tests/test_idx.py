@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from scratchnn.data import DataError, read_idx, write_idx
+from scratchnn.data import DataError, map_idx, read_idx, write_idx
 from tests.helpers import C, D, N
 
 # Type 0b (int16), 2 x 3 numbers, by hand: [[1, -2, 256], [-32768, 32767, 0]].
@@ -118,3 +118,32 @@ def test_read_idx_refuses_every_damaged_byte_of_gzip_data(tmp_path):
 def test_read_idx_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_idx(tmp_path / "nowhere")
+
+
+# Mapped files
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+@pytest.mark.parametrize("shape", [(N,), (N, D, C)])
+def test_map_idx_reads_what_read_idx_does(tmp_path, dtype, shape):
+    values = np.random.default_rng(1).integers(100, size=shape).astype(dtype)
+    write_idx(tmp_path / "values", values)
+    mapped = map_idx(tmp_path / "values")
+    assert isinstance(mapped, np.memmap)
+    assert not mapped.flags.writeable
+    np.testing.assert_array_equal(mapped, read_idx(tmp_path / "values"))
+
+
+def test_map_idx_refuses_compressed_files(tmp_path):
+    write_idx(tmp_path / "values.gz", np.zeros(N, np.uint8))
+    with pytest.raises(
+        DataError, match=r"values\.gz: a compressed file cannot be mapped: gunzip it"
+    ):
+        map_idx(tmp_path / "values.gz")
+
+
+def test_map_idx_refuses_every_truncation(tmp_path):
+    for length in range(len(INT16)):
+        (tmp_path / "values").write_bytes(INT16[:length])
+        with pytest.raises(DataError):
+            map_idx(tmp_path / "values")

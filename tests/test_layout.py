@@ -19,9 +19,10 @@ SCRATCHNN = [
     *["gradcheck.diagnosis", "gradcheck.pairs", "gradcheck.compare", "gradcheck"],
     *["kronecker", "layers", "mlp", "sgd", "metrics", "calibration"],
     *["data.idx", "data.transforms", "data.batches", "data.geometry", "data.resampling"],
-    *["data.augmentation", "data.dataset", "data.datasets", "data.download", "data.folder", "data"],
-    *["objectives", "train", "checkpoint", "recipes", "plots", "watch", ""],
-    *["arguments", "cli", "__main__"],
+    *["data.augmentation", "data.dataset", "data.datasets", "data.streaming", "data.download"],
+    *["data.folder", "data"],
+    *["objectives", "distributed", "launch", "train", "checkpoint", "recipes", "plots", "watch"],
+    *["", "arguments", "cli", "__main__"],
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],

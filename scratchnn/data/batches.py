@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # numpy.random need not be imported for a type
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from scratchnn.arrays import IntArray
@@ -22,8 +24,45 @@ def minibatches(
     Raises   ValueError for a batch size below 1
     Torch    torch.utils.data.DataLoader(shuffle, drop_last)
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    _check(batch_size=batch_size)
     order = np.arange(examples) if rng is None else rng.permutation(examples)
     end = examples - examples % batch_size if drop_last else examples
     return [order[start : start + batch_size] for start in range(0, end, batch_size)]
+
+
+def block_minibatches(
+    examples: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    block: int,
+    window: int,
+    announce: Callable[[IntArray], None] = lambda _: None,
+) -> Iterator[IntArray]:
+    """Yield an epoch's batches of a data set that is read in blocks of neighbouring rows.
+
+    The blocks are shuffled; their rows are shuffled among `window` blocks at a time, and ascend
+    within a batch. Every example comes exactly once. Only a window's indices are in memory, and
+    one a block. `announce` is told the first rows of the blocks of this window and the next.
+
+    Raises   ValueError for a batch size, block or window below 1
+    """
+    _check(batch_size=batch_size, block=block, window=window)
+    starts = block * rng.permutation(-(-examples // block))
+    rest = starts[:0]
+    for i in range(0, len(starts), window):
+        announce(starts[i : i + 2 * window])
+        rows = (starts[i : i + window, None] + np.arange(block)).ravel()
+        rows = np.concatenate([rest, rng.permutation(rows[rows < examples])])
+        whole = len(rows) - len(rows) % batch_size
+        for batch in rows[:whole].reshape(-1, batch_size):
+            yield np.sort(batch)
+        rest = rows[whole:]
+    if len(rest):
+        yield np.sort(rest)
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations  # numpy.random need not be imported for a type
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from scratchnn.arrays import Array, IntArray
+from scratchnn.data.batches import minibatches
 from scratchnn.data.idx import DataError
 from scratchnn.data.transforms import Transform, as_float
 
@@ -49,6 +50,8 @@ class Dataset:
                 f"got {len(self.target):,}"
             )
         for name, values in (("X", self.X), ("target", self.target)):
+            if isinstance(values, np.memmap):
+                continue  # the loss will tell; looking would read all of the file
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 first = tuple(np.argwhere(~np.isfinite(values))[0])
                 raise DataError(
@@ -94,7 +97,7 @@ class Dataset:
         target: NDArray[Any],
         classes: tuple[str, ...],
         transform: Transform,
-    ) -> Dataset:
+    ) -> Self:
         """Make a data set of images (N, height, width), each a row of pixels."""
         N, height, width = images.shape
         X = images.reshape(N, height * width)
@@ -144,6 +147,19 @@ class Dataset:
         if target.dtype.kind == "f":
             target = target.astype(dtype, copy=False)
         return self.transform(X, dtype), target
+
+    def order(self, batch_size: int, rng: np.random.Generator) -> Iterable[IntArray]:
+        """Return the rows of an epoch's batches."""
+        return minibatches(len(self), batch_size, rng)
+
+    def batches(
+        self,
+        order: Iterable[IntArray | slice],
+        dtype: DTypeLike,
+        rng: np.random.Generator | None = None,
+    ) -> Generator[tuple[Array, NDArray[Any]]]:
+        """Yield a `batch` for each of these rows."""
+        return (self.batch(rows, dtype, rng) for rows in order)
 
     def _as_images(self, X: NDArray[Any]) -> NDArray[Any]:
         if self.image_size is None:

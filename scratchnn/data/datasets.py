@@ -3,14 +3,13 @@
 from __future__ import annotations  # numpy.random need not be imported for a type
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.arrays import IntArray
 from scratchnn.data.dataset import Dataset
 from scratchnn.data.idx import DataError, read_idx
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
@@ -20,6 +19,8 @@ FASHION_CLASSES = (
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
 DIGIT_CLASSES = tuple("0123456789")
+FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+CLASSES = {"mnist": DIGIT_CLASSES, "fashion-mnist": FASHION_CLASSES}
 LINE_W, LINE_B = (2.0, -3.4), 4.2
 
 
@@ -53,9 +54,10 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
     folder = Path(__file__).with_name("digits")
-    images, target = _read_pair(
+    images, labels = _read_pair(
         folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
     )
+    target = labels.astype(np.intp)
     transform = PIXELS["digits"].transform(normalize)
 
     def part(name: str, rows: slice) -> Dataset:
@@ -73,7 +75,7 @@ def mnist(
     Raises   FileNotFoundError, DataError
     Source   LeCun, Bottou, Bengio & Haffner 1998, doi:10.1109/5.726791
     """
-    return _torchvision_layout("mnist", "MNIST", DIGIT_CLASSES, data_dir, normalize)
+    return _in_memory("mnist", data_dir, normalize)
 
 
 def fashion_mnist(
@@ -84,9 +86,7 @@ def fashion_mnist(
     Raises   FileNotFoundError, DataError
     Source   Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747
     """
-    return _torchvision_layout(
-        "fashion-mnist", "FashionMNIST", FASHION_CLASSES, data_dir, normalize
-    )
+    return _in_memory("fashion-mnist", data_dir, normalize)
 
 
 def synthetic_line(
@@ -145,18 +145,27 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     return Path(folder).expanduser()
 
 
-def _torchvision_layout(
-    name: str, folder: str, classes: tuple[str, ...], data_dir: str | Path | None, normalize: bool
-) -> tuple[Dataset, Dataset]:
-    raw = data_folder(data_dir) / folder / "raw"
-    transform = PIXELS[name].transform(normalize)
+def torchvision_layout(
+    name: str, data_dir: str | Path | None, read: Callable[[Path], NDArray[Any]] = read_idx
+) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Yield name, images and labels of the two parts of a data set in torchvision's layout.
 
-    def read(part: str, prefix: str) -> Dataset:
+    Raises   FileNotFoundError, DataError
+    """
+    raw = data_folder(data_dir) / FOLDERS[name] / "raw"
+    for part, prefix in (("train", "train"), ("test", "t10k")):
         images = _find(raw, f"{prefix}-images-idx3-ubyte", name)
         labels = _find(raw, f"{prefix}-labels-idx1-ubyte", name)
-        return Dataset.of_images(f"{name} {part}", *_read_pair(images, labels), classes, transform)
+        yield f"{name} {part}", *_read_pair(images, labels, read)
 
-    return read("train", "train"), read("test", "t10k")
+
+def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple[Dataset, Dataset]:
+    transform = PIXELS[name].transform(normalize)
+    train, test = (
+        Dataset.of_images(part, images, labels.astype(np.intp), CLASSES[name], transform)
+        for part, images, labels in torchvision_layout(name, data_dir)
+    )
+    return train, test
 
 
 def _find(folder: Path, stem: str, name: str) -> Path:
@@ -168,9 +177,11 @@ def _find(folder: Path, stem: str, name: str) -> Path:
     )
 
 
-def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], IntArray]:
+def _read_pair(
+    images_path: Path, labels_path: Path, read: Callable[[Path], NDArray[Any]] = read_idx
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read images (N, height, width) and their labels (N,)."""
-    images, labels = read_idx(images_path), read_idx(labels_path)
+    images, labels = read(images_path), read(labels_path)
     for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.dtype != np.uint8 or array.ndim != ndim:
             raise DataError(
@@ -181,4 +192,4 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8],
         raise DataError(
             f"{labels_path}: expected {len(images):,} labels, one an image, got {len(labels):,}"
         )
-    return images, labels.astype(np.intp)
+    return images, labels

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 # The third byte of the magic number says the type, the fourth the number of dimensions.
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_HEADER_BYTES = 4 + 4 * 255  # at most
+_GZIP = b"\x1f\x8b"
 
 
 class DataError(ValueError):
@@ -27,34 +29,23 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     Raises   FileNotFoundError; DataError for a wrong magic number, type or length
     """
     content = _read_bytes(Path(path))
-    if len(content) < 4:
-        raise DataError(
-            f"{path}: an IDX file starts with 4 bytes of magic, got {len(content)} bytes"
-        )
-    zeros, code, ndim = struct.unpack_from(">HBB", content)
-    if zeros != 0 or code not in _DTYPES:
-        raise DataError(
-            f"{path}: the magic number of an IDX file is 00 00 type dimensions, "
-            f"with type 08, 09 or 0b to 0e; got {content[:4].hex(' ')}"
-        )
-    header = 4 + 4 * ndim
-    if len(content) < header:
-        raise DataError(
-            f"{path}: {ndim} dimensions need a header of {header} bytes, got {len(content)}"
-        )
-    shape = struct.unpack_from(f">{ndim}I", content, 4)
-    dtype = np.dtype(_DTYPES[code])
-    expected = math.prod(shape) * dtype.itemsize
-    if len(content) - header != expected:
-        raise DataError(
-            f"{path}: shape {shape} of {dtype.name} needs {expected:,} bytes after the "
-            f"header, got {len(content) - header:,}"
-        )
-    try:
-        values = np.frombuffer(content, dtype, offset=header).reshape(shape)
-    except ValueError as error:  # more dimensions, or larger ones, than NumPy has
-        raise DataError(f"{path}: no array can have {ndim} dimensions {shape}") from error
+    dtype, shape, header = _parse_header(path, content, len(content))
+    values = np.frombuffer(content, dtype, offset=header).reshape(shape)
     return values.astype(dtype.newbyteorder("="))  # a copy: frombuffer's array is read-only
+
+
+def map_idx(path: str | Path) -> np.memmap[Any, Any]:
+    """Map an IDX file that is not compressed, read-only: pages are read as they are used.
+
+    Raises   FileNotFoundError; DataError as `read_idx`, and for a compressed file
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    if start[:2] == _GZIP:
+        raise DataError(f"{path}: a compressed file cannot be mapped: gunzip it first")
+    dtype, shape, header = _parse_header(path, start, path.stat().st_size)
+    return np.memmap(path, dtype, "r", offset=header, shape=shape)
 
 
 def write_idx(path: str | Path, values: NDArray[Any]) -> None:
@@ -74,9 +65,41 @@ def write_idx(path: str | Path, values: NDArray[Any]) -> None:
 
 def _read_bytes(path: Path) -> bytes:
     content = path.read_bytes()
-    if content[:2] != b"\x1f\x8b":  # gzip's own magic number
+    if content[:2] != _GZIP:
         return content
     try:
         return gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: the gzip file is damaged or cut short ({error})") from error
+
+
+def _parse_header(
+    path: str | Path, content: bytes, length: int
+) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Return dtype, shape and size of the header of a file of this length, from its first bytes."""
+    if len(content) < 4:
+        raise DataError(
+            f"{path}: an IDX file starts with 4 bytes of magic, got {len(content)} bytes"
+        )
+    zeros, code, ndim = struct.unpack_from(">HBB", content)
+    if zeros != 0 or code not in _DTYPES:
+        raise DataError(
+            f"{path}: the magic number of an IDX file is 00 00 type dimensions, "
+            f"with type 08, 09 or 0b to 0e; got {content[:4].hex(' ')}"
+        )
+    header = 4 + 4 * ndim
+    if length < header:
+        raise DataError(f"{path}: {ndim} dimensions need a header of {header} bytes, got {length}")
+    shape = struct.unpack_from(f">{ndim}I", content, 4)
+    dtype = np.dtype(_DTYPES[code])
+    expected = math.prod(shape) * dtype.itemsize
+    if length - header != expected:
+        raise DataError(
+            f"{path}: shape {shape} of {dtype.name} needs {expected:,} bytes after the "
+            f"header, got {length - header:,}"
+        )
+    try:
+        np.broadcast_to(np.zeros((), dtype), shape)
+    except ValueError as error:  # more dimensions, or larger ones, than NumPy has
+        raise DataError(f"{path}: no array can have {ndim} dimensions {shape}") from error
+    return dtype, shape, header

@@ -1,0 +1,254 @@
+"""How data-parallel SGD scales: a model of a step's time, its constants measured, and its promise.
+
+    python -m benchmarks.mpi_scaling [--quick] [--json FILE]    measure on this machine, and print
+
+A step on a batch of n rows takes P ranks
+
+    T(n, P) = a + b n / P                               compute: fixed, and for each row
+            + 2 α log2 P + 2 β (P - 1) / P · bytes      Allreduce: its messages, and their bytes
+
+because an Allreduce of long messages halves the vector log2 P times while adding it up, and
+doubles it as often while handing it out. docs/distributed.md says more.
+
+Source   Thakur, Rabenseifner & Gropp 2005, doi:10.1177/1094342005051521
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from scratchnn import SGD, launch, mlp
+from scratchnn.distributed import Ranks
+from scratchnn.extras import need
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.recipes import RECIPES
+from scratchnn.train import train_step
+
+ROOT = Path(__file__).parents[1]
+SIZES = [784, *RECIPES["mlp"].hidden, 10]
+BYTES = 4 * (mlp.count(SIZES) + 2)  # what a step sends: the gradient, a loss and a count, float32
+ROWS = (16, 32, 64, 128, 256, 512, 1024)  # of the batches that one rank computes
+BATCHES = (64, 256, 1024)  # that several ranks share
+MESSAGES = (16, 1024, 65_536, 524_288, BYTES, 8_388_608)  # bytes
+ROUND = 5  # steps or messages between two looks at the clock
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A rank's own work in a step, in seconds.  a + b n"""
+
+    step: float
+    row: float
+
+    def seconds(self, rows: float) -> float:
+        """Return the time of a step on so many rows."""
+        return self.step + self.row * rows
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a message takes, in seconds.  α + β bytes"""
+
+    message: float
+    byte: float
+
+    def seconds(self, ranks: int, size: float) -> float:
+        """Return the time of an Allreduce of so many bytes."""
+        latency = 2 * self.message * math.log2(ranks)
+        return latency + 2 * self.byte * size * (ranks - 1) / ranks
+
+
+FAST = Network(message=2e-6, byte=1 / 12.5e9)  # assumed: 2 µs and 100 Gbit/s
+
+
+def step_seconds(compute: Compute, network: Network, rows: float, ranks: int, size: float) -> float:
+    """Return the time of a step on a batch of so many rows, shared by so many ranks."""
+    return compute.seconds(rows / ranks) + network.seconds(ranks, size)
+
+
+def fit_compute(rows: Sequence[int], seconds: Sequence[float]) -> Compute:
+    """Fit a + b n to measured steps."""
+    return Compute(*_fit([np.ones(len(rows)), np.array(rows)], seconds))
+
+
+def fit_network(ranks: int, sizes: Sequence[int], seconds: Sequence[float]) -> Network:
+    """Fit α and β to measured Allreduces of so many ranks."""
+    latency = np.full(len(sizes), 2 * math.log2(ranks))
+    bytes_moved = 2 * np.array(sizes) * (ranks - 1) / ranks
+    return Network(*_fit([latency, bytes_moved], seconds))
+
+
+def _fit(columns: list[Any], seconds: Sequence[float]) -> list[float]:
+    """Return the coefficients with the least squares of the *relative* errors."""
+    y = np.array(seconds)
+    solution, *_ = np.linalg.lstsq(np.column_stack(columns) / y[:, None], np.ones(len(y)))
+    return [float(value) for value in solution]
+
+
+# Measuring: this part runs on every rank
+
+
+def worker(rounds: int) -> None:
+    """Time Allreduces and steps on the ranks that there are; the first prints them as JSON."""
+    ranks = launch.world()
+    with need("threadpoolctl", "mpi").threadpool_limits(1):
+        result = {
+            "ranks": ranks.size,
+            "steps": {
+                n: step_time(ranks, n, rounds) for n in (ROWS if ranks.size == 1 else BATCHES)
+            },
+            "messages": {size: message_time(ranks, size, rounds) for size in MESSAGES},
+        }
+    if ranks.rank == 0:
+        print(json.dumps(result))
+
+
+def step_time(ranks: Ranks, n: int, rounds: int) -> float:
+    """Return the median time of a step of the `mlp` recipe on a batch of n rows."""
+    rng = np.random.default_rng(1)
+    network = mlp.init(SIZES, rng=rng)
+    grad, optimizer, objective = (
+        ranks.gradient(network),
+        SGD(0.01, 0.5),
+        OBJECTIVES["cross_entropy"],
+    )
+    rows = ranks.shard(np.arange(n))
+    X, target = rng.normal(size=(n, SIZES[0])).astype(np.float32)[rows], rows % SIZES[-1]
+
+    def step() -> None:
+        train_step(network, grad, objective, optimizer, X, target, ranks, len(rows) / n)
+
+    return _time(step, ranks, rounds)
+
+
+def message_time(ranks: Ranks, size: int, rounds: int) -> float:
+    """Return the median time of an Allreduce of so many bytes; of a single rank it is 0."""
+    if ranks.size == 1:
+        return 0.0
+    grad = ranks.gradient(mlp.Parameters.zeros([size // 4 - 3, 1]))  # and b, and two figures
+    assert grad.theta.nbytes + 8 == size
+    return _time(lambda: ranks.average(0.0, 0, 1.0), ranks, rounds)
+
+
+def _time(action: Callable[[], Any], ranks: Ranks, rounds: int) -> float:
+    times = []
+    action()
+    for _ in range(rounds):
+        ranks.sum([0.0])  # all start together
+        start = perf_counter()
+        for _ in range(ROUND):
+            action()
+        times.append((perf_counter() - start) / ROUND)
+    return median(times)
+
+
+# The report
+
+
+def measure(rounds: int, counts: Sequence[int]) -> dict[str, Any]:
+    """Run the worker on 1, 2, ... ranks; return times, constants, and the model beside them."""
+    runs = [_launch(ranks, rounds) for ranks in counts]
+    compute = fit_compute(ROWS, [runs[0]["steps"][str(n)] for n in ROWS])
+    pair = next(run for run in runs if run["ranks"] == 2)
+    network = fit_network(2, MESSAGES, [pair["messages"][str(size)] for size in MESSAGES])
+    return {
+        "cores": os.cpu_count(), "numpy": np.__version__, "bytes": BYTES,
+        "compute": asdict(compute), "network": asdict(network), "runs": runs,
+    }  # fmt: skip
+
+
+def _launch(ranks: int, rounds: int) -> dict[str, Any]:
+    mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or "mpiexec"
+    command = [
+        mpiexec,
+        "-n",
+        str(ranks),
+        sys.executable,
+        "-m",
+        "benchmarks.mpi_scaling",
+        "--worker",
+    ]
+    done = subprocess.run(
+        [*command, "--rounds", str(rounds)], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def check_table(results: dict[str, Any]) -> str:
+    """Return measured steps beside the model's."""
+    compute, network = Compute(**results["compute"]), Network(**results["network"])
+    alone = {n: results["runs"][0]["steps"][str(n)] for n in BATCHES}
+    lines = ["| ranks | batch | measured, ms | model, ms | model / measured | speed-up measured |"]
+    lines.append("|--:|--:|--:|--:|--:|--:|")
+    for run in results["runs"]:
+        ranks, crowded = run["ranks"], run["ranks"] > results["cores"]
+        for n in BATCHES:
+            seconds = run["steps"][str(n)]
+            model = step_seconds(compute, network, n, ranks, results["bytes"])
+            foretold = "- | -" if crowded else f"{1e3 * model:.2f} | {model / seconds:.2f}"
+            name = f"{ranks} on {results['cores']} cores" if crowded else ranks
+            speedup = f"{alone[n] / seconds:.2f}"
+            lines.append(f"| {name} | {n} | {1e3 * seconds:.2f} | {foretold} | {speedup} |")
+    return "\n".join(lines) + "\n"
+
+
+def paper_table(results: dict[str, Any], network: Network = FAST) -> str:
+    """Return what the model promises up to 1,000 ranks of one core each, on an assumed network."""
+    compute, size = Compute(**results["compute"]), results["bytes"]
+    columns = "batch 64 | batch 1,024 | batch 16,384 | 64 rows a rank: efficiency"
+    lines = [f"| ranks | Allreduce, ms | {columns} |", "|--:|--:|--:|--:|--:|--:|"]
+    for ranks in (1, 2, 4, 8, 16, 64, 256, 1000):
+        faster = (
+            compute.seconds(n) / step_seconds(compute, network, n, ranks, size)
+            for n in (64, 1024, 16_384)
+        )
+        weak = compute.seconds(64) / step_seconds(compute, network, 64 * ranks, ranks, size)
+        speedups = " | ".join(f"{value:.1f} ×" for value in faster)
+        sent = 1e3 * network.seconds(ranks, size)
+        lines.append(f"| {ranks:,} | {sent:.2f} | {speedups} | {weak:.0%} |")
+    return "\n".join(lines) + "\n"
+
+
+def constants(results: dict[str, Any]) -> str:
+    """Return a sentence with the measured constants."""
+    compute, network = Compute(**results["compute"]), Network(**results["network"])
+    return (
+        f"Measured: a = {1e3 * compute.step:.2f} ms, b = {1e6 * compute.row:.1f} µs, "
+        f"α = {1e6 * network.message:.1f} µs, 1/β = {1e-9 / network.byte:.1f} GB/s; "
+        f"{results['cores']} cores, NumPy {results['numpy']}.\n"
+    )
+
+
+def main() -> None:
+    """Measure, print, and save if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--quick", action="store_true", help="few rounds, and no 4 ranks")
+    parser.add_argument("--json", metavar="FILE", help="save the measurement")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return worker(arguments.rounds)
+    rounds, counts = (3, (1, 2)) if arguments.quick else (arguments.rounds, (1, 2, 4))
+    results = measure(rounds, counts)
+    print(constants(results), check_table(results), paper_table(results), sep="\n")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")
+    return None
+
+
+if __name__ == "__main__":
+    main()
