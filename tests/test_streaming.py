@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,10 +166,16 @@ def test_read_ahead_keeps_the_order_and_ends():
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_read_ahead_is_never_further_ahead_than_its_depth(depth):
+def test_read_ahead_is_as_far_ahead_as_its_depth_and_no_further(depth):
     made = []
-    for item in read_ahead((made.append(number) or number for number in range(50)), depth):
-        assert item < len(made) <= item + 1 + depth
+    ahead = read_ahead((made.append(number) or number for number in range(50)), depth)
+    assert next(ahead) == 0
+    deadline = time.monotonic() + 10
+    while len(made) < 1 + depth and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.05)  # to go too far
+    assert made == list(range(1 + depth))
+    ahead.close()
 
 
 def test_read_ahead_works_while_the_caller_does():
