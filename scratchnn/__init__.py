@@ -21,6 +21,7 @@ In reading order:
     calibration.py     whether the probabilities are honest, and one number that mends them
     data/              IDX files, data sets, transforms, minibatches
     objectives.py      what a network is trained for
+    distributed.py     the mean over processes that share each batch, in one message
     train.py           fit and evaluate
     recipes.py         the reference models by name
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         functional,
         gradcheck,
         information,
+        launch,
         metrics,
         mlp,
         recipes,
@@ -63,6 +65,7 @@ __all__ = [
     "functional",
     "gradcheck",
     "information",
+    "launch",
     "metrics",
     "mlp",
     "recipes",

@@ -114,7 +114,7 @@ def fit(
 
     The precision is that of θ. Rows are appended to `history` as they come, so
     that whoever passes one has it when Ctrl-C ends the training. Several `ranks`
-    share each batch, start with θ and rng of the first, and get the same history.
+    share each batch, start with θ, velocity and rng of the first, and get one history.
 
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data
@@ -124,6 +124,7 @@ def fit(
         _check_fits(parameters, data)
     rng = ranks.same(np.random.default_rng(rng))
     parameters.theta = ranks.same(parameters.theta)
+    optimizer.velocity = ranks.same(optimizer.velocity)
     history = History() if history is None else history
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
         start = perf_counter()

@@ -117,4 +117,4 @@ def test_block_minibatches_are_made_as_they_are_asked_for():
 def test_block_minibatches_refuse_sizes_below_1(name):
     sizes = {"batch_size": 2, "block": 2, "window": 2, name: 0}
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
-        next(block_minibatches(7, rng=np.random.default_rng(1), **sizes))
+        block_minibatches(7, rng=np.random.default_rng(1), **sizes)

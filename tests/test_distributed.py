@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from parity.lockstep import FREE_RUN_TOLERANCE
-from scratchnn import data, evaluate, mlp
+from scratchnn import SGD, data, evaluate, fit, mlp
 from scratchnn.distributed import ALONE, Ranks
 from tests.programs import on_ranks
 
@@ -35,6 +36,9 @@ class Fake:
 
     def Allreduce(self, _, message):
         message += self.others
+
+    def bcast(self, value):
+        return self.others if value is None else value
 
 
 @pytest.fixture
@@ -103,6 +107,15 @@ def test_own_rng_is_each_ranks_own_and_leaves_the_common_one_alike():
     assert common[0].random() == common[1].random() == np.random.default_rng(1).random()
 
 
+def test_fit_starts_with_the_velocity_of_the_first_rank():
+    """It goes on with a training that this rank knows nothing of."""
+    train, _ = data.digits()
+    velocity, optimizer = np.ones(650), SGD(0.1, 0.5)
+    ranks = Ranks(Fake(1, 2, others=velocity))
+    fit(mlp.init([64, 10], rng=1), train, optimizer=optimizer, epochs=0, ranks=ranks)
+    assert optimizer.velocity is velocity
+
+
 def test_alone_changes_nothing():
     value, rng = object(), np.random.default_rng(1)
     assert ALONE.own(rng) is rng
@@ -124,6 +137,13 @@ def test_evaluate_of_all_ranks_covers_all_rows():
     whole = evaluate(network, train)
     loss, correct, examples = np.sum(sums, axis=0)
     assert (loss / examples, correct / examples, examples) == (*whole, len(train))
+
+
+def test_page_shows_code_that_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/distributed.md").read_text(), re.S)
+    names = {}
+    exec(code, names)
+    assert np.isfinite(names["network"].theta).all()
 
 
 # The real thing

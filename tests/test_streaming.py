@@ -127,6 +127,12 @@ def test_fit_learns_from_a_stream():
     assert not reading()
 
 
+def test_fit_on_a_stream_refuses_empty_batches(folder):
+    network, train = mlp.init([64, 10], rng=1), stream("mnist", folder)[0]
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        fit(network, train, optimizer=SGD(0.1), batch_size=0)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_fit_on_a_stream_ends_its_thread_when_interrupted(folder, error):
     def stop(batch):

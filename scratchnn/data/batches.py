@@ -39,15 +39,27 @@ def block_minibatches(
     window: int,
     announce: Callable[[IntArray], None] = lambda _: None,
 ) -> Iterator[IntArray]:
-    """Yield an epoch's batches of a data set that is read in blocks of neighbouring rows.
+    """Return an iterator over the batches of data that are read in blocks of neighbouring rows.
 
     The blocks are shuffled; their rows are shuffled among `window` blocks at a time, and ascend
-    within a batch. Every example comes exactly once. Only a window's indices are in memory, and
-    one a block. `announce` is told the first rows of the blocks of this window and the next.
+    within a batch. Every example comes exactly once an epoch. Only a window's indices are in
+    memory, and one a block. `announce` gets the first rows of the blocks of this window and the
+    next.
 
     Raises   ValueError for a batch size, block or window below 1
     """
     _check(batch_size=batch_size, block=block, window=window)
+    return _in_windows(examples, batch_size, rng, block, window, announce)
+
+
+def _in_windows(
+    examples: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    block: int,
+    window: int,
+    announce: Callable[[IntArray], None],
+) -> Iterator[IntArray]:
     starts = block * rng.permutation(-(-examples // block))
     rest = starts[:0]
     for i in range(0, len(starts), window):

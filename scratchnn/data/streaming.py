@@ -45,7 +45,7 @@ class Stream(Dataset):
         return X, target.astype(np.intp) if self.classes else target
 
     def order(self, batch_size: int, rng: np.random.Generator) -> Iterable[IntArray]:
-        """Yield the rows of an epoch's batches."""
+        """Return the rows of an epoch's batches, one batch after another."""
         return block_minibatches(
             len(self), batch_size, rng,
             block=self.block, window=self.window, announce=self._ask_for,
