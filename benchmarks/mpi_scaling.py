@@ -4,7 +4,7 @@
 
 A step on a batch of n rows takes P ranks
 
-    T(n, P) = a + b n / P                               compute: fixed, and for each row
+    T(n, P) = a + b ⌈n / P⌉                             compute: fixed, and for each row
             + 2 α log2 P + 2 β (P - 1) / P · bytes      Allreduce: its messages, and their bytes
 
 because an Allreduce of long messages halves the vector log2 P times while adding it up, and
@@ -73,9 +73,9 @@ class Network:
 FAST = Network(message=2e-6, byte=1 / 12.5e9)  # assumed: 2 µs and 100 Gbit/s
 
 
-def step_seconds(compute: Compute, network: Network, rows: float, ranks: int, size: float) -> float:
+def step_seconds(compute: Compute, network: Network, rows: int, ranks: int, size: float) -> float:
     """Return the time of a step on a batch of so many rows, shared by so many ranks."""
-    return compute.seconds(rows / ranks) + network.seconds(ranks, size)
+    return compute.seconds(-(-rows // ranks)) + network.seconds(ranks, size)
 
 
 def fit_compute(rows: Sequence[int], seconds: Sequence[float]) -> Compute:
@@ -158,13 +158,14 @@ def _time(action: Callable[[], Any], ranks: Ranks, rounds: int) -> float:
 
 
 def measure(rounds: int, counts: Sequence[int]) -> dict[str, Any]:
-    """Run the worker on 1, 2, ... ranks; return times, constants, and the model beside them."""
+    """Run the worker on 1, 2, ... ranks; return the times, and the constants fitted to them."""
+    load = os.getloadavg()[0]
     runs = [_launch(ranks, rounds) for ranks in counts]
     compute = fit_compute(ROWS, [runs[0]["steps"][str(n)] for n in ROWS])
     pair = next(run for run in runs if run["ranks"] == 2)
     network = fit_network(2, MESSAGES, [pair["messages"][str(size)] for size in MESSAGES])
     return {
-        "cores": os.cpu_count(), "numpy": np.__version__, "bytes": BYTES,
+        "cores": os.cpu_count(), "load": load, "numpy": np.__version__, "bytes": BYTES,
         "compute": asdict(compute), "network": asdict(network), "runs": runs,
     }  # fmt: skip
 
@@ -228,7 +229,8 @@ def constants(results: dict[str, Any]) -> str:
     return (
         f"Measured: a = {1e3 * compute.step:.2f} ms, b = {1e6 * compute.row:.1f} µs, "
         f"α = {1e6 * network.message:.1f} µs, 1/β = {1e-9 / network.byte:.1f} GB/s; "
-        f"{results['cores']} cores, NumPy {results['numpy']}.\n"
+        f"{results['cores']} cores, beside other work at a load of {results['load']:.1f}, "
+        f"NumPy {results['numpy']}.\n"
     )
 
 
