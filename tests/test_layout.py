@@ -27,8 +27,8 @@ SCRATCHNN = [
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
-    *["answers", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep", "report"],
-    *["speed", "commands", "commands.train", "commands.accuracy", "__main__"],
+    *["answers", "textbook", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep"],
+    *["report", "speed", "commands", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
 
 
