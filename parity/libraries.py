@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import scratchnn.functional as F
+from parity import textbook
 from parity.answers import Inputs
 from scratchnn.arrays import Array
 
@@ -65,53 +66,6 @@ def ours() -> Library:
         "sigmoid gradient": lambda i: F.sigmoid_backward(i.dy, i.z),
         **bce("bce, t in {0, 1}"),
         **bce("bce, t in (0, 1)"),
-    }
-
-
-def textbook() -> Library:
-    """Return the formulas as they stand in most textbooks, with the maximum subtracted."""
-
-    def softmax(z: Array) -> Array:
-        e = np.exp(z - z.max(axis=-1, keepdims=True))
-        return e / e.sum(axis=-1, keepdims=True)
-
-    def softmax_gradient(i: Inputs) -> Array:
-        p = softmax(i.z)
-        return p * (i.dy - (i.dy * p).sum(axis=-1, keepdims=True))
-
-    def log_softmax(z: Array) -> Array:
-        return z - logsumexp(z)[:, None]
-
-    def logsumexp(z: Array) -> Array:
-        m = z.max(axis=-1)
-        return m + np.log(np.exp(z - m[:, None]).sum(axis=-1))
-
-    def minus_onehot(i: Inputs) -> Array:
-        dz = softmax(i.z)
-        dz[np.arange(len(dz)), i.target] -= 1
-        return dz * i.dloss[:, None]
-
-    def sigmoid(z: Array) -> Array:
-        return 1 / (1 + np.exp(-z))
-
-    def bce(z: Array, t: Array) -> Array:
-        return (1 - t) * z + np.maximum(-z, 0) + np.log(1 + np.exp(-abs(z)))
-
-    return {
-        "softmax": lambda i: softmax(i.z),
-        "softmax gradient": softmax_gradient,
-        "log_softmax": lambda i: log_softmax(i.z),
-        "log_softmax gradient": lambda i: i.dy - softmax(i.z) * i.dy.sum(axis=-1, keepdims=True),
-        "logsumexp": lambda i: logsumexp(i.z),
-        "logsumexp gradient": lambda i: np.exp(log_softmax(i.z)) * i.dloss[:, None],
-        "cross_entropy": lambda i: _rows(log_softmax(i.z), i.target),
-        "cross_entropy gradient": minus_onehot,
-        "sigmoid": lambda i: sigmoid(i.z),
-        "sigmoid gradient": lambda i: i.dy * sigmoid(i.z) * (1 - sigmoid(i.z)),
-        "bce, t in {0, 1}": lambda i: bce(i.z, i.yes),
-        "bce, t in (0, 1)": lambda i: bce(i.z, i.share),
-        "bce, t in {0, 1} gradient": lambda i: i.dy * (sigmoid(i.z) - i.yes),
-        "bce, t in (0, 1) gradient": lambda i: i.dy * (sigmoid(i.z) - i.share),
     }
 
 
@@ -230,5 +184,5 @@ LIBRARIES: dict[str, Callable[[], Library]] = {
     "SciPy": of_scipy,
     "JAX": of_jax,
     "scikit-learn": of_sklearn,
-    "textbook": textbook,
+    "textbook": textbook.library,
 }

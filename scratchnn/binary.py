@@ -21,15 +21,14 @@ def binary_cross_entropy_with_logits(
         loss = -w (p⁺ t log σ(z) + (1 - t) log(1 - σ(z)))
              = w (z (1 - t)  or  -z p⁺ t  by the sign of z,  + m log(1 + exp(-|z|)))
 
-    where m = 1 + (p⁺ - 1) t. The last form never overflows, and has no σ that could
+    where m = 1 - t + p⁺ t. The last form never overflows, and has no σ that could
     round to 0 or 1. The mean divides by the number of entries, whatever their weights.
 
     Shapes   z, target (...) in [0, 1]; weight, pos_weight broadcast to z → () or, for "none", (...)
     Units    nats
     Torch    torch.nn.functional.binary_cross_entropy_with_logits(z, target)
     """
-    w, p = _check(z, target, weight, pos_weight)
-    m = 1 + (p - 1) * target
+    w, p, m = _check(z, target, weight, pos_weight)
     slope = np.where(z > 0, 1 - target, -p * target)
     losses = z * slope + m * np.log1p(np.exp(-np.abs(z)))
     return reduce(losses if w is None else losses * w, reduction)
@@ -54,8 +53,7 @@ def binary_cross_entropy_with_logits_backward(
 
     Shapes   dloss () or, for "none", (...); z, target (...) → dz, the shape of z
     """
-    w, p = _check(z, target, weight, pos_weight)
-    m = 1 + (p - 1) * target
+    w, p, m = _check(z, target, weight, pos_weight)
     e = np.exp(-np.abs(z))
     yes = m * (np.where(z < 0, e, 1) / (1 + e))  # m σ(z)
     no = m * (np.where(z < 0, 1, e) / (1 + e))  # m σ(-z)
@@ -80,7 +78,7 @@ def binary_cross_entropy_with_logits_backward_target(
 
     Shapes   as `binary_cross_entropy_with_logits_backward` → dtarget, the shape of target
     """
-    w, p = _check(z, target, weight, pos_weight)
+    w, p, _ = _check(z, target, weight, pos_weight)
     log1p = np.log1p(np.exp(-np.abs(z)))
     dtarget: Array = -z
     if pos_weight is not None:
@@ -91,8 +89,8 @@ def binary_cross_entropy_with_logits_backward_target(
 
 def _check(
     z: Array, target: Array, weight: Array | None, pos_weight: Array | None
-) -> tuple[Array | None, Array | int]:
-    """Return the weights in the precision of z; a missing p⁺ is 1."""
+) -> tuple[Array | None, Array | int, Array | int]:
+    """Return the weights in the precision of z, and m = 1 - t + p⁺ t; without p⁺ they are 1."""
     check_float(z=z, target=target)
     check_same_shape(z=z, target=target)
     given = {"weight": weight, "pos_weight": pos_weight}
@@ -105,4 +103,5 @@ def _check(
                     f"{name} must broadcast to the shape of z {z.shape}, got {array.shape}"
                 )
             ready[name] = array.astype(z.dtype, copy=False)
-    return ready.get("weight"), ready.get("pos_weight", 1)
+    w, p = ready.get("weight"), ready.get("pos_weight")
+    return (w, 1, 1) if p is None else (w, p, 1 - target + p * target)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from scratchnn.extras import MissingExtraError, need
 from scratchnn.launch import together, world
 from scratchnn.recipes import RECIPES, Recipe, Run
 from scratchnn.train import History, evaluate, fit
+
+Stop: TypeAlias = KeyboardInterrupt | FloatingPointError  # what may end a training too early
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,21 +84,31 @@ def train(arguments: argparse.Namespace) -> int:
             recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=arguments.dtype,
             streamed=arguments.stream,
         )  # fmt: skip
-        history, interrupted = _fit(run, arguments, note)
-    if interrupted:
-        print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
-    if recipe.data == "line":
-        print(_describe_line(run), file=note)
+        history, stopped = _fit(run, arguments, note)
+    return _end(run, arguments, history, stopped, note)
+
+
+def _end(
+    run: Run, arguments: argparse.Namespace, history: History, stopped: Stop | None, note: Any
+) -> int:
+    """Save and say what was reached, and return the exit status."""
     result = {
         **_settings(run, arguments),
-        "interrupted": interrupted,
+        "interrupted": isinstance(stopped, KeyboardInterrupt),
+        "diverged": isinstance(stopped, FloatingPointError),
         "history": history.as_dicts(),
     }
     if arguments.out:
         _save(arguments.out, run, history, result, note)
+    if isinstance(stopped, FloatingPointError):
+        raise stopped
+    if stopped:
+        print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
+    if run.recipe.data == "line":
+        print(_describe_line(run), file=note)
     if arguments.json:
         print(json.dumps(result, allow_nan=False))
-    return 130 if interrupted else 0
+    return 130 if stopped else 0
 
 
 def evaluate_saved(arguments: argparse.Namespace) -> int:
@@ -143,7 +155,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("scratchnn", description="Softmax to backpropagation, in NumPy.")
     parser.add_argument("--version", action="version", version=f"scratchnn {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    sub = commands.add_parser("recipes", help="list the reference models")
+    sub.set_defaults(command=list_recipes, debug=False)
+    sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
+    sub.add_argument("data", choices=SOURCES)
+    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=fetch)
+    return parser
 
+
+def _add_train(commands: Any) -> None:
     sub = commands.add_parser("train", help="train a reference model")
     add_recipe_arguments(sub)
     sub.add_argument("--dtype", choices=("float32", "float64"), default="float32")
@@ -158,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="standard output is the result alone")
     sub.set_defaults(command=train)
 
+
+def _add_evaluate(commands: Any) -> None:
     sub = commands.add_parser("evaluate", help="evaluate saved parameters on test data")
     sub.add_argument("parameters", metavar="PATH", help="a folder of `train --out`, or its .npz")
     sub.add_argument("--data", choices=DATA, help="default: what it was trained on")
@@ -166,19 +192,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--debug", action="store_true", help="show tracebacks")
     sub.set_defaults(command=evaluate_saved)
 
-    sub = commands.add_parser("recipes", help="list the reference models")
-    sub.set_defaults(command=list_recipes, debug=False)
 
-    sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
-    sub.add_argument("data", choices=SOURCES)
-    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
-    sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    sub.set_defaults(command=fetch)
-    return parser
-
-
-def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, bool]:
-    """Train with a bar and a line an epoch; return the history, and whether Ctrl-C ended it."""
+def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, Stop | None]:
+    """Train with a bar and a line an epoch; return the history, and what ended it too early."""
     live = watch.LivePlot(arguments.out, _title(run)) if arguments.live else None
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
@@ -192,13 +208,13 @@ def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, b
             on_batch=watch.watchers(bar, log) if bar or log else None,
             on_epoch=watch.watchers(watch.epoch_log(note), live, board), ranks=world(),
         )  # fmt: skip
-    except KeyboardInterrupt:
-        return history, True
+    except (KeyboardInterrupt, FloatingPointError) as stopped:
+        return history, stopped
     finally:
         for opened in (bar, board):
             if opened:
                 opened.close()
-    return history, False
+    return history, None
 
 
 def _title(run: Run) -> str:

@@ -461,3 +461,11 @@ def test_cross_entropy_backward_target_refuses_what_the_loss_refuses():
         F.cross_entropy_backward_target(1.0, np.zeros((4, 3)), np.zeros((1, 3)))
     with pytest.raises(ValueError, match="label_smoothing must be in"):
         F.cross_entropy_backward_target(1.0, np.zeros(3), np.zeros(3), label_smoothing=3.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bce_gradient_keeps_the_digits_of_a_small_pos_weight(dtype):
+    """1 + (p⁺ - 1) t would have them rounded to an ulp of 1."""
+    p, one = np.array([1e-4], dtype), np.ones(1, dtype)
+    dz = F.binary_cross_entropy_with_logits_backward(1.0, 0 * one, one, pos_weight=p)
+    np.testing.assert_array_equal(dz, -p / 2)

@@ -479,6 +479,16 @@ def test_train_that_diverges(capsys, extra):
     assert not (extra and out)
 
 
+def test_train_that_diverges_saves_what_was_reached(capsys, tmp_path):
+    arguments = ["train", "linear-regression", "--learning-rate", "2.5", "--out", str(tmp_path)]
+    assert main(arguments) == 1
+    assert "try a learning rate below" in capsys.readouterr().err
+    result = json.loads((tmp_path / "history.json").read_text())
+    assert (result["diverged"], result["interrupted"]) == (True, False)
+    assert len(result["history"]) < result["epochs"]
+    assert (tmp_path / "parameters.npz").exists()
+
+
 def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
     one_step = ["--epochs", "1", "--batch-size", "10000", "--learning-rate", "1e30"]
     assert main(["train", "linear-regression", "--json", *one_step]) == 1

@@ -23,44 +23,58 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train a recipe in both precisions, or in one, and report."""
     need("torch", "torch")
-    from parity import devices, report
+    from parity import devices
 
     recipe = recipe_for(arguments)
     device = devices.choose(arguments.device)
     environment = devices.environment(device)
     print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
     print(f" {environment['gpu']}" if "gpu" in environment else "")
-    results = []
-    for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
-        run = recipes.prepare(recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=dtype)
-        with cli.threads(arguments.threads):
-            results.append(_run(run, device, arguments.steps))
-    if arguments.out:
-        settings = {
-            name: value
-            for name, value in vars(arguments).items()
-            if name not in ("command", "debug", "out", "data_dir")
-        } | {"data": recipe.data}
-        found = [report.as_dict(result, settings, environment) for result in results]
-        saved = [
-            report.save(Path(arguments.out), "parity", found),
-            *_draw(arguments, recipe, results),
-        ]
-        print(f"saved {', '.join(map(str, saved))}")
+    results: list = []
+    complete = False
+    try:
+        for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
+            run = recipes.prepare(
+                recipe, data_dir=arguments.data_dir, seed=arguments.seed, dtype=dtype
+            )
+            with cli.threads(arguments.threads):
+                _run(run, device, arguments.steps, results)
+        complete = True
+    finally:  # also what an interrupted or diverged training reached
+        if arguments.out and results:
+            _save(arguments, recipe, results, environment, complete)
     return 0 if all(result.holds for result in results) else 1
 
 
-def _run(run: recipes.Run, device, max_steps):
+def _save(arguments: argparse.Namespace, recipe: recipes.Recipe, results, environment, complete):
+    from parity import report
+
+    settings = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("command", "debug", "out", "data_dir")
+    } | {"data": recipe.data, "complete": complete}
+    found = [report.as_dict(result, settings, environment) for result in results]
+    saved = [
+        report.save(Path(arguments.out), "parity", found),
+        *_draw(arguments, recipe, results),
+    ]
+    print(f"saved {', '.join(map(str, saved))}")
+
+
+def _run(run: recipes.Run, device, max_steps, results):
+    """Train on both sides; put the result among `results` as soon as there is one."""
     from parity import lockstep, report
 
     print(f"\n{cli.describe(run)}\n{report.HEADER}")
     result = None
-    for result, row in lockstep.train(run, device, max_steps=max_steps):  # noqa: B007
+    for result, row in lockstep.train(run, device, max_steps=max_steps):
+        if not any(result is known for known in results):
+            results.append(result)
         print(report.epoch_line(row), flush=True)
     print(report.verdict(result), report.timing(result), sep="\n")
     if not result.holds:
         print(report.failure(result))
-    return result
 
 
 def _draw(arguments: argparse.Namespace, recipe: recipes.Recipe, results) -> list[Path]:

@@ -63,15 +63,8 @@ def cause_of(evidence: Evidence, worst: Curve, noise: float) -> str:
 
 
 def _causes(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
+    yield from _of_f(e, worst, noise)
     formula = e.formula
-    if not np.isfinite(e.tolerance).all():
-        yield "f is not finite nearby: its slope cannot be measured here"
-    p, left, right = bend(worst, e.u, noise)
-    if p < 3 / 2:  # 1 at a kink, 2 where f is smooth
-        yield (
-            f"f has a kink here: its slope is {left:.4g} on the left and {right:.4g} on the right, "
-            "and between them there is no derivative to compare with: move the argument away"
-        )
     if e.at_result is not None and e.matches(e.at_result):
         yield (
             f"backward takes f's result, not {e.argument}: if that is how it is meant, "
@@ -91,6 +84,18 @@ def _causes(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
             yield f"it should be dy summed over axis {axis}: is another axis summed?"
     wrong = int((abs(formula - e.measured) > e.tolerance).sum())
     yield f"{wrong} of {len(formula)} slopes differ, in no known pattern: is a term missing?"
+
+
+def _of_f(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
+    """Say where f itself has no derivative."""
+    if not np.isfinite(e.tolerance).all():
+        yield "f is not finite nearby: its slope cannot be measured here"
+    p, left, right = bend(worst, e.u, noise)
+    if p < 3 / 2:  # 1 at a kink, 2 where f is smooth
+        yield (
+            f"f has a kink here: its slope is {left:.4g} on the left and {right:.4g} on the right, "
+            "and between them there is no derivative to compare with: move the argument away"
+        )
 
 
 def _factor(e: Evidence, formula: Array) -> Iterator[str]:

@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from parity import accuracy, libraries
+from parity import accuracy, libraries, textbook
 from parity.__main__ import main
 from parity.accuracy import Cell, is_lost, limit, ulps
 from parity.answers import Inputs, answers
@@ -139,7 +139,7 @@ def small():
 
 
 def test_every_operation_of_ours_holds_the_criterion(small):
-    assert {cell.op for cell in small} == set(libraries.ours()) == set(libraries.textbook())
+    assert {cell.op for cell in small} == set(libraries.ours()) == set(textbook.library())
     assert not [str(cell) for cell in small if not cell.holds]
 
 

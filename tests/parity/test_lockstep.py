@@ -1,5 +1,7 @@
 """Training on both sides: parity holds for every recipe, and breaks when something is wrong."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -142,6 +144,24 @@ def test_main_prints_a_table_and_saves(tmp_path, capsys):
         "parity-float64.svg", "parity-float64.png",
     }  # fmt: skip
     assert main(arguments) == 0  # a second run in the same folder
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(KeyboardInterrupt(), 130), (FloatingPointError("the loss is nan"), 1)]
+)
+def test_main_saves_what_was_reached(monkeypatch, tmp_path, stop, status):
+    train = lockstep.train
+
+    def stopped(*arguments, **options):
+        yield next(train(*arguments, **options))
+        raise stop
+
+    monkeypatch.setattr(lockstep, "train", stopped)
+    arguments = ["train", "softmax-regression", "--dtype", "float64", "--out", str(tmp_path)]
+    assert main(arguments) == status
+    (found,) = json.loads((tmp_path / "parity.json").read_text())
+    assert found["settings"]["complete"] is False
+    assert len(found["epochs"]) == 1
 
 
 def test_main_fails_when_parity_does(monkeypatch, capsys):
