@@ -60,9 +60,7 @@ def cross_entropy_backward(
     dloss: Array, z: Array, target: Array, reduction: Reduction, u: float, **options: Any
 ) -> Array:
     """Bound (p Σ v - v) dloss, or a row's share of it."""
-    v, share, count_error = _mass_and_share(
-        dloss, z, target, options | {"reduction": reduction}, u
-    )
+    v, share, count_error = _mass_and_share(dloss, z, target, options | {"reduction": reduction}, u)
     rows = to_rows(z)
     p, rho = bounds.probabilities(rows, 1), bounds.log_softmax(rows, 1, u) + bounds.EXP_ULPS * u
     V = v.sum(axis=1, keepdims=True)

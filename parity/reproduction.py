@@ -25,15 +25,11 @@ def code(
     options = f", dy_seed={dy_seed}, on={list(on)}"
     options += f", precision={precision!r}" if precision != "ieee" else ""
     judged = f"for verdict in judge(OPS[{op.name!r}], case{options}):\n    print(verdict)\n"
+    imports = "from parity.judge import judge\nfrom parity.ops import OPS\n"
     if analysis != "mixed":
+        imports = f"from parity import bounds\n{imports}"
         judged = f"with bounds.analysis({analysis!r}):\n{indent(judged, '    ')}"
-    return (
-        "from numpy import array, inf, nan\n"
-        "from parity import bounds\n"
-        "from parity.judge import judge\n"
-        "from parity.ops import OPS\n"
-        f"\ncase = {{\n{arguments}}}\n{judged}"
-    )
+    return f"from numpy import array, inf, nan\n{imports}\ncase = {{\n{arguments}}}\n{judged}"
 
 
 def literal(value: Any) -> str:

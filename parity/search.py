@@ -1,14 +1,15 @@
 """The worst that an operation can be made to do: Hypothesis looks for it.
 
-The cases come from the strategy of the op's row. Half of them are drawn, the other half climbs
-towards the bound; a failure is shrunk to the smallest case that still fails.
+The cases come from the strategy of the op's row; a failure is shrunk to the smallest case that
+still fails. Hypothesis could also climb towards the bound (`target`), but then half of the cases
+are alike, and a planted overflow was missed that as many different cases find.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings, target
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from parity import bounds, reproduction
@@ -98,7 +99,7 @@ def _settings(examples: int) -> settings:
         database=None,
         deadline=None,
         derandomize=False,
-        phases=(Phase.generate, Phase.target, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink),
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
@@ -131,7 +132,6 @@ class _Record:
         if self.precision == "tf32":
             as_float32 = judge(self.op, case, dy_seed, self.on, "tf32", "ieee")
             self.refused += not all(verdict.holds for verdict in as_float32)
-        target(max(error.ratio for verdict in verdicts for error in verdict.errors))
 
     def _compare(self, verdict: Verdict) -> None:
         for error in verdict.errors:
