@@ -121,7 +121,7 @@ def picture(figure: Any, description: str) -> str:
     Raises   MissingExtraError
     """
     file = io.StringIO()
-    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
+    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
