@@ -4,9 +4,10 @@
     python docs/results.py readme     docs/results/reference.json → the tables of README.md
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
     python docs/results.py accuracy   accuracy.json and speed.json → the tables of docs/accuracy.md
+    python docs/results.py bounds     more than 100,000 generated cases → docs/results/ops.json
     python docs/results.py scaling    docs/results/mpi.json → the tables of docs/distributed.md
 
-`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores.
+`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` ten.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from scratchnn.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/reference.json"
 SPEED = ROOT / "docs/results/speed.json"
+OPS_RESULTS = ROOT / "docs/results/ops.json"
 ACCURACY_PAGE = ROOT / "docs/accuracy.md"
 SCALING_PAGE = ROOT / "docs/distributed.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
@@ -60,6 +62,11 @@ def keep_pictures(folder: Path, run: str) -> None:
     }
     if run in wanted:
         shutil.copy(folder / wanted[run], ROOT / "docs/images" / f"{run}-{wanted[run]}")
+
+
+def bounds() -> None:
+    """Look for errors beyond the bounds in 3,100 cases of each of 33 cells."""
+    assert parity(["ops", "--examples", "3100", "--json", str(OPS_RESULTS)]) == 0
 
 
 def readme() -> None:
@@ -193,12 +200,13 @@ def environment_line(facts: dict) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=("measure", "readme", "speed", "accuracy", "scaling"))
     commands = {
         "measure": measure,
         "readme": readme,
         "speed": measure_speed,
         "accuracy": accuracy_page,
+        "bounds": bounds,
         "scaling": scaling_page,
     }
+    parser.add_argument("command", choices=commands)
     commands[parser.parse_args().command]()

@@ -15,6 +15,8 @@ In reading order:
     loss_oracle.py  the same for the losses
     ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
     judge.py        one operation on one case: which side left its bound
+    reproduction.py a few lines of Python that show again what was found
+    search.py       the worst case of an operation
     data.py         DataLoader's minibatches, and how far resized floats may be off
     answers.py      the right answers of the accuracy table
     libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
@@ -24,8 +26,10 @@ In reading order:
     steps.py        that step, judged: every operation of ours on the inputs that torch's had
     lockstep.py     the same model, start and batches on both sides, compared at every step
     report.py       tables, JSON and pictures of that
+    page.py         any command's findings as JSON and as one HTML page
+    ops_report.py   what the search found: lines, a verdict, a page
 
-`python -m parity train RECIPE` and `python -m parity accuracy` run them.
+`python -m parity` runs them: ops, train and accuracy.
 """
 
 import os

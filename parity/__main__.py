@@ -1,5 +1,6 @@
 """NumPy beside the others, from the command line.
 
+    python -m parity ops             every operation and its gradients, on generated inputs
     python -m parity train RECIPE    train in NumPy and in torch, and compare each step
     python -m parity accuracy        errors of every operation in ulps, beside other libraries'
 
@@ -10,11 +11,11 @@ Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage,
 import sys
 from collections.abc import Sequence
 
-from parity.commands import accuracy, train
+from parity.commands import accuracy, ops, train
 from scratchnn import cli
 from scratchnn.arguments import Parser
 
-COMMANDS = (train, accuracy)
+COMMANDS = (ops, train, accuracy)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

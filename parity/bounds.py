@@ -8,7 +8,13 @@ torch's among them; scratchnn's own keep well inside.
 Source   Higham 2002, Accuracy and Stability of Numerical Algorithms, ch. 3 and 4
          Higham & Mary 2019, doi:10.1137/18M1226312, for the √n in `gamma`
          Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038, for softmax
+         docs/bounds.md derives each bound
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -19,6 +25,28 @@ TF32 = 2.0**-10  # what rounding a factor to 10 bits of mantissa changes at most
 EXP_ULPS = 6  # safe counts for every library measured; the maxima seen are 2.4 and 3.0
 LOG_ULPS = 8
 
+Analysis: TypeAlias = Literal["mixed", "worst-case", "probabilistic"]
+ANALYSES: tuple[Analysis, ...] = get_args(Analysis)
+_chosen: ContextVar[Analysis] = ContextVar("analysis", default="mixed")
+
+
+@contextmanager
+def analysis(kind: Analysis) -> Iterator[None]:
+    """Bound all sums by the worst case, or all with overwhelming probability.
+
+    "mixed", which holds outside of this: matrix products with probability, other sums by the
+    worst case.
+
+    Raises   ValueError
+    """
+    if kind not in ANALYSES:
+        raise ValueError(f"analysis must be one of {', '.join(ANALYSES)}, got {kind!r}")
+    token = _chosen.set(kind)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
 
 def unit_roundoff(dtype: np.dtype | type) -> float:
     """Return u: half the distance from 1 to the next number; 2^-24 or 2^-53."""
@@ -27,7 +55,7 @@ def unit_roundoff(dtype: np.dtype | type) -> float:
 
 def gamma(n: int, u: float) -> float:
     """Bound the relative error of a sum of n terms, in any order:  n u / (1 - n u)."""
-    return n * u / (1 - n * u)
+    return _likely(n, u) if _chosen.get() == "probabilistic" else _worst(n, u)
 
 
 def gamma_product(n: int, u: float) -> float:
@@ -38,7 +66,15 @@ def gamma_product(n: int, u: float) -> float:
     Rounding errors of mean zero keep to it with a probability that leaves no doubt, and those of
     a network's data do; the 60,000 equal terms of a constant column would not.
     """
-    return min(gamma(n, u), 4 * np.sqrt(n) * u)
+    return _worst(n, u) if _chosen.get() == "worst-case" else _likely(n, u)
+
+
+def _worst(n: int, u: float) -> float:
+    return n * u / (1 - n * u) if n * u < 1 else np.inf
+
+
+def _likely(n: int, u: float) -> float:
+    return min(_worst(n, u), 4 * float(np.sqrt(n)) * u)
 
 
 def allowance(bound: Array, dtype: np.dtype | type) -> Array:

@@ -1,10 +1,11 @@
-"""θ <-> torch modules. torch keeps weights as (H, D): only this file transposes."""
+"""θ <-> torch modules. torch keeps weights as (H, D): conventions.weight."""
 
 import numpy as np
 import torch
 import torch.nn.functional as torch_F
 from torch import Tensor, nn
 
+from parity.conventions import weight
 from scratchnn.arrays import Array
 from scratchnn.layers import KroneckerLayer
 from scratchnn.mlp import Parameters
@@ -22,7 +23,7 @@ def to_module(parameters: Parameters) -> nn.Sequential:
         )
         with torch.no_grad():
             for tensor, name, array in zip(linear.parameters(), layer._fields, layer, strict=True):
-                tensor.copy_(torch.from_numpy(array.T.copy() if name == "W" else array.copy()))
+                tensor.copy_(to_tensor(weight(array) if name == "W" else array))
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -48,7 +49,7 @@ def to_parameters(tensors: list[Tensor], like: Parameters) -> Parameters:
     result = Parameters.zeros(like.sizes, like.theta.dtype)
     arrays = [pair for layer in result.layers for pair in zip(layer._fields, layer, strict=True)]
     for (name, view), tensor in zip(arrays, tensors, strict=True):
-        view[...] = to_array(tensor).T if name == "W" else to_array(tensor)
+        view[...] = to_array(weight(tensor) if name == "W" else tensor)
     return result
 
 

@@ -42,7 +42,7 @@ def lift(value: Any, dtype: np.dtype | type) -> Any:
     if not (isinstance(value, float) or getattr(value, "dtype", np.dtype(int)).kind == "f"):
         return value
     if np.dtype(dtype) == np.float64:
-        with np.errstate(invalid="ignore"):  # of a NaN
+        with np.errstate(all="ignore"):  # what gmpy2 leaves in the processor's flags
             return _number(np.asarray(value, np.float64).astype(object))
     return np.float64(value) if np.ndim(value) == 0 else value.astype(np.float64)
 

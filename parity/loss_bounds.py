@@ -52,19 +52,19 @@ def nll_loss(
 
 def nll_loss_backward(dloss: Array, log_p: Array, target: Array, u: float, **options: Any) -> Array:
     """Bound -w dloss, or a row's share of it: a product, a quotient, and the sum of the weights."""
-    v, share = _mass_and_share(dloss, log_p, target, options, u)
-    return from_rows(4 * u * v * share, log_p)
+    v, share, count_error = _mass_and_share(dloss, log_p, target, options, u)
+    return from_rows((4 * u + count_error) * v * share, log_p)
 
 
 def cross_entropy_backward(
     dloss: Array, z: Array, target: Array, reduction: Reduction, u: float, **options: Any
 ) -> Array:
     """Bound (p Σ v - v) dloss, or a row's share of it."""
-    v, share = _mass_and_share(dloss, z, target, options | {"reduction": reduction}, u)
+    v, share, count_error = _mass_and_share(dloss, z, target, options | {"reduction": reduction}, u)
     rows = to_rows(z)
     p, rho = bounds.probabilities(rows, 1), bounds.log_softmax(rows, 1, u) + bounds.EXP_ULPS * u
     V = v.sum(axis=1, keepdims=True)
-    products = bounds.gamma(rows.shape[1], u) + (bounds.EXP_ULPS + 8) * u
+    products = bounds.gamma(rows.shape[1], u) + (bounds.EXP_ULPS + 8) * u + count_error
     return from_rows((p * V * (rho + products) + products * v) * share, z)
 
 
@@ -72,7 +72,7 @@ def cross_entropy_backward_target(
     dloss: Array, z: Array, target: Array, reduction: Reduction, u: float, **options: Any
 ) -> Array:
     """Bound -w (1 - ε) log p dloss, or a row's share of it."""
-    _, share = _mass_and_share(dloss, z, target, options | {"reduction": reduction}, u)
+    _, share, _ = _mass_and_share(dloss, z, target, options | {"reduction": reduction}, u)
     rows, weight = to_rows(z), options.get("weight")
     w = (1 - options.get("label_smoothing", 0.0)) * (1.0 if weight is None else weight)
     log_p = rows - bounds.softmax_errors(rows, 1, u)[2]
@@ -188,17 +188,21 @@ def _rows(z: Array, reduction: Reduction) -> tuple[int, ...]:
 
 def _mass_and_share(
     dloss: Array, z: Array, target: Array, options: dict[str, Any], u: float
-) -> tuple[Array, Array]:
-    """Return v (M, C) and |what each row gets of dloss| (M, 1), with the error of its count."""
+) -> tuple[Array, Array, float]:
+    """Return v (M, C), |what each row gets of dloss| (M, 1), and the relative error of the count.
+
+    A count of rows is exact; a sum of weights is not.
+    """
+    weight, averages = options.get("weight"), options["reduction"] == "mean"
     v, count, _ = target_mass(
         z,
         target,
-        options.get("weight"),
+        weight,
         options.get("ignore_index", -100),
         options.get("label_smoothing", 0.0),
     )
-    share = np.reshape(abs(dloss), (-1, 1)) / (count if options["reduction"] == "mean" else 1)
-    return v, share * (1 + bounds.gamma(len(v), u) / u)
+    share = np.reshape(abs(dloss), (-1, 1)) / (count if averages else 1)
+    return v, share, bounds.gamma(len(v), u) if averages and weight is not None else 0.0
 
 
 def _bce_weights(

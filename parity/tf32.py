@@ -30,9 +30,8 @@ class Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dY: Tensor) -> tuple[Tensor, Tensor]:
         """Return dY W and dYᵀ X."""
-        X, W = ctx.saved_tensors
-        rows = shorten(dY).flatten(0, -2).T
-        return shorten(dY) @ shorten(W), rows @ shorten(X).flatten(0, -2)
+        dY, X, W = (shorten(factor) for factor in (dY, *ctx.saved_tensors))
+        return dY @ W, dY.reshape(-1, dY.shape[-1]).T @ X.reshape(-1, X.shape[-1])
 
 
 def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:

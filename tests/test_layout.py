@@ -27,8 +27,10 @@ SCRATCHNN = [
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
+    *["reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep"],
-    *["report", "speed", "commands", "commands.train", "commands.accuracy", "__main__"],
+    *["report", "page", "ops_report", "speed"],
+    *["commands", "commands.ops", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""python -m parity ops: what it prints, saves and returns."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from parity.__main__ import main
+from parity.ops import OPS
+
+QUICK = ["--examples", "3", "--op", "sigmoid", "linear"]
+
+
+def run(capsys, *arguments):
+    status = main(["ops", *arguments])
+    return status, *capsys.readouterr()
+
+
+def test_ops_prints_the_matrix_and_saves_it(capsys, tmp_path):
+    files = [str(tmp_path / name) for name in ("ops.json", "ops.html")]
+    status, output, _ = run(
+        capsys, *QUICK, "--device", "cpu", "--json", files[0], "--html", files[1]
+    )
+    assert status == 0
+    cells = [line.split()[:2] for line in output.splitlines()[2:7]]
+    assert cells == [
+        ["linear", "float32"],
+        ["sigmoid", "float32"],
+        ["linear", "float64"],
+        ["sigmoid", "float64"],
+        ["linear", "tf32"],
+    ]
+    assert "linear in TF32, judged as float32: refused in 3 of 3 cases, as it must be" in output
+    assert "5 of 5 cells (operation × precision) hold" in output
+    assert f"saved {files[0]}, {files[1]}" in output
+    found = json.loads((tmp_path / "ops.json").read_text())
+    assert found["settings"] == {
+        "devices": ["cpu"], "dtype": "all", "examples": 3, "bounds": "mixed", "seed": 0,
+    }  # fmt: skip
+    assert found["environment"]["torch threads"] == 1
+    assert "<svg" in (tmp_path / "ops.html").read_text(encoding="utf-8")
+
+
+def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
+    monkeypatch.setitem(OPS, "sigmoid", replace(OPS["sigmoid"], torch=lambda z: torch.tanh(z)))
+    status, output, _ = run(capsys, *QUICK, "--dtype", "float64", "--bounds", "worst-case")
+    assert status == 1
+    assert "1 of 2 cells" in output
+    assert "sigmoid in float64: torch cpu left its bound. The smallest case:" in output
+    assert "judge(OPS['sigmoid'], case, dy_seed=0, on=['cpu'" in output
+    assert "with bounds.analysis('worst-case'):" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--op", "sofmax"], "--op must be of linear, relu, .*; got sofmax"),
+        (["--examples", "0"], "must be a whole number from 1 up"),
+        (["--bounds", "none"], "invalid choice"),
+        pytest.param(
+            ["--device", "cuda"], "got cuda: there is no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)  # fmt: skip
+def test_ops_refuses_wrong_usage_with_status_2(capsys, arguments, message):
+    try:
+        status, _, error = run(capsys, *arguments)
+    except SystemExit as end:
+        status, error = end.code, capsys.readouterr().err
+    assert status == 2
+    assert re.search(message, error)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"), [("hypothesis", "parity"), ("mpmath", "parity"), ("matplotlib", "plots")]
+)
+def test_ops_names_the_extra_that_is_missing(capsys, monkeypatch, tmp_path, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    status, _, error = run(capsys, *QUICK, "--html", str(tmp_path / "ops.html"))
+    assert status == 2
+    assert f"needs {package}" in error
+    assert f"scratchnn[{extra}]" in error

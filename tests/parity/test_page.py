@@ -1,0 +1,170 @@
+"""The page and the JSON of a report, also as a browser sees it."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from parity import ops_report, page
+from parity.ops import OPS
+from parity.search import search
+from scratchnn import plots
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--dump-dom"),
+)
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(BROWSERS)} is here")
+
+
+def wrong(z):
+    return z
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """A row that holds, one that does not, one that raises, and one of TF32."""
+    sigmoid, relu = OPS["sigmoid"], OPS["relu"]
+    return [
+        search(sigmoid, examples=5),
+        search(replace(sigmoid, ours=wrong), "float64", examples=20),
+        search(replace(relu, ours=lambda z: 1 / 0), "float64", examples=5),
+        search(OPS["linear"], "tf32", examples=5),
+    ]
+
+
+@pytest.fixture
+def report(cells):
+    return ops_report.report(cells, {"seed": 0}, {"torch": "2", "gpu": None, "exact": True})
+
+
+def browse(tmp_path, text):
+    """Return what a browser makes of a page, and what its console says."""
+    file = tmp_path / "page.html"
+    file.write_text(text, encoding="utf-8")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run(
+        [BROWSER, *FLAGS, profile, file.as_uri()], capture_output=True, timeout=120, check=True
+    )
+    log = done.stderr.decode(errors="replace").splitlines()
+    return done.stdout.decode(), [line for line in log if ":CONSOLE" in line]
+
+
+@needs_browser
+def test_page_shows_all_in_a_browser_that_logs_no_error(report, tmp_path):
+    dom, console = browse(tmp_path, page.as_html(report))
+    assert console == []
+    words = re.sub(r"<style.*?</style>|<[^>]+>", " ", dom, flags=re.DOTALL)
+    for text in (
+        *("parity fails", "2 of 4 cells", "sigmoid in float64 fails", "LEFT its bound"),
+        *("ZeroDivisionError", "refused in 5 of 5 cases", "share of bound", "no digit is right"),
+        *("Environment", "torch", "exact", "yes"),
+    ):
+        assert text in words, text
+    assert "gpu" not in words
+    assert dom.count("<svg") == 3
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "<script>undefined.thing</script>",
+        '<img src="https://example.org/picture.png">',
+        '<link rel="stylesheet" href="https://example.org/style.css">',
+    ],
+)
+def test_browser_logs_what_a_page_must_not_have(foreign, report, tmp_path):
+    html = page.as_html(replace(report, sections=[page.Section("a", "b", foreign)]))
+    _, console = browse(tmp_path, html)
+    assert "Content Security Policy" in " ".join(console)
+
+
+class Tags(HTMLParser):
+    """The tags that are open, and all that refers to something."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.references = [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+        names = ("src", "href", "xlink:href")
+        self.references += [value for name, value in attributes if name in names]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        self.open.pop()
+
+
+def test_page_is_balanced_and_refers_to_nothing_outside(report):
+    tags = Tags()
+    tags.feed(page.as_html(report))
+    assert tags.open == []
+    assert tags.references
+    assert all(reference.startswith("#") for reference in tags.references)
+    assert "url(http" not in page.as_html(report)
+
+
+def test_page_escapes_what_it_is_given(report):
+    nasty = "<b>&\"'$x"
+    html = page.as_html(
+        replace(report, title=nasty, verdict=nasty, settings={nasty: nasty},
+                sections=[page.Section(nasty, nasty, page.code(nasty))])
+    )  # fmt: skip
+    assert "<b>" not in html
+    assert html.count("&lt;b&gt;&amp;&quot;&#x27;$x") == 8
+
+
+def test_picture_takes_the_colours_of_the_page():
+    figure, (axis,) = plots.new_figure(1)
+    axis.plot([1, 2], [3, 4], color="black")
+    axis.set_title("a < b")
+    svg = page.picture(figure, 'a "picture"')
+    assert svg.startswith('<figure aria-label="a &quot;picture&quot;"><svg viewBox="0 0 ')
+    assert "currentColor" in svg
+    assert "var(--line)" in svg
+    assert not re.search("#000000|#e6e6e6|#ffffff|<metadata|<?xml", svg)
+    assert "a &lt; b" in svg
+
+
+def test_json_has_everything(report, cells, tmp_path):
+    (path,) = page.save(report, str(tmp_path / "new" / "ops.json"), None)
+    found = json.loads(path.read_text())
+    assert [row["op"] for row in found["results"]] == [cell.op for cell in cells]
+    assert [row["holds"] for row in found["results"]] == [True, False, False, True]
+    assert found["results"][1]["failure"]["guilty"] == ["NumPy"]
+    assert (found["holds"], found["settings"]) == (False, {"seed": 0})
+    assert found["environment"]["torch"] == "2"
+
+
+def test_json_has_no_numbers_that_json_has_not(report):
+    text = page.as_json(replace(report, results=[{"error": math.inf}, (math.nan, 0.5)]))
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(word))
+    assert found["results"] == [{"error": "inf"}, ["nan", 0.5]]
+
+
+def test_share_is_marked_where_it_is_over():
+    assert 'class="share" style="--share:50%">50%' in page.share(0.5)
+    assert 'class="share over" style="--share:100%">150%' in page.share(1.5)
+    assert ">off<" in page.share(math.inf)
+
+
+def test_save_writes_what_is_asked_for(report, tmp_path):
+    assert page.save(report, None, None) == []
+    names = str(tmp_path / "a.json"), str(tmp_path / "a.html")
+    assert [str(path) for path in page.save(report, *names)] == list(names)
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == page.as_html(report)
