@@ -54,7 +54,7 @@ class Epoch:
     """One row of a history.
 
     `running_*` average over the epoch's batches while θ moves, as tutorials report them; `train_*`
-    and `test_*` are evaluated at the end of the epoch, all at the same θ.
+    and `test_*` are evaluated at the end of the epoch, all at the same θ, if at all.
 
     Units    loss in nats (or squared units of the target), accuracy in [0, 1], seconds
     """
@@ -62,7 +62,7 @@ class Epoch:
     epoch: int
     running_loss: float
     running_accuracy: float | None
-    train_loss: float
+    train_loss: float | None
     train_accuracy: float | None
     test_loss: float | None
     test_accuracy: float | None
@@ -105,6 +105,7 @@ def fit(
     epochs: int = 10,
     batch_size: int = 256,
     rng: np.random.Generator | int | None = None,
+    evaluation: bool = True,
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -113,8 +114,10 @@ def fit(
     """Train a network by minibatch SGD, in place, and evaluate it after every epoch.
 
     The precision is that of θ. Rows are appended to `history` as they come, so
-    that whoever passes one has it when Ctrl-C ends the training. Several `ranks`
-    share each batch, start with θ, velocity and rng of the first, and get one history.
+    that whoever passes one has it when Ctrl-C ends the training. Without the
+    `evaluation`, which takes long beside a small network's epoch, it has None there.
+    Several `ranks` share each batch, start with θ, velocity and rng of the first,
+    and get one history.
 
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data
@@ -133,16 +136,17 @@ def fit(
         ).score(goal)
         trained = perf_counter()
         try:
-            after = evaluate(parameters, train, objective, ranks=ranks)
-            tested = evaluate(parameters, test, objective, ranks=ranks) if test else None
+            after, tested = (
+                evaluate(parameters, data, objective, ranks=ranks) if evaluation and data else None
+                for data in (train, test)
+            )
         except FloatingPointError as error:
             raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
         row = Epoch(
             epoch,
             *running,
-            *after,
-            tested.loss if tested else None,
-            tested.accuracy if tested else None,
+            *_columns(after),
+            *_columns(tested),
             training_seconds=trained - start,
             seconds=perf_counter() - start,
         )
@@ -249,6 +253,10 @@ def _train_epoch(
             if on_batch:
                 on_batch(Batch(epoch, number, of, loss, n))
     return totals
+
+
+def _columns(score: Score | None) -> tuple[float | None, float | None]:
+    return score or (None, None)
 
 
 def _diverged(what: str, optimizer: SGD) -> FloatingPointError:

@@ -21,7 +21,7 @@ HEADER = (
 def epoch_line(row: Epoch) -> str:
     """Format one row of a history under HEADER."""
     return (
-        f"{row.epoch:>5}  {row.running_loss:>12.4f}  {row.train_loss:>10.4f}  "
+        f"{row.epoch:>5}  {row.running_loss:>12.4f}  {_or_dash(row.train_loss, '.4f'):>10}  "
         f"{_or_dash(row.test_loss, '.4f'):>9}  {_or_dash(row.train_accuracy, '.2%'):>9}  "
         f"{_or_dash(row.test_accuracy, '.2%'):>8}  {row.seconds:>7.3f}"
     )

@@ -9,6 +9,7 @@ import pytest
 from scratchnn import SGD, History, Parameters, data, evaluate, fit, mlp
 from scratchnn.data import Dataset
 from scratchnn.train import EVALUATION_BATCH, Batch, Score
+from scratchnn.watch import epoch_line
 from tests.helpers import DTYPES, C, D, H
 
 CLASSES = tuple("abcd")
@@ -353,3 +354,17 @@ def test_fit_learns_the_digits():
         optimizer=SGD(0.5), epochs=3, batch_size=64, rng=1,
     )  # fmt: skip
     assert history.epochs[-1].test_accuracy > 0.85
+
+
+def test_fit_without_evaluation_trains_the_same_and_leaves_its_columns_empty():
+    network, train, test = plane(), regression(5), regression(3)
+    same = network.copy()
+    options = {"objective": "squared_loss", "epochs": 2, "batch_size": 2, "rng": 0}
+    watched = fit(network, train, test, optimizer=SGD(0.125), **options)
+    alone = fit(same, train, test, optimizer=SGD(0.125), **options, evaluation=False)
+    assert np.array_equal(network.theta, same.theta)
+    assert alone.column("running_loss") == watched.column("running_loss")
+    for name in ("train_loss", "test_loss"):
+        assert None not in watched.column(name)
+        assert alone.column(name) == [None, None]
+    assert epoch_line(alone.epochs[0]).split()[2:6] == ["-"] * 4
