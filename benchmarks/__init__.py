@@ -1,0 +1,19 @@
+"""Benchmarks: the same work in NumPy, torch (CPU and CUDA), JAX and scikit-learn, side by side.
+
+In reading order:
+
+    statistics.py   medians, quartiles, ratios pair by pair, the exponent of a power law
+    cases.py        what is timed: operations, steps, epochs, inference, loading, maps
+    inputs.py       the arrays of a case, the same in every process
+    ops.py          our operations with their gradients, and the bounds of their errors
+    checks.py       whether a backend's result is right; nothing is timed before
+    backends/       everybody's way to do the same work
+    worker.py       a process that runs one backend
+    runner.py       starts the workers, checks them, and times them in turns
+    environment.py  what the figures depend on
+    results.py      the results file
+    tables.py       the README's tables
+    plots.py        the pictures
+
+`python -m benchmarks` runs them; docs/benchmarks.md says how, and how to read what comes out.
+"""

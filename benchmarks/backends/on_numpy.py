@@ -1,0 +1,106 @@
+"""scratchnn, by its public functions: `fit` trains."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+import scratchnn
+import scratchnn.functional as F
+from benchmarks.backends import Task, collect
+from benchmarks.cases import Case
+from benchmarks.inputs import SEED, Problem, dataset, problem
+from benchmarks.ops import OPS
+from scratchnn import mlp
+from scratchnn.arrays import Array, IntArray
+from scratchnn.data import Dataset, as_float, minibatches
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.train import train_step
+
+
+class OnNumpy:
+    """The work in NumPy; `floats` keeps the data as floats, not as the bytes of the pixels."""
+
+    def __init__(self, floats: bool = False) -> None:
+        self.floats = floats
+
+    def op(self, name: str, dy: Array, arguments: dict[str, Any]) -> Task:
+        """Return value and gradients of an operation."""
+        f = OPS[name].ours
+        return Task(lambda: f(dy, **arguments), lambda: f(dy, **arguments))
+
+    def trainer(self, case: Case, dtype: str) -> "Trainer":
+        """Return a network with its data."""
+        return Trainer(problem(case, dtype), self._data(case, dtype))
+
+    def predictor(self, case: Case) -> Task:
+        """Return the class probabilities of a batch."""
+        p = problem(case, "float32")
+
+        def predict() -> tuple[Array]:
+            z = mlp.forward(p.start, p.X)[-1]
+            return (F.softmax(z, out=z),)
+
+        return Task(predict, predict)
+
+    def loader(self, case: Case) -> Task:
+        """Return an epoch's batches."""
+        data = self._data(case, "float32")
+
+        def batches() -> Iterator[tuple[Array, NDArray[Any]]]:
+            for rows in minibatches(len(data), case.batch, np.random.default_rng(SEED)):
+                yield data.batch(rows, np.float32)
+
+        return Task(lambda: [None for _ in batches()], lambda: collect(batches()))
+
+    def _data(self, case: Case, dtype: str) -> Dataset:
+        data = dataset(case)
+        if self.floats:
+            X = data.transform(data.X, np.float32).astype(dtype, copy=False)
+            return replace(data, X=X, transform=as_float)
+        if dtype == "float32":
+            return data
+        stored = data.transform
+
+        def widened(X: NDArray[Any], dtype: DTypeLike) -> Array:
+            return stored(X, np.float32).astype(dtype)
+
+        return replace(data, transform=widened)
+
+
+class Trainer:
+    """A network that `fit` trains."""
+
+    def __init__(self, problem: Problem, data: Dataset) -> None:
+        self.problem, self.data = problem, data
+        self.parameters = problem.start.copy()
+        self.optimizer = scratchnn.SGD(problem.learning_rate, momentum=problem.momentum)
+        self.grad = Parameters.zeros(self.parameters.sizes, self.parameters.theta.dtype)
+        self.data_bytes = data.X.nbytes + data.target.nbytes
+
+    def epoch(self) -> None:
+        """Train on every example once."""
+        scratchnn.fit(
+            self.parameters, self.data, optimizer=self.optimizer, epochs=1,
+            batch_size=self.problem.batch, rng=SEED, evaluation=False,
+        )  # fmt: skip
+
+    def step(self) -> None:
+        """Take one step on data that are there as floats."""
+        p = self.problem
+        objective = OBJECTIVES["cross_entropy"]
+        train_step(self.parameters, self.grad, objective, self.optimizer, p.X, p.target)
+
+    def theta(self) -> Array:
+        """Return the parameters."""
+        return self.parameters.theta
+
+    def order(self) -> IntArray:
+        """Return the order of `fit` with this seed."""
+        return self.problem.order()
+
+
+open = OnNumpy
