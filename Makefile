@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test bench-quick lint
 
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
@@ -9,6 +9,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+# Check that every backend does the same work, on small sizes; the times mean nothing.
+bench-quick: .venv/ready
+	$(BIN)/python -m benchmarks --quick
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -8,12 +8,15 @@ In reading order:
     ops.py          our operations with their gradients, and the bounds of their errors
     checks.py       whether a backend's result is right; nothing is timed before
     backends/       everybody's way to do the same work
+    work.py         a case on a backend: its result, and what is timed
     worker.py       a process that runs one backend
-    runner.py       starts the workers, checks them, and times them in turns
     environment.py  what the figures depend on
     results.py      the results file
+    team.py         the workers, seen from the process that asks them
+    runner.py       times them in turns
     tables.py       the README's tables
     plots.py        the pictures
+    report.py       puts both where they belong
 
 `python -m benchmarks` runs them; docs/benchmarks.md says how, and how to read what comes out.
 """

@@ -56,7 +56,11 @@ class Case:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Case":
         """Return the case that `asdict` and JSON made lists of."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fields)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that say something, ready for JSON."""

@@ -136,12 +136,12 @@ def step_bound(p: Problem, u: float) -> Array:
     """
     a, errors = _forward(p, u)
     network = p.start.astype(np.float64)
-    grad = mlp.backward(network, a, cross_entropy_with_gradient(a[-1], p.target)[1])
+    target: Any = p.target
+    _, dz = cross_entropy_with_gradient(a[-1], target)
+    grad = mlp.backward(network, a, dz)
     limit = mlp.Parameters.zeros(network.sizes, np.float64)
-    dz = cross_entropy_with_gradient(a[-1], p.target)[1]
-    probabilities = F.softmax(a[-1])
-    error = loss_bounds.cross_entropy_backward(np.float64(1), a[-1], p.target, "mean", u)
-    error += _softmax_error(probabilities, errors[-1]) / len(a[0])
+    error = loss_bounds.cross_entropy_backward(np.ones(()), a[-1], target, "mean", u)
+    error += _softmax_error(F.softmax(a[-1]), errors[-1]) / len(a[0])
     for i in reversed(range(len(network.layers))):
         W = network.layers[i].W
         dW, db = bounds.linear_backward_parameters(dz, a[i], u)
@@ -176,4 +176,3 @@ def _softmax_error(p: Array, error: Array) -> Array:
     """Hand an error of z on to softmax(z):  p_i (e_i + Σ p_j e_j)."""
     handed_on: Array = p * (error + (p * error).sum(axis=1, keepdims=True))
     return handed_on
-

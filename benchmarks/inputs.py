@@ -95,9 +95,9 @@ def op_inputs(op: str, shape: tuple[int, ...]) -> tuple[Array, dict[str, Any]]:
     rng = np.random.default_rng(SEED)
 
     def normal(*shape: int) -> Array:
-        return rng.normal(size=shape).astype(np.float32)
+        return np.asarray(rng.normal(size=shape), np.float32)
 
-    one = np.float32(rng.normal())
+    one = normal()
     z = normal(*shape[:2])
     match op:
         case "linear":
@@ -114,7 +114,7 @@ def op_inputs(op: str, shape: tuple[int, ...]) -> tuple[Array, dict[str, Any]]:
         case "cross_entropy":
             return one, {"z": z, "target": _labels(rng, shape)}
         case "cross_entropy_with_gradient":
-            return np.float32(1), {"z": z, "target": _labels(rng, shape)}
+            return np.ones_like(one), {"z": z, "target": _labels(rng, shape)}
         case "binary_cross_entropy_with_logits":
             return one, {"z": z, "target": rng.random(shape, np.float32)}
         case "kl_div":

@@ -16,7 +16,7 @@ from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
 PURPLE = "#CC79A7"  # Okabe & Ito 2008, as the others
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, "black")
 MARKERS = "osD^vx"
-DIVERGING = "PuOr"  # safe for the colour-blind; white is equal
+DIVERGING = "PuOr_r"  # safe for the colour-blind; white is equal
 UNITS = {"N": "examples", "D": "inputs", "C": "classes", "H": "hidden units", "batch": "rows"}
 
 
@@ -46,7 +46,7 @@ def operations(results: Results) -> Any:
     others = dict.fromkeys(name for rows in found.values() for name in rows if name != OURS)
     figure, (axis,) = new_figure(1)
     figure.set_size_inches(7, 1.2 + 0.19 * len(found))
-    for name, colour, marker in zip(others, cycle(COLOURS), cycle(MARKERS)):  # noqa: B905
+    for name, colour, marker in zip(others, cycle(COLOURS), cycle(MARKERS)):
         for place, rows in enumerate(found.values()):
             if name in rows:
                 s = rows[name].times(rows[OURS])
@@ -74,8 +74,9 @@ def crossover(results: Results, rival: str) -> Any:
     figure.set_size_inches(1.2 + 2.7 * len(depths), 2.9)
     for axis, depth in zip(axes, depths, strict=True):
         batches, widths, ratio = _grid(found, depth, rival)
-        image = axis.imshow(-np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto",
-                            origin="lower")  # fmt: skip
+        image = axis.imshow(
+            np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto", origin="lower"
+        )
         if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
             axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
         for (i, j), value in np.ndenumerate(ratio):
@@ -84,10 +85,12 @@ def crossover(results: Results, rival: str) -> Any:
         axis.grid(visible=False)
         axis.set_xticks(range(len(batches)), batches, fontsize=7)
         axis.set_yticks(range(len(widths)), widths)
-        axis.set(xlabel="batch (rows)", title="softmax regression" if depth == 1 else f"depth {depth}")
+        axis.set(
+            xlabel="batch (rows)", title="softmax regression" if depth == 1 else f"depth {depth}"
+        )
     axes[0].set(ylabel="width (inputs and hidden units)")
     bar = figure.colorbar(image, ax=axes, ticks=[-4, -2, 0, 2, 4])
-    bar.ax.set_yticklabels(["16", "4", "1", "1/4", "1/16"])
+    bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
     bar.set_label(f"time of {rival} / {OURS}")
     figure.suptitle(f"A training step of width-...-width-{CLASSES} networks: {rival} against NumPy")
     return figure
@@ -101,9 +104,7 @@ def scaling(results: Results) -> Any:
             panels.setdefault(row.case.axis, {}).setdefault(row.backend, []).append(row)
     figure, axes = new_figure(len(panels))
     for axis, (name, lines) in zip(axes, panels.items(), strict=True):
-        for (backend, rows), colour, marker in zip(  # noqa: B905
-            lines.items(), cycle(COLOURS), cycle(MARKERS)
-        ):
+        for (backend, rows), colour, marker in zip(lines.items(), cycle(COLOURS), cycle(MARKERS)):
             sizes = [row.case.value for row in rows]
             power = exponent(sizes, [_median(row) for row in rows])
             _band(axis, sizes, rows, f"{backend}, exponent {power:.2f}", colour, marker)
@@ -122,12 +123,12 @@ def threads(results: Results) -> Any:
             found.setdefault(row.case.name, {}).setdefault(row.backend, []).append(row)
     figure, axes = new_figure(len(found))
     for axis, (name, lines) in zip(axes, found.items(), strict=True):
-        for (backend, rows), colour, marker in zip(  # noqa: B905
-            lines.items(), cycle(COLOURS), cycle(MARKERS)
-        ):
+        for (backend, rows), colour, marker in zip(lines.items(), cycle(COLOURS), cycle(MARKERS)):
             _band(axis, [row.threads for row in rows], rows, backend, colour, marker)
         counts = sorted({row.threads for row in rows})
-        axis.set(xscale="log", yscale="log", xlabel="threads", ylabel="seconds an epoch", title=name)
+        axis.set(
+            xscale="log", yscale="log", xlabel="threads", ylabel="seconds an epoch", title=name
+        )
         axis.set_xticks(counts, map(str, counts))
         axis.minorticks_off()
     axes[-1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -149,9 +150,7 @@ def all_of(results: Results) -> dict[str, Any]:
     return figures
 
 
-def _band(
-    axis: Any, x: list[int], rows: list[Row], label: str, colour: str, marker: str
-) -> None:
+def _band(axis: Any, x: list[int], rows: list[Row], label: str, colour: str, marker: str) -> None:
     median, low, high = zip(*(row.summary for row in rows), strict=True)
     axis.plot(x, median, marker=marker, color=colour, markersize=4, label=label)
     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)

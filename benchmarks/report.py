@@ -1,5 +1,6 @@
 """Writes the tables into the README and docs/benchmarks.md, and draws the pictures."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import plots, tables
@@ -27,7 +28,9 @@ def write() -> list[Path]:
 def draw(results: Results, folder: Path) -> list[Path]:
     """Draw all pictures into a folder, as SVG and PNG."""
     return [
-        path for name, figure in plots.all_of(results).items() for path in save(figure, folder, name)
+        path
+        for name, figure in plots.all_of(results).items()
+        for path in save(figure, folder, name)
     ]
 
 
@@ -90,7 +93,7 @@ def fill(text: str, made: dict[str, str]) -> str:
     return text
 
 
-def _each(machines: list[Results], of: object) -> str:
+def _each(machines: list[Results], of: Callable[[Results], str]) -> str:
     return "\n".join(of(results) for results in machines) if machines else NOTHING
 
 

@@ -1,6 +1,6 @@
 """The tables of the README and of docs/benchmarks.md, from a results file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,13 @@ TARGETS = (
 
 def epochs_table(results: Results) -> str:
     """Return an epoch's time of every backend, beside ours and the floor's."""
-    both = _by_network(results)
+    both = {case.name: rows for case, rows in by_backend(results.of("epoch")).items()}
+    if not both:
+        return ""
     names = dict.fromkeys(row.backend for row in results.of("epoch") if not row.not_run)
-    lines = ["| | " + " | | | ".join(both) + " | | |", "|---|" + "--:|" * 3 * len(both)]
-    lines.append("| | " + " | ".join(["seconds (quartiles)", "× ours", "× floor"] * len(both)) + " |")
+    columns = ["seconds (quartiles)", "× ours", "× floor"] * len(both)
+    lines = [f"| | {' | | | '.join(both)} | | |", f"|---|{'--:|' * len(columns)}"]
+    lines.append(f"| | {' | '.join(columns)} |")
     for name in names:
         cells = [cell for rows in both.values() for cell in _epoch_cells(rows, name)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -77,12 +80,13 @@ def targets_table(results: Results) -> str:
         if measured is None:
             continue
         limit = "≤" if target.against.startswith("floor") else "≥"
-        held = holds(target, measured)
+        what = f"{target.case}, memory" if target.group == "memory" else target.case
+        verdict = "met" if holds(target, measured) else "**missed**"
         lines.append(
-            f"| {target.case}{', memory' if target.group == 'memory' else ''} | {target.against} "
-            f"| {limit} {target.factor:g} | {_range(measured)} | {'met' if held else '**missed**'} |"
+            f"| {what} | {target.against} | {limit} {target.factor:g} | {_range(measured)} "
+            f"| {verdict} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
 def holds(target: Target, measured: Summary) -> bool:
@@ -104,11 +108,13 @@ def measured_factor(results: Results, target: Target) -> Summary | None:
     return None
 
 
-def group_table(results: Results, groups: Iterable[str], unit_of: str = "") -> str:
+def group_table(results: Results, groups: Iterable[str]) -> str:
     """Return our figure of each case, and how many times that every other backend needs."""
     found = {k: v for g in groups for k, v in by_backend(results.of(g)).items() if OURS in v}
     others = dict.fromkeys(name for rows in found.values() for name in rows if name != OURS)
-    lines = ["| " + " | ".join([unit_of, OURS, *(f"{name} ×" for name in others)]) + " |"]
+    if not found:
+        return ""
+    lines = ["| " + " | ".join(["", OURS, *(f"{name} ×" for name in others)]) + " |"]
     lines.append("|---|" + "--:|" * (len(others) + 1))
     for case, rows in found.items():
         ours = rows[OURS]
@@ -130,31 +136,25 @@ def crossover_line(results: Results, rival: str) -> str:
     parts = [
         f"{width} inputs: {_batches(wins.get(width, []), all_)}" for width, all_ in batches.items()
     ]
-    return (
-        f"A step of softmax regression is faster in NumPy than with {rival} at {'; '.join(parts)}.\n"
-        if parts
-        else ""
-    )
+    where = "; ".join(parts)
+    return f"A step of softmax regression is faster in NumPy than with {rival} at {where}.\n"
 
 
 def environment_line(facts: dict[str, Any]) -> str:
     """Return what the figures were measured on."""
-    gpu = f", {facts['gpu']['name']} (driver {facts['gpu']['driver_version']})" if facts["gpu"] else ""
+    gpu = facts["gpu"]
+    machine = facts["cpu"] + (f", {gpu['name']} (driver {gpu['driver_version']})" if gpu else "")
     versions = {name: v for worker in _workers(facts) for name, v in worker["versions"].items()}
     libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name != "jaxlib")
     threads = " and ".join(map(str, facts["threads"]))
     return (
-        f"{facts['cpu']}{gpu}; threads: {threads}; {libraries}; BLAS {facts.get('blas', 'unknown')}; "
-        f"Python {facts['python']}; {facts['date']}, commit {facts.get('commit')}.\n"
+        f"{machine}; threads: {threads}; {libraries}; BLAS {facts.get('blas', 'unknown')}; Python "
+        f"{facts['python']}; {facts['date']}, commit {facts.get('commit')}.\n"
     )
 
 
 def _workers(facts: dict[str, Any]) -> list[dict[str, Any]]:
     return [worker for team in facts["workers"].values() for worker in team.values()]
-
-
-def _by_network(results: Results) -> dict[str, dict[str, Row]]:
-    return {case.name: rows for case, rows in by_backend(results.of("epoch")).items()}
 
 
 def _epoch_cells(rows: dict[str, Row], name: str) -> list[str]:
@@ -182,8 +182,8 @@ def _floor(rows: dict[str, Row], which: str) -> Row | None:
 
 
 def _range(s: Summary) -> str:
-    form: Callable[[float], str] = lambda x: f"{x:.2f}" if x < 10 else f"{x:.0f}"  # noqa: E731
-    return f"{form(s.median)} ({form(s.low)} to {form(s.high)})"
+    median, low, high = (f"{x:.2f}" if x < 10 else f"{x:.0f}" for x in s)
+    return f"{median} ({low} to {high})"
 
 
 def _label(case: Case) -> str:

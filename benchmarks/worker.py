@@ -99,7 +99,8 @@ class Worker:
         chosen = Case.from_dict(case)
         self.run, self.trainer = lambda: None, None
         if results:
-            np.savez(results, **results_of(self.backend, chosen))
+            arrays: dict[str, Any] = results_of(self.backend, chosen)
+            np.savez(results, **arrays)
         self.run, self.trainer = work_of(self.backend, chosen)
         return {}
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import mpi_scaling
+from benchmarks.report import fill
 from parity import accuracy, devices, speed
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
@@ -118,16 +119,6 @@ def with_accuracy(text: str) -> str:
 def with_tables(text: str, results: dict) -> str:
     """Return the README's text with each marked table made anew."""
     return fill(text, tables(results))
-
-
-def fill(text: str, tables: dict[str, str]) -> str:
-    """Return a page's text with these tables between their markers."""
-    for name, table in tables.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, _, rest = text.partition(begin)
-        assert end in rest, f"the page has no table {name}"
-        text = before + begin + table + end + rest.partition(end)[2]
-    return text
 
 
 def tables(results: dict) -> dict[str, str]:

@@ -32,6 +32,12 @@ PARITY = [
     *["report", "page", "ops_report", "speed"],
     *["commands", "commands.ops", "commands.train", "commands.accuracy", "__main__"],
 ]  # fmt: skip
+BENCHMARKS = [
+    *["", "statistics", "cases", "inputs", "ops", "backends", "backends.on_numpy"],
+    *["backends.torch_training", "backends.on_torch", "backends.on_loader", "backends.on_jax"],
+    *["backends.on_sklearn", "backends.floor", "checks", "work", "worker", "environment"],
+    *["results", "team", "runner", "tables", "plots", "report", "__main__"],
+]  # fmt: skip
 
 
 def source_files(package):
@@ -59,7 +65,10 @@ def imported(path, package):
                 yield name.removeprefix(package).removeprefix(".")
 
 
-@pytest.mark.parametrize(("package", "order"), [("scratchnn", SCRATCHNN), ("parity", PARITY)])
+@pytest.mark.parametrize(
+    ("package", "order"),
+    [("scratchnn", SCRATCHNN), ("parity", PARITY), ("benchmarks", BENCHMARKS)],
+)
 def test_files_import_only_files_above_them(package, order):
     modules = {module_name(path, package): path for path in source_files(package)}
     assert set(modules) == set(order)
@@ -72,6 +81,7 @@ def test_scratchnn_never_imports_torch_or_parity():
     for path in source_files("scratchnn"):
         assert not list(imported(path, "torch")), path
         assert not list(imported(path, "parity")), path
+        assert not list(imported(path, "benchmarks")), path
 
 
 def test_layout_check_sees_a_forbidden_import(tmp_path):
@@ -117,6 +127,7 @@ def test_no_module_has_the_name_of_an_exported_function():
 
 
 ABOVE_200_LINES = {  # and why it is one idea all the same
+    "benchmarks/mpi_scaling.py": "the model, its measurement and its table",
     "parity/accuracy.py": "inputs, errors and the verdict of one table",
     "parity/bounds.py": "one bound an operation, as short as their docstrings let them be",
     "parity/loss_bounds.py": "likewise, one bound a loss",
@@ -132,7 +143,7 @@ ABOVE_200_LINES = {  # and why it is one idea all the same
 def test_files_keep_to_their_budget():
     lines = {
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())
-        for package in ("scratchnn", "parity")
+        for package in ("scratchnn", "parity", "benchmarks")
         for path in source_files(package)
     }
     assert max(lines.values()) <= 300

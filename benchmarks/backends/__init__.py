@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cases import NotRunError
 from scratchnn.arrays import Array, IntArray
@@ -27,7 +28,7 @@ class Task(NamedTuple):
     """Work to be timed, and its result, which is looked at once."""
 
     run: Callable[[], Any]
-    result: Callable[[], tuple[Array, ...]]
+    result: Callable[[], tuple[NDArray[Any], ...]]
 
 
 class Trainer(Protocol):
@@ -140,7 +141,7 @@ BACKENDS = {
 }  # fmt: skip
 
 
-def collect(batches: Iterator[tuple[Any, Any]]) -> tuple[Array, IntArray]:
+def collect(batches: Iterator[tuple[Any, Any]]) -> tuple[NDArray[Any], ...]:
     """Return all inputs and targets of an epoch's batches."""
     X, target = zip(*((np.array(X), np.array(t)) for X, t in batches), strict=True)
     return np.concatenate(X), np.concatenate(target)

@@ -16,7 +16,7 @@ from scratchnn.mlp import Parameters
 
 
 class OnJax:
-    """The work in JAX; 64-bit numbers are switched on for the checks, and not used in what is timed."""
+    """The work in JAX. 64-bit numbers are switched on for the checks; what is timed has none."""
 
     def __init__(self) -> None:
         self.jax = need("jax", "benchmarks")
@@ -88,7 +88,7 @@ class Trainer:
 
     def theta(self) -> Array:
         """Return the parameters in our layout, which is JAX's here."""
-        layers = [tuple(map(np.asarray, layer)) for layer in self.state[0]]
+        layers = [(np.asarray(W), np.asarray(b)) for W, b in self.state[0]]
         return Parameters.from_arrays(layers).theta
 
     def order(self) -> IntArray:

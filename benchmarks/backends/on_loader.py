@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.backends import Task, collect
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.backends.on_torch import Trainer as TensorTrainer
+from benchmarks.backends.torch_training import Trainer as TensorTrainer
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, normalized, problem
 from scratchnn.data.datasets import PIXELS, data_folder
@@ -47,9 +47,7 @@ class OnLoader(OnTorch):
             data = _mnist(case)
         else:
             data = utils.TensorDataset(self.torch.tensor(p.X), self.torch.tensor(p.target))
-        return utils.DataLoader(
-            data, p.batch, sampler=p.order().tolist(), num_workers=self.workers
-        )
+        return utils.DataLoader(data, p.batch, sampler=p.order().tolist(), num_workers=self.workers)
 
 
 class Trainer(TensorTrainer):
