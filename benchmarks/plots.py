@@ -10,7 +10,6 @@ from benchmarks.results import Results, Row, by_backend
 from benchmarks.statistics import exponent
 from benchmarks.tables import FLOORS, OURS
 from scratchnn.arrays import Array
-from scratchnn.extras import need
 from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
 
 PURPLE = "#CC79A7"  # Okabe & Ito 2008, as the others
@@ -36,7 +35,8 @@ def epochs(results: Results) -> Any:
             if name in rows:
                 axis.axvline(_median(rows[name]), color=ORANGE, linestyle=style, label=name)
         axis.set(xscale="log", xlabel="seconds an epoch", title=f"{case.name}, {case.data}")
-        axis.legend(frameon=False, fontsize=8)
+        if axis.lines[-1].get_label() in FLOORS:
+            axis.legend(frameon=False, fontsize=8)
     return figure
 
 
@@ -137,11 +137,13 @@ def threads(results: Results) -> Any:
 
 def all_of(results: Results) -> dict[str, Any]:
     """Return every picture that the results have the rows for, by name."""
-    need("matplotlib", "plots")
     figures = {}
-    for name, draw in (("epoch", epochs), ("op", operations), ("scaling", scaling)):
-        if by_backend(results.of(name)):
-            figures[f"{name}s" if name != "scaling" else name] = draw(results)
+    if by_backend(results.of("epoch")):
+        figures["epochs"] = epochs(results)
+    if any(len(rows) > 1 for rows in by_backend(results.of("op")).values()):
+        figures["ops"] = operations(results)
+    if by_backend(results.of("scaling")):
+        figures["scaling"] = scaling(results)
     if len({row.threads for row in results.rows}) > 1:
         figures["threads"] = threads(results)
     rivals = {row.backend for row in results.of("crossover") if not row.not_run} - {OURS}

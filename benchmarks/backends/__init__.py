@@ -143,5 +143,5 @@ BACKENDS = {
 
 def collect(batches: Iterator[tuple[Any, Any]]) -> tuple[NDArray[Any], ...]:
     """Return all inputs and targets of an epoch's batches."""
-    X, target = zip(*((np.array(X), np.array(t)) for X, t in batches), strict=True)
+    X, target = zip(*((np.asarray(X), np.asarray(t)) for X, t in batches), strict=True)
     return np.concatenate(X), np.concatenate(target)

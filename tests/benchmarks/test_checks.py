@@ -1,0 +1,107 @@
+"""A backend that does other work is refused; ours and torch's pass."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.backends import BACKENDS
+from benchmarks.backends.on_numpy import OnNumpy
+from benchmarks.backends.on_torch import OnTorch
+from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, cases
+from benchmarks.checks import check, check_floor, step_bound, train
+from benchmarks.inputs import problem, short
+from benchmarks.ops import OPS
+from benchmarks.work import results_of
+from parity import bounds
+
+DIGITS = [case for case in cases("digits", quick=True) if case.kind not in ("import", "memory")]
+BY_TITLE = {case.title: case for case in DIGITS}
+
+
+def case_of(kind: str, name: str) -> Case:
+    return next(c for c in DIGITS if c.group == kind and c.name.startswith(name))
+
+
+@pytest.mark.parametrize("title", BY_TITLE)
+def test_check_passes_what_we_and_torch_do(title):
+    case = BY_TITLE[title]
+    for backend in (OnNumpy(), OnTorch()):
+        found = check(case, results_of(backend, case))
+        assert found.holds, found.what
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("which", ["value", "gradient"])
+def test_check_refuses_an_operation_that_is_off_by_a_hundredth(name, which):
+    case = case_of("op", name)
+    results = results_of(OnNumpy(), case)
+    key = "0" if which == "value" else max(results)
+    results[key] = results[key] * np.float32(1.01)
+    assert not check(case, results).holds
+
+
+PLANTED = {
+    "twice the rate": {"learning_rate": 2.0},
+    "no momentum": {"momentum": 0.0},
+    "another batch size": {"batch": 0.5},
+}
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
+def test_check_refuses_another_training(bug, name):
+    case = case_of("epoch", name)
+    ((field, factor),) = PLANTED[bug].items()
+    if not getattr(case, field):
+        pytest.skip("softmax regression has no momentum here")
+    value = type(getattr(case, field))(getattr(case, field) * factor)
+    results = results_of(OnNumpy(), replace(case, **{field: value}))
+    assert not check(case, results).holds
+
+
+def test_check_refuses_a_wrong_order_and_a_wrong_start():
+    case = case_of("epoch", SOFTMAX_REGRESSION)
+    results = results_of(OnNumpy(), case)
+    assert check(case, results).holds
+    assert not check(case, results | {"order": results["order"][::-1]}).holds
+    assert not check(case, results | {"float32": results["float32"] + np.float32(1e-4)}).holds
+
+
+def test_check_refuses_wrong_probabilities_and_batches():
+    inference, loading = case_of("inference", MLP), case_of("loading", "")
+    p = results_of(OnNumpy(), inference)
+    assert not check(inference, {"0": p["0"][:, ::-1]}).holds
+    batches = results_of(OnNumpy(), loading)
+    assert not check(loading, batches | {"1": batches["1"][::-1]}).holds
+
+
+@pytest.mark.parametrize("part", ["products", "bytes"])
+def test_check_floor_refuses_other_numbers(part):
+    case = case_of("epoch", MLP)
+    results = results_of(BACKENDS[f"floor {part}"].open(), case)
+    assert check_floor(case, part, results).holds
+    assert not check_floor(case, part, {"0": results["0"] * np.float32(1.001)}).holds
+
+
+def test_tf32_needs_its_own_roundoff():
+    """Products of 10 bits leave float32's bound, and keep to TF32's."""
+    case = case_of("op", "linear")
+    results = results_of(OnNumpy(), case)
+    rounded = results["0"] * np.float32(1 + 2**-10)
+    assert not check(case, results | {"0": rounded}).holds
+    assert check(case, results | {"0": rounded}, BACKENDS["CUDA resident TF32"].roundoff).holds
+
+
+@pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
+def test_step_bound_holds_and_says_something(name):
+    """float32 against float64 is within the bound; for softmax regression it is tight."""
+    case = replace(short(case_of("epoch", name)), examples=64, batch=64)
+    single, double = problem(case, "float32"), problem(case, "float64")
+    rows = np.arange(64)
+    error = abs(train(single, rows) - train(double, rows))
+    limit = step_bound(single, bounds.unit_roundoff(np.float32))
+    assert (error <= limit).all()
+    if name == SOFTMAX_REGRESSION:
+        moved = abs(train(double, rows) - double.start.theta)
+        assert np.median(limit[moved > 0] / moved[moved > 0]) < 0.01

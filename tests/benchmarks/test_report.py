@@ -1,0 +1,164 @@
+"""Tables and pictures from figures that are known."""
+
+import numpy as np
+import pytest
+
+from benchmarks import report, tables
+from benchmarks.__main__ import main
+from benchmarks.cases import Case, cases
+from benchmarks.checks import Check
+from benchmarks.results import FOLDER, Results, Row, compare, quantity
+from benchmarks.tables import Target, holds, measured_factor
+
+FACTS = {
+    "machine": "test", "cpu": "Abacus", "gpu": None, "threads": [2, 1], "python": "3.11",
+    "date": "2026-01-01", "commit": "abc", "blas": "beads",
+    "workers": {"2": {"torch": {"versions": {"numpy": "2", "torch": "2.9"}}}},
+}  # fmt: skip
+OURS = {"scratchnn": 1.0, "torch": 4.0, "floor products": 0.5, "floor bytes": 0.25}
+
+
+def results(threads=(2, 1)):
+    """Every case of the quick run: torch takes 4 times as long in every round, whatever it is."""
+    noise = np.random.default_rng(0).uniform(1, 3, 4)
+    rows = [
+        Row(case, name, count, [1e-3 * factor * n / count for n in noise],
+            "bytes" if case.kind == "memory" else "s", check=Check("z", 0.1, True))
+        for count in threads
+        for case in cases("digits", quick=True)
+        for name, factor in OURS.items()
+        if case.kind == "epoch" or not name.startswith("floor")
+    ]  # fmt: skip
+    rows.append(Row(rows[0].case, "JAX", 2, not_run="jax is not installed"))
+    return Results(FACTS, rows)
+
+
+def test_results_survive_their_file(tmp_path):
+    before = results()
+    before.save(tmp_path / "r.json")
+    after = Results.load(tmp_path / "r.json")
+    assert after.environment == FACTS
+    assert [row.case for row in after.rows] == [row.case for row in before.rows]
+    assert after.rows[0].check == before.rows[0].check
+    for a, b in zip(after.rows, before.rows, strict=True):
+        assert a.values == pytest.approx(b.values, rel=5e-4)  # four digits are kept
+
+
+def test_times_pairs_rounds():
+    case = Case("op", "op", "x")
+    slow, fast = Row(case, "a", 1, [2.0, 6.0, 4.0]), Row(case, "b", 1, [1.0, 3.0])
+    assert slow.times(fast) == (2.0, 2.0, 2.0)
+
+
+def test_measured_factor_is_the_ratio_of_rounds():
+    found = results()
+    torch = Target("epoch", "MLP", "torch", 4.0)
+    assert measured_factor(found, torch).median == pytest.approx(4)
+    assert holds(torch, measured_factor(found, torch))
+    assert not holds(Target("epoch", "MLP", "torch", 4.1), measured_factor(found, torch))
+    assert measured_factor(found, Target("epoch", "MLP", "JAX", 1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("floor", "factor"), [("floor products", 2), ("floor products + bytes", 4 / 3)]
+)
+def test_floor_is_a_limit(floor, factor):
+    measured = measured_factor(results(), Target("epoch", "MLP", floor, 1.4))
+    assert measured.median == pytest.approx(factor)
+    assert holds(Target("epoch", "MLP", floor, 1.4), measured) == (factor < 1.4)
+
+
+def test_tables_have_the_figures():
+    found = results()
+    epochs = tables.epochs_table(found)
+    assert "| torch |" in epochs
+    assert "| 4.00 | 5.33 |" in epochs
+    assert "| MLP | torch | ≥ 1.4 | 4.00 (4.00 to 4.00) | met |" in tables.targets_table(found)
+    assert "**missed**" in tables.targets_table(found)  # the floors
+    assert "| cross_entropy (256, 10) |" in tables.group_table(found, ("op",))
+    assert "JAX (jax is not installed)" in tables.not_run(found)
+    assert "at 16 inputs: every batch size; 64 inputs: every batch size" in tables.crossover_line(
+        found, "torch"
+    )
+    assert "Abacus; threads: 2 and 1; numpy 2, torch 2.9; BLAS beads" in tables.environment_line(
+        FACTS
+    )
+
+
+def test_tables_of_nothing_are_empty():
+    nothing = Results(FACTS, [])
+    assert not tables.epochs_table(nothing)
+    assert not tables.targets_table(nothing)
+    assert not tables.group_table(nothing, ("op",))
+    assert not tables.not_run(nothing)
+
+
+def test_crossover_line_names_the_batches_that_win():
+    rows = [
+        Row(Case("crossover", "step", str(batch), sizes=(16, 10), batch=batch), name, 1, [seconds])
+        for batch, theirs in ((1, 3.0), (4, 2.0), (64, 0.5))
+        for name, seconds in (("scratchnn", 1.0), ("CUDA graph", theirs))
+    ]
+    line = tables.crossover_line(Results(FACTS, rows), "CUDA graph")
+    assert line.endswith("CUDA graph at 16 inputs: batches of 1, 4.\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(2.5, "s", "2.50 s"), (0.0123, "s", "12.3 ms"), (4.5e-5, "s", "45.0 µs"),
+     (123e-6, "s", "123 µs"), (2.4e8, "bytes", "240 MB")],
+)  # fmt: skip
+def test_quantity_has_three_digits(value, unit, text):
+    assert quantity(value, unit) == text
+
+
+def test_compare_shows_what_changed():
+    before, after = results(), results()
+    for row in after.rows:
+        row.values = [2 * value for value in row.values]
+    lines = compare(before, after).splitlines()
+    assert len(lines) == len(before.rows)  # a header, and all but the one that did not run
+    assert all(" 2.00 (" in line for line in lines[1:])
+
+
+def test_fill_replaces_what_stands_between_the_markers():
+    page = "a\n<!-- t -->\nold\n<!-- /t -->\nb\n"
+    assert report.fill(page, {"t": "new\n"}) == "a\n<!-- t -->\nnew\n<!-- /t -->\nb\n"
+    with pytest.raises(ValueError, match="must have the markers <!-- u -->"):
+        report.fill(page, {"u": ""})
+
+
+def test_draw_makes_every_picture_with_labels(tmp_path):
+    paths = report.draw(results(), tmp_path)
+    names = {"epochs", "ops", "scaling", "threads", "crossover-torch"}
+    assert {path.name for path in paths} == {f"{n}.{k}" for n in names for k in ("svg", "png")}
+    for figure in report.plots.all_of(results()).values():
+        for axis in figure.axes:
+            assert axis.get_xlabel() or axis.get_ylabel()
+
+
+def test_pages_show_what_was_measured():
+    """The committed pages are those of the committed results."""
+    machines = [Results.load(file) for file in sorted(FOLDER.glob("*.json"))]
+    for page, made in report.pages(machines).items():
+        text = page.read_text(encoding="utf-8")
+        assert report.fill(text, made) == text
+    assert report.summary(results()) != report.NOTHING
+
+
+def test_main_refuses_what_it_does_not_know(capsys):
+    for wrong in (["--cases", "epochs"], ["--backends", "tensorflow"], ["--threads", "0"]):
+        with pytest.raises(SystemExit) as end:
+            main(wrong)
+        assert end.value.code == 2
+        assert "must be" in capsys.readouterr().err
+
+
+def test_main_measures_saves_and_draws(tmp_path, capsys):
+    file, pictures = tmp_path / "r.json", tmp_path / "pictures"
+    arguments = ["--quick", "--data", "digits", "--cases", "op", "--backends", "scratchnn"]
+    assert main([*arguments, "--json", str(file), "--plots", str(pictures)]) == 0
+    assert all(len(row.values) == 2 for row in Results.load(file).rows)
+    assert main(["compare", str(file), str(file)]) == 0
+    assert "1.00" in capsys.readouterr().out
+    assert main(["compare", str(file), str(tmp_path / "none.json")]) == 3

@@ -1,0 +1,164 @@
+"""The run: workers are checked before they are timed, and what cannot run says why."""
+
+import numpy as np
+import pytest
+
+from benchmarks import runner, team, worker
+from benchmarks.backends import BACKENDS, Backend
+from benchmarks.cases import Case, NotRunError, cases
+from benchmarks.runner import Plan, run
+from scratchnn.extras import MissingExtraError
+
+QUIET = Plan(rounds=2, seconds=0.001, say=lambda _: None)
+CASES = {case.kind: case for case in reversed(cases("digits", quick=True))}
+
+
+class Workers:
+    """Workers in this process: what they are asked, and answers that a test may bend."""
+
+    def __init__(self, bend=None):
+        self.bend, self.asked, self.open = bend, [], {}
+
+    def __call__(self, name, threads):
+        inside = worker.Worker(name, threads)
+        self.open[name] = inside
+        outer = self
+
+        class Process(team.Process):
+            def __init__(self):
+                self.popen = type("Running", (), {"poll": lambda self: None})()
+
+            def ask(self, do, **arguments):
+                outer.asked.append((name, do))
+                answer = inside.answer({"do": do, **arguments})
+                if do == "prepare" and outer.bend:
+                    outer.bend(name, arguments["results"])
+                if "not run" in answer:
+                    raise NotRunError(answer["not run"])
+                if "failed" in answer:
+                    raise RuntimeError(answer["failed"])
+                return answer
+
+            def close(self):
+                pass
+
+        return Process()
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    inside = Workers()
+    monkeypatch.setattr(team, "Process", inside)
+    monkeypatch.setattr(runner, "Process", inside)
+    return inside
+
+
+def test_run_times_in_turns_after_the_checks(workers):
+    rows, facts = run([CASES["op"]], [BACKENDS["scratchnn"], BACKENDS["torch"]], 1, QUIET)
+    assert [(row.backend, len(row.values), row.check.holds) for row in rows] == [
+        ("scratchnn", 2, True),
+        ("torch", 2, True),
+    ]
+    assert min(row.summary.low for row in rows) > 0
+    asked = [(name, do) for name, do in workers.asked if do != "facts"]
+    ready = [(name, do) for name in ("scratchnn", "torch") for do in ("prepare", "warm")]
+    assert asked[:4] == ready
+    assert [name for name, do in asked[4:]] == ["scratchnn", "torch", "torch", "scratchnn"]
+    assert facts["torch"]["versions"]["torch"]
+
+
+def test_run_refuses_a_wrong_backend_before_timing_it(workers):
+    def bend(name, results):
+        if name == "torch":
+            arrays = dict(np.load(results))
+            arrays["float64"] = arrays["float64"] + 1e-9
+            np.savez(results, **arrays)
+
+    workers.bend = bend
+    rows, _ = run([CASES["step"]], [BACKENDS["scratchnn"], BACKENDS["torch"]], 1, QUIET)
+    ours, theirs = rows
+    assert ours.check.holds
+    assert len(ours.values) == 2
+    assert theirs.wrong
+    assert theirs.not_run.startswith("refused, its result is wrong: θ in float64")
+    assert not theirs.values
+    assert ("torch", "time") not in workers.asked
+
+
+def test_run_says_once_a_group_that_a_backend_is_missing(workers, monkeypatch):
+    def need(name, extra):
+        raise MissingExtraError(f"this needs {name}, which is not installed: [{extra}]")
+
+    monkeypatch.setattr("benchmarks.backends.on_jax.need", need)
+    ops = [case for case in cases("digits", quick=True) if case.kind == "op"][:2]
+    rows, _ = run(ops, [BACKENDS["scratchnn"], BACKENDS["JAX"]], 1, QUIET)
+    assert [(row.backend, bool(row.not_run)) for row in rows] == [
+        ("scratchnn", False),
+        ("JAX", True),
+        ("scratchnn", False),
+    ]
+    assert "this needs jax" in rows[1].not_run
+    assert not rows[1].wrong
+
+
+def test_run_needs_no_process_to_know_that_there_is_no_gpu(workers, monkeypatch):
+    monkeypatch.setattr(team, "gpu", lambda: None)
+    (row,), _ = run([CASES["step"]], [BACKENDS["CUDA graph"]], 1, QUIET)
+    assert row.not_run == "there is no GPU here"
+    assert not workers.open
+
+
+def test_run_goes_on_after_a_failure(workers, monkeypatch):
+    monkeypatch.setattr(worker.Worker, "prepare", lambda self, **_: 1 / 0)
+    (row,), _ = run([CASES["op"]], [BACKENDS["scratchnn"]], 1, QUIET)
+    assert row.wrong
+    assert row.not_run == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("kind", ["memory", "import"])
+def test_run_measures_memory_and_imports_in_new_processes(kind):
+    (row,), _ = run([CASES[kind]], [BACKENDS["scratchnn"]], 1, QUIET)
+    assert row.not_run is None
+    assert len(row.values) == 2
+    assert row.unit == ("bytes" if kind == "memory" else "s")
+    assert min(row.values) > 0
+
+
+def test_process_that_dies_is_reported_with_its_last_words():
+    process = team.Process("no such backend", 1)
+    try:
+        with pytest.raises(RuntimeError, match="KeyError: 'no such backend'"):
+            process.ask("facts")
+    finally:
+        process.close()
+
+
+def test_worker_has_its_threads_and_keeps_the_channel_clean():
+    process = team.Process("torch", 1)
+    try:
+        facts = process.ask("facts")
+    finally:
+        process.close()
+    assert facts["threads"] == 1
+    assert set(facts["pools"].values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "name", [b.name for b in BACKENDS.values() if b.does("epoch", "epoch") and not b.is_cuda]
+)
+def test_every_backend_has_a_case_on_the_digits(name):
+    """Every one that is installed trains, or says why not; on_torch's compiler takes its time."""
+    if name == "torch.compile":
+        pytest.skip("python -m benchmarks --quick runs it")
+    process = worker.Worker(name, 1)
+    case: Case = next(c for c in cases("digits", quick=True) if c.kind == "epoch")
+    answer = process.answer({"do": "prepare", "case": case.as_dict(), "results": ""})
+    assert answer == {} or list(answer) == ["not run"]
+    if answer == {}:
+        assert process.answer({"do": "warm", "seconds": 0.0})["number"] == 1
+        assert process.answer({"do": "time", "number": 1})["seconds"] > 0
+
+
+def test_backend_names_can_be_listed_with_commas():
+    assert all("," not in name and name == b.name for name, b in BACKENDS.items())
+    assert isinstance(BACKENDS["JAX"], Backend)
