@@ -14,35 +14,38 @@ CASES = {case.kind: case for case in reversed(cases("digits", quick=True))}
 
 
 class Workers:
-    """Workers in this process: what they are asked, and answers that a test may bend."""
+    """Makes workers in this process, notes what they are asked, and may bend their results."""
 
-    def __init__(self, bend=None):
-        self.bend, self.asked, self.open = bend, [], {}
+    def __init__(self):
+        self.bend, self.asked = (lambda name, results: None), []
 
     def __call__(self, name, threads):
-        inside = worker.Worker(name, threads)
-        self.open[name] = inside
-        outer = self
+        return Worker(name, threads, self)
 
-        class Process(team.Process):
-            def __init__(self):
-                self.popen = type("Running", (), {"poll": lambda self: None})()
 
-            def ask(self, do, **arguments):
-                outer.asked.append((name, do))
-                answer = inside.answer({"do": do, **arguments})
-                if do == "prepare" and outer.bend:
-                    outer.bend(name, arguments["results"])
-                if "not run" in answer:
-                    raise NotRunError(answer["not run"])
-                if "failed" in answer:
-                    raise RuntimeError(answer["failed"])
-                return answer
+class Worker:
+    """A worker in this process, with what the runner uses of a `team.Process`."""
 
-            def close(self):
-                pass
+    def __init__(self, name, threads, workers):
+        self.name, self.workers, self.inside = name, workers, worker.Worker(name, threads)
+        self.popen = self
 
-        return Process()
+    def poll(self):
+        return None
+
+    def close(self):
+        pass
+
+    def ask(self, do, **arguments):
+        self.workers.asked.append((self.name, do))
+        answer = self.inside.answer({"do": do, **arguments})
+        if do == "prepare" and answer == {}:
+            self.workers.bend(self.name, arguments["results"])
+        if "not run" in answer:
+            raise NotRunError(answer["not run"])
+        if "failed" in answer:
+            raise RuntimeError(answer["failed"])
+        return answer
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ def test_run_needs_no_process_to_know_that_there_is_no_gpu(workers, monkeypatch)
     monkeypatch.setattr(team, "gpu", lambda: None)
     (row,), _ = run([CASES["step"]], [BACKENDS["CUDA graph"]], 1, QUIET)
     assert row.not_run == "there is no GPU here"
-    assert not workers.open
+    assert not workers.asked
 
 
 def test_run_goes_on_after_a_failure(workers, monkeypatch):
