@@ -36,7 +36,7 @@ BENCHMARKS = [
     *["", "statistics", "cases", "inputs", "ops", "backends", "backends.on_numpy"],
     *["backends.torch_training", "backends.on_torch", "backends.on_loader", "backends.on_jax"],
     *["backends.on_sklearn", "backends.floor", "checks", "work", "worker", "environment"],
-    *["results", "team", "runner", "tables", "plots", "report", "__main__"],
+    *["results", "team", "runner", "tables", "plots", "report", "mpi_scaling", "__main__"],
 ]  # fmt: skip
 
 
