@@ -54,15 +54,22 @@ def run(
 
 def _times(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> list[Row]:
     rows = [_ready(case, backend, team, plan.seconds) for backend in backends]
-    turns = [row for row in rows if not row.not_run]
     for round_ in range(plan.rounds):
-        for row in turns[round_ % len(turns) :] + turns[: round_ % len(turns)] if turns else []:
-            if round_ >= SLOW_ROUNDS and row.values[0] > SLOW:
-                continue
+        turns = [row for row in rows if not row.not_run and not _has_enough(row)]
+        first = round_ % max(1, len(turns))
+        for row in turns[first:] + turns[:first]:
             time.sleep(REST)
-            answer = team.member(row.backend).ask("time", number=row.number)
+            try:
+                answer = team.member(row.backend).ask("time", number=row.number)
+            except RuntimeError as error:
+                row.not_run, row.wrong = str(error), True
+                continue
             row.values.append(answer["seconds"])
     return rows
+
+
+def _has_enough(row: Row) -> bool:
+    return len(row.values) >= SLOW_ROUNDS and row.values[0] > SLOW
 
 
 def _ready(case: Case, backend: Backend, team: Team, seconds: float) -> Row:

@@ -165,3 +165,12 @@ def test_every_backend_has_a_case_on_the_digits(name):
 def test_backend_names_can_be_listed_with_commas():
     assert all("," not in name and name == b.name for name, b in BACKENDS.items())
     assert isinstance(BACKENDS["JAX"], Backend)
+
+
+def test_run_goes_on_when_a_worker_fails_in_its_turn(workers, monkeypatch):
+    def time(self, number):
+        return {"seconds": 1 / (self.name != "torch")}
+
+    monkeypatch.setattr(worker.Worker, "time", time)
+    rows, _ = run([CASES["op"]], [BACKENDS["scratchnn"], BACKENDS["torch"]], 1, QUIET)
+    assert [(row.values, row.wrong) for row in rows] == [([1.0, 1.0], False), ([], True)]
