@@ -1,5 +1,7 @@
 """torch on tensors in memory: eager, compiled, or on a GPU with or without transfers."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +56,8 @@ class OnTorch:
         self.torch = need("torch", "torch")
         if device == "cuda" and not self.torch.cuda.is_available():
             raise NotRunError("there is no GPU that torch can use")
+        if compiled and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+            raise NotRunError("torch.compile needs a C++ compiler")
         self.device, self.compiled = self.torch.device(device), compiled
         self.transfer, self.graph = transfer, graph
         if device == "cuda":
