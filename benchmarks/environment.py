@@ -15,12 +15,12 @@ CPUINFO = Path("/proc/cpuinfo")
 def environment(threads: list[int], workers: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of this machine, and what each worker said about itself."""
     return {
+        **_software(),
         "machine": machine(),
         "cpu": cpu(),
         "gpu": gpu(),
         "threads": threads,
         "date": datetime.now(UTC).date().isoformat(),
-        **_software(),
         "workers": workers,
     }
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.backends import Task, collect
@@ -58,10 +59,12 @@ class OnTorch:
             raise NotRunError("there is no GPU that torch can use")
         if compiled and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
             raise NotRunError("torch.compile needs a C++ compiler")
-        self.device, self.compiled = self.torch.device(device), compiled
+        from parity import devices
+
+        self.device, self.compiled = devices.choose(device, deterministic=False), compiled
         self.transfer, self.graph = transfer, graph
-        if device == "cuda":
-            _set_tf32(self.torch, tf32)
+        self.precision = ExitStack()
+        self.precision.enter_context(devices.products(self.device, "tf32" if tf32 else "ieee"))
 
     def op(self, name: str, dy: Array, arguments: dict[str, Any]) -> Task:
         """Return value and gradients of an operation, by autograd."""
@@ -127,14 +130,6 @@ class OnTorch:
             self.synchronize()
 
         return Task(run, lambda: tuple(y.detach().cpu().numpy() for y in work()))
-
-
-def _set_tf32(torch: Any, on: bool) -> None:
-    matmul = torch.backends.cuda.matmul
-    if hasattr(matmul, "fp32_precision"):  # torch >= 2.9; setting both APIs raises
-        matmul.fp32_precision = "tf32" if on else "ieee"
-    else:
-        matmul.allow_tf32 = on
 
 
 open = OnTorch
