@@ -8,7 +8,7 @@ import pytest
 from benchmarks.backends import BACKENDS
 from benchmarks.backends.on_numpy import OnNumpy
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, cases
+from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, NotRunError, cases
 from benchmarks.checks import check, check_floor, step_bound, train
 from benchmarks.inputs import problem, short
 from benchmarks.ops import OPS
@@ -85,12 +85,27 @@ def test_check_floor_refuses_other_numbers(part):
 
 
 def test_tf32_needs_its_own_roundoff():
-    """Products of 10 bits leave float32's bound, and keep to TF32's."""
-    case = case_of("op", "linear")
-    results = results_of(OnNumpy(), case)
-    rounded = results["0"] * np.float32(1 + 2**-10)
-    assert not check(case, results | {"0": rounded}).holds
-    assert check(case, results | {"0": rounded}, BACKENDS["CUDA resident TF32"].roundoff).holds
+    """Products of 10 bits, simulated here, leave float32's bound and keep to TF32's."""
+    case = case_of("step", SOFTMAX_REGRESSION)
+    on = OnTorch(tf32=True)
+    with on.precision:
+        results = results_of(on, case)
+    assert "float32" in check(case, results).what
+    assert not check(case, results).holds
+    assert check(case, results, BACKENDS["CUDA resident TF32"].roundoff).holds
+
+
+@pytest.mark.parametrize("name", [name for name, b in BACKENDS.items() if b.is_cuda])
+def test_check_passes_cuda(name):
+    backend = BACKENDS[name]
+    try:
+        on = backend.open()
+    except NotRunError as error:
+        pytest.skip(str(error))
+    for case in DIGITS:
+        if backend.does(case.group, case.kind):
+            found = check(case, results_of(on, case), backend.roundoff)
+            assert found.holds, f"{case.title}: {found.what}"
 
 
 @pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
