@@ -128,6 +128,7 @@ def tables(results: dict) -> dict[str, str]:
         "mlp": mlp_table(results),
         "parity": parity_table(results),
         "accuracy": accuracy.table(accuracy.read(accuracy.RESULTS), "float32"),
+        "ops": ops_table(json.loads(OPS_RESULTS.read_text())),
         "environment": environment_line(results["environment"]),
     }
 
@@ -178,6 +179,21 @@ def parity_table(results: dict) -> str:
             f"| {double['free_run']:.1e} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def ops_table(found: dict) -> str:
+    """Return how close both sides came to their bounds in each operation."""
+    assert found["holds"]
+    rows = {}
+    for cell in found["results"]:
+        shares = (f"{worst['error']['ratio']:.0%}" for worst in cell["sides"].values())
+        rows.setdefault(cell["op"], {})[cell["dtype"]] = " | ".join(shares)
+    lines = ["| operation | float32: NumPy | torch | float64: NumPy | torch | TF32: torch |"]
+    lines.append("|---|--:|--:|--:|--:|--:|")
+    for op, row in rows.items():
+        tf32 = row["tf32"].split(" | ")[1] if "tf32" in row else ""
+        lines.append(f"| {op} | {row['float32']} | {row['float64']} | {tf32} |")
+    return "\n".join(lines) + f"\n\n{found['verdict'].capitalize()}.\n"
 
 
 def environment_line(facts: dict) -> str:

@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,16 @@ class Report:
     sections: Sequence[Section]
 
 
+class Part(NamedTuple):
+    """One of several runs: its name, verdict, results for JSON, and HTML."""
+
+    name: str
+    holds: bool
+    verdict: str
+    results: Any
+    html: str = ""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `save` takes."""
     parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
@@ -58,6 +68,22 @@ def save(report: Report, json_file: str | None, html_file: str | None) -> list[P
             paths[-1].parent.mkdir(parents=True, exist_ok=True)
             paths[-1].write_text(make(report), encoding="utf-8")
     return paths
+
+
+def together(
+    title: str, parts: Sequence[Part], settings: dict[str, Any], environment: dict[str, Any]
+) -> Report:
+    """Return the report of several runs of one thing: of a training in both precisions, say."""
+    words = (f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
+    return Report(
+        title,
+        all(part.holds for part in parts),
+        ", ".join(words),
+        settings,
+        environment,
+        [part.results for part in parts],
+        [Section(part.name, part.verdict, part.html) for part in parts],
+    )
 
 
 def as_json(report: Report) -> str:

@@ -1,6 +1,7 @@
 """python -m parity ops: every operation and its gradients, on generated inputs."""
 
 import argparse
+from typing import Any
 
 from parity import page
 from scratchnn.arguments import positive_int, seed
@@ -67,14 +68,22 @@ def _search(arguments, names):
     return cells
 
 
-def _rows(names, dtype):
-    """Return the rows of the table that are named, in TF32 those that multiply matrices."""
+def _rows(names: list[str] | None, dtype: str) -> list[Any]:
+    """Return the rows of the table with these names, in TF32 those that multiply matrices.
+
+    A name without its variant, as cross_entropy of "cross_entropy, probabilities", means all.
+
+    Raises   ValueError
+    """
     from parity.ops import OPS
 
-    unknown = set(names or ()) - set(OPS)
+    named = {name: {name, name.partition(",")[0]} for name in OPS}
+    known = set().union(*named.values())
+    unknown = set(names or ()) - known
     if unknown:
-        raise ValueError(f"--op must be of {', '.join(OPS)}; got {', '.join(sorted(unknown))}")
-    rows = [op for op in OPS.values() if not names or op.name in names]
+        wanted = "; ".join(name for name in OPS if "," not in name)
+        raise ValueError(f"--op must be of {wanted}; got {'; '.join(sorted(unknown))}")
+    rows = [op for op in OPS.values() if not names or named[op.name] & set(names)]
     return [op for op in rows if op.products] if dtype == "tf32" else rows
 
 

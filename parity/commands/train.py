@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from parity import page
 from parity.commands import DTYPES
 from scratchnn import cli, plots, recipes
 from scratchnn.arguments import add_recipe_arguments, positive_int, recipe_for
@@ -17,6 +18,7 @@ def add(commands) -> None:
     sub.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
     sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
     sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
+    page.add_arguments(sub)
     sub.set_defaults(command=run)
 
 
@@ -41,25 +43,39 @@ def run(arguments: argparse.Namespace) -> int:
                 _run(run, device, arguments.steps, results)
         complete = True
     finally:  # also what an interrupted or diverged training reached
-        if arguments.out and results:
+        if results:
             _save(arguments, recipe, results, environment, complete)
     return 0 if all(result.holds for result in results) else 1
 
 
 def _save(arguments: argparse.Namespace, recipe: recipes.Recipe, results, environment, complete):
+    """Save what --out, --json and --html ask for."""
     from parity import report
 
-    settings = {
-        name: value
-        for name, value in vars(arguments).items()
-        if name not in ("command", "debug", "out", "data_dir")
-    } | {"data": recipe.data, "complete": complete}
+    unsaid = ("command", "debug", "out", "data_dir", "json", "html")
+    settings = {name: value for name, value in vars(arguments).items() if name not in unsaid}
+    settings |= {"data": recipe.data, "complete": complete}
     found = [report.as_dict(result, settings, environment) for result in results]
-    saved = [
-        report.save(Path(arguments.out), "parity", found),
-        *_draw(arguments, recipe, results),
-    ]
-    print(f"saved {', '.join(map(str, saved))}")
+    saved = []
+    if arguments.out:
+        saved = [report.save(Path(arguments.out), "parity", found)]
+        saved += _draw(arguments, recipe, results)
+    title = f"{recipe.name} on {recipe.data}: NumPy beside PyTorch, step by step"
+    parts = [_part(*pair, with_picture=arguments.html) for pair in zip(results, found, strict=True)]
+    whole = page.together(title, parts, settings, environment)
+    saved += page.save(whole, arguments.json, arguments.html)
+    if saved:
+        print(f"saved {', '.join(map(str, saved))}")
+
+
+def _part(result, found, *, with_picture) -> page.Part:
+    from parity import report
+
+    words = report.verdict(result) if result.holds else report.failure(result)
+    html = ""
+    if with_picture:
+        html = page.picture(report.picture(result, ""), f"both sides in {result.dtype}")
+    return page.Part(result.dtype, result.holds, words, found, html)
 
 
 def _run(run: recipes.Run, device, max_steps, results):

@@ -11,7 +11,7 @@ import torch
 from parity.__main__ import main
 from parity.ops import OPS
 
-QUICK = ["--examples", "3", "--op", "sigmoid", "linear"]
+QUICK = ["--examples", "3", "--op", "sigmoid", "linear"]  # with both variants of linear
 
 
 def run(capsys, *arguments):
@@ -25,16 +25,19 @@ def test_ops_prints_the_matrix_and_saves_it(capsys, tmp_path):
         capsys, *QUICK, "--device", "cpu", "--json", files[0], "--html", files[1]
     )
     assert status == 0
-    cells = [line.split()[:2] for line in output.splitlines()[2:7]]
-    assert cells == [
-        ["linear", "float32"],
-        ["sigmoid", "float32"],
-        ["linear", "float64"],
-        ["sigmoid", "float64"],
-        ["linear", "tf32"],
+    cells = [tuple(line[:42].rsplit(maxsplit=1)) for line in output.splitlines()[2:10]]
+    assert [(name.strip(), dtype) for name, dtype in cells] == [
+        ("linear", "float32"),
+        ("linear, without a bias", "float32"),
+        ("sigmoid", "float32"),
+        ("linear", "float64"),
+        ("linear, without a bias", "float64"),
+        ("sigmoid", "float64"),
+        ("linear", "tf32"),
+        ("linear, without a bias", "tf32"),
     ]
     assert "linear in TF32, judged as float32: refused in 3 of 3 cases, as it must be" in output
-    assert "5 of 5 cells (operation × precision) hold" in output
+    assert "8 of 8 cells (operation × precision) hold" in output
     assert f"saved {files[0]}, {files[1]}" in output
     found = json.loads((tmp_path / "ops.json").read_text())
     assert found["settings"] == {
@@ -48,7 +51,7 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
     monkeypatch.setitem(OPS, "sigmoid", replace(OPS["sigmoid"], torch=lambda z: torch.tanh(z)))
     status, output, _ = run(capsys, *QUICK, "--dtype", "float64", "--bounds", "worst-case")
     assert status == 1
-    assert "1 of 2 cells" in output
+    assert "2 of 3 cells" in output
     assert "sigmoid in float64: torch cpu left its bound. The smallest case:" in output
     assert "judge(OPS['sigmoid'], case, dy_seed=0, on=['cpu'" in output
     assert "with bounds.analysis('worst-case'):" in output
@@ -57,7 +60,7 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--op", "sofmax"], "--op must be of linear, relu, .*; got sofmax"),
+        (["--op", "sofmax"], "--op must be of linear; relu; .*; got sofmax"),
         (["--examples", "0"], "must be a whole number from 1 up"),
         (["--bounds", "none"], "invalid choice"),
         pytest.param(

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from parity import ops_report, page
+from parity.__main__ import main
 from parity.ops import OPS
 from parity.search import search
 from scratchnn import plots
@@ -155,6 +156,29 @@ def test_json_has_no_numbers_that_json_has_not(report):
     text = page.as_json(replace(report, results=[{"error": math.inf}, (math.nan, 0.5)]))
     found = json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert found["results"] == [{"error": "inf"}, ["nan", 0.5]]
+
+
+def test_together_holds_where_every_part_does(tmp_path):
+    parts = [page.Part("float32", True, "by far", {"a": 1}), page.Part("tf32", False, "not", {})]
+    for count, verdict in ((1, "float32 holds"), (2, "float32 holds, tf32 fails")):
+        report = page.together("both", parts[:count], {}, {})
+        assert (report.holds, report.verdict) == (count == 1, verdict)
+        assert json.loads(page.as_json(report))["results"] == [
+            part.results for part in parts[:count]
+        ]
+        assert "by far" in page.as_html(report)
+
+
+def test_train_saves_json_and_a_page(capsys, tmp_path):
+    names = [str(tmp_path / f"train.{kind}") for kind in ("json", "html")]
+    run = ["train", "softmax-regression", "--steps", "3", "--dtype", "float64"]
+    assert main([*run, "--json", names[0], "--html", names[1]]) == 0
+    assert f"saved {', '.join(names)}" in capsys.readouterr().out
+    found = json.loads((tmp_path / "train.json").read_text())
+    assert (found["holds"], found["results"][0]["steps"]) == (True, 3)
+    html = (tmp_path / "train.html").read_text(encoding="utf-8")
+    assert "softmax-regression on digits" in html
+    assert html.count("<svg") == 1
 
 
 def test_share_is_marked_where_it_is_over():
