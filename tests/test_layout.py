@@ -26,8 +26,8 @@ SCRATCHNN = [
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
-    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
-    *["reproduction", "search"],
+    *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
+    *["data", "reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep"],
     *["report", "page", "ops_report", "speed"],
     *["commands", "commands.ops", "commands.train", "commands.accuracy", "__main__"],
