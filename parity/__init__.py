@@ -33,7 +33,19 @@ In reading order:
 """
 
 import os
+from typing import Any
 
 # Read when torch and CUDA start, so they are set before anything here imports torch.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable sums
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores to NumPy's
+
+
+def __getattr__(name: str) -> Any:
+    """Import the battery when it is asked for: it brings the oracle and Hypothesis."""
+    if name != "check":
+        raise AttributeError(f"module 'parity' has no attribute {name!r}")
+    from scratchnn.extras import need
+
+    need("hypothesis", "check")
+    need("mpmath", "check")
+    return need("parity.battery", "check").check

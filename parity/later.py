@@ -3,6 +3,7 @@
 So an implementation can be checked against the oracle where torch is not installed.
 """
 
+from importlib.util import find_spec
 from typing import Any
 
 from scratchnn.extras import need
@@ -23,3 +24,8 @@ class Later:
 
 torch = Later("torch")
 conventions = Later("parity.conventions")
+
+
+def has_torch() -> bool:
+    """Return whether torch is installed."""
+    return find_spec("torch") is not None

@@ -1,0 +1,83 @@
+"""The smallest input that shows a problem: Hypothesis shrinks shapes, and then numbers get plain."""
+
+import math
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
+from hypothesis.strategies import SearchStrategy
+
+from parity.battery.finding import Problem
+from parity.strategies import Case
+
+Look = Callable[[Case], Problem | None]
+BROKEN_CASES = 12  # kept for the diagnosis
+LIMIT = 1000.0  # past the range of exp in every precision
+
+
+def search(
+    cases: SearchStrategy[Case], look: Look, examples: int, plain: tuple[str, ...]
+) -> tuple[Case, list[Case]] | None:
+    """Return the smallest case with a problem, and several with the same; None if none has one.
+
+    The numbers of the arguments `plain` may be changed to plainer ones.
+    """
+    broken: list[Case] = []
+    kinds: list[str] = []
+
+    def shows(case: Case) -> bool:
+        problem = look(case)
+        if problem is None or (kinds and problem.kind != kinds[0]):
+            return False
+        kinds.append(problem.kind)
+        if len(broken) < BROKEN_CASES:
+            broken.append(case)
+        return True
+
+    try:
+        smallest = find(cases, shows, settings=_settings(examples), random=Random(0))
+    except NoSuchExample:
+        return None
+    return simplify(smallest, shows, plain), broken
+
+
+def simplify(case: Case, shows: Callable[[Case], bool], names: tuple[str, ...]) -> Case:
+    """Replace numbers by plainer ones, one by one, while the case still shows what it shows."""
+    for name in names:
+        for index in np.ndindex(np.shape(case[name])):
+
+            def changed(x: float, name: str = name, index: Any = index) -> Case:
+                array = case[name].copy()
+                array[index] = x
+                return case | {name: array}
+
+            x = _plainest(float(case[name][index]), lambda x, at=changed: shows(at(x)))
+            case = changed(x)
+    return case
+
+
+def _plainest(x: float, shows: Callable[[float], bool]) -> float:
+    """Return 0, or the whole number nearest to 0, in place of x where it shows the same."""
+    if x == 0 or not math.isfinite(x):
+        return x
+    if shows(0.0):
+        return 0.0
+    sign = math.copysign(1, x)
+    high = max(1, round(min(abs(x), LIMIT)))
+    if not shows(sign * high):
+        return x
+    low = 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if shows(sign * middle) else (middle, high)
+    return sign * high
+
+
+def _settings(examples: int) -> Any:
+    return settings(
+        max_examples=examples, database=None, deadline=None,
+        phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
