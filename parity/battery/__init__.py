@@ -87,13 +87,15 @@ def _compared(findings: tuple[Finding, ...], op: str) -> tuple[Finding, ...]:
     """Say which of forward and backward is to blame where they disagree."""
     by_name = {finding.check: finding for finding in findings}
     wrong, slopes = by_name.get("gradient"), by_name.get("own slopes")
-    if wrong is None or slopes is None or wrong.ok == slopes.ok or slopes.skipped:
+    if wrong is None or slopes is None or slopes.skipped:
         return findings
-    if wrong.ok:
+    if not wrong.ok and not slopes.ok:
+        by_name["own slopes"] = replace(slopes, cause=wrong.cause or slopes.cause)
+    elif not slopes.ok:
         by_name["own slopes"] = replace(
             slopes, cause=f"your backward is right for {op}; your function is another one"
         )
-    elif not wrong.cause:
+    elif not wrong.ok and not wrong.cause:
         values_fail = not all(by_name[n].ok for n in VALUE_CHECKS if n in by_name)
         words = f"your backward is right for your function, which is not {op}"
         other = "it is right at ordinary numbers: look at the smallest input above"

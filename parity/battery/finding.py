@@ -8,6 +8,7 @@ import numpy as np
 from parity.battery.subject import is_default
 from parity.strategies import Case
 
+SEARCHED = ("oracle", "gradient")  # whose inputs were made as small as can be
 LARGE = 24  # elements: printed in full up to there
 
 
@@ -36,20 +37,23 @@ class Finding:
         """Whether nothing is wrong."""
         return self.problem is None
 
-    def __str__(self) -> str:
+    @property
+    def line(self) -> str:
+        """The outcome in one line."""
         if self.skipped:
             return f"  skip  {self.check}: {self.skipped}"
         if self.problem is None:
             return f"  ok    {self.check}" + (f": {self.remark}" if self.remark else "")
-        lines = [f"  FAIL  {self.check}: {self.problem.what}"]
-        if self.code:
-            lines += ["        the smallest input found that shows it:", *_indented(self.code)]
+        return f"  FAIL  {self.check}: {self.problem.what}"
+
+    @property
+    def details(self) -> str:
+        """What shows the problem, what was expected, and what came."""
+        assert self.problem is not None
+        lines = ["the smallest input found that shows it:", *_indented(self.code)]
         for word, answer in (("expected", self.problem.expected), ("got", self.problem.got)):
-            if answer:
-                lines += [f"        {word:9}{line}" for line in answer.splitlines()[:1]]
-                lines += [f"                 {line}" for line in answer.splitlines()[1:]]
-        if self.cause:
-            lines.append(f"        cause    {self.cause}")
+            first, *rest = answer.splitlines() or [""]
+            lines += [f"{word:9}{first}", *(f"{'':9}{line}" for line in rest)] if answer else []
         return "\n".join(lines)
 
 
@@ -104,10 +108,15 @@ class Report:
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
-        lines = [f"{self.function} as {self.op}: it {verdict}", *map(str, self.findings)]
+        lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
         if self.not_tested:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
-        lines += [f"  likely: {cause}" for cause in self.causes]
+        for cause in dict.fromkeys(f.cause for f in self.findings if not f.ok):
+            of_it = [f for f in self.findings if not f.ok and f.cause == cause]
+            plainest = min(of_it, key=lambda f: (f.check not in SEARCHED, len(f.code)))
+            title = cause or "no known flaw gives these answers"
+            checks = ", ".join(f.check for f in of_it)
+            lines += ["", f"{title} ({checks})", *_indented(plainest.details, 2)]
         return "\n".join(lines)
 
 
@@ -143,5 +152,5 @@ def _short(value: Any) -> str:
     return literal(value) if isinstance(value, np.ndarray) else repr(value)
 
 
-def _indented(text: str) -> list[str]:
-    return [f"            {line}" for line in text.splitlines()]
+def _indented(text: str, by: int = 4) -> list[str]:
+    return [f"{' ' * by}{line}" for line in text.splitlines()]

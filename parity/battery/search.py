@@ -28,20 +28,23 @@ def search(
     broken: list[Case] = []
     kinds: list[str] = []
 
+    def gather(case: Case) -> bool:
+        problem = look(case)
+        if problem is not None and len(broken) < BROKEN_CASES:
+            kinds.append(problem.kind)
+            broken.append(case)
+        return False  # go on
+
     def shows(case: Case) -> bool:
         problem = look(case)
-        if problem is None or (kinds and problem.kind != kinds[0]):
-            return False
-        kinds.append(problem.kind)
-        if len(broken) < BROKEN_CASES:
-            broken.append(case)
-        return True
+        return problem is not None and problem.kind == kinds[0]
 
-    try:
-        smallest = find(cases, shows, settings=_settings(examples), random=Random(0))
-    except NoSuchExample:
+    _find(cases, gather, examples)
+    smallest = _find(cases, shows, examples) if broken else None
+    if smallest is None:
         return None
-    return simplify(smallest, shows, plain), broken
+    alike = [case for case, kind in zip(broken, kinds, strict=True) if kind == kinds[0]]
+    return simplify(smallest, shows, plain), alike
 
 
 def simplify(case: Case, shows: Callable[[Case], bool], names: tuple[str, ...]) -> Case:
@@ -76,8 +79,14 @@ def _plainest(x: float, shows: Callable[[float], bool]) -> float:
     return sign * high
 
 
-def _settings(examples: int) -> Any:
-    return settings(
+def _find(
+    cases: SearchStrategy[Case], condition: Callable[[Case], bool], examples: int
+) -> Case | None:
+    options: Any = settings(
         max_examples=examples, database=None, deadline=None,
         phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
     )  # fmt: skip
+    try:
+        return find(cases, condition, settings=options, random=Random(0))
+    except NoSuchExample:
+        return None

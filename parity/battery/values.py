@@ -158,11 +158,11 @@ def labels(subject: Subject, _: int) -> Outcome:
     """Give a label that is no class: -1 would be read as the last class, silently."""
     if subject.op.arguments == subject.op.inputs:
         return Skipped("it takes no class indices")
-    case = subject.cut(typical(subject.op, np.float64))
-    for label in (-1, case[subject.op.inputs[0]].shape[1]):
-        target = np.abs(case["target"]) % case[subject.op.inputs[0]].shape[1]
-        target[0] = label
-        wrong = case | {"target": target}
+    z = subject.op.inputs[0]
+    for label in (-1, 2):
+        given = {z: np.zeros((1, 2)), "target": np.array([label])}
+        wrong = {option: DEFAULTS[option] for option in subject.options} | given
+        wrong |= subject.settings
         try:
             result = subject(wrong)
         except Exception:
@@ -170,7 +170,7 @@ def labels(subject: Subject, _: int) -> Outcome:
         words = f"label {label} is no class, and nothing is said"
         return Broken(
             Problem("label", words, "an exception", shown(result)), wrong, [wrong],
-            cause="NumPy counts -1 from the end, so it reads the last class: check the labels first",
+            cause="NumPy counts -1 from the end, so it reads the last class: check the labels",
         )  # fmt: skip
     return None
 
