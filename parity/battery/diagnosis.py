@@ -86,5 +86,6 @@ def _alike(a: Any, b: Any) -> bool:
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype.kind not in "fiu" or b.dtype.kind not in "fiu":
         return False
-    half = float(np.sqrt(np.finfo(np.result_type(a.dtype, b.dtype, np.float32)).eps))
+    precision = np.finfo(np.result_type(a.dtype, b.dtype, np.float32))
+    half = float(np.sqrt(precision.eps))
     return bool(np.allclose(a, b, rtol=half, atol=0, equal_nan=True))

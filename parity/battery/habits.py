@@ -19,7 +19,7 @@ def dtypes(subject: Subject, _: int) -> Outcome:
     for dtype in DTYPES:
         case = subject.cut(typical(subject.op, dtype))
         problem = guarded(
-            lambda case=case: _dtype_problem(subject(case), np.dtype(case[subject.op.inputs[0]].dtype)),
+            lambda case=case: _dtype_problem(subject(case), right.dtype_of(subject.op, case)),
             right.value(subject.op, case), np.dtype(dtype),
         )  # fmt: skip
         if problem:
@@ -28,7 +28,7 @@ def dtypes(subject: Subject, _: int) -> Outcome:
 
 
 CAUSES = {
-    "float64": "float64 came in on the way: an np.zeros or np.eye without dtype, or a NumPy scalar",
+    "float64": "float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar",
     "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
     "read-only": "an in-place operation on the argument: copy it first",
     "strided": "it reads memory in the order of another layout: .data, .ravel('K') or .view",

@@ -1,4 +1,4 @@
-"""The smallest input that shows a problem: Hypothesis shrinks shapes, and then numbers get plain."""
+"""The smallest input that shows a problem: Hypothesis shrinks shapes, then numbers get plain."""
 
 import math
 from collections.abc import Callable
@@ -52,13 +52,13 @@ def simplify(case: Case, shows: Callable[[Case], bool], names: tuple[str, ...]) 
     for name in names:
         for index in np.ndindex(np.shape(case[name])):
 
-            def changed(x: float, name: str = name, index: Any = index) -> Case:
+            def at(x: float, case: Case = case, name: str = name, index: Any = index) -> Case:
                 array = case[name].copy()
                 array[index] = x
                 return case | {name: array}
 
-            x = _plainest(float(case[name][index]), lambda x, at=changed: shows(at(x)))
-            case = changed(x)
+            x = float(case[name][index])
+            case = at(_plainest(x, lambda x, at=at: shows(at(x))))
     return case
 
 

@@ -11,7 +11,7 @@ FLAWS = Plants()
 
 @FLAWS.of("linear")
 def transposed_and_reshaped(X, W, b):
-    """The weight is transposed, and reshaped to fit: torch stores it as (H, D), here it is (D, H)."""
+    """The weight is transposed, and reshaped to fit: torch has it as (H, D), here it is (D, H)."""
     return F.linear(X, W.T.reshape(W.shape), b)
 
 

@@ -6,7 +6,6 @@ import scratchnn.functional as F
 from parity.flaws.flaw import Plants
 
 FLAWS = Plants()
-CLASS_LOSSES = {"nll_loss": F.nll_loss, "cross_entropy": F.cross_entropy}
 
 
 def _reduced(losses, reduction):
@@ -68,8 +67,8 @@ def logsumexp_without_the_maximum(z, target, reduction="mean"):
 
 @FLAWS.of("cross_entropy")
 def softmax_twice(z, target, reduction="mean"):
-    """The softmax is taken twice: give the loss logits, or take the log of the probabilities that it
-    was given."""
+    """The softmax is taken twice: give the loss logits, or take the log of the
+    probabilities that it was given."""
     return F.cross_entropy(F.softmax(z), target, reduction=reduction)
 
 
@@ -101,7 +100,7 @@ def labels_counted_from_the_end(z, target, reduction="mean"):
 
 @FLAWS.of("cross_entropy")
 def mean_over_rows_of_weighted_losses(z, target, weight=None, reduction="mean", **options):
-    """The weighted losses are divided by N: the mean divides by the sum of the target's weights."""
+    """The weighted losses are divided by N, and not by the sum of the target's weights."""
     losses = F.cross_entropy(
         z, target, weight=weight, reduction=_other(reduction, "sum"), **options
     )
@@ -173,7 +172,7 @@ def dloss_ignored(dloss, z, target, **options):
 
 @FLAWS.backward("cross_entropy")
 def mean_over_rows_in_the_gradient(dloss, z, target, reduction="mean", **options):
-    """The weighted gradient is divided by N: the mean divides by the sum of the target's weights."""
+    """The weighted gradient is divided by N, and not by the sum of the target's weights."""
     sums = F.cross_entropy_backward(dloss, z, target, reduction=_other(reduction, "sum"), **options)
     rows = (target != options.get("ignore_index", -100)).sum()
     return sums / z.dtype.type(rows) if reduction == "mean" else sums

@@ -17,8 +17,8 @@ def without_the_maximum(z, axis=-1):
 
 @FLAWS.of("softmax")
 def maximum_of_all_rows(z, axis=-1):
-    """The maximum of all rows is subtracted, and rows far below it become 0 / 0: take each row's own:
-    z.max(axis=-1, keepdims=True)."""
+    """The maximum of all rows is subtracted, and rows far below it become 0 / 0: take each
+    row's own: z.max(axis=-1, keepdims=True)."""
     e = np.exp(z - z.max())
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -95,7 +95,8 @@ def in_place(z, axis=-1):
 
 @FLAWS.of("log_softmax")
 def log_of_softmax(z, axis=-1):
-    """It takes log p, which is log 0 = -inf where p underflows: take z - max - log Σ exp(z - max)."""
+    """It takes log p, which is log 0 = -inf where p underflows: take z - max - log Σ
+    exp(z - max)."""
     return np.log(F.softmax(z, axis))
 
 
@@ -154,6 +155,18 @@ def an_unweighted_mean(dp, z, axis=-1):
 def ignores_what_comes_from_above(dp, z, axis=-1):
     """The upstream gradient is taken for ones, whose gradient through a softmax is always 0."""
     return F.softmax_backward(np.ones_like(dp), F.softmax(z, axis), axis)
+
+
+@FLAWS.backward("softmax")
+def gradient_in_float64(dp, z, axis=-1):
+    """The gradient is in float64."""
+    return F.softmax_backward(dp.astype(np.float64), F.softmax(z.astype(np.float64), axis), axis)
+
+
+@FLAWS.backward("softmax")
+def gradient_in_place(dp, z, axis=-1):
+    """It works in the upstream gradient, which is the caller's."""
+    return F.softmax_backward(dp, F.softmax(z, axis), axis, out=dp)
 
 
 @FLAWS.backward("log_softmax")

@@ -155,14 +155,9 @@ def gradient_not_zeroed(right):
     return backward
 
 
-def relu_mask_missing(_):
-    """What comes back passes where the ReLU was off."""
-    return lambda dy, y, out=None: np.multiply(dy, 1, out=out)
-
-
 def relu_mask_of_the_gradient(_):
     """The mask is made of the gradient."""
-    return lambda dy, y, out=None: np.maximum(dy, 0, out=out)
+    return lambda dy, _, out=None: np.maximum(dy, 0, out=out)
 
 
 def relu_slope_1_at_0(_):
@@ -229,7 +224,7 @@ FLAWS = (
     TrainingFlaw(train, "backward", gradient_not_zeroed),
     *(
         TrainingFlaw(mlp, "relu_backward", make)
-        for make in (relu_mask_missing, relu_mask_of_the_gradient, relu_slope_1_at_0)
+        for make in (relu_mask_of_the_gradient, relu_slope_1_at_0)
     ),
     TrainingFlaw(mlp, "forward", relu_after_the_last_layer),
     TrainingFlaw(Layer, "backward_input", weight_not_transposed_on_the_way_back),
