@@ -30,7 +30,13 @@ PARITY = [
     *["data", "reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep"],
     *["report", "page", "ops_report", "speed"],
-    *["commands", "commands.ops", "commands.train", "commands.accuracy", "__main__"],
+    *["flaws.flaw", "flaws.softmax", "flaws.losses", "flaws.activations", "flaws.regression"],
+    *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
+    *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
+    *["battery.values", "battery.habits", "battery.gradient", "battery.diagnosis", "battery"],
+    *["flaws.training", "optimizer", "mutants"],
+    *["commands", "commands.ops", "commands.train", "commands.accuracy", "commands.check"],
+    *["commands.mutants", "__main__"],
 ]  # fmt: skip
 
 

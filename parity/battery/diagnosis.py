@@ -78,7 +78,7 @@ def _flawed(flaw: Flaw, case: Case) -> Any:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two answers are the same to half of their digits; of gradients, those that both have."""
+    """Whether two answers are the same to half of their digits; for gradients, those of both."""
     if isinstance(a, list) and isinstance(b, list):
         return all(map(_alike, a, b))
     if a is None or b is None:

@@ -16,7 +16,7 @@ class Flaw:
     @property
     def name(self) -> str:
         """What is wrong, in a few words."""
-        return self.wrong.__name__.replace("_", " ")
+        return self.wrong.__name__.replace("_", " ").strip()
 
     @property
     def cause(self) -> str:

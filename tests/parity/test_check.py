@@ -1,4 +1,4 @@
-"""Anyone's implementation: each flaw is named, a right one passes, and bad calls say what is wrong."""
+"""Anyone's implementation: each flaw is named, a right one passes, bad calls say what is wrong."""
 
 import importlib.util
 import json
