@@ -45,8 +45,7 @@ def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
     """Plant every bug, one after the other."""
     for flaw in FLAWS:
         yield of_operation(flaw, examples)
-    for flaw in TRAINING_FLAWS:
-        yield of_training(flaw)
+    yield from map(of_training, TRAINING_FLAWS)
 
 
 def of_operation(flaw: Flaw, examples: int) -> Mutant:

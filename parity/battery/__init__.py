@@ -75,11 +75,12 @@ def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | No
         case Remark(text):
             return Finding(check, remark=text)
     assert isinstance(outcome, Broken)
-    of_gradient = pair is not None and check in GRADIENT_CHECKS
-    names = ((DY,) if of_gradient and pair.takes_dy else ()) + subject.op.arguments
-    shown = code(pair.name if of_gradient else subject.name, outcome.case, names,
-                 subject.named(outcome.case))  # fmt: skip
-    cause = outcome.cause or diagnosis.cause(outcome, pair if of_gradient else subject)
+    asked = pair if pair and check in GRADIENT_CHECKS else subject
+    names = subject.op.arguments
+    if isinstance(asked, Backward) and asked.takes_dy:
+        names = (DY, *names)
+    shown = code(asked.name, outcome.case, names, subject.named(outcome.case))
+    cause = outcome.cause or diagnosis.cause(outcome, asked)
     return Finding(check, outcome.problem, shown, cause)
 
 

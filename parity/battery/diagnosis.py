@@ -43,13 +43,9 @@ def _by_look(broken: Broken) -> str:
 
 def _matching(cases: list[Case], asked: Subject | Backward) -> Iterator[Flaw]:
     backward = isinstance(asked, Backward)
-    subject = asked.subject if backward else asked
+    op = asked.subject.op if isinstance(asked, Backward) else asked.op
     for flaw in FLAWS:
-        if (
-            flaw.op == subject.op.name
-            and flaw.backward == backward
-            and _explains(flaw, cases, asked)
-        ):
+        if (flaw.op, flaw.backward) == (op.name, backward) and _explains(flaw, cases, asked):
             yield flaw
 
 

@@ -43,7 +43,7 @@ class Backward:
         Raises   ValueError for a backward that cannot be called
         """
         known = taken(function, subject.options)
-        fixed = {o: DEFAULTS[o] for o in subject.options if o not in known} | subject.settings
+        fixed = {o: DEFAULTS[o] for o in subject.options if o not in known} | dict(subject.settings)
         pair = cls(replace(subject, settings=fixed), function)
         arrays, reduction = subject.op.arguments, fixed.get("reduction", "none")
         if len(pair.parameters) == len(arrays) + 1 or (

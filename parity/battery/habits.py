@@ -1,6 +1,7 @@
 """What a function does besides computing: its precision, and what becomes of its arguments."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,8 @@ def dtypes(subject: Subject, _: int) -> Outcome:
     """float32 in must be float32 out, and float64 float64."""
     for dtype in DTYPES:
         case = subject.cut(typical(subject.op, dtype))
-        problem = guarded(
-            lambda case=case: _dtype_problem(subject(case), right.dtype_of(subject.op, case)),
-            right.value(subject.op, case), np.dtype(dtype),
-        )  # fmt: skip
+        look = partial(_dtype_problem, subject, case)
+        problem = guarded(look, right.value(subject.op, case), np.dtype(dtype))
         if problem:
             return Broken(problem, case, [case], cause=CAUSES.get(problem.kind, ""))
     return None
@@ -86,7 +85,8 @@ TRIALS: tuple[tuple[str, str, Callable[[Subject, Case], Any]], ...] = (
 )
 
 
-def _dtype_problem(result: Any, dtype: np.dtype[Any]) -> Problem | None:
+def _dtype_problem(subject: Subject, case: Case) -> Problem | None:
+    result, dtype = subject(case), right.dtype_of(subject.op, case)
     found = np.asarray(result).dtype
     if found == dtype or type(result) is float:  # Python's has no precision of its own
         return None

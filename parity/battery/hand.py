@@ -10,6 +10,7 @@ HALF = 0.5
 # By operation: a case at default options, and what it gives.
 VALUES: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "linear": [({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]], "b": [1, 1, 1]}, [[12, 3, 2]])],
+    "linear, without a bias": [({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]]}, [[11, 2, 1]])],
     "kronecker_linear": [({"X": [[1, 2]], "A": [[[2]]], "S": [[[3], [4]]], "b": [1]}, [[23]])],
     "relu": [({"z": [[-1, 0, 2]]}, [[0, 0, 2]])],
     "sigmoid": [({"z": [[0.0, LN(3)]]}, [[HALF, 3 / 4]])],

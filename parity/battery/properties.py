@@ -79,8 +79,8 @@ def is_linear_in_its_weights(run: Run, case: Case) -> Claim:
     """Twice the last factor and the bias give twice the answer."""
     factor = "W" if "W" in case else "S"
     y, bound = run(case)
-    doubled = run(case | {factor: 2 * case[factor], "b": 2 * case["b"]})
-    return _same(doubled, (2 * y, 2 * bound))
+    twice = {name: 2 * case[name] for name in (factor, "b") if name in case}
+    return _same(run(case | twice), (2 * y, 2 * bound))
 
 
 def is_linear_in_log_p(run: Run, case: Case) -> Claim:
@@ -116,6 +116,7 @@ def is_nothing_between_equals(run: Run, case: Case) -> Claim:
 
 PROPERTIES: dict[str, tuple[Callable[[Run, Case], Claim], ...]] = {
     "linear": (is_linear_in_its_weights,),
+    "linear, without a bias": (is_linear_in_its_weights,),
     "kronecker_linear": (is_linear_in_its_weights,),
     "relu": (is_never_negative, is_the_positive_part),
     "sigmoid": (is_never_negative, adds_up_with_its_mirror),

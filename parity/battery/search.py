@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -51,15 +52,19 @@ def simplify(case: Case, shows: Callable[[Case], bool], names: tuple[str, ...]) 
     """Replace numbers by plainer ones, one by one, while the case still shows what it shows."""
     for name in names:
         for index in np.ndindex(np.shape(case[name])):
+            at = partial(_changed, case, name, index)
 
-            def at(x: float, case: Case = case, name: str = name, index: Any = index) -> Case:
-                array = case[name].copy()
-                array[index] = x
-                return case | {name: array}
+            def tried(x: float, at: Callable[[float], Case] = at) -> bool:
+                return shows(at(x))
 
-            x = float(case[name][index])
-            case = at(_plainest(x, lambda x, at=at: shows(at(x))))
+            case = at(_plainest(float(case[name][index]), tried))
     return case
+
+
+def _changed(case: Case, name: str, index: tuple[int, ...], x: float) -> Case:
+    array = case[name].copy()
+    array[index] = x
+    return case | {name: array}
 
 
 def _plainest(x: float, shows: Callable[[float], bool]) -> float:

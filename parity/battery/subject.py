@@ -18,13 +18,14 @@ from scratchnn.arrays import Array
 from scratchnn.targets import row_shape, to_rows
 
 DEFAULTS = {
-    "axis": -1, "reduction": "mean", "weight": None, "ignore_index": -100, "label_smoothing": 0.0,
+    "axis": -1, "keepdims": False, "reduction": "mean",
+    "weight": None, "ignore_index": -100, "label_smoothing": 0.0,
     "pos_weight": None, "log_target": False, "delta": 1.0, "beta": 1.0,
 }  # fmt: skip
 OPTIONS = {
     "softmax": ("axis",),
     "log_softmax": ("axis",),
-    "logsumexp": ("axis",),
+    "logsumexp": ("axis", "keepdims"),
     "nll_loss": ("reduction", "weight", "ignore_index"),
     "cross_entropy": ("reduction", "weight", "ignore_index", "label_smoothing"),
     "cross_entropy, probabilities": ("reduction", "weight", "label_smoothing"),

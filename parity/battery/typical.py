@@ -7,7 +7,7 @@ import numpy as np
 import scratchnn.functional as F
 from parity.ops import Op
 from parity.strategies import Case
-from scratchnn.arrays import Array
+from scratchnn.arrays import Array, IntArray
 
 INF = np.inf
 EXTREMES: dict[str, list[list[float]]] = {
@@ -35,7 +35,7 @@ def typical(op: Op, dtype: Any, rows: int = 6, classes: int = 4) -> Case:
 
 def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     """Return an extreme case, or None where it means nothing for this operation."""
-    if op.name in ("linear", "kronecker_linear", "kl_div", *DIFFERENCES):
+    if op.products or op.name in ("kronecker_linear", "kl_div", *DIFFERENCES):
         if name not in FOR_PRODUCTS:
             return None
     elif name == "-inf masks" and op.name not in MASKABLE:
@@ -57,14 +57,16 @@ def unmasked(op: Op, case: Case) -> Case:
 def with_input(op: Op, z: Array, other: Array, rng: np.random.Generator) -> Case:
     """Return a case with z as its first input, and what else it takes to match."""
     (rows, classes), dtype = z.shape, z.dtype
-    weight = rng.uniform(0.5, 3, classes).astype(dtype)
-    soft = F.softmax(other)
-    labels = rng.integers(classes, size=rows)
+    weight: Array = rng.uniform(0.5, 3, (classes,)).astype(dtype)
+    soft: Array = F.softmax(other)
+    labels: IntArray = rng.integers(classes, size=(rows,))
     labels[-1] = -100 if rows > 1 else labels[-1]
     match op.name:
         case "linear":
-            W, b = rng.normal(size=(classes, 7)), rng.normal(size=7)
-            return {"X": z, "W": W.astype(dtype), "b": b.astype(dtype)}
+            factors = rng.normal(size=(classes, 7)), rng.normal(size=7)
+            return {"X": z, "W": factors[0].astype(dtype), "b": factors[1].astype(dtype)}
+        case "linear, without a bias":
+            return {"X": z, "W": rng.normal(size=(classes, 7)).astype(dtype)}
         case "kronecker_linear":
             n = 2 if classes % 2 == 0 else 1
             A, S, b = (

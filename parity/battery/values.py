@@ -49,7 +49,7 @@ Outcome: TypeAlias = Broken | Skipped | Remark | None
 def hand_values(subject: Subject, _: int) -> Outcome:
     """Compare with values that one can compute by hand."""
     plain = {option: DEFAULTS[option] for option in subject.options}
-    for given, wanted in hand.VALUES[subject.op.name]:
+    for given, wanted in hand.VALUES.get(subject.op.name, ()):
         case = subject.cut(plain | hand.as_arrays(given))
         if case.get("reduction", "mean") != "mean":
             return Skipped("those known by heart are means")
@@ -93,7 +93,7 @@ def no_rows(subject: Subject) -> Outcome:
 
 def properties(subject: Subject, examples: int) -> Outcome:
     """Try what is true whatever the numbers are."""
-    for claim in PROPERTIES[subject.op.name]:
+    for claim in PROPERTIES.get(subject.op.name, ()):
 
         def look(case: Case, claim: Callable[[Run, Case], Claim] = claim) -> Problem | None:
             return _broken_claim(subject, claim, case)
@@ -138,7 +138,10 @@ def accuracy(subject: Subject, _: int) -> Outcome:
     """
     case = subject.cut(typical(subject.op, np.float32, 64, 10))
     exact, bound = right.value(subject.op, case), right.value_bound(subject.op, case)
-    sides = {"yours": subject, "scratchnn's": lambda case: subject.op.ours(**case)}
+    sides: dict[str, Callable[[Case], Any]] = {
+        "yours": subject,
+        "scratchnn's": lambda case: subject.op.ours(**case),
+    }
     if later.has_torch():
         sides["torch's"] = lambda case: _torch_value(subject, case)
     with np.errstate(all="ignore"):
@@ -242,5 +245,5 @@ def _torch_value(subject: Subject, case: Case) -> Array:
 
 
 def _ulps(side: str, result: Any, exact: Any, bound: Any) -> float:
-    single = as_dtype(np.asarray(result), np.float32)
+    single = as_dtype(np.asarray(result), np.dtype(np.float32))
     return measure(side, "value", single, exact, bound, np.float32).ulps

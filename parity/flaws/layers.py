@@ -15,6 +15,12 @@ def transposed_and_reshaped(X, W, b):
     return F.linear(X, W.T.reshape(W.shape), b)
 
 
+@FLAWS.of("linear, without a bias")
+def transposed_without_a_bias(X, W):
+    """The weight is transposed, and reshaped to fit: torch has it as (H, D), here it is (D, H)."""
+    return X @ W.T.reshape(W.shape)
+
+
 @FLAWS.of("linear")
 def without_the_bias(X, W, b):
     """The bias is missing."""
