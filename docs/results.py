@@ -6,6 +6,7 @@
     python docs/results.py accuracy   accuracy.json and speed.json → the tables of docs/accuracy.md
     python docs/results.py bounds     more than 100,000 generated cases → docs/results/ops.json
     python docs/results.py scaling    docs/results/mpi.json → the tables of docs/distributed.md
+    python docs/results.py mutants    docs/results/mutants.json → the tables of docs/mutants.md
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` ten.
 """
@@ -19,7 +20,7 @@ from statistics import median
 
 from benchmarks import mpi_scaling
 from benchmarks.report import fill
-from parity import accuracy, devices, speed
+from parity import accuracy, devices, mutants, speed
 from parity.__main__ import main as parity
 from scratchnn.cli import main as scratchnn
 from scratchnn.recipes import RECIPES
@@ -30,6 +31,7 @@ SPEED = ROOT / "docs/results/speed.json"
 OPS_RESULTS = ROOT / "docs/results/ops.json"
 ACCURACY_PAGE = ROOT / "docs/accuracy.md"
 SCALING_PAGE = ROOT / "docs/distributed.md"
+MUTANTS_PAGE = ROOT / "docs/mutants.md"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
 
@@ -114,6 +116,17 @@ def with_accuracy(text: str) -> str:
     measured = json.loads(SPEED.read_text())
     made["speed"] = speed.table(measured["rows"]) + "\n" + environment_line(measured["environment"])
     return fill(text, made | {"summary": summary})
+
+
+def mutants_page() -> None:
+    """Put the matrix of bugs and checks between its markers in docs/mutants.md."""
+    MUTANTS_PAGE.write_text(with_mutants(MUTANTS_PAGE.read_text()))
+
+
+def with_mutants(text: str) -> str:
+    """Return the text of docs/mutants.md with its tables made anew."""
+    found = mutants.read(mutants.RESULTS)
+    return fill(text, mutants.tables(found) | {"summary": mutants.summary(found)})
 
 
 def with_tables(text: str, results: dict) -> str:
@@ -214,6 +227,7 @@ if __name__ == "__main__":
         "accuracy": accuracy_page,
         "bounds": bounds,
         "scaling": scaling_page,
+        "mutants": mutants_page,
     }
     parser.add_argument("command", choices=commands)
     commands[parser.parse_args().command]()

@@ -14,7 +14,8 @@ In reading order:
     oracle.py       the right answers, with digits to spare
     loss_oracle.py  the same for the losses
     ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
-    judge.py        one operation on one case: which side left its bound
+    right.py        one operation on one case: the right answers, and their bounds
+    judge.py        which side left its bound there
     reproduction.py a few lines of Python that show again what was found
     search.py       the worst case of an operation
     data.py         DataLoader's minibatches, and how far resized floats may be off
@@ -28,12 +29,27 @@ In reading order:
     report.py       tables, JSON and pictures of that
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
+    flaws/          bugs that people make, with their cause
+    battery/        all checks of one operation, against anyone's function: `parity.check`
+    mutants.py      every flaw through every check
 
-`python -m parity` runs them: ops, train and accuracy.
+`python -m parity` runs them: ops, train, accuracy, check and mutants.
 """
 
 import os
+from typing import Any
 
 # Read when torch and CUDA start, so they are set before anything here imports torch.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable sums
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores to NumPy's
+
+
+def __getattr__(name: str) -> Any:
+    """Import the battery when it is asked for: it brings the oracle and Hypothesis."""
+    if name != "check":
+        raise AttributeError(f"module 'parity' has no attribute {name!r}")
+    from scratchnn.extras import need
+
+    need("hypothesis", "check")
+    need("mpmath", "check")
+    return need("parity.battery", "check").check

@@ -3,6 +3,8 @@
     python -m parity ops             every operation and its gradients, on generated inputs
     python -m parity train RECIPE    train in NumPy and in torch, and compare each step
     python -m parity accuracy        errors of every operation in ulps, beside other libraries'
+    python -m parity check FILE.py:FUNCTION --op OP    is an implementation of your own right?
+    python -m parity mutants         plant bugs, and see which check finds which
 
 Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage, 3 data,
 130 interrupted.
@@ -11,11 +13,11 @@ Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage,
 import sys
 from collections.abc import Sequence
 
-from parity.commands import accuracy, ops, train
+from parity.commands import accuracy, check, mutants, ops, train
 from scratchnn import cli
 from scratchnn.arguments import Parser
 
-COMMANDS = (ops, train, accuracy)
+COMMANDS = (ops, train, accuracy, check, mutants)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,6 +48,12 @@ def binary_cross_entropy(p: Tensor, target: Tensor) -> Tensor:
     return -(torch.xlogy(target, p) + torch.xlogy(1 - target, 1 - p)).mean()
 
 
+def kronecker_linear(X: Tensor, A: Tensor, S: Tensor, b: Tensor) -> Tensor:
+    """Return X (Σ_i A_i ⊗ S_i) + b, with the weight formed by torch.kron."""
+    products = [torch.kron(a, s) for a, s in zip(A, S, strict=True)]
+    return torch_F.linear(X, torch.stack(products).sum(dim=0).T, b)
+
+
 def two_classes(z: Tensor, target: Tensor) -> Tensor:
     """Return BCE of one logit a row with labels 0 and 1; torch wants the labels as floats."""
     return torch_F.binary_cross_entropy_with_logits(z, target.to(z.dtype).unsqueeze(1))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as torch_F
 from torch import Tensor, nn
 
+from parity import conventions
 from parity.conventions import weight
 from scratchnn.arrays import Array
 from scratchnn.layers import KroneckerLayer
@@ -29,7 +29,7 @@ def to_module(parameters: Parameters) -> nn.Sequential:
 
 
 class KroneckerLinear(nn.Module):
-    """X (Σ_i A_i ⊗ S_i) + b, with the weight formed by torch.kron."""
+    """X (Σ_i A_i ⊗ S_i) + b."""
 
     def __init__(self, layer: KroneckerLayer) -> None:
         super().__init__()
@@ -37,8 +37,7 @@ class KroneckerLinear(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return Y."""
-        products = [torch.kron(A, S) for A, S in zip(self.A, self.S, strict=True)]
-        return torch_F.linear(X, torch.stack(products).sum(dim=0).T, self.b)
+        return conventions.kronecker_linear(X, self.A, self.S, self.b)
 
 
 def to_parameters(tensors: list[Tensor], like: Parameters) -> Parameters:

@@ -1,12 +1,11 @@
 """One operation on one case: every side beside the right answer, within its error bound."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from parity import bounds, devices, digits
+from parity import bounds, devices, right
 from parity.convert import to_array, to_tensor
 from parity.ops import Op
 from parity.strategies import Case
@@ -31,17 +30,14 @@ def judge(
 
     Raises   ValueError, TypeError where a side has another shape or dtype than the right answer
     """
-    dtype = case[op.inputs[0]].dtype
-    exact_case = {name: digits.lift(value, dtype) for name, value in case.items()}
-    exact = op.exact(**exact_case)
-    dy = np.asarray(np.random.default_rng(dy_seed).normal(size=np.shape(exact)), dtype)
-    with np.errstate(all="ignore"):  # a bound that is no number is no tolerance
-        exacts = exact, *op.exact_backward(digits.lift(dy, dtype), **exact_case)
-        strict = _bounds(op, case, dy, "ieee")
-        loose = _bounds(op, case, dy, judged_as or precision)
+    dtype, exact = right.dtype_of(op, case), right.value(op, case)
+    dy = right.upstream(exact, dtype, dy_seed)
+    exacts = exact, *right.gradients(op, case, dy)
+    strict = _bounds(op, case, dy, "ieee")
+    loose = _bounds(op, case, dy, judged_as or precision)
     results = {OURS: ((op.ours(**case), *op.backward(dy, **case)), strict)}
     for device in on:
-        results[f"torch {device}"] = _run_torch(op, case, dy, device, precision), loose
+        results[f"torch {device}"] = run_torch(op, case, dy, device, precision), loose
     return [
         Verdict(
             quantity,
@@ -55,19 +51,17 @@ def judge(
 
 
 def _bounds(op: Op, case: Case, dy: Array, precision: devices.Precision) -> tuple[Array, ...]:
-    precise = {
-        name: value.astype(np.float64) if _is_float(value) else value
-        for name, value in case.items()
-    }
-    precise["u"] = bounds.unit_roundoff(dy.dtype)
-    if op.products:
-        precise["factors"] = bounds.TF32 if precision == "tf32" else 0.0
-    return op.bound(**precise), *op.backward_bound(dy.astype(np.float64), **precise)
+    factors = bounds.TF32 if precision == "tf32" else 0.0
+    return (
+        right.value_bound(op, case, factors),
+        *right.gradient_bounds(op, case, dy, factors),
+    )
 
 
-def _run_torch(
+def run_torch(
     op: Op, case: Case, dy: Array, device: str, precision: devices.Precision
 ) -> tuple[Array, ...]:
+    """Return torch's value and, by autograd, its gradient for each of the inputs."""
     arguments = {
         name: to_tensor(value, device).requires_grad_(name in op.inputs)
         if isinstance(value, np.ndarray)
@@ -79,7 +73,3 @@ def _run_torch(
         value = op.torch(**arguments)
         gradients = torch.autograd.grad(value, inputs, to_tensor(dy, device))
     return tuple(map(to_array, (value, *gradients)))
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as torch_F
 
 import scratchnn.functional as F
-from parity import bounds, conventions, loss_bounds, loss_oracle, oracle, strategies
+from parity import bounds, loss_bounds, loss_oracle, oracle, strategies
+from parity.later import conventions, torch
+from scratchnn import kronecker
 from scratchnn.arrays import Array
 from scratchnn.reductions import Reduction
 
@@ -31,18 +31,25 @@ class Op:
     cases: Callable[[Any], Any]
     ours: Callable[..., Array]
     backward: Callable[..., tuple[Array, ...]]
-    torch: Callable[..., torch.Tensor]
+    torch: Callable[..., Any]
     exact: Callable[..., Any]
     exact_backward: Callable[..., tuple[Any, ...]]
     bound: Callable[..., Array]
     backward_bound: Callable[..., tuple[Array, ...]]
     products: bool = False
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arrays that it takes by position: its inputs, and labels where it has some."""
+        return (*self.inputs, "target") if self.name in LABELLED else self.inputs
+
+
+LABELLED = ("nll_loss", "cross_entropy")  # by class index
+
 
 def _difference_op(
     ours: Callable[..., Array],
     backward: Callable[..., Array],
-    theirs: Callable[..., torch.Tensor],
     *options: str,
 ) -> Op:
     """Return the row of a loss of prediction - target, differentiable in both."""
@@ -62,6 +69,10 @@ def _difference_op(
 
     name, option = ours.__name__, dict.fromkeys(options, "edge")
 
+    def theirs(prediction: Any, **case: Any) -> Any:
+        module = conventions if name == "squared_loss" else torch.nn.functional
+        return getattr(module, name)(prediction, **case)
+
     def exact(**case: Any) -> Any:
         return loss_oracle.difference_loss(name, **_renamed(case, option))
 
@@ -70,7 +81,7 @@ def _difference_op(
 
     return Op(
         name, ("prediction", "target"), strategies.regression(*options),
-        ours, each, lambda prediction, **case: theirs(prediction, **case),
+        ours, each, theirs,
         exact, exact_backward, bound, backward_bound,
     )  # fmt: skip
 
@@ -86,7 +97,7 @@ OPS = {
             "linear", ("X", "W", "b"), strategies.dense_layer,
             F.linear,
             lambda dy, X, W, b: F.linear_backward(dy, X, W),
-            lambda X, W, b: torch_F.linear(X, W.T, b),
+            lambda X, W, b: torch.nn.functional.linear(X, W.T, b),
             oracle.linear,
             lambda dy, X, W, b: oracle.linear_backward(dy, X, W),
             bounds.linear,
@@ -100,7 +111,7 @@ OPS = {
             "linear, without a bias", ("X", "W"), strategies.layer_without_bias,
             F.linear,
             lambda dy, X, W: F.linear_backward(dy, X, W)[:2],
-            lambda X, W: torch_F.linear(X, W.T),
+            lambda X, W: torch.nn.functional.linear(X, W.T),
             oracle.linear,
             lambda dy, X, W: oracle.linear_backward(dy, X, W)[:2],
             lambda X, W, **precision: bounds.linear(X, W, None, **precision),
@@ -109,6 +120,19 @@ OPS = {
                 bounds.linear_backward_parameters(dy, X, u, factors)[0],
             ),
             products=True,
+        ),
+        Op(
+            "kronecker_linear", ("X", "A", "S", "b"), strategies.structured_layer,
+            kronecker.kronecker_linear,
+            lambda dy, X, A, S, b: kronecker.kronecker_linear_backward(dy, X, A, S),
+            lambda **case: conventions.kronecker_linear(**case),
+            oracle.kronecker_linear,
+            lambda dy, X, A, S, b: oracle.kronecker_linear_backward(dy, X, A, S),
+            bounds.kronecker_linear,
+            lambda dy, X, A, S, b, u: (
+                bounds.kronecker_backward_input(dy, A, S, u),
+                *bounds.kronecker_backward_parameters(dy, X, A, S, u),
+            ),
         ),
         Op(
             "relu", ("z",), strategies.elementwise,
@@ -167,7 +191,7 @@ OPS = {
             "nll_loss", ("log_p",), strategies.class_indices("log_p", smoothing=False),
             F.nll_loss,
             lambda dy, log_p, **options: (F.nll_loss_backward(dy, log_p, **options),),
-            lambda log_p, **options: torch_F.nll_loss(log_p, **options),
+            lambda log_p, **options: torch.nn.functional.nll_loss(log_p, **options),
             loss_oracle.nll_loss, loss_oracle.nll_loss_backward,
             loss_bounds.nll_loss,
             lambda dy, log_p, **options: (loss_bounds.nll_loss_backward(dy, log_p, **options),),
@@ -176,7 +200,7 @@ OPS = {
             "cross_entropy", ("z",), strategies.class_indices("z", smoothing=True),
             F.cross_entropy,
             lambda dy, z, **options: (F.cross_entropy_backward(dy, z, **options),),
-            lambda z, **options: torch_F.cross_entropy(z, **options),
+            lambda z, **options: torch.nn.functional.cross_entropy(z, **options),
             loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward,
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (loss_bounds.cross_entropy_backward(dy, z, **options),),
@@ -188,7 +212,7 @@ OPS = {
                 F.cross_entropy_backward(dy, z, **options),
                 F.cross_entropy_backward_target(dy, z, **options),
             ),
-            lambda z, **options: torch_F.cross_entropy(z, **options),
+            lambda z, **options: torch.nn.functional.cross_entropy(z, **options),
             loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward,
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (
@@ -203,7 +227,7 @@ OPS = {
                 F.binary_cross_entropy_with_logits_backward(dy, z, **options),
                 F.binary_cross_entropy_with_logits_backward_target(dy, z, **options),
             ),
-            lambda z, **options: torch_F.binary_cross_entropy_with_logits(z, **options),
+            lambda z, **options: torch.nn.functional.binary_cross_entropy_with_logits(z, **options),
             loss_oracle.binary_cross_entropy_with_logits,
             loss_oracle.binary_cross_entropy_with_logits_backward,
             loss_bounds.binary_cross_entropy_with_logits,
@@ -224,12 +248,10 @@ OPS = {
             loss_bounds.kl_div,
             loss_bounds.kl_div_backward,
         ),
-        _difference_op(F.squared_loss, F.squared_loss_backward, conventions.squared_loss),
-        _difference_op(F.mse_loss, F.mse_loss_backward, torch_F.mse_loss),
-        _difference_op(F.l1_loss, F.l1_loss_backward, torch_F.l1_loss),
-        _difference_op(F.huber_loss, F.huber_loss_backward, torch_F.huber_loss, "delta"),
-        _difference_op(
-            F.smooth_l1_loss, F.smooth_l1_loss_backward, torch_F.smooth_l1_loss, "beta"
-        ),
+        _difference_op(F.squared_loss, F.squared_loss_backward),
+        _difference_op(F.mse_loss, F.mse_loss_backward),
+        _difference_op(F.l1_loss, F.l1_loss_backward),
+        _difference_op(F.huber_loss, F.huber_loss_backward, "delta"),
+        _difference_op(F.smooth_l1_loss, F.smooth_l1_loss_backward, "beta"),
     )
 }  # fmt: skip

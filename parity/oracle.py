@@ -25,6 +25,28 @@ def linear_backward(dY: Numbers, X: Numbers, W: Numbers) -> tuple[Numbers, ...]:
     return dY @ W.T, X.reshape(-1, X.shape[-1]).T @ rows, rows.sum(axis=0)
 
 
+def kronecker_weight(A: Numbers, S: Numbers) -> Numbers:
+    """Σ_i A_i ⊗ S_i."""
+    return sum(np.kron(a, s) for a, s in zip(A, S, strict=True))
+
+
+def kronecker_linear(X: Numbers, A: Numbers, S: Numbers, b: Numbers) -> Numbers:
+    """X (Σ_i A_i ⊗ S_i) + b."""
+    return linear(X, kronecker_weight(A, S), b)
+
+
+def kronecker_linear_backward(
+    dY: Numbers, X: Numbers, A: Numbers, S: Numbers
+) -> tuple[Numbers, ...]:
+    """With dW in blocks (n, D/n, n, H/n):  dA_iab = Σ_pq dW_apbq S_ipq, and dS likewise"""
+    n, p, q = S.shape
+    dX, dW, db = linear_backward(dY, X, kronecker_weight(A, S))
+    blocks = dW.reshape(n, p, n, q)
+    dA = np.tensordot(S, blocks, ((1, 2), (1, 3)))
+    dS = np.tensordot(A, blocks, ((1, 2), (0, 2)))
+    return dX, dA, dS, db
+
+
 def relu(z: Numbers) -> Numbers:
     """max(z, 0)."""
     return np.maximum(z, 0)

@@ -87,6 +87,15 @@ def layer_without_bias(dtype: Dtype) -> SearchStrategy[Case]:
     return dense_layer(dtype).map(lambda case: {name: case[name] for name in ("X", "W")})
 
 
+@st.composite
+def structured_layer(draw: DrawFn, dtype: Dtype) -> Case:
+    """Draw X, A, S and b of a sum of n Kronecker products."""
+    n, p, q = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    shapes = (draw(st.integers(1, 6)), n * p), (n, n, n), (n, p, q), (n * q,)
+    X, A, S, b = (draw(arrays(dtype, shape, MODERATE)) for shape in shapes)
+    return {"X": X, "A": A, "S": S, "b": b}
+
+
 def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStrategy[Case]]:
     """Return a strategy of logits (under this name), class indices and all options."""
 

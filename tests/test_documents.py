@@ -118,3 +118,11 @@ def test_scaling_tables_are_those_of_the_results_file():
     assert script.with_scaling(text) == text
     wrong = text.replace("| 1,000 |", "| 1,000, improved |")
     assert script.with_scaling(wrong) == text != wrong
+
+
+def test_mutants_tables_are_those_of_the_results_file():
+    script = load_results_script()
+    text = script.MUTANTS_PAGE.read_text()
+    assert script.with_mutants(text) == text
+    wrong = text.replace("| ● |", "|  |", 1)
+    assert script.with_mutants(wrong) == text != wrong

@@ -26,11 +26,17 @@ SCRATCHNN = [
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
-    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
-    *["reproduction", "search"],
+    *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
+    *["data", "reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "torch_side", "steps", "lockstep"],
     *["report", "page", "ops_report", "speed"],
-    *["commands", "commands.ops", "commands.train", "commands.accuracy", "__main__"],
+    *["flaws.flaw", "flaws.softmax", "flaws.losses", "flaws.activations", "flaws.regression"],
+    *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
+    *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
+    *["battery.values", "battery.habits", "battery.gradient", "battery.diagnosis", "battery"],
+    *["flaws.training", "optimizer", "mutants"],
+    *["commands", "commands.ops", "commands.train", "commands.accuracy", "commands.check"],
+    *["commands.mutants", "__main__"],
 ]  # fmt: skip
 BENCHMARKS = [
     *["", "statistics", "cases", "inputs", "ops", "backends", "backends.on_numpy"],

@@ -1,0 +1,104 @@
+"""The full battery of one row of the table, against anyone's implementation: docs/check.md.
+
+print(parity.check(softmax, "softmax", backward=softmax_backward))
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from parity.battery import diagnosis, gradient, habits, values
+from parity.battery.finding import Finding, Report, code
+from parity.battery.gradient import DY, Backward
+from parity.battery.subject import Subject
+from parity.battery.values import Broken, Outcome, Remark, Skipped
+from parity.ops import OPS
+
+VALUE_CHECKS: dict[str, Callable[[Subject, int], Outcome]] = {
+    "hand values": values.hand_values,
+    "extremes": values.extremes,
+    "properties": values.properties,
+    "oracle": values.generated,
+    "torch": values.beside_torch,
+    "accuracy": values.accuracy,
+    "labels": values.labels,
+    "dtype": habits.dtypes,
+    "inputs": habits.inputs,
+}
+GRADIENT_CHECKS: dict[str, Callable[[Backward, int], Outcome]] = {
+    "gradient": gradient.gradients,
+    "gradient's habits": gradient.gradient_habits,
+    "own slopes": gradient.consistency,
+}
+CHECKS = (*VALUE_CHECKS, *GRADIENT_CHECKS)
+EXAMPLES = 100
+
+
+def check(
+    function: Callable[..., Any],
+    op: str,
+    backward: Callable[..., Any] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    any_shape: bool = False,
+    skip: Collection[str] = (),
+    examples: int = EXAMPLES,
+) -> Report:
+    """Check an implementation of an operation, and its backward, against the oracle and torch.
+
+    The arrays go by position, options (axis or dim, reduction, weight, ...) by name where the
+    function takes them; `settings` says what the others are in it: {"reduction": "none"}.
+
+    Raises   ValueError for an unknown operation, option or check, or a function of other arguments
+    """
+    if op not in OPS:
+        raise ValueError(f"op must be one of {', '.join(OPS)}, got {op!r}")
+    if set(skip) - set(CHECKS):
+        raise ValueError(f"skip must be among {', '.join(CHECKS)}, got {', '.join(skip)}")
+    subject = Subject(OPS[op], function, settings or {}, any_shape)
+    pair = Backward.of(subject, backward) if backward else None
+    found = {n: f(subject, examples) for n, f in VALUE_CHECKS.items() if n not in skip}
+    not_tested = subject.not_taken
+    if pair:
+        found |= {n: f(pair, examples) for n, f in GRADIENT_CHECKS.items() if n not in skip}
+        not_tested += pair.not_tested
+    findings = tuple(_finding(n, outcome, subject, pair) for n, outcome in found.items())
+    return Report(subject.name, op, _compared(findings, op), tuple(not_tested))
+
+
+def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | None) -> Finding:
+    match outcome:
+        case None:
+            return Finding(check)
+        case Skipped(why):
+            return Finding(check, skipped=why)
+        case Remark(text):
+            return Finding(check, remark=text)
+    assert isinstance(outcome, Broken)
+    asked = pair if pair and check in GRADIENT_CHECKS else subject
+    names = subject.op.arguments
+    if isinstance(asked, Backward) and asked.takes_dy:
+        names = (DY, *names)
+    shown = code(asked.name, outcome.case, names, subject.named(outcome.case))
+    cause = outcome.cause or diagnosis.cause(outcome, asked)
+    return Finding(check, outcome.problem, shown, cause)
+
+
+def _compared(findings: tuple[Finding, ...], op: str) -> tuple[Finding, ...]:
+    """Say which of forward and backward is to blame where they disagree."""
+    by_name = {finding.check: finding for finding in findings}
+    wrong, slopes = by_name.get("gradient"), by_name.get("own slopes")
+    if wrong is None or slopes is None or slopes.skipped:
+        return findings
+    if not wrong.ok and not slopes.ok:
+        by_name["own slopes"] = replace(slopes, cause=wrong.cause or slopes.cause)
+    elif not slopes.ok:
+        by_name["own slopes"] = replace(
+            slopes, cause=f"your backward is right for {op}; your function is another one"
+        )
+    elif not wrong.ok and not wrong.cause:
+        values_fail = not all(by_name[n].ok for n in VALUE_CHECKS if n in by_name)
+        words = f"your backward is right for your function, which is not {op}"
+        other = "it is right at ordinary numbers: look at the smallest input above"
+        by_name["gradient"] = replace(wrong, cause=words if values_fail else other)
+    return tuple(by_name.values())

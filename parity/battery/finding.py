@@ -1,0 +1,156 @@
+"""What the battery found, for people to read, and for tests to assert."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity.battery.subject import is_default
+from parity.strategies import Case
+
+SEARCHED = ("oracle", "gradient")  # whose inputs were made as small as can be
+LARGE = 24  # elements: printed in full up to there
+
+
+class Problem(NamedTuple):
+    """What one call shows: a kind, such as "value" or "raises", and both answers in words."""
+
+    kind: str
+    what: str
+    expected: str = ""
+    got: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check; `problem` is None where nothing is wrong."""
+
+    check: str
+    problem: Problem | None = None
+    code: str = ""  # that shows it
+    cause: str = ""
+    skipped: str = ""  # why it was not run
+    remark: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None
+
+    @property
+    def line(self) -> str:
+        """The outcome in one line."""
+        if self.skipped:
+            return f"  skip  {self.check}: {self.skipped}"
+        if self.problem is None:
+            return f"  ok    {self.check}" + (f": {self.remark}" if self.remark else "")
+        return f"  FAIL  {self.check}: {self.problem.what}"
+
+    @property
+    def details(self) -> str:
+        """What shows the problem, what was expected, and what came."""
+        assert self.problem is not None
+        lines = ["the smallest input found that shows it:", *_indented(self.code)]
+        for word, answer in (("expected", self.problem.expected), ("got", self.problem.got)):
+            first, *rest = answer.splitlines() or [""]
+            lines += [f"{word:9}{first}", *(f"{'':9}{line}" for line in rest)] if answer else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the battery found about one function; print it."""
+
+    function: str
+    op: str
+    findings: tuple[Finding, ...]
+    not_tested: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(finding.ok for finding in self.findings)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the checks that fail."""
+        return tuple(finding.check for finding in self.findings if not finding.ok)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What is wrong, each cause once."""
+        causes = (f.cause for f in self.findings if not f.ok and f.cause)
+        return tuple(dict.fromkeys(causes))
+
+    def raise_if_failed(self) -> None:
+        """Raise what `print` would show.
+
+        Raises   AssertionError
+        """
+        if not self.ok:
+            raise AssertionError(str(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain dictionaries, ready for JSON."""
+        findings = [
+            {
+                "check": f.check, "ok": f.ok, "skipped": f.skipped, "remark": f.remark,
+                "what": f.problem.what if f.problem else "", "code": f.code,
+                "expected": f.problem.expected if f.problem else "",
+                "got": f.problem.got if f.problem else "", "cause": f.cause,
+            }
+            for f in self.findings
+        ]  # fmt: skip
+        return {
+            "function": self.function, "op": self.op, "ok": self.ok,
+            "causes": list(self.causes), "findings": findings, "not_tested": list(self.not_tested),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        verdict = "is right" if self.ok else "is WRONG"
+        lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
+        if self.not_tested:
+            lines.append(f"  not tested: {', '.join(self.not_tested)}")
+        for cause in dict.fromkeys(f.cause for f in self.findings if not f.ok):
+            of_it = [f for f in self.findings if not f.ok and f.cause == cause]
+            plainest = min(of_it, key=lambda f: (f.check not in SEARCHED, len(f.code)))
+            title = cause or "no known flaw gives these answers"
+            checks = ", ".join(f.check for f in of_it)
+            lines += ["", f"{title} ({checks})", *_indented(plainest.details, 2)]
+        return "\n".join(lines)
+
+
+def code(call: str, case: Case, names: tuple[str, ...], options: dict[str, Any]) -> str:
+    """Return Python that makes a call again; options at their defaults are left out."""
+    lines = [f"{name} = {literal(case[name])}" for name in names]
+    said = [f"{o}={_short(v)}" for o, v in options.items() if not is_default(o, v)]
+    return "\n".join([*lines, f"{call}({', '.join([*names, *said])})"])
+
+
+def literal(value: Any) -> str:
+    """Return an array as Python that makes it."""
+    value = np.asarray(value)
+    dtype = f", np.{value.dtype}" if value.dtype in (np.float32,) else ""
+    if value.size == 0:
+        return f"np.empty({value.shape}{dtype})"
+    if value.size > 4 * LARGE:
+        return f"...  # {value.dtype} {value.shape}"
+    text = np.array2string(value, separator=", ", max_line_width=10**6, threshold=10**6)
+    text = " ".join(text.split()).replace("[ ", "[")
+    return f"np.array({text.replace('inf', 'np.inf').replace('nan', 'np.nan')}{dtype})"
+
+
+def shown(value: Any) -> str:
+    """Return an answer for people: short where it is large."""
+    value = np.asarray(value)
+    if value.dtype == object:
+        return repr(value)
+    return np.array2string(value, separator=", ", threshold=LARGE, precision=8, max_line_width=80)
+
+
+def _short(value: Any) -> str:
+    return literal(value) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _indented(text: str, by: int = 4) -> list[str]:
+    return [f"{' ' * by}{line}" for line in text.splitlines()]

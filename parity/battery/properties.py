@@ -1,0 +1,157 @@
+"""What is true of an operation whatever its numbers are, each with the rounding that it allows.
+
+A property takes `run`, from a case to the function's answer and its error bound, and a case; it
+returns what was found, what must be, and how far they may be apart.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity import bounds
+from parity.strategies import Case
+from scratchnn.arrays import Array
+
+Run = Callable[[Case], tuple[Array, Array]]
+SHIFT = 8.0  # exact, as the numbers that it is added to are whole
+
+
+class Claim(NamedTuple):
+    """What was found, what must be, and the tolerance."""
+
+    found: Array
+    right: Any
+    tolerance: Any
+
+
+def sums_to_one(run: Run, case: Case) -> Claim:
+    """Σ p = 1."""
+    p, bound = run(case)
+    axis, C = case["axis"], case["z"].shape[case["axis"]]
+    rounding = bounds.gamma(C, bounds.unit_roundoff(p.dtype))
+    return Claim(p.sum(axis=axis), 1.0, bound.sum(axis=axis) + rounding)
+
+
+def is_never_negative(run: Run, case: Case) -> Claim:
+    """y ≥ 0."""
+    y, bound = run(case)
+    return Claim(np.minimum(y, 0), 0.0, bound)
+
+
+def does_not_change_with_a_shift(run: Run, case: Case) -> Claim:
+    """f(z + c) = f(z)."""
+    case = _whole(case)
+    return _same(run(case), run(case | {"z": case["z"] + case["z"].dtype.type(SHIFT)}))
+
+
+def grows_with_a_shift(run: Run, case: Case) -> Claim:
+    """f(z + c) = f(z) + c."""
+    case = _whole(case)
+    y, bound = run(case)
+    moved = _same(run(case | {"z": case["z"] + case["z"].dtype.type(SHIFT)}), (y, bound))
+    return moved._replace(right=moved.right + SHIFT)
+
+
+def does_not_mix_rows(run: Run, case: Case) -> Claim:
+    """f of rows in another order is f, in that order."""
+    case = case | {"z": np.atleast_2d(case["z"])}
+    if case["axis"] % case["z"].ndim == 0:
+        case |= {"z": np.moveaxis(case["z"], 0, -1), "axis": -1}
+    y, bound = run(case)
+    turned, _ = run(case | {"z": case["z"][::-1].copy()})
+    return Claim(turned[::-1], y, 2 * bound)
+
+
+def adds_up_with_its_mirror(run: Run, case: Case) -> Claim:
+    """σ(z) + σ(-z) = 1."""
+    (y, bound), (mirror, other) = run(case), run(case | {"z": -case["z"]})
+    return Claim(y + mirror, 1.0, bound + other + bounds.unit_roundoff(y.dtype))
+
+
+def is_the_positive_part(run: Run, case: Case) -> Claim:
+    """relu(z) - relu(-z) = z."""
+    (y, _), (mirror, _) = run(case), run(case | {"z": -case["z"]})
+    return Claim(y - mirror, case["z"], 0.0)
+
+
+def is_linear_in_its_weights(run: Run, case: Case) -> Claim:
+    """Twice the last factor and the bias give twice the answer."""
+    factor = "W" if "W" in case else "S"
+    y, bound = run(case)
+    twice = {name: 2 * case[name] for name in (factor, "b") if name in case}
+    return _same(run(case | twice), (2 * y, 2 * bound))
+
+
+def is_linear_in_log_p(run: Run, case: Case) -> Claim:
+    """Twice log p gives twice the loss."""
+    y, bound = run(case)
+    return _same(run(case | {"log_p": 2 * case["log_p"]}), (2 * y, 2 * bound))
+
+
+def turns_with_its_labels(run: Run, case: Case) -> Claim:
+    """Bce(z, t) = bce(-z, 1 - t), but for pos_weight."""
+    case = case | {"pos_weight": None, "target": np.rint(case["target"])}
+    return _same(run(case | {"z": -case["z"], "target": 1 - case["target"]}), run(case))
+
+
+def is_nothing_of_equals(run: Run, case: Case) -> Claim:
+    """The loss of a right prediction is 0."""
+    y, _ = run(case | {"prediction": case["target"]})
+    return Claim(y, 0.0, 0.0)
+
+
+def is_symmetric(run: Run, case: Case) -> Claim:
+    """f(prediction, target) = f(target, prediction)."""
+    swapped = {"prediction": case["target"], "target": case["prediction"]}
+    return _same(run(case | swapped), run(case))
+
+
+def is_nothing_between_equals(run: Run, case: Case) -> Claim:
+    """KL(p, p) = 0."""
+    case = case | {"log_target": False, "target": np.exp(case["log_q"])}
+    y, bound = run(case)
+    return Claim(y, 0.0, 2 * bound + _rounded_log(case))
+
+
+PROPERTIES: dict[str, tuple[Callable[[Run, Case], Claim], ...]] = {
+    "linear": (is_linear_in_its_weights,),
+    "linear, without a bias": (is_linear_in_its_weights,),
+    "kronecker_linear": (is_linear_in_its_weights,),
+    "relu": (is_never_negative, is_the_positive_part),
+    "sigmoid": (is_never_negative, adds_up_with_its_mirror),
+    "softmax": (
+        sums_to_one, is_never_negative, does_not_change_with_a_shift, does_not_mix_rows,
+    ),
+    "log_softmax": (does_not_change_with_a_shift, does_not_mix_rows),
+    "logsumexp": (grows_with_a_shift,),
+    "nll_loss": (is_linear_in_log_p,),
+    "cross_entropy": (is_never_negative, does_not_change_with_a_shift),
+    "cross_entropy, probabilities": (is_never_negative, does_not_change_with_a_shift),
+    "binary_cross_entropy_with_logits": (is_never_negative, turns_with_its_labels),
+    "kl_div": (is_nothing_between_equals,),
+    **dict.fromkeys(
+        ("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"),
+        (is_never_negative, is_nothing_of_equals, is_symmetric),
+    ),
+}  # fmt: skip
+
+
+def in_words(claim: Callable[[Run, Case], Claim]) -> str:
+    """Return what a property says."""
+    return f"{claim.__name__.replace('_', ' ')}: {(claim.__doc__ or '').rstrip('.')}"
+
+
+def _whole(case: Case) -> Case:
+    return case | {"z": np.rint(np.clip(case["z"], -30, 30))}
+
+
+def _same(a: tuple[Array, Array], b: tuple[Array, Array]) -> Claim:
+    return Claim(a[0], b[0], a[1] + b[1])
+
+
+def _rounded_log(case: Case) -> Array | float:
+    """Return what rounding exp(log q) to the target adds to a loss: u p an entry."""
+    u = bounds.unit_roundoff(case["log_q"].dtype)
+    total = bounds.EXP_ULPS * u * np.exp(case["log_q"].astype(np.float64))
+    return total if case["reduction"] == "none" else float(total.sum())

@@ -1,0 +1,86 @@
+"""python -m parity check FILE.py:FUNCTION --op OP: is an implementation of your own right?"""
+
+import argparse
+import importlib.util
+import json
+import sys
+from ast import literal_eval
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import parity
+from scratchnn.data import DataError
+
+
+def add(commands) -> None:
+    """Declare the command."""
+    sub = commands.add_parser("check", help="check an implementation of your own")
+    sub.add_argument("function", metavar="FILE.py:FUNCTION")
+    sub.add_argument("--op", required=True, help="softmax, cross_entropy, ...: what it should be")
+    sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help="its gradient")
+    sub.add_argument(
+        "--set", metavar="OPTION=VALUE", action="append", default=[], type=_setting,
+        help="what an option is in your function: reduction=none",
+    )  # fmt: skip
+    sub.add_argument("--any-shape", action="store_true", help="other than two dimensions, too")
+    sub.add_argument("--skip", metavar="CHECK", action="append", default=[])
+    sub.add_argument("--json", action="store_true", help="print the report as JSON")
+    sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    sub.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load the functions, check them, and print the report."""
+    report = parity.check(
+        load(arguments.function),
+        arguments.op,
+        load(arguments.backward) if arguments.backward else None,
+        settings=dict(arguments.set),
+        any_shape=arguments.any_shape,
+        skip=arguments.skip,
+    )
+    print(json.dumps(report.as_dict(), ensure_ascii=False) if arguments.json else report)
+    return 0 if report.ok else 1
+
+
+def load(where: str) -> Callable[..., Any]:
+    """Return the function that FILE.py:FUNCTION names.
+
+    Raises   ValueError where there is no such file or function; DataError for a file that fails
+    """
+    file, colon, name = where.rpartition(":")
+    if not colon or not name:
+        raise ValueError(f"a function is named FILE.py:FUNCTION, got {where}")
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"there is no file {file}")
+    function = getattr(_module(path), name, None)
+    if not callable(function):
+        raise ValueError(f"{file} has no function {name}")
+    return function
+
+
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"a function is named FILE.py:FUNCTION, got the file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    option, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be OPTION=VALUE, got {text!r}")
+    try:
+        return option, literal_eval(value)
+    except (SyntaxError, ValueError):
+        return option, value

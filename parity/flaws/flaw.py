@@ -1,0 +1,41 @@
+"""One planted bug of an operation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A wrong function in place of an operation, or of its backward."""
+
+    op: str
+    wrong: Callable[..., Any]
+    backward: bool = False
+
+    @property
+    def name(self) -> str:
+        """What is wrong, in a few words."""
+        return self.wrong.__name__.replace("_", " ").strip()
+
+    @property
+    def cause(self) -> str:
+        """What to say to whoever made it."""
+        return " ".join((self.wrong.__doc__ or "").split())
+
+
+class Plants(list[Flaw]):
+    """The flaws of a file, gathered by decorators."""
+
+    def of(self, *ops: str, backward: bool = False) -> Callable[..., Any]:
+        """Return a decorator that plants a function in these operations."""
+
+        def plant(wrong: Callable[..., Any]) -> Callable[..., Any]:
+            self.extend(Flaw(op, wrong, backward) for op in ops)
+            return wrong
+
+        return plant
+
+    def backward(self, *ops: str) -> Callable[..., Any]:
+        """Return a decorator that plants a function as the backward of these operations."""
+        return self.of(*ops, backward=True)

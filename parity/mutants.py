@@ -1,0 +1,147 @@
+"""Planted bugs, and which check sees which: none may survive, and no check may be idle.
+
+A wrong operation goes through the battery that `parity.check` runs; wrong training through SGD
+beside torch's, and through a lockstep of a small network, whose quantity that fails first counts.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity import battery
+from parity.battery import GRADIENT_CHECKS, VALUE_CHECKS
+from parity.flaws import FLAWS, Flaw
+from parity.flaws.training import FLAWS as TRAINING_FLAWS
+from parity.flaws.training import NOMINAL, TrainingFlaw
+from parity.ops import OPS
+from scratchnn import recipes
+
+RESULTS = Path(__file__).parents[1] / "docs/results/mutants.json"
+TRAINING_CHECKS = ("SGD", "outputs", "loss", "gradient", "parameters", "trained freely")
+STEPS = 46  # the 45th batch of the digits is the short one
+EXAMPLES = 40
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted bug: where, what, and the checks that saw it; `named`: its cause was told."""
+
+    where: str
+    bug: str
+    killed_by: tuple[str, ...]
+    named: bool = False
+
+    @property
+    def survives(self) -> bool:
+        """Whether no check saw it."""
+        return not self.killed_by
+
+
+def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
+    """Plant every bug, one after the other."""
+    for flaw in FLAWS:
+        yield of_operation(flaw, examples)
+    yield from map(of_training, TRAINING_FLAWS)
+
+
+def of_operation(flaw: Flaw, examples: int) -> Mutant:
+    """Give a wrong operation, or a wrong backward beside the right operation, to the battery."""
+    op = OPS[flaw.op]
+    if flaw.backward:
+        report = battery.check(op.ours, flaw.op, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
+    else:
+        report = battery.check(flaw.wrong, flaw.op, examples=examples)
+    where = f"{flaw.op}, backward" if flaw.backward else flaw.op
+    return Mutant(where, flaw.name, report.failed, flaw.cause in report.causes)
+
+
+def of_training(flaw: TrainingFlaw) -> Mutant:
+    """Train a small network on both sides with something wrong on ours."""
+    from parity.optimizer import check_sgd
+
+    with flaw.planted():
+        seen = () if check_sgd().holds else ("SGD",)
+        return Mutant("training", flaw.name, (*seen, *_lockstep()))
+
+
+def _lockstep() -> tuple[str, ...]:
+    """Return which quantity of a step fails first, if any does, and whether the end is another."""
+    import torch
+
+    from parity import lockstep
+
+    recipe = recipes.get("mlp")
+    small = recipe.on(recipe.default_data, hidden=(12, 8), batch_size=NOMINAL)
+    prepared = recipes.prepare(small, dtype="float64")
+    try:
+        with np.errstate(all="ignore"):
+            *_, (result, _) = lockstep.train(prepared, torch.device("cpu"), max_steps=STEPS)
+    except FloatingPointError:  # it diverges
+        return ("trained freely",)
+    first = next((step for step in result.steps if not step.worst.holds), None)
+    quantities = ("outputs", "loss", "gradient", "parameters")
+    seen = tuple(q for q in quantities if first and not getattr(first, q).holds)
+    apart = not result.free_run <= lockstep.FREE_RUN_TOLERANCE
+    return (*seen, "trained freely") if apart else seen
+
+
+def checks_of(mutants: list[Mutant]) -> dict[str, int]:
+    """Return how many bugs each check sees, those of the battery and of training apart."""
+    names = [*VALUE_CHECKS, *GRADIENT_CHECKS, *(f"training: {c}" for c in TRAINING_CHECKS)]
+    counts = dict.fromkeys(names, 0)
+    for mutant in mutants:
+        for check in mutant.killed_by:
+            counts[f"training: {check}" if mutant.where == "training" else check] += 1
+    return counts
+
+
+def tables(mutants: list[Mutant]) -> dict[str, str]:
+    """Return three tables: wrong values, wrong gradients, wrong training; a dot is a kill."""
+    backward = [m for m in mutants if m.where.endswith(", backward")]
+    training = [m for m in mutants if m.where == "training"]
+    values = [m for m in mutants if m not in backward and m not in training]
+    return {
+        "values": _table(values, tuple(VALUE_CHECKS)),
+        "gradients": _table(backward, tuple(GRADIENT_CHECKS)),
+        "training": _table(training, TRAINING_CHECKS),
+    }
+
+
+def _table(mutants: list[Mutant], checks: tuple[str, ...]) -> str:
+    lines = [f"| in | bug | {' | '.join(checks)} |", f"|---|---|{':-:|' * len(checks)}"]
+    for mutant in mutants:
+        marks = " | ".join("●" if check in mutant.killed_by else "" for check in checks)
+        lines.append(f"| {mutant.where} | {mutant.bug} | {marks} |")
+    return "\n".join(lines) + "\n"
+
+
+def summary(mutants: list[Mutant]) -> str:
+    """Return how many bugs were planted, seen and named, and which check saw none."""
+    survivors = [f"{m.where}: {m.bug}" for m in mutants if m.survives]
+    planted = [m for m in mutants if m.where != "training"]
+    idle = [check for check, count in checks_of(mutants).items() if count == 0]
+    lines = [
+        f"{len(mutants)} bugs planted, {len(mutants) - len(survivors)} seen; of {len(planted)} in "
+        f"operations, {sum(m.named for m in planted)} told by name."
+    ]
+    lines += [f"SURVIVES: {survivor}" for survivor in survivors]
+    lines += [f"No bug is seen by: {', '.join(idle)}."] if idle else ["Every check sees one."]
+    return "\n".join(lines) + "\n"
+
+
+def save(path: Path, mutants: list[Mutant], environment: dict[str, Any]) -> None:
+    """Write the mutants as JSON, a line each."""
+    rows = ",\n".join(json.dumps(asdict(mutant), ensure_ascii=False) for mutant in mutants)
+    facts = json.dumps(environment, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"environment": {facts},\n"mutants": [\n{rows}\n]}}\n')
+
+
+def read(path: Path) -> list[Mutant]:
+    """Return the mutants of a results file."""
+    rows = json.loads(path.read_text())["mutants"]
+    return [Mutant(**row | {"killed_by": tuple(row["killed_by"])}) for row in rows]

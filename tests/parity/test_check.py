@@ -1,0 +1,131 @@
+"""Anyone's implementation: each flaw is named, a right one passes, bad calls say what is wrong."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import parity
+from parity.__main__ import main
+
+FILE = Path(__file__).parents[2] / "examples/flawed/implementations.py"
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("implementations", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FLAWED = load()
+NAMED = {
+    "overflowing": ("softmax", "exp overflows above 88.7 in float32"),
+    "global_maximum": ("softmax", "The maximum of all rows is subtracted"),
+    "wrong_axis": ("softmax", "It normalises over the wrong axis"),
+    "in_place": ("softmax", "an in-place operation"),
+    "in_double": ("softmax", "float64 came in on the way"),
+    "clipped": ("cross_entropy", "The probability is clipped before its logarithm"),
+    "summed": ("cross_entropy", "This is the sum of the losses, not their mean"),
+    "of_probabilities": ("cross_entropy", "The softmax is taken twice"),
+    "bits": ("cross_entropy", "The logarithm has base 2"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_check_names_the_flaw(name):
+    op, cause = NAMED[name]
+    report = parity.check(getattr(FLAWED, name), op)
+    assert not report.ok
+    assert any(cause in told for told in report.causes), str(report)
+
+
+def test_check_names_the_flaw_of_a_gradient():
+    report = parity.check(FLAWED.cross_entropy, "cross_entropy", FLAWED.gradient_of_the_sum)
+    assert report.failed == ("gradient", "own slopes")
+    assert report.causes == ("1/N is missing: the gradient of the mean is (p - onehot) / N.",)
+
+
+def test_check_shows_the_smallest_overflow():
+    text = str(parity.check(FLAWED.overflowing, "softmax"))
+    assert "z = np.array([[89.]], np.float32)\n      overflowing(z)\n" in text
+
+
+def test_check_passes_right_ones_within_20_seconds(capsys):
+    start = perf_counter()
+    assert main(["check", f"{FILE}:softmax", "--op", "softmax"]) == 0
+    assert perf_counter() - start < 20
+    arguments = [f"{FILE}:cross_entropy", "--backward", f"{FILE}:cross_entropy_gradient"]
+    assert main(["check", *arguments, "--op", "cross_entropy", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["ok"]
+    assert "weight" in report["not_tested"]
+
+
+def test_check_takes_the_settings_of_a_function():
+    def losses(z, target):
+        return -(z - np.log(np.exp(z).sum(1, keepdims=True)))[np.arange(len(z)), target]
+
+    told = parity.check(losses, "cross_entropy", skip=["labels"]).causes
+    assert any("This is each row's loss" in cause for cause in told)
+    assert parity.check(losses, "cross_entropy", settings={"reduction": "none"}).failed == (
+        "extremes", "oracle", "torch", "labels"
+    )  # fmt: skip
+
+
+def test_check_works_without_torch(monkeypatch):
+    monkeypatch.setattr("parity.later.has_torch", lambda: False)
+    report = parity.check(FLAWED.softmax, "softmax")
+    assert report.ok
+    assert "skip  torch: torch is not installed" in str(report)
+
+
+def test_check_says_which_of_two_is_wrong():
+    def twice(z):
+        return 2 * FLAWED.softmax(z)
+
+    def twice_backward(dp, p):
+        return p * (dp - (dp * p).sum(axis=1, keepdims=True) / 2)
+
+    report = parity.check(twice, "softmax", twice_backward)
+    assert "your backward is right for your function, which is not softmax" in report.causes
+    with pytest.raises(AssertionError, match="it is WRONG"):
+        report.raise_if_failed()
+
+
+def test_check_reports_what_a_function_raises():
+    def broken(z):
+        return z[:, 5]
+
+    (finding, *_) = parity.check(broken, "softmax").findings
+    assert finding.problem.got.startswith("IndexError: index 5 is out of bounds")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["/nowhere.py:f", "--op", "softmax"], 2, "there is no file /nowhere.py"),
+        ([str(FILE), "--op", "softmax"], 2, "a function is named FILE.py:FUNCTION"),
+        ([f"{FILE}:sofmax", "--op", "softmax"], 2, "has no function sofmax"),
+        ([f"{FILE}:softmax", "--op", "sofmax"], 2, "op must be one of linear"),
+        ([f"{FILE}:softmax", "--op", "cross_entropy"], 2, "softmax must take (z, target)"),
+        ([f"{FILE}:softmax", "--op", "softmax", "--set", "reduction=none"], 2, "has the options"),
+        ([f"{FILE}:softmax", "--op", "softmax", "--skip", "all"], 2, "skip must be among"),
+        ([f"{FILE}:overflowing", "--op", "softmax"], 1, ""),
+    ],
+)
+def test_main_check_status(arguments, status, message, capsys):
+    assert main(["check", *arguments]) == status
+    assert message in capsys.readouterr().err
+
+
+def test_main_check_reports_a_file_that_does_not_run(tmp_path, capsys):
+    file = tmp_path / "broken.py"
+    file.write_text("import nothing_of_this_name\n")
+    assert main(["check", f"{file}:f", "--op", "softmax"]) == 3
+    assert "does not run: ModuleNotFoundError" in capsys.readouterr().err
+    assert str(tmp_path) not in sys.path
