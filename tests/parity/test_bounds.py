@@ -6,6 +6,7 @@ import numpy as np
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
+from parity.ops import OPS
 
 
 def test_bounds_see_a_zero_gradient_where_fixed_tolerances_do_not():
