@@ -7,20 +7,20 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from parity.battery import diagnosis, gradient, habits, values
+from parity.battery import diagnosis, gradient, habits, laws, rivals, values
 from parity.battery.finding import Finding, Report, code
 from parity.battery.gradient import DY, Backward
+from parity.battery.outcome import Broken, Outcome, Remark, Skipped
 from parity.battery.subject import Subject
-from parity.battery.values import Broken, Outcome, Remark, Skipped
 from parity.ops import OPS
 
 VALUE_CHECKS: dict[str, Callable[[Subject, int], Outcome]] = {
     "hand values": values.hand_values,
     "extremes": values.extremes,
-    "properties": values.properties,
+    "properties": laws.properties,
     "oracle": values.generated,
-    "torch": values.beside_torch,
-    "accuracy": values.accuracy,
+    "torch": rivals.beside_torch,
+    "accuracy": rivals.accuracy,
     "labels": values.labels,
     "dtype": habits.dtypes,
     "inputs": habits.inputs,
@@ -58,10 +58,9 @@ def check(
     subject = Subject(OPS[op], function, settings or {}, any_shape)
     pair = Backward.of(subject, backward) if backward else None
     found = {n: f(subject, examples) for n, f in VALUE_CHECKS.items() if n not in skip}
-    not_tested = subject.not_taken
     if pair:
         found |= {n: f(pair, examples) for n, f in GRADIENT_CHECKS.items() if n not in skip}
-        not_tested += pair.not_tested
+    not_tested = subject.not_taken + (pair.not_tested if pair else [])
     findings = tuple(_finding(n, outcome, subject, pair) for n, outcome in found.items())
     return Report(subject.name, op, _compared(findings, op), tuple(not_tested))
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from parity.battery.gradient import Backward
+from parity.battery.outcome import Broken
 from parity.battery.subject import Subject, is_default, taken
-from parity.battery.values import Broken
 from parity.flaws import FLAWS, Flaw
 from parity.ops import OPS
 from parity.strategies import Case

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from parity import right
 from parity.battery.answer import guarded, judged
 from parity.battery.finding import Problem, shown
+from parity.battery.outcome import DTYPES, Broken, Outcome, Skipped
 from parity.battery.search import search
 from parity.battery.subject import DEFAULTS, Subject, quietly, taken
 from parity.battery.typical import typical
-from parity.battery.values import DTYPES, Broken, Outcome, Skipped
 from parity.strategies import Case
 from scratchnn import gradcheck
 from scratchnn.arrays import Array

@@ -9,9 +9,9 @@ import numpy as np
 from parity import right
 from parity.battery.answer import guarded
 from parity.battery.finding import Problem, shown
+from parity.battery.outcome import DTYPES, Broken, Outcome
 from parity.battery.subject import Subject, quietly
 from parity.battery.typical import typical
-from parity.battery.values import DTYPES, Broken, Outcome
 from parity.strategies import Case
 
 
