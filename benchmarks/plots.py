@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.cases import CLASSES
 from benchmarks.results import Results, Row, by_backend
 from benchmarks.statistics import exponent
-from benchmarks.tables import FLOORS, OURS
+from benchmarks.tables import BOTH_FLOORS, FLOORS, OURS, floor
 from scratchnn.arrays import Array
 from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
 
@@ -31,11 +31,11 @@ def epochs(results: Results) -> Any:
             errors = [[s.median - s.low], [s.high - s.median]]
             axis.errorbar(s.median, place, xerr=errors, fmt="o", color=colour, capsize=3)
         axis.set_yticks(range(len(drawn)), [row.backend for row in reversed(drawn)])
-        for name, style in zip(FLOORS, ("--", ":"), strict=True):
-            if name in rows:
-                axis.axvline(_median(rows[name]), color=ORANGE, linestyle=style, label=name)
+        for name, style in ((FLOORS[0], "--"), (BOTH_FLOORS, ":")):
+            if row := floor(rows, name):
+                axis.axvline(_median(row), color=ORANGE, linestyle=style, label=name)
         axis.set(xscale="log", xlabel="seconds an epoch", title=f"{case.name}, {case.data}")
-        if axis.lines[-1].get_label() in FLOORS:
+        if FLOORS[0] in rows:
             axis.legend(frameon=False, fontsize=8)
     return figure
 
@@ -79,7 +79,8 @@ def crossover(results: Results, rival: str) -> Any:
         )
         if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
             axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
-        for (i, j), value in np.ndenumerate(ratio):
+        for i, j in np.argwhere(np.isfinite(ratio)):
+            value = ratio[i, j]
             shade = "white" if abs(np.log2(value)) > 3 else "black"
             axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=shade)
         axis.grid(visible=False)
