@@ -32,8 +32,8 @@ def epochs(results: Results) -> Any:
             axis.errorbar(s.median, place, xerr=errors, fmt="o", color=colour, capsize=3)
         axis.set_yticks(range(len(drawn)), [row.backend for row in reversed(drawn)])
         for name, style in ((FLOORS[0], "--"), (BOTH_FLOORS, ":")):
-            if row := floor(rows, name):
-                axis.axvline(_median(row), color=ORANGE, linestyle=style, label=name)
+            if least := floor(rows, name):
+                axis.axvline(_median(least), color=ORANGE, linestyle=style, label=name)
         axis.set(xscale="log", xlabel="seconds an epoch", title=f"{case.name}, {case.data}")
         if FLOORS[0] in rows:
             axis.legend(frameon=False, fontsize=8)
@@ -74,21 +74,11 @@ def crossover(results: Results, rival: str) -> Any:
     figure.set_size_inches(1.2 + 2.7 * len(depths), 2.9)
     for axis, depth in zip(axes, depths, strict=True):
         batches, widths, ratio = _grid(found, depth, rival)
-        image = axis.imshow(
-            np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto", origin="lower"
-        )
-        if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
-            axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
-        for i, j in np.argwhere(np.isfinite(ratio)):
-            value = ratio[i, j]
-            shade = "white" if abs(np.log2(value)) > 3 else "black"
-            axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=shade)
-        axis.grid(visible=False)
+        image = _map(axis, ratio)
         axis.set_xticks(range(len(batches)), batches, fontsize=7)
         axis.set_yticks(range(len(widths)), widths)
-        axis.set(
-            xlabel="batch (rows)", title="softmax regression" if depth == 1 else f"depth {depth}"
-        )
+        title = "softmax regression" if depth == 1 else f"depth {depth}"
+        axis.set(xlabel="batch (rows)", title=title)
     axes[0].set(ylabel="width (inputs and hidden units)")
     bar = figure.colorbar(image, ax=axes, ticks=[-4, -2, 0, 2, 4])
     bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
@@ -151,6 +141,20 @@ def all_of(results: Results) -> dict[str, Any]:
     for rival in sorted(rivals):
         figures[f"crossover-{rival.lower().replace(' ', '-')}"] = crossover(results, rival)
     return figures
+
+
+def _map(axis: Any, ratio: Array) -> Any:
+    """Draw a matrix of ratios with its figures, and the line of 1."""
+    image = axis.imshow(
+        np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto", origin="lower"
+    )
+    if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
+        axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
+    for i, j in np.argwhere(np.isfinite(ratio)):
+        shade = "white" if abs(np.log2(ratio[i, j])) > 3 else "black"
+        axis.text(j, i, f"{ratio[i, j]:.2g}", ha="center", va="center", fontsize=7, color=shade)
+    axis.grid(visible=False)
+    return image
 
 
 def _band(axis: Any, x: list[int], rows: list[Row], label: str, colour: str, marker: str) -> None:
