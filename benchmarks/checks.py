@@ -7,7 +7,7 @@ be within what rounding can do to it; through a deep network that bound is loose
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -131,12 +131,11 @@ def train(p: Problem, order: IntArray) -> Array:
 def step_bound(p: Problem, u: float) -> Array:
     """Bound, to first order, what rounding does to θ in one step on all examples.
 
-    Each layer hands its error on, forward through |W| and backward through |Wᵀ|; where an error
-    may turn a ReLU over, all that comes back through it counts as error.
+    Errors are handed on through |W| and |Wᵀ|; what comes back through a ReLU that an error may
+    turn over counts as error.
     """
     a, errors = _forward(p, u)
-    network = p.start.astype(np.float64)
-    target: Any = p.target
+    network, target = p.start.astype(np.float64), cast(Any, p.target)
     _, dz = cross_entropy_with_gradient(a[-1], target)
     grad = mlp.backward(network, a, dz)
     limit = mlp.Parameters.zeros(network.sizes, np.float64)
@@ -150,7 +149,7 @@ def step_bound(p: Problem, u: float) -> Array:
         if i > 0:
             da = dz @ W.T
             error = bounds.linear_backward_input(dz, W, u) + error @ abs(W).T
-            error += np.where(_may_flip(network.layers[i - 1], a[i - 1], errors[i]), abs(da), 0)
+            error += abs(da) * _may_flip(network.layers[i - 1], a[i - 1], errors[i])
             dz = F.relu_backward(da, a[i])
     update = bounds.sgd_step(network.theta, abs(grad.theta), p.learning_rate, u)
     return update + p.learning_rate * limit.theta

@@ -103,18 +103,15 @@ def op_inputs(op: str, shape: tuple[int, ...]) -> tuple[Array, dict[str, Any]]:
         case "linear":
             N, D, H = shape
             return normal(N, H), {"X": z, "W": normal(D, H), "b": normal(H)}
-        case "relu" | "sigmoid":
-            return normal(*shape), {"z": z}
-        case "softmax" | "log_softmax":
+        case "relu" | "sigmoid" | "softmax" | "log_softmax":
             return normal(*shape), {"z": z}
         case "logsumexp":
             return normal(shape[0]), {"z": z}
         case "nll_loss":
             return one, {"log_p": F.log_softmax(z), "target": _labels(rng, shape)}
-        case "cross_entropy":
-            return one, {"z": z, "target": _labels(rng, shape)}
-        case "cross_entropy_with_gradient":
-            return np.ones_like(one), {"z": z, "target": _labels(rng, shape)}
+        case "cross_entropy" | "cross_entropy_with_gradient":  # the latter has dy = 1
+            dy = one if op == "cross_entropy" else np.ones_like(one)
+            return dy, {"z": z, "target": _labels(rng, shape)}
         case "binary_cross_entropy_with_logits":
             return one, {"z": z, "target": rng.random(shape, np.float32)}
         case "kl_div":

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.cases import CLASSES
 from benchmarks.results import Results, Row, by_backend
 from benchmarks.statistics import exponent
-from benchmarks.tables import FLOORS, OURS
+from benchmarks.tables import BOTH_FLOORS, FLOORS, OURS, floor
 from scratchnn.arrays import Array
 from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
 
@@ -31,11 +31,11 @@ def epochs(results: Results) -> Any:
             errors = [[s.median - s.low], [s.high - s.median]]
             axis.errorbar(s.median, place, xerr=errors, fmt="o", color=colour, capsize=3)
         axis.set_yticks(range(len(drawn)), [row.backend for row in reversed(drawn)])
-        for name, style in zip(FLOORS, ("--", ":"), strict=True):
-            if name in rows:
-                axis.axvline(_median(rows[name]), color=ORANGE, linestyle=style, label=name)
+        for name, style in ((FLOORS[0], "--"), (BOTH_FLOORS, ":")):
+            if least := floor(rows, name):
+                axis.axvline(_median(least), color=ORANGE, linestyle=style, label=name)
         axis.set(xscale="log", xlabel="seconds an epoch", title=f"{case.name}, {case.data}")
-        if axis.lines[-1].get_label() in FLOORS:
+        if FLOORS[0] in rows:
             axis.legend(frameon=False, fontsize=8)
     return figure
 
@@ -74,20 +74,11 @@ def crossover(results: Results, rival: str) -> Any:
     figure.set_size_inches(1.2 + 2.7 * len(depths), 2.9)
     for axis, depth in zip(axes, depths, strict=True):
         batches, widths, ratio = _grid(found, depth, rival)
-        image = axis.imshow(
-            np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto", origin="lower"
-        )
-        if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
-            axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
-        for (i, j), value in np.ndenumerate(ratio):
-            shade = "white" if abs(np.log2(value)) > 3 else "black"
-            axis.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color=shade)
-        axis.grid(visible=False)
+        image = _map(axis, ratio)
         axis.set_xticks(range(len(batches)), batches, fontsize=7)
         axis.set_yticks(range(len(widths)), widths)
-        axis.set(
-            xlabel="batch (rows)", title="softmax regression" if depth == 1 else f"depth {depth}"
-        )
+        title = "softmax regression" if depth == 1 else f"depth {depth}"
+        axis.set(xlabel="batch (rows)", title=title)
     axes[0].set(ylabel="width (inputs and hidden units)")
     bar = figure.colorbar(image, ax=axes, ticks=[-4, -2, 0, 2, 4])
     bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
@@ -150,6 +141,20 @@ def all_of(results: Results) -> dict[str, Any]:
     for rival in sorted(rivals):
         figures[f"crossover-{rival.lower().replace(' ', '-')}"] = crossover(results, rival)
     return figures
+
+
+def _map(axis: Any, ratio: Array) -> Any:
+    """Draw a matrix of ratios with its figures, and the line of 1."""
+    image = axis.imshow(
+        np.log2(ratio), cmap=DIVERGING, vmin=-4, vmax=4, aspect="auto", origin="lower"
+    )
+    if min(ratio.shape) > 1 and np.nanmin(ratio) < 1 < np.nanmax(ratio):
+        axis.contour(np.log2(ratio), levels=[0], colors="black", linewidths=1.5)
+    for i, j in np.argwhere(np.isfinite(ratio)):
+        shade = "white" if abs(np.log2(ratio[i, j])) > 3 else "black"
+        axis.text(j, i, f"{ratio[i, j]:.2g}", ha="center", va="center", fontsize=7, color=shade)
+    axis.grid(visible=False)
+    return image
 
 
 def _band(axis: Any, x: list[int], rows: list[Row], label: str, colour: str, marker: str) -> None:

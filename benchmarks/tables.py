@@ -10,6 +10,7 @@ from benchmarks.statistics import Summary
 
 OURS = "scratchnn"
 FLOORS = ("floor products", "floor bytes")
+BOTH_FLOORS = "floor products + bytes"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ TARGETS = (
         Target("epoch", SOFTMAX_REGRESSION, against, factor)
         for against, factor in (
             ("torch", 2.0), ("JAX", 1.5), ("scikit-learn", 1.8), ("torchvision 0 workers", 45.0),
-            ("floor products + bytes", 1.3),
+            (BOTH_FLOORS, 1.3),
         )
     ),
     *(
@@ -102,8 +103,8 @@ def measured_factor(results: Results, target: Target) -> Summary | None:
         if not case.name.startswith(target.case) or OURS not in rows:
             continue
         if target.against.startswith("floor"):
-            floor = _floor(rows, target.against)
-            return rows[OURS].times(floor) if floor else None
+            least = floor(rows, target.against)
+            return rows[OURS].times(least) if least else None
         return rows[target.against].times(rows[OURS]) if target.against in rows else None
     return None
 
@@ -161,16 +162,16 @@ def _epoch_cells(rows: dict[str, Row], name: str) -> list[str]:
     if name not in rows:
         return ["", "", ""]
     row, ours = rows[name], rows.get(OURS)
-    floor = _floor(rows, "floor products + bytes")
+    least = floor(rows, BOTH_FLOORS)
     s = row.summary
     return [
         f"{s.median:.3g} ({s.low:.3g} to {s.high:.3g})",
         f"{row.times(ours).median:.2f}" if ours else "",
-        f"{row.times(floor).median:.2f}" if floor and name not in FLOORS else "",
+        f"{row.times(least).median:.2f}" if least and name not in FLOORS else "",
     ]
 
 
-def _floor(rows: dict[str, Row], which: str) -> Row | None:
+def floor(rows: dict[str, Row], which: str) -> Row | None:
     """Return the products' row, or the sum of both floors round by round."""
     if FLOORS[0] not in rows or which == FLOORS[0]:
         return rows.get(FLOORS[0])

@@ -131,7 +131,21 @@ def scan(
 
 
 def functions(jax: Any) -> dict[str, Callable[..., Any]]:
-    """Return JAX's operation for each of ours, or the textbook's where jax.nn has none."""
+    """Return JAX's operation for each of ours."""
+    nn = jax.nn
+    return {
+        "linear": lambda X, W, b: X @ W + b,
+        "relu": nn.relu,
+        "sigmoid": nn.sigmoid,
+        "softmax": nn.softmax,
+        "log_softmax": nn.log_softmax,
+        "logsumexp": lambda z: nn.logsumexp(z, axis=-1),
+        **losses(jax),
+    }
+
+
+def losses(jax: Any) -> dict[str, Callable[..., Any]]:
+    """Return the losses, which jax.nn does not have, in the textbook's form."""
     jnp, nn = jax.numpy, jax.nn
 
     def nll_loss(log_p: Any, target: Any) -> Any:
@@ -140,24 +154,17 @@ def functions(jax: Any) -> dict[str, Callable[..., Any]]:
     def cross_entropy(z: Any, target: Any) -> Any:
         return nll_loss(nn.log_softmax(z), target)
 
-    def bce(z: Any, target: Any) -> Any:
-        return -(target * nn.log_sigmoid(z) + (1 - target) * nn.log_sigmoid(-z)).mean()
-
     def huber(prediction: Any, target: Any) -> Any:
         r = abs(prediction - target)
         return jnp.where(r < 1, r * r / 2, r - 0.5).mean()
 
     return {
-        "linear": lambda X, W, b: X @ W + b,
-        "relu": nn.relu,
-        "sigmoid": nn.sigmoid,
-        "softmax": nn.softmax,
-        "log_softmax": nn.log_softmax,
-        "logsumexp": lambda z: nn.logsumexp(z, axis=-1),
         "nll_loss": nll_loss,
         "cross_entropy": cross_entropy,
         "cross_entropy_with_gradient": cross_entropy,
-        "binary_cross_entropy_with_logits": bce,
+        "binary_cross_entropy_with_logits": lambda z, t: (
+            -(t * nn.log_sigmoid(z) + (1 - t) * nn.log_sigmoid(-z)).mean()
+        ),
         "squared_loss": lambda prediction, target: ((prediction - target) ** 2).mean() / 2,
         "mse_loss": lambda prediction, target: ((prediction - target) ** 2).mean(),
         "l1_loss": lambda prediction, target: abs(prediction - target).mean(),
