@@ -7,7 +7,7 @@ import argparse
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -31,7 +31,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command found: its verdict, what it depends on, all results, and how to show them."""
+    """What a command found: its verdict, what it depends on, all results, and how to show them.
+
+    The sections are made when they are wanted: only a page needs pictures.
+    """
 
     title: str
     holds: bool
@@ -39,7 +42,7 @@ class Report:
     settings: dict[str, Any]
     environment: dict[str, Any]
     results: Any
-    sections: Sequence[Section]
+    sections: Callable[[], Sequence[Section]]
 
 
 class Part(NamedTuple):
@@ -49,7 +52,7 @@ class Part(NamedTuple):
     holds: bool
     verdict: str
     results: Any
-    html: str = ""
+    html: Callable[[], str] = str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +85,7 @@ def together(
         settings,
         environment,
         [part.results for part in parts],
-        [Section(part.name, part.verdict, part.html) for part in parts],
+        lambda: [Section(part.name, part.verdict, part.html()) for part in parts],
     )
 
 
@@ -103,7 +106,7 @@ def as_html(report: Report) -> str:
         outcome="holds" if report.holds else "fails",
         word="parity holds" if report.holds else "parity fails",
         verdict=escape(report.verdict),
-        sections="\n".join(map(_section, report.sections)),
+        sections="\n".join(map(_section, report.sections())),
         facts="\n".join(
             f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
             for name, value in facts.items()
@@ -124,11 +127,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[
     return f'<div class="wide"><table>{head}\n<tbody>{body}</tbody></table></div>'
 
 
+def percent(ratio: float) -> str:
+    """Return a share of a bound in words."""
+    return f"{ratio:.0%}" if ratio < 100 else "off"
+
+
 def share(ratio: float) -> str:
     """Return a share of a bound with a bar beside it."""
-    word = f"{ratio:.0%}" if ratio < 100 else "off"
     kind = "share" if ratio <= 1 else "share over"
-    return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{word}</span>'
+    return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{percent(ratio)}</span>'
 
 
 def outcome(holds: bool) -> str:
@@ -147,7 +154,7 @@ def picture(figure: Any, description: str) -> str:
     Raises   MissingExtraError
     """
     file = io.StringIO()
-    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none"}):
+    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]

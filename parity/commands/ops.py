@@ -10,7 +10,7 @@ from scratchnn.extras import need
 DTYPES = ("float32", "float64", "tf32", "all")
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("ops", help="every operation and its gradients, on generated inputs")
     sub.add_argument("--device", choices=("cpu", "cuda", "all"), default="all",
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.holds else 1
 
 
-def _search(arguments, names):
+def _search(arguments: argparse.Namespace, names: list[str]) -> list[Any]:
     from parity import ops_report
     from parity.judge import OURS
     from parity.search import ROWS, search
@@ -65,6 +65,8 @@ def _search(arguments, names):
                 op, dtype, names, arguments.examples, arguments.seed, arguments.bounds
             ))  # fmt: skip
             print(ops_report.line(cells[-1]), flush=True)
+    if not cells:
+        raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
     return cells
 
 
@@ -87,6 +89,6 @@ def _rows(names: list[str] | None, dtype: str) -> list[Any]:
     return [op for op in rows if op.products] if dtype == "tf32" else rows
 
 
-def _settings(arguments, names):
+def _settings(arguments: argparse.Namespace, names: list[str]) -> dict[str, Any]:
     wanted = ("dtype", "examples", "bounds", "seed")
     return {"devices": names} | {name: getattr(arguments, name) for name in wanted}

@@ -61,20 +61,21 @@ def _save(arguments: argparse.Namespace, recipe: recipes.Recipe, results, enviro
         saved = [report.save(Path(arguments.out), "parity", found)]
         saved += _draw(arguments, recipe, results)
     title = f"{recipe.name} on {recipe.data}: NumPy beside PyTorch, step by step"
-    parts = [_part(*pair, with_picture=arguments.html) for pair in zip(results, found, strict=True)]
+    parts = [_part(result, facts) for result, facts in zip(results, found, strict=True)]
     whole = page.together(title, parts, settings, environment)
     saved += page.save(whole, arguments.json, arguments.html)
     if saved:
         print(f"saved {', '.join(map(str, saved))}")
 
 
-def _part(result, found, *, with_picture) -> page.Part:
+def _part(result, found) -> page.Part:
     from parity import report
 
     words = report.verdict(result) if result.holds else report.failure(result)
-    html = ""
-    if with_picture:
-        html = page.picture(report.picture(result, ""), f"both sides in {result.dtype}")
+
+    def html() -> str:
+        return page.picture(report.picture(result, ""), f"both sides in {result.dtype}")
+
     return page.Part(result.dtype, result.holds, words, found, html)
 
 

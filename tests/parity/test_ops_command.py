@@ -63,6 +63,7 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
         (["--op", "sofmax"], "--op must be of linear; relu; .*; got sofmax"),
         (["--examples", "0"], "must be a whole number from 1 up"),
         (["--bounds", "none"], "invalid choice"),
+        (["--dtype", "tf32", "--op", "relu"], "tf32 is for operations that multiply matrices"),
         pytest.param(
             ["--device", "cuda"], "got cuda: there is no GPU",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
