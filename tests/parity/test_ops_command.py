@@ -60,7 +60,7 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--op", "sofmax"], "--op must be of linear; relu; .*; got sofmax"),
+        (["--op", "sofmax"], "--op must be of linear; .*; got sofmax"),
         (["--examples", "0"], "must be a whole number from 1 up"),
         (["--bounds", "none"], "invalid choice"),
         (["--dtype", "tf32", "--op", "relu"], "tf32 is for operations that multiply matrices"),
