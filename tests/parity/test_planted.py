@@ -14,7 +14,8 @@ from parity.battery.typical import typical
 from parity.judge import judge
 from parity.ops import OPS
 from parity.torch_side import TorchSide
-from scratchnn import recipes
+from parity.trace import Settings
+from scratchnn import objectives, recipes
 from scratchnn.data import minibatches
 
 DTYPES = [np.float32, np.float64]
@@ -74,10 +75,7 @@ class Recorded:
             self.trace = side.step(X, target)
 
     def check(self, trace=None):
-        return steps.check_step(
-            2, trace or self.trace, self.run.parameters, self.run.recipe.objective,
-            self.run.optimizer,
-        )  # fmt: skip
+        return steps.check_step(2, trace or self.trace, Settings.of(self.run))
 
 
 STEPPED = ["mlp", "mlp-kronecker", "softmax-regression", "linear-regression",
