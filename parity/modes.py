@@ -1,0 +1,134 @@
+"""The three ways of `python -m parity train`: lockstep, free run, accuracies over paired seeds."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from parity import devices, free_run, lockstep, paired, report
+from parity.culprit import reproduction
+from scratchnn import cli, plots, recipes
+from scratchnn.arguments import recipe_for
+from scratchnn.extras import MissingExtraError
+from scratchnn.recipes import Recipe, Run
+
+
+class Mode(NamedTuple):
+    """One way to compare two trainings. Its results have `holds`, `interrupted` and `dtype`."""
+
+    train: Callable[[argparse.Namespace, Recipe, torch.device, str], Any]
+    as_dict: Callable[..., dict[str, Any]]
+    picture: Callable[[Any, str], Any] | None
+    file: str
+    dtypes: tuple[str, ...] = ("float32", "float64")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train a recipe in both precisions, or in one, and report; 130 after Ctrl-C."""
+    mode, recipe = MODES[arguments.mode], recipe_for(arguments)
+    device = devices.choose(arguments.device)
+    environment = devices.environment(device)
+    print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
+    print(f" {environment['gpu']}" if "gpu" in environment else "")
+    results: list[Any] = []
+    for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
+        with cli.threads(arguments.threads):
+            results.append(mode.train(arguments, recipe, device, dtype))
+        if results[-1].interrupted:
+            break
+    if arguments.out:
+        settings = _settings(arguments, recipe)
+        found = [mode.as_dict(result, settings, environment) for result in results]
+        saved = report.save(Path(arguments.out), mode.file, found)
+        print(f"saved {', '.join(map(str, [saved, *_draw(arguments, mode, recipe, results)]))}")
+    if results[-1].interrupted:
+        print("parity: interrupted", file=sys.stderr)
+        return 130
+    return 0 if all(result.holds for result in results) else 1
+
+
+def _prepare(arguments: argparse.Namespace, recipe: Recipe, dtype: str, seed: int) -> Run:
+    return recipes.prepare(recipe, data_dir=arguments.data_dir, seed=seed, dtype=dtype)
+
+
+def _lockstep(
+    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
+) -> lockstep.Lockstep:
+    run = _prepare(arguments, recipe, dtype, arguments.seed)
+    print(f"\n{cli.describe(run)}\n{report.HEADER}")
+    result = None
+    for result, row in lockstep.train(  # noqa: B007
+        run, device, max_steps=arguments.steps,
+        precision=arguments.precision, judged_as=arguments.judged_as,
+    ):  # fmt: skip
+        print(report.epoch_line(row), flush=True)
+    if result is None:  # interrupted in the first step
+        raise KeyboardInterrupt
+    print(report.verdict(result), report.timing(result), sep="\n")
+    if not result.holds:
+        print(report.failure(result))
+    if result.culprit:
+        options: dict[str, Any] = {"seed": arguments.seed}
+        options |= {"device": device.type} if device.type != "cpu" else {}
+        options |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
+        print(reproduction(result.culprit, recipe, dtype, options))
+    return result
+
+
+def _free_run(
+    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
+) -> free_run.FreeRun:
+    run = _prepare(arguments, recipe, dtype, arguments.seed)
+    print(f"\n{cli.describe(run)}")
+    result = free_run.train(run, device, arguments.steps, arguments.precision)
+    print(free_run.table(result), free_run.verdict(result), sep="\n")
+    return result
+
+
+def _accuracy(
+    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
+) -> paired.Paired:
+    result = paired.Paired(dtype, device.type)
+    print(f"\n{recipe.name} on {recipe.data} in {dtype}\n{paired.HEADER}")
+    try:
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+            run = _prepare(arguments, recipe, dtype, seed)
+            pair = paired.train(run, device, seed, arguments.steps, arguments.precision)
+            result.pairs.append(pair)
+            print(paired.line(pair), flush=True)
+    except KeyboardInterrupt:
+        result.interrupted = True
+    print(paired.verdict(result))
+    return result
+
+
+MODES = {
+    "lockstep": Mode(_lockstep, report.as_dict, report.picture, "parity"),
+    "free-run": Mode(_free_run, free_run.as_dict, free_run.picture, "free-run"),
+    "accuracy": Mode(_accuracy, paired.as_dict, None, "accuracy", ("float32",)),
+}
+
+
+def _settings(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    unsaid = ("command", "debug", "out", "data_dir")
+    given = {name: value for name, value in vars(arguments).items() if name not in unsaid}
+    return given | {"data": recipe.data}
+
+
+def _draw(arguments: argparse.Namespace, mode: Mode, recipe: Recipe, results: Any) -> list[Path]:
+    paths: list[Path] = []
+    for old in Path(arguments.out).glob(f"{mode.file}-float*.*"):  # of another run
+        old.unlink()
+    if mode.picture is None:
+        return paths
+    try:
+        for result in results:
+            title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
+            figure = mode.picture(result, title)
+            paths += plots.save(figure, arguments.out, f"{mode.file}-{result.dtype}")
+    except MissingExtraError as error:
+        print(f"parity: no curves: {error}", file=sys.stderr)
+    return paths
