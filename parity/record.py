@@ -1,0 +1,78 @@
+"""Recording torch: the first steps of a recipe, with all that a check without torch needs."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from parity import devices, free_run, golden
+from parity.torch_side import TorchSide
+from parity.trace import Trace
+from scratchnn import recipes
+from scratchnn.recipes import Recipe
+
+
+def record(
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    precision: devices.Precision,
+    *,
+    seed: int = 1,
+    steps: int = 100,
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Train a recipe in torch and return the facts and the arrays of a golden trace."""
+    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
+    side, places = TorchSide(run, device, precision), golden.entries(run.parameters)
+    losses, thetas, norms, milestones = [], [], [], []
+    for step, (X, target) in enumerate(islice(free_run.batches(run), steps), 1):
+        if step == 1:
+            first = side.step(X, target)
+            losses.append(first.loss)
+        else:
+            losses.append(side.advance(X, target))
+        if step in golden.MILESTONES:
+            theta = side.parameters()
+            milestones.append(step)
+            thetas.append(theta.theta[places])
+            norms.append(golden.norms(theta))
+    arrays = {
+        "entries": places, "losses": np.array(losses, dtype), "milestones": np.array(milestones),
+        "theta": np.array(thetas), "norms": np.array(norms),
+    }  # fmt: skip
+    if dtype == "float32":
+        arrays |= _first(first, places)
+    facts = {
+        "recipe": recipe.name, "data": recipe.data, "seed": seed, "dtype": dtype,
+        "device": device.type, "precision": precision, "steps": len(losses),
+        "hyper": {name: getattr(recipe, name) for name in golden.HYPER},
+        "start": golden.start_digest(run.parameters),
+        "allowed": _allowed(recipe, device, dtype, precision, seed, len(losses)),
+        "environment": devices.environment(device),
+    }  # fmt: skip
+    return facts, arrays
+
+
+def _first(trace: Trace, places: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the first step: z and dz of every layer, and entries of the gradient and the new θ."""
+    last = len(trace.before.layers)
+    kept = {f"z_{i + 1}": trace.outputs[2 * i] for i in range(last)}
+    kept |= {f"dz_{i + 1}": trace.gradients[2 * i] for i in range(last)}
+    return kept | {"grad": trace.grad.theta[places], "after": trace.after.theta[places]}
+
+
+def _allowed(
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    precision: devices.Precision,
+    seed: int,
+    steps: int,
+) -> float | None:
+    """Return how far a free run may come; None for TF32, which we do not compute."""
+    if precision == "tf32":
+        return None
+    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
+    return free_run.train(run, device, steps).allowed
