@@ -7,7 +7,7 @@ float32 there is no such criterion: one ReLU that flips moves all that follows.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from math import nan
 from time import perf_counter
 from typing import Any
@@ -18,7 +18,6 @@ import torch
 from parity import devices
 from parity.culprit import Culprit, find
 from parity.elements import Element, Index
-from parity.network import whole_step
 from parity.steps import StepResult, check_step, operations
 from parity.torch_side import TorchSide
 from parity.trace import Settings
@@ -29,6 +28,7 @@ from scratchnn.recipes import Run
 from scratchnn.train import Score, Totals, evaluate, train_step
 
 FREE_RUN_TOLERANCE = 1e-12  # of float64 parameters
+UNKNOWN = Score(nan, None)
 
 
 @dataclass
@@ -36,8 +36,8 @@ class EpochResult:
     """What both sides reached by the end of an epoch, and its steps."""
 
     epoch: int
-    ours: Score = Score(nan, None)
-    torch: Score = Score(nan, None)
+    ours: Score = UNKNOWN
+    torch: Score = UNKNOWN
     ours_running_loss: float = nan
     torch_running_loss: float = nan
     steps: list[StepResult] = field(default_factory=list)
@@ -183,7 +183,11 @@ def element(
     precision: devices.Precision = "ieee",
 ) -> Element | None:
     """Train in torch up to a step, and return what one number of that step is made of."""
-    theirs, settings, left = TorchSide(run, devices.choose(device), precision), Settings.of(run), step
+    theirs, settings, left = (
+        TorchSide(run, devices.choose(device), precision),
+        Settings.of(run),
+        step,
+    )
     while True:
         for rows in minibatches(len(run.train), run.recipe.batch_size, run.rng):
             trace = theirs.step(*run.train.batch(rows, run.parameters.theta.dtype))

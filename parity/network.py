@@ -3,7 +3,7 @@
 Each layer hands its errors on to the next, which adds many of them up: as √Σ (W error)², as
 independent errors of mean zero do, and not as Σ |W| error, which says nothing after five layers. A
 ReLU whose input is within rounding of 0 may be on in one and off in the other; then the gradient
-behind it is uncertain by all of itself.
+behind it is uncertain by all of itself, and that is handed on as Σ |W| error.
 """
 
 from collections.abc import Iterator
@@ -111,6 +111,7 @@ def _backward_errors(
 ) -> None:
     """Bound the error of the gradient, from that of the logits' dz down to the first layer."""
     u, differ = bounds.unit_roundoff(trace.X.dtype), flipped(trace, activations)
+    of_flips = np.zeros_like(error)  # a few large ones, which add up as they are
     for i, layer in reversed(list(enumerate(trace.before.layers))):
         dz, a, rules, size = (
             trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)], _absolute(layer)
@@ -118,7 +119,7 @@ def _backward_errors(
         a_error = errors[i - 1] if i > 0 else np.zeros_like(a)
         own = rules.backward_parameters(dz, a, *layer, u, settings.factors)
         of_dz, of_a = result.layers[i], trace.before.copy().layers[i]
-        size.backward_parameters(error, abs(a) + a_error, of_dz)
+        size.backward_parameters(error + of_flips, abs(a) + a_error, of_dz)
         size.backward_parameters(abs(dz), a_error, of_a)
         of_a.b[...] = 0  # db has no a in it
         for view, *parts in zip(of_dz, own, of_a, strict=True):
@@ -127,9 +128,10 @@ def _backward_errors(
             return
         da_error = rules.backward_input(dz, *layer, u, settings.factors)
         da_error += np.sqrt(rules.squared(layer).backward_input(error**2))
-        error = da_error * ((a > 0) | differ[i - 1])
+        on = (a > 0) | differ[i - 1]
+        error, of_flips = da_error * on, size.backward_input(of_flips) * on
         if differ[i - 1].any():
-            error += abs(layer.backward_input(dz)) * differ[i - 1]
+            of_flips += abs(layer.backward_input(dz)) * differ[i - 1]
 
 
 def _gradients(trace: Trace, grad: Parameters, error: Parameters) -> Iterator[Check]:

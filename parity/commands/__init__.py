@@ -8,7 +8,9 @@ PRECISIONS = ("ieee", "tf32")
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where torch computes, and in which precision it multiplies float32 matrices."""
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="default: CUDA where there is one"
+    )
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="ieee",
         help="of torch's products of float32 matrices; tf32 is simulated on a CPU",
