@@ -1,17 +1,20 @@
 """Which side left its bound, at the first operation that is too far apart, and how to see it."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from parity import digits, network
+from parity import devices, digits, network
 from parity.elements import Element, Index, evaluate
-from parity.steps import StepResult
+from parity.steps import StepResult, operations
+from parity.torch_side import TorchSide
 from parity.trace import Settings, Trace
 from parity.verdict import Difference, Verdict, measure
 from scratchnn import recipes
-from scratchnn.recipes import Recipe
+from scratchnn.data import minibatches
+from scratchnn.recipes import Recipe, Run
 
 FEW = 32  # numbers that a reader copies
 
@@ -58,6 +61,28 @@ def find(result: StepResult, trace: Trace, settings: Settings) -> Culprit:
     return Culprit(result.step, index, difference, Verdict(check.quantity, errors), element)
 
 
+def element(
+    run: Run,
+    quantity: str,
+    index: Index,
+    *,
+    step: int,
+    device: str = "cpu",
+    precision: devices.Precision = "ieee",
+) -> Element:
+    """Train in torch up to a step, and return what one number of that step is made of."""
+    theirs = TorchSide(run, devices.choose(device), precision)
+    batches = (
+        rows
+        for _ in range(run.recipe.epochs)
+        for rows in minibatches(len(run.train), run.recipe.batch_size, run.rng)
+    )
+    for rows in islice(batches, step):
+        trace = theirs.step(*run.train.batch(rows, run.parameters.theta.dtype))
+    checks = {check.quantity: check for check in operations(trace, Settings.of(run))}
+    return checks[quantity].element(index)
+
+
 def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: dict[str, Any]) -> str:
     """Return the command, and the Python lines, that show this element again.
 
@@ -90,12 +115,12 @@ def _by_training(
     seed = options.pop("seed")
     rest = "".join(f", {name}={value!r}" for name, value in options.items())
     return [
-        "from parity import lockstep",
+        "from parity import culprit",
         "from scratchnn import recipes",
         *_imports(element),
         f'recipe = recipes.get("{recipe.name}").on("{recipe.data}"{changes})',
         f'run = recipes.prepare(recipe, seed={seed}, dtype="{dtype}")',
-        f'found = lockstep.element(run, "{culprit.verdict.quantity}", {culprit.index}, '
+        f'found = culprit.element(run, "{culprit.verdict.quantity}", {culprit.index}, '
         f"step={culprit.step}{rest})",
         f"{', '.join(element.inputs)} = found.inputs.values()",
         f"print({element.formula})",

@@ -42,6 +42,13 @@ class FreeRun:
     largest_theta: float = 0.0
     interrupted: bool = False
 
+    def add(self, ours: Array, moved: Array, before: Array, after: Array) -> None:
+        """Add a step: our θ, that of the moved weight, and torch's before and after it."""
+        self.apart.append(distance(ours, after))
+        self.control.append(distance(moved, after))
+        self.largest_update = max(self.largest_update, distance(after, before))
+        self.largest_theta = max(self.largest_theta, distance(after, 0))
+
     @property
     def allowed(self) -> float:
         """How far apart they may be.
@@ -78,10 +85,7 @@ def train(
             for side in (theirs, moved):
                 side.advance(X, target)
             after = theirs.parameters().theta
-            result.apart.append(distance(run.parameters.theta, after))
-            result.control.append(distance(moved.parameters().theta, after))
-            result.largest_update = max(result.largest_update, distance(after, before))
-            result.largest_theta = max(result.largest_theta, distance(after, 0))
+            result.add(run.parameters.theta, moved.parameters().theta, before, after)
             before = after
     except KeyboardInterrupt:
         result.interrupted = True

@@ -17,8 +17,7 @@ import torch
 
 from parity import devices
 from parity.culprit import Culprit, find
-from parity.elements import Element, Index
-from parity.steps import StepResult, check_step, operations
+from parity.steps import StepResult, check_step
 from parity.torch_side import TorchSide
 from parity.trace import Settings
 from scratchnn.data import Dataset, minibatches
@@ -171,30 +170,6 @@ def distance(ours: Any, theirs: Any) -> float:
     """Return max |θ - θ|, infinite where one is not a number."""
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.nan_to_num(abs(ours - theirs), nan=np.inf).max())
-
-
-def element(
-    run: Run,
-    quantity: str,
-    index: Index,
-    *,
-    step: int,
-    device: str = "cpu",
-    precision: devices.Precision = "ieee",
-) -> Element | None:
-    """Train in torch up to a step, and return what one number of that step is made of."""
-    theirs, settings, left = (
-        TorchSide(run, devices.choose(device), precision),
-        Settings.of(run),
-        step,
-    )
-    while True:
-        for rows in minibatches(len(run.train), run.recipe.batch_size, run.rng):
-            trace = theirs.step(*run.train.batch(rows, run.parameters.theta.dtype))
-            left -= 1
-            if left == 0:
-                named = {check.quantity: check for check in operations(trace, settings)}
-                return named[quantity].element(index)
 
 
 def _evaluate(run: Run, data: Dataset) -> Score:

@@ -17,9 +17,12 @@ from scratchnn.recipes import Recipe, Run
 
 
 class Mode(NamedTuple):
-    """One way to compare two trainings. Its results have `holds`, `interrupted` and `dtype`."""
+    """One way to compare two trainings. Its results have `holds`, `interrupted` and `dtype`.
 
-    train: Callable[[argparse.Namespace, Recipe, torch.device, str], Any]
+    `train` puts its result among the results as soon as there is one.
+    """
+
+    train: Callable[[argparse.Namespace, Recipe, torch.device, str, list[Any]], None]
     as_dict: Callable[..., dict[str, Any]]
     picture: Callable[[Any, str], Any] | None
     file: str
@@ -27,26 +30,27 @@ class Mode(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train a recipe in both precisions, or in one, and report; 130 after Ctrl-C."""
+    """Train a recipe in both precisions, or in one, and report."""
     mode, recipe = MODES[arguments.mode], recipe_for(arguments)
     device = devices.choose(arguments.device)
     environment = devices.environment(device)
     print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
     print(f" {environment['gpu']}" if "gpu" in environment else "")
     results: list[Any] = []
-    for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
-        with cli.threads(arguments.threads):
-            results.append(mode.train(arguments, recipe, device, dtype))
-        if results[-1].interrupted:
-            break
-    if arguments.out:
-        settings = _settings(arguments, recipe)
-        found = [mode.as_dict(result, settings, environment) for result in results]
-        saved = report.save(Path(arguments.out), mode.file, found)
-        print(f"saved {', '.join(map(str, [saved, *_draw(arguments, mode, recipe, results)]))}")
-    if results[-1].interrupted:
-        print("parity: interrupted", file=sys.stderr)
-        return 130
+    complete = False
+    try:
+        for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
+            with devices.threads(arguments.threads):
+                mode.train(arguments, recipe, device, dtype, results)
+            if results[-1].interrupted:
+                raise KeyboardInterrupt
+        complete = True
+    finally:  # also what an interrupted or diverged training reached
+        if arguments.out and results:
+            settings = _settings(arguments, recipe) | {"complete": complete}
+            found = [mode.as_dict(result, settings, environment) for result in results]
+            saved = report.save(Path(arguments.out), mode.file, found)
+            print(f"saved {', '.join(map(str, [saved, *_draw(arguments, mode, recipe, results)]))}")
     return 0 if all(result.holds for result in results) else 1
 
 
@@ -55,43 +59,64 @@ def _prepare(arguments: argparse.Namespace, recipe: Recipe, dtype: str, seed: in
 
 
 def _lockstep(
-    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
-) -> lockstep.Lockstep:
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    results: list[Any],
+) -> None:
     run = _prepare(arguments, recipe, dtype, arguments.seed)
     print(f"\n{cli.describe(run)}\n{report.HEADER}")
     result = None
-    for result, row in lockstep.train(  # noqa: B007
+    for result, row in lockstep.train(
         run, device, max_steps=arguments.steps,
         precision=arguments.precision, judged_as=arguments.judged_as,
     ):  # fmt: skip
+        if row.epoch == 1:
+            results.append(result)
         print(report.epoch_line(row), flush=True)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
     print(report.verdict(result), report.timing(result), sep="\n")
     if not result.holds:
-        print(report.failure(result))
+        _explain(arguments, recipe, device, result)
+
+
+def _explain(
+    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, result: lockstep.Lockstep
+) -> None:
+    """Say what left its tolerance first, on which side, and how to see it again."""
+    print(report.failure(result))
     if result.culprit:
         options: dict[str, Any] = {"seed": arguments.seed}
         options |= {"device": device.type} if device.type != "cpu" else {}
         options |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
-        print(reproduction(result.culprit, recipe, dtype, options))
-    return result
+        print(reproduction(result.culprit, recipe, result.dtype, options))
 
 
 def _free_run(
-    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
-) -> free_run.FreeRun:
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    results: list[Any],
+) -> None:
     run = _prepare(arguments, recipe, dtype, arguments.seed)
     print(f"\n{cli.describe(run)}")
     result = free_run.train(run, device, arguments.steps, arguments.precision)
+    results.append(result)
     print(free_run.table(result), free_run.verdict(result), sep="\n")
-    return result
 
 
 def _accuracy(
-    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, dtype: str
-) -> paired.Paired:
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    results: list[Any],
+) -> None:
     result = paired.Paired(dtype, device.type)
+    results.append(result)
     print(f"\n{recipe.name} on {recipe.data} in {dtype}\n{paired.HEADER}")
     try:
         for seed in range(arguments.seed, arguments.seed + arguments.seeds):
@@ -102,7 +127,6 @@ def _accuracy(
     except KeyboardInterrupt:
         result.interrupted = True
     print(paired.verdict(result))
-    return result
 
 
 MODES = {

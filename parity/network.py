@@ -113,25 +113,30 @@ def _backward_errors(
     u, differ = bounds.unit_roundoff(trace.X.dtype), flipped(trace, activations)
     of_flips = np.zeros_like(error)  # a few large ones, which add up as they are
     for i, layer in reversed(list(enumerate(trace.before.layers))):
-        dz, a, rules, size = (
-            trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)], _absolute(layer)
-        )  # fmt: skip
-        a_error = errors[i - 1] if i > 0 else np.zeros_like(a)
+        dz, a, rules = trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)]
         own = rules.backward_parameters(dz, a, *layer, u, settings.factors)
-        of_dz, of_a = result.layers[i], trace.before.copy().layers[i]
-        size.backward_parameters(error + of_flips, abs(a) + a_error, of_dz)
-        size.backward_parameters(abs(dz), a_error, of_a)
-        of_a.b[...] = 0  # db has no a in it
-        for view, *parts in zip(of_dz, own, of_a, strict=True):
-            view += sum(parts)
+        a_error = errors[i - 1] if i > 0 else np.zeros_like(a)
+        _parameter_errors(layer, own, dz, error + of_flips, a, a_error, result.layers[i])
         if i == 0:
             return
-        da_error = rules.backward_input(dz, *layer, u, settings.factors)
-        da_error += np.sqrt(rules.squared(layer).backward_input(error**2))
         on = (a > 0) | differ[i - 1]
-        error, of_flips = da_error * on, size.backward_input(of_flips) * on
+        da_error = rules.backward_input(dz, *layer, u, settings.factors)
+        error = (da_error + np.sqrt(rules.squared(layer).backward_input(error**2))) * on
+        of_flips = _absolute(layer).backward_input(of_flips) * on
         if differ[i - 1].any():
             of_flips += abs(layer.backward_input(dz)) * differ[i - 1]
+
+
+def _parameter_errors(
+    layer: Any, own: Any, dz: Array, dz_error: Array, a: Array, a_error: Array, result: Any
+) -> None:
+    """Write own + |a|ᵀ δdz + δaᵀ |dz| into `result`."""
+    size, of_a = _absolute(layer), type(layer)(*map(np.empty_like, layer))
+    size.backward_parameters(dz_error, abs(a) + a_error, result)
+    size.backward_parameters(abs(dz), a_error, of_a)
+    of_a.b[...] = 0  # db has no a in it
+    for view, *parts in zip(result, own, of_a, strict=True):
+        view += sum(parts)
 
 
 def _gradients(trace: Trace, grad: Parameters, error: Parameters) -> Iterator[Check]:

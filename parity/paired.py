@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from parity import devices
 from parity.free_run import batches
@@ -92,11 +93,12 @@ def train(
             theirs.advance(X, target)
         X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
         ours = mlp.predict(run.parameters, X) == target
-    torch_right = theirs.right(run.test, objective)
-    return Pair(
-        seed, float(ours.mean()), float(torch_right.mean()),
-        int((ours & ~torch_right).sum()), int((torch_right & ~ours).sum()),
-    )  # fmt: skip
+    return _pair(seed, ours, theirs.right(run.test, objective))
+
+
+def _pair(seed: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pair:
+    alone = (int(one.sum()) for one in (ours & ~theirs, theirs & ~ours))
+    return Pair(seed, float(ours.mean()), float(theirs.mean()), *alone)
 
 
 def mcnemar(b: int, c: int) -> float:

@@ -11,7 +11,7 @@ from parity import devices, free_run, golden
 from parity.torch_side import TorchSide
 from parity.trace import Trace
 from scratchnn import recipes
-from scratchnn.recipes import Recipe
+from scratchnn.recipes import Recipe, Run
 
 
 def record(
@@ -25,34 +25,33 @@ def record(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Train a recipe in torch and return the facts and the arrays of a golden trace."""
     run = recipes.prepare(recipe, seed=seed, dtype=dtype)
-    side, places = TorchSide(run, device, precision), golden.entries(run.parameters)
-    losses, thetas, norms, milestones = [], [], [], []
-    for step, (X, target) in enumerate(islice(free_run.batches(run), steps), 1):
-        if step == 1:
-            first = side.step(X, target)
-            losses.append(first.loss)
-        else:
-            losses.append(side.advance(X, target))
-        if step in golden.MILESTONES:
-            theta = side.parameters()
-            milestones.append(step)
-            thetas.append(theta.theta[places])
-            norms.append(golden.norms(theta))
-    arrays = {
-        "entries": places, "losses": np.array(losses, dtype), "milestones": np.array(milestones),
-        "theta": np.array(thetas), "norms": np.array(norms),
-    }  # fmt: skip
-    if dtype == "float32":
-        arrays |= _first(first, places)
+    arrays = _train(run, TorchSide(run, device, precision), steps)
     facts = {
         "recipe": recipe.name, "data": recipe.data, "seed": seed, "dtype": dtype,
-        "device": device.type, "precision": precision, "steps": len(losses),
+        "device": device.type, "precision": precision, "steps": len(arrays["losses"]),
         "hyper": {name: getattr(recipe, name) for name in golden.HYPER},
         "start": golden.start_digest(run.parameters),
-        "allowed": _allowed(recipe, device, dtype, precision, seed, len(losses)),
+        "allowed": _allowed(recipe, device, dtype, precision, seed, steps),
         "environment": devices.environment(device),
     }  # fmt: skip
     return facts, arrays
+
+
+def _train(run: Run, side: TorchSide, steps: int) -> dict[str, NDArray[Any]]:
+    places, dtype = golden.entries(run.parameters), run.parameters.theta.dtype
+    (X, target), *rest = islice(free_run.batches(run), steps)
+    first = side.step(X, target)
+    losses, reached = [float(first.loss)], {1: first.after}
+    for step, (X, target) in enumerate(rest, 2):
+        losses.append(side.advance(X, target))
+        if step in golden.MILESTONES:
+            reached[step] = side.parameters()
+    arrays = {
+        "entries": places, "losses": np.array(losses, dtype), "milestones": np.array([*reached]),
+        "theta": np.array([theta.theta[places] for theta in reached.values()]),
+        "norms": np.array([golden.norms(theta) for theta in reached.values()]),
+    }  # fmt: skip
+    return arrays | (_first(first, places) if dtype == np.float32 else {})
 
 
 def _first(trace: Trace, places: NDArray[Any]) -> dict[str, NDArray[Any]]:
