@@ -39,11 +39,9 @@ In reading order:
     report.py       tables, JSON and pictures of that
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
-    flaws/          bugs that people make, with their cause
-    battery/        all checks of one operation, against anyone's function: `parity.check`
-    mutants.py      every flaw through every check
+    modes.py        the three modes of `parity train`
 
-`python -m parity` runs them: ops, train, accuracy, check and mutants.
+`python -m parity` runs them: ops, train, record, replay and accuracy.
 """
 
 import os

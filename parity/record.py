@@ -32,9 +32,14 @@ def record(
         "hyper": {name: getattr(recipe, name) for name in golden.HYPER},
         "start": golden.start_digest(run.parameters),
         "allowed": _allowed(recipe, device, dtype, precision, seed, steps),
-        "environment": devices.environment(device),
+        "environment": devices.environment(device)
+        | {"float32 products": _products(device, precision)},
     }  # fmt: skip
     return facts, arrays
+
+
+def _products(device: torch.device, precision: devices.Precision) -> str:
+    return f"{precision}, simulated" if (device.type, precision) == ("cpu", "tf32") else precision
 
 
 def _train(run: Run, side: TorchSide, steps: int) -> dict[str, NDArray[Any]]:
