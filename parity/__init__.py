@@ -40,8 +40,11 @@ In reading order:
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
     modes.py        the three modes of `parity train`
+    flaws/          bugs that people make, with their cause
+    battery/        all checks of one operation, against anyone's function: `parity.check`
+    mutants.py      every flaw through every check
 
-`python -m parity` runs them: ops, train, record, replay and accuracy.
+`python -m parity` runs them: ops, train, record, replay, accuracy, check and mutants.
 """
 
 import os

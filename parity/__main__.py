@@ -15,11 +15,11 @@ Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage,
 import sys
 from collections.abc import Sequence
 
-from parity.commands import accuracy, ops, record, replay, train
+from parity.commands import accuracy, check, mutants, ops, record, replay, train
 from scratchnn import cli
 from scratchnn.arguments import Parser
 
-COMMANDS = (ops, train, record, replay, accuracy)
+COMMANDS = (ops, train, record, replay, accuracy, check, mutants)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

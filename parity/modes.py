@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from parity import devices, free_run, lockstep, paired, report
+from parity import devices, free_run, lockstep, page, paired, report
 from parity.culprit import reproduction
 from scratchnn import cli, plots, recipes
 from scratchnn.arguments import recipe_for
@@ -25,7 +25,9 @@ class Mode(NamedTuple):
     train: Callable[[argparse.Namespace, Recipe, torch.device, str, list[Any]], None]
     as_dict: Callable[..., dict[str, Any]]
     picture: Callable[[Any, str], Any] | None
+    words: Callable[[Any], str]
     file: str
+    title: str
     dtypes: tuple[str, ...] = ("float32", "float64")
 
 
@@ -46,12 +48,43 @@ def run(arguments: argparse.Namespace) -> int:
                 raise KeyboardInterrupt
         complete = True
     finally:  # also what an interrupted or diverged training reached
-        if arguments.out and results:
-            settings = _settings(arguments, recipe) | {"complete": complete}
-            found = [mode.as_dict(result, settings, environment) for result in results]
-            saved = report.save(Path(arguments.out), mode.file, found)
-            print(f"saved {', '.join(map(str, [saved, *_draw(arguments, mode, recipe, results)]))}")
+        if results:
+            _save(arguments, mode, recipe, results, environment, complete)
     return 0 if all(result.holds for result in results) else 1
+
+
+def _save(
+    arguments: argparse.Namespace,
+    mode: Mode,
+    recipe: Recipe,
+    results: list[Any],
+    environment: dict[str, Any],
+    complete: bool,
+) -> None:
+    """Save what --out, --json and --html ask for."""
+    unsaid = ("command", "debug", "out", "data_dir", "json", "html")
+    settings = {name: value for name, value in vars(arguments).items() if name not in unsaid}
+    settings |= {"data": recipe.data, "complete": complete}
+    found = [mode.as_dict(result, settings, environment) for result in results]
+    saved: list[Path] = []
+    if arguments.out:
+        saved = [report.save(Path(arguments.out), mode.file, found)]
+        saved += _draw(arguments, mode, recipe, results)
+    title = f"{recipe.name} on {recipe.data}: NumPy beside PyTorch, {mode.title}"
+    parts = [
+        _part(mode, *pair, with_picture=arguments.html) for pair in zip(results, found, strict=True)
+    ]
+    whole = page.together(title, parts, settings, environment)
+    saved += page.save(whole, arguments.json, arguments.html)
+    if saved:
+        print(f"saved {', '.join(map(str, saved))}")
+
+
+def _part(mode: Mode, result: Any, found: dict[str, Any], *, with_picture: bool) -> page.Part:
+    html = ""
+    if with_picture and mode.picture:
+        html = page.picture(mode.picture(result, ""), f"both sides in {result.dtype}")
+    return page.Part(result.dtype, result.holds, mode.words(result), found, html)
 
 
 def _prepare(arguments: argparse.Namespace, recipe: Recipe, dtype: str, seed: int) -> Run:
@@ -94,6 +127,10 @@ def _explain(
         print(reproduction(result.culprit, recipe, result.dtype, options))
 
 
+def _words(result: lockstep.Lockstep) -> str:
+    return report.verdict(result) if result.holds else report.failure(result)
+
+
 def _free_run(
     arguments: argparse.Namespace,
     recipe: Recipe,
@@ -130,16 +167,18 @@ def _accuracy(
 
 
 MODES = {
-    "lockstep": Mode(_lockstep, report.as_dict, report.picture, "parity"),
-    "free-run": Mode(_free_run, free_run.as_dict, free_run.picture, "free-run"),
-    "accuracy": Mode(_accuracy, paired.as_dict, None, "accuracy", ("float32",)),
-}
-
-
-def _settings(arguments: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
-    unsaid = ("command", "debug", "out", "data_dir")
-    given = {name: value for name, value in vars(arguments).items() if name not in unsaid}
-    return given | {"data": recipe.data}
+    "lockstep": Mode(
+        _lockstep, report.as_dict, report.picture, _words, "parity", "step by step",
+    ),
+    "free-run": Mode(
+        _free_run, free_run.as_dict, free_run.picture, free_run.verdict, "free-run",
+        "trained freely",
+    ),
+    "accuracy": Mode(
+        _accuracy, paired.as_dict, None, paired.verdict, "accuracy", "over paired seeds",
+        ("float32",),
+    ),
+}  # fmt: skip
 
 
 def _draw(arguments: argparse.Namespace, mode: Mode, recipe: Recipe, results: Any) -> list[Path]:

@@ -26,13 +26,25 @@ SCRATCHNN = [
 ]  # fmt: skip
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
-    *["devices", "strategies", "oracle", "loss_oracle", "ops", "judge", "data"],
-    *["reproduction", "search", "answers", "textbook", "libraries", "accuracy"],
-    *["trace", "elements", "checks", "goals", "network", "steps", "golden", "replay"],
-    *["torch_side", "culprit", "lockstep", "free_run", "paired", "record"],
-    *["report", "page", "ops_report", "speed", "modes"],
+    *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
+    *["data", "reproduction", "search"],
+    *["answers", "textbook", "libraries", "accuracy", "trace", "elements", "checks", "goals"],
+    *["network", "steps", "golden", "replay", "torch_side", "culprit", "lockstep", "free_run"],
+    *["paired", "record", "report", "page", "ops_report", "speed", "modes"],
+    *["flaws.flaw", "flaws.softmax", "flaws.losses", "flaws.activations", "flaws.regression"],
+    *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
+    *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
+    *["battery.outcome", "battery.values", "battery.laws", "battery.rivals", "battery.habits"],
+    *[ "battery.gradient", "battery.diagnosis", "battery"],
+    *["flaws.training", "optimizer", "mutants"],
     *["commands", "commands.ops", "commands.train", "commands.record", "commands.replay"],
-    *["commands.accuracy", "__main__"],
+    *["commands.accuracy", "commands.check", "commands.mutants", "__main__"],
+]  # fmt: skip
+BENCHMARKS = [
+    *["", "statistics", "cases", "inputs", "ops", "backends", "backends.on_numpy"],
+    *["backends.torch_training", "backends.on_torch", "backends.on_loader", "backends.on_jax"],
+    *["backends.on_sklearn", "backends.floor", "checks", "work", "worker", "environment"],
+    *["results", "team", "runner", "tables", "plots", "report", "mpi_scaling", "__main__"],
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from parity import page
 from parity.commands import DTYPES, add_device_arguments
 from scratchnn.arguments import add_recipe_arguments, positive_int
 from scratchnn.extras import need
@@ -24,6 +25,7 @@ def add(commands) -> None:
     sub.add_argument(
         "--seeds", type=positive_int, default=5, metavar="N", help="of --mode accuracy: default 5"
     )
+    page.add_arguments(sub)
     sub.set_defaults(command=run)
 
 

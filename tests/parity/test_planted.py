@@ -15,7 +15,7 @@ from parity.judge import judge
 from parity.ops import OPS
 from parity.torch_side import TorchSide
 from parity.trace import Settings
-from scratchnn import objectives, recipes
+from scratchnn import recipes
 from scratchnn.data import minibatches
 
 DTYPES = [np.float32, np.float64]
