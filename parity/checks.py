@@ -25,9 +25,9 @@ class Check:
     quantity: str
     ours: Array
     torch: Array
-    bound: Array | float
+    bound: Any  # an array, or 0
     element: Callable[[Index], Element] | None = None
-    known: NDArray[np.bool_] | None = None
+    known: NDArray[Any] | None = None
 
     def difference(self) -> Difference:
         """Compare entry by entry within the bounds of both sides."""

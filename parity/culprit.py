@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from parity import devices, digits, network
+from parity.checks import Check
 from parity.elements import Element, Index, evaluate
-from parity.steps import StepResult, operations
+from parity.steps import operations
 from parity.torch_side import TorchSide
 from parity.trace import Settings, Trace
 from parity.verdict import Difference, Verdict, measure
@@ -41,9 +42,8 @@ class Culprit:
         )  # fmt: skip
 
 
-def find(result: StepResult, trace: Trace, settings: Settings) -> Culprit:
-    """Ask the oracle for the right answer of the element that left its tolerance first."""
-    check = result.broken
+def find(step: int, check: Check, trace: Trace, settings: Settings) -> Culprit:
+    """Ask the oracle for the right answer of the element that left its tolerance."""
     difference = check.difference()
     index, dtype = difference.index, check.torch.dtype
     element = check.element and check.element(index)
@@ -58,7 +58,7 @@ def find(result: StepResult, trace: Trace, settings: Settings) -> Culprit:
         replace(measure(name, check.quantity, side[index], exact, bound, dtype), index=index)
         for name, side in sides.items()
     )
-    return Culprit(result.step, index, difference, Verdict(check.quantity, errors), element)
+    return Culprit(step, index, difference, Verdict(check.quantity, errors), element)
 
 
 def element(
@@ -79,8 +79,9 @@ def element(
     )
     for rows in islice(batches, step):
         trace = theirs.step(*run.train.batch(rows, run.parameters.theta.dtype))
-    checks = {check.quantity: check for check in operations(trace, Settings.of(run))}
-    return checks[quantity].element(index)
+    checks = operations(trace, Settings.of(run))
+    (found,) = (c.element for c in checks if c.quantity == quantity and c.element)
+    return found(index)
 
 
 def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: dict[str, Any]) -> str:
@@ -93,7 +94,8 @@ def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: dict[str
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
     lines = [f"reproduce:  python -m parity train {recipe.name} {flags}"]
     if culprit.element:
-        code = _literal(culprit.element, dtype) or _by_training(culprit, recipe, dtype, options)
+        code = _literal(culprit.element, dtype)
+        code = code or _by_training(culprit, culprit.element, recipe, dtype, options)
         lines += ["in Python, this element alone:", *(f"    {line}" for line in code)]
     return "\n".join(lines)
 
@@ -107,10 +109,10 @@ def _literal(element: Element, dtype: str) -> list[str] | None:
 
 
 def _by_training(
-    culprit: Culprit, recipe: Recipe, dtype: str, options: dict[str, Any]
+    culprit: Culprit, element: Element, recipe: Recipe, dtype: str, options: dict[str, Any]
 ) -> list[str]:
     """Let torch train up to the step, to have the numbers."""
-    element, options = culprit.element, dict(options)
+    options = dict(options)
     changes = "".join(f", {name}={value!r}" for name, value in _changes(recipe).items())
     seed = options.pop("seed")
     rest = "".join(f", {name}={value!r}" for name, value in options.items())

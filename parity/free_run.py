@@ -59,7 +59,9 @@ class FreeRun:
         """
         if self.dtype == "float64":
             return FREE_RUN_TOLERANCE
-        rounding = 2 * len(self.apart) * bounds.unit_roundoff(self.dtype) * self.largest_theta
+        rounding = (
+            2 * len(self.apart) * bounds.unit_roundoff(np.dtype(self.dtype)) * self.largest_theta
+        )
         return MARGIN * max(*self.control, self.largest_update if self.deep else rounding)
 
     @property

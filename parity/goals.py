@@ -1,5 +1,6 @@
 """The rounding errors of the objectives of the recipes, and how errors of z pass through them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,9 @@ def rounding(objective: str, z: Array, target: NDArray[Any]) -> GoalBounds:
 
     Shapes   z (N, C), targets as the data set has them → (), (N, C)
     """
-    u, one = bounds.unit_roundoff(z.dtype), np.float64(1)
+    u, one = bounds.unit_roundoff(z.dtype), np.ones(())
+    value: Callable[..., Array]
+    backward: Callable[..., Array]
     z = z.astype(np.float64)
     match objective:
         case "cross_entropy":
@@ -74,6 +77,8 @@ def exact(objective: str, z: Any, target: Any) -> tuple[Any, Any]:
     """Return the right loss and dz, in the arithmetic of z; see loss_oracle.py."""
     from parity import loss_oracle  # needs more than NumPy
 
+    value: Callable[..., Any]
+    backward: Callable[..., Any]
     match objective:
         case "cross_entropy":
             value, backward = loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward

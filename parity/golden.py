@@ -46,9 +46,8 @@ def save(path: Path, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> 
     """Write a recording with its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(facts)
-    np.savez_compressed(
-        path, facts=np.array(text), sha256=np.array(_digest(text, arrays)), **arrays
-    )
+    content: dict[str, Any] = {"facts": text, "sha256": _digest(text, arrays), **arrays}
+    np.savez_compressed(path, **content)
 
 
 def load(path: str | Path) -> Golden:

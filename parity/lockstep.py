@@ -161,7 +161,7 @@ class _Pair:
         self.done += 1
         found = check_step(self.done, trace, self.settings)
         if found.broken and result.culprit is None:
-            result.culprit = find(found, trace, self.settings)
+            result.culprit = find(self.done, found.broken, trace, self.settings)
         apart = distance(run.parameters.theta, trace.after.theta)
         return replace(found, free_run=apart, broken=None)
 

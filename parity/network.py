@@ -53,7 +53,7 @@ def exact(trace: Trace, settings: Settings) -> dict[str, Array]:
     float64 for float32, and for float64 the longest that the machine has: the bounds of a whole
     network are so much wider that more digits would change nothing.
     """
-    wide = np.float64 if trace.X.dtype == np.float32 else np.longdouble
+    wide: Any = np.float64 if trace.X.dtype == np.float32 else np.longdouble
     before, masks = trace.before.astype(wide), [a > 0 for a in trace.outputs[1::2]]
     activations = [trace.X.astype(wide)]
     for layer, mask in zip(before.layers[:-1], masks, strict=True):
@@ -76,7 +76,7 @@ def exact(trace: Trace, settings: Settings) -> dict[str, Array]:
 def _our_step(trace: Trace, settings: Settings) -> tuple[Array, Parameters, Array]:
     """Return loss, gradient and θ of a step of training as it is, from torch's θ and velocity."""
     parameters, grad = trace.before.copy(), trace.before.copy()
-    velocity = trace.velocity and trace.velocity.theta.copy()
+    velocity = None if trace.velocity is None else trace.velocity.theta.copy()
     optimizer = replace(settings.optimizer, velocity=velocity)
     goal = OBJECTIVES[settings.objective]
     loss, _ = train.train_step(parameters, grad, goal, optimizer, trace.X, trace.target)
@@ -85,7 +85,8 @@ def _our_step(trace: Trace, settings: Settings) -> tuple[Array, Parameters, Arra
 
 def _forward_errors(trace: Trace, settings: Settings) -> list[Array]:
     """Bound the error of each layer's output: its own, and what the one before handed on."""
-    u, errors = bounds.unit_roundoff(trace.X.dtype), []
+    u = bounds.unit_roundoff(trace.X.dtype)
+    errors: list[Array] = []
     for layer, a in zip(trace.before.layers, trace.inputs, strict=True):
         error = RULES[type(layer)].forward(a, *layer, u, settings.factors)
         if errors:
@@ -142,7 +143,7 @@ def _parameter_errors(
 def _gradients(trace: Trace, grad: Parameters, error: Parameters) -> Iterator[Check]:
     for i, layer in reversed(list(enumerate(trace.grad.layers))):
         for j, name in enumerate(layer._fields):
-            known = trace.known and trace.known.layers[i][j]
+            known = None if trace.known is None else trace.known.layers[i][j]
             yield Check(
                 "gradient", f"network layer {i + 1} d{name}",
                 grad.layers[i][j], layer[j], error.layers[i][j], None, known,
@@ -155,7 +156,7 @@ def _update(trace: Trace, settings: Settings, theta: Array, grad_error: Paramete
     size = abs(trace.grad.theta) + optimizer.momentum * old
     error = bounds.sgd_step(trace.before.theta, size, optimizer.learning_rate, u)
     error += optimizer.learning_rate * grad_error.theta
-    known = trace.known and trace.known.theta
+    known = None if trace.known is None else trace.known.theta
     return Check("parameters", "network θ", theta, trace.after.theta, error, None, known)
 
 

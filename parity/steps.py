@@ -103,7 +103,7 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
                 "gradient", f"layer {i + 1} d{name}",
                 grad.layers[i][j], trace.grad.layers[i][j], errors[j],
                 partial(rules.d_parameter, layer, name, dz, a),
-                trace.known and trace.known.layers[i][j],
+                None if trace.known is None else trace.known.layers[i][j],
             )  # fmt: skip
         if i > 0:
             yield Check(
@@ -116,14 +116,14 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
 
 def _update(trace: Trace, settings: Settings) -> Check:
     u, optimizer = bounds.unit_roundoff(trace.X.dtype), settings.optimizer
-    theta, velocity = trace.before.theta.copy(), trace.velocity and trace.velocity.theta
-    old = np.zeros_like(theta) if velocity is None else velocity
+    theta, velocity = trace.before.theta.copy(), trace.velocity
+    old = np.zeros_like(theta) if velocity is None else velocity.theta
     size = abs(trace.grad.theta) + optimizer.momentum * abs(old)
     bound = bounds.sgd_step(theta, size, optimizer.learning_rate, u)
-    copy = None if velocity is None else velocity.copy()
+    copy = None if velocity is None else velocity.theta.copy()
     replace(optimizer, velocity=copy).step(theta, trace.grad.theta)
     element = partial(_update_element, trace, settings, old)
-    known = trace.known and trace.known.theta
+    known = None if trace.known is None else trace.known.theta
     return Check("parameters", "θ", theta, trace.after.theta, bound, element, known)
 
 

@@ -97,8 +97,7 @@ def test_every_element_is_what_both_sides_computed(name, dtype):
         trace = side.step(*run.train.batch(rows, dtype))
     for check in steps.operations(trace, settings):
         index = tuple(int(rng.integers(size)) for size in check.torch.shape)
-        forged = type("Broken", (), {"step": 2, "broken": at(check, index)})
-        verdict = culprit.find(forged, trace, settings).verdict
+        verdict = culprit.find(2, at(check, index), trace, settings).verdict
         assert verdict.holds, str(verdict)
 
 
