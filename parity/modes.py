@@ -71,19 +71,20 @@ def _save(
         saved = [report.save(Path(arguments.out), mode.file, found)]
         saved += _draw(arguments, mode, recipe, results)
     title = f"{recipe.name} on {recipe.data}: NumPy beside PyTorch, {mode.title}"
-    parts = [
-        _part(mode, *pair, with_picture=arguments.html) for pair in zip(results, found, strict=True)
-    ]
+    parts = [_part(mode, *pair) for pair in zip(results, found, strict=True)]
     whole = page.together(title, parts, settings, environment)
     saved += page.save(whole, arguments.json, arguments.html)
     if saved:
         print(f"saved {', '.join(map(str, saved))}")
 
 
-def _part(mode: Mode, result: Any, found: dict[str, Any], *, with_picture: bool) -> page.Part:
-    html = ""
-    if with_picture and mode.picture:
-        html = page.picture(mode.picture(result, ""), f"both sides in {result.dtype}")
+def _part(mode: Mode, result: Any, found: dict[str, Any]) -> page.Part:
+    picture = mode.picture
+
+    def html() -> str:
+        words = f"both sides in {result.dtype}"
+        return page.picture(picture(result, ""), words) if picture else ""
+
     return page.Part(result.dtype, result.holds, mode.words(result), found, html)
 
 
