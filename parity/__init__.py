@@ -23,17 +23,28 @@ In reading order:
     libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
     accuracy.py     everybody's errors in ulps, and what ours may be
     trace.py        all that torch computed in a training step
-    torch_side.py   that step
-    steps.py        that step, judged: every operation of ours on the inputs that torch's had
+    elements.py     what one number of a step is made of
+    checks.py       one quantity of a step, ours and torch's, compared
+    goals.py        the objectives' errors, and how errors of z pass through them
+    network.py      a whole step of ours, from torch's parameters
+    steps.py        a step, judged: every operation of ours on the inputs that torch's had
+    golden.py       recorded trainings of torch, as files
+    replay.py       those, checked with NumPy alone
+    torch_side.py   a step in torch
+    culprit.py      what left its bound first, on which side, and how to see it again
     lockstep.py     the same model, start and batches on both sides, compared at every step
+    free_run.py     both trained freely, beside torch and torch with a weight moved by one ulp
+    paired.py       final accuracies over paired seeds
+    record.py       recording torch
     report.py       tables, JSON and pictures of that
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
+    modes.py        the three modes of `parity train`
     flaws/          bugs that people make, with their cause
     battery/        all checks of one operation, against anyone's function: `parity.check`
     mutants.py      every flaw through every check
 
-`python -m parity` runs them: ops, train, accuracy, check and mutants.
+`python -m parity` runs them: ops, train, record, replay, accuracy, check and mutants.
 """
 
 import os

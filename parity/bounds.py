@@ -118,25 +118,29 @@ def linear_backward_parameters(
     )
 
 
-def kronecker_linear(X: Array, A: Array, S: Array, b: Array, u: float) -> Array:
+def kronecker_linear(
+    X: Array, A: Array, S: Array, b: Array, u: float, factors: float = 0.0
+) -> Array:
     """Bound X (Σ A_i ⊗ S_i) + b, whether the weight is formed or not.
 
-    γ'(D + n² + n + 2) (|X| Σ |A_i| ⊗ |S_i| + |b|)
+    (γ'(D + n² + n + 2) + 2 f) (|X| Σ |A_i| ⊗ |S_i| + |b|)
     """
     n = len(A)
-    growth = gamma_product(X.shape[1] + n**2 + n + 2, u)
+    growth = gamma_product(X.shape[1] + n**2 + n + 2, u) + 2 * factors
     return growth * kronecker.kronecker_linear(abs(X), abs(A), abs(S), abs(b))
 
 
-def kronecker_backward_input(dY: Array, A: Array, S: Array, u: float) -> Array:
-    """Bound dY (Σ A_i ⊗ S_i)ᵀ, likewise:  γ'(H + n² + n + 1) |dY| (Σ |A_i| ⊗ |S_i|)ᵀ."""
+def kronecker_backward_input(
+    dY: Array, A: Array, S: Array, u: float, factors: float = 0.0
+) -> Array:
+    """Bound dY (Σ A_i ⊗ S_i)ᵀ:  (γ'(H + n² + n + 1) + 2 f) |dY| (Σ |A_i| ⊗ |S_i|)ᵀ."""
     n = len(A)
-    growth = gamma_product(dY.shape[1] + n**2 + n + 1, u)
+    growth = gamma_product(dY.shape[1] + n**2 + n + 1, u) + 2 * factors
     return growth * kronecker.kronecker_backward_input(abs(dY), abs(A), abs(S))
 
 
 def kronecker_backward_parameters(
-    dY: Array, X: Array, A: Array, S: Array, u: float
+    dY: Array, X: Array, A: Array, S: Array, u: float, factors: float = 0.0
 ) -> tuple[Array, Array, Array]:
     """Bound dA, dS and db by the same sums of absolute values.
 
@@ -146,13 +150,11 @@ def kronecker_backward_parameters(
     (N, D), H, n = X.shape, dY.shape[1], len(A)
     dA, dS, db = kronecker.kronecker_backward_parameters(abs(dY), abs(X), abs(A), abs(S))
     terms = D // n + N * H // n + N + D * H // n**2 + 1, n + N * n + N + n**2 + 1, N
-    dA_bound, dS_bound, db_bound = (
-        growth(count, u) * total
-        for growth, count, total in zip(
-            (gamma_product, gamma_product, gamma), terms, (dA, dS, db), strict=True
-        )
+    return (
+        (gamma_product(terms[0], u) + 2 * factors) * dA,
+        (gamma_product(terms[1], u) + 2 * factors) * dS,
+        gamma(terms[2], u) * db,
     )
-    return dA_bound, dS_bound, db_bound
 
 
 def logsumexp(z: Array, axis: int, u: float) -> Array:

@@ -1,25 +1,33 @@
 """The same model, start and batches on both sides, compared at every step of the training.
 
-Both sides train freely, each from its own parameters; steps.py judges each step. Freely trained
-float64 parameters must stay within 1e-12 of each other. For float32 there is no such criterion: one
-ReLU that flips moves all that follows.
+steps.py judges each step from the parameters that torch had before it. Besides, both sides train
+freely, each from its own parameters. In float64 these must stay within 1e-12 of each other; for
+float32 there is no such criterion: one ReLU that flips moves all that follows.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from math import nan
 from time import perf_counter
+from typing import Any
 
+import numpy as np
 import torch
 
+from parity import devices
+from parity.culprit import Culprit, find
 from parity.steps import StepResult, check_step
 from parity.torch_side import TorchSide
-from scratchnn.data import minibatches
+from parity.trace import Settings
+from scratchnn.data import Dataset, minibatches
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
 from scratchnn.recipes import Run
 from scratchnn.train import Score, Totals, evaluate, train_step
 
 FREE_RUN_TOLERANCE = 1e-12  # of float64 parameters
+UNKNOWN = Score(nan, None)
 
 
 @dataclass
@@ -27,10 +35,10 @@ class EpochResult:
     """What both sides reached by the end of an epoch, and its steps."""
 
     epoch: int
-    ours: Score
-    torch: Score
-    ours_running_loss: float
-    torch_running_loss: float
+    ours: Score = UNKNOWN
+    torch: Score = UNKNOWN
+    ours_running_loss: float = nan
+    torch_running_loss: float = nan
     steps: list[StepResult] = field(default_factory=list)
 
 
@@ -43,11 +51,18 @@ class Lockstep:
     epochs: list[EpochResult] = field(default_factory=list)
     ours_seconds: float = 0.0  # of the training steps alone
     torch_seconds: float = 0.0
+    culprit: Culprit | None = None  # of the first step that left a tolerance
+    interrupted: bool = False
 
     @property
     def steps(self) -> list[StepResult]:
         """All steps of all epochs."""
         return [step for epoch in self.epochs for step in epoch.steps]
+
+    @property
+    def flips(self) -> int:
+        """How many ReLUs were on in one and off in the other within rounding, over all steps."""
+        return sum(step.flips for step in self.steps)
 
     @property
     def free_run(self) -> float:
@@ -75,39 +90,90 @@ class Lockstep:
 
 
 def train(
-    run: Run, device: torch.device, *, max_steps: int | None = None
+    run: Run,
+    device: torch.device,
+    *,
+    max_steps: int | None = None,
+    precision: devices.Precision = "ieee",
+    judged_as: devices.Precision = "ieee",
 ) -> Iterator[tuple[Lockstep, EpochResult]]:
-    """Train on both sides, epoch by epoch, and compare every step; yields the results so far."""
-    recipe, objective = run.recipe, OBJECTIVES[run.recipe.objective]
-    theirs = TorchSide(run, device)
-    result = Lockstep(run.parameters.theta.dtype.name, device.type)
-    grad = Parameters.zeros(run.parameters.sizes, run.parameters.theta.dtype)
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        ours_running, torch_running, steps = Totals(), Totals(), []
-        for rows in minibatches(len(run.train), recipe.batch_size, run.rng):
-            if step == max_steps:
-                break
-            step += 1
-            X, target = run.train.batch(rows, run.parameters.theta.dtype)
-            start = perf_counter()
-            loss, _ = train_step(run.parameters, grad, objective, run.optimizer, X, target)
-            result.ours_seconds += perf_counter() - start
-            trace = theirs.step(X, target)
-            ours_running.add(loss, 0, len(X))
-            torch_running.add(float(trace.loss), 0, len(X))
-            steps.append(check_step(step, trace, run.parameters, recipe.objective, run.optimizer))
-        if not steps:
+    """Train on both sides, epoch by epoch, and compare every step; yields the results so far.
+
+    `precision` is that of torch's products of float32 matrices, `judged_as` that of the bounds.
+    Ctrl-C ends the epoch where it stands: it is yielded, and the last.
+    """
+    pair = _Pair(run, device, precision, Settings.of(run, judged_as))
+    result = pair.result
+    for epoch in range(1, run.recipe.epochs + 1):
+        row = pair.epoch(epoch, max_steps)
+        if not row.steps:
             return
-        data = run.test or run.train
-        row = EpochResult(
-            epoch,
-            evaluate(run.parameters, data, recipe.objective),
-            theirs.evaluate(data, recipe.objective),
-            ours_running.score(objective).loss,
-            torch_running.score(objective).loss,
-            steps,
-        )
         result.epochs.append(row)
-        result.torch_seconds = theirs.seconds
         yield result, row
+        if result.interrupted:
+            return
+
+
+class _Pair:
+    """Both sides of a run, and what was found about them."""
+
+    def __init__(
+        self, run: Run, device: torch.device, precision: devices.Precision, settings: Settings
+    ) -> None:
+        self.run, self.settings = run, settings
+        self.theirs = TorchSide(run, device, precision)
+        self.grad = Parameters.zeros(run.parameters.sizes, run.parameters.theta.dtype)
+        self.result = Lockstep(run.parameters.theta.dtype.name, device.type)
+        self.done = 0
+
+    def epoch(self, number: int, max_steps: int | None) -> EpochResult:
+        """Take an epoch's steps, or as many as are left, and evaluate both sides."""
+        run, recipe, ours, theirs = self.run, self.run.recipe, Totals(), Totals()
+        row = EpochResult(number)
+        batches = minibatches(len(run.train), recipe.batch_size, run.rng)
+        left = None if max_steps is None else max_steps - self.done
+        try:
+            for rows in islice(batches, left):
+                row.steps.append(self._step(*run.train.batch(rows, self.grad.theta.dtype)))
+                ours.add(self.loss, 0, len(rows))
+                theirs.add(self.theirs_loss, 0, len(rows))
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        if row.steps:
+            data, objective = run.test or run.train, OBJECTIVES[recipe.objective]
+            row.ours = _evaluate(run, data)
+            row.torch = self.theirs.evaluate(data, recipe.objective)
+            row.ours_running_loss = ours.score(objective).loss
+            row.torch_running_loss = theirs.score(objective).loss
+        return row
+
+    def _step(self, X: Any, target: Any) -> StepResult:
+        run, result, goal = self.run, self.result, OBJECTIVES[self.run.recipe.objective]
+        start = perf_counter()
+        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
+            self.loss, _ = train_step(
+                run.parameters, self.grad, goal, run.optimizer, X, target
+            )  # fmt: skip
+        result.ours_seconds += perf_counter() - start
+        trace = self.theirs.step(X, target)
+        self.theirs_loss = float(trace.loss)
+        result.torch_seconds = self.theirs.seconds
+        self.done += 1
+        found = check_step(self.done, trace, self.settings)
+        if found.broken and result.culprit is None:
+            result.culprit = find(self.done, found.broken, trace, self.settings)
+        apart = distance(run.parameters.theta, trace.after.theta)
+        return replace(found, free_run=apart, broken=None)
+
+
+def distance(ours: Any, theirs: Any) -> float:
+    """Return max |θ - θ|, infinite where one is not a number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.nan_to_num(abs(ours - theirs), nan=np.inf).max())
+
+
+def _evaluate(run: Run, data: Dataset) -> Score:
+    try:
+        return evaluate(run.parameters, data, run.recipe.objective)
+    except FloatingPointError:  # it diverged
+        return Score(nan, nan)

@@ -45,14 +45,17 @@ def verdict(result: Lockstep) -> str:
         limit = " (in float32 a ReLU that flips moves all that follows)"
     else:
         limit = f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
-    return f"{line}; trained freely, the two θ end {result.free_run:.1e} apart{limit}"
+    line = f"{line}; trained freely, the two θ end {result.free_run:.1e} apart{limit}"
+    if result.flips:
+        line += f"; {result.flips} ReLUs were on in one and off in the other, within rounding"
+    return line
 
 
 def failure(result: Lockstep) -> str:
     """Say what left its tolerance first, and where."""
+    if result.culprit:
+        return str(result.culprit)
     for step in result.steps:
-        if not step.worst.holds:
-            return f"first at step {step.step}, {step.worst}"
         if result.free_run_tolerance and step.free_run > result.free_run_tolerance:
             return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
     return "nothing left its tolerance"
@@ -78,6 +81,9 @@ def as_dict(
         "steps": len(result.steps),
         "free_run": result.free_run,
         "free_run_tolerance": result.free_run_tolerance,
+        "flips": result.flips,
+        "interrupted": result.interrupted,
+        "failure": None if result.holds else failure(result),
         "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
         "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
         "epochs": [

@@ -2,49 +2,26 @@
 
 First each operation alone, within the rounding-error bound of that one operation: so a failure
 names the operation, and a ReLU whose input is within rounding of 0 cannot be on in one and off in
-the other. Then our forward pass and our backpropagation from end to end, within the bounds that
-errors handed on from layer to layer leave.
+the other. Then our whole step, from the parameters that torch had before it: network.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import chain
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import scratchnn.functional as F
-from parity import bounds, loss_bounds
-from parity.trace import Trace
-from parity.verdict import Difference, compare, worst
+from parity import bounds, goals, network
+from parity.checks import Check
+from parity.elements import RELU, RULES, UPDATE, Element, Index, masked
+from parity.trace import Settings, Trace
+from parity.verdict import Difference, worst
 from scratchnn import mlp
-from scratchnn.arrays import Array
-from scratchnn.layers import KroneckerLayer, Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
-from scratchnn.sgd import SGD
-
-
-class LayerBounds(NamedTuple):
-    """The bounds of one kind of layer; each takes the layer's arrays."""
-
-    forward: Callable[..., Array]
-    backward_input: Callable[..., Array]
-    backward_parameters: Callable[..., tuple[Array, ...]]
-
-
-LAYERS: dict[type, LayerBounds] = {
-    Layer: LayerBounds(
-        bounds.linear,
-        lambda dz, W, _, u: bounds.linear_backward_input(dz, W, u),
-        lambda dz, a, _W, _b, u: bounds.linear_backward_parameters(dz, a, u),
-    ),
-    KroneckerLayer: LayerBounds(
-        bounds.kronecker_linear,
-        lambda dz, A, S, _, u: bounds.kronecker_backward_input(dz, A, S, u),
-        lambda dz, a, A, S, _, u: bounds.kronecker_backward_parameters(dz, a, A, S, u),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -56,7 +33,9 @@ class StepResult:
     loss: Difference
     gradient: Difference
     parameters: Difference
-    free_run: float  # max |θ - θ| of the two that train freely
+    flips: int  # ReLUs that were on in one and off in the other, within rounding
+    free_run: float = 0.0  # max |θ - θ| of the two that train freely
+    broken: Check | None = None  # the first that left its tolerance
 
     @property
     def worst(self) -> Difference:
@@ -64,147 +43,110 @@ class StepResult:
         return worst([self.outputs, self.loss, self.gradient, self.parameters])
 
 
-def check_step(
-    step: int, trace: Trace, ours: Parameters, objective: str, optimizer: SGD
-) -> StepResult:
-    """Give each of our operations the inputs that torch's had, and compare what comes out.
+def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:
+    """Give each of our operations the inputs that torch's had, and compare what comes out."""
+    found: dict[str, list[Difference]] = {}
+    broken = None
+    with np.errstate(all="ignore"):  # what is not finite is judged like all else
+        activations = mlp.forward(trace.before, trace.X)
+        whole = network.whole_step(trace, settings, activations)
+        for check in chain(operations(trace, settings), whole):
+            difference = check.difference()
+            found.setdefault(check.kind, []).append(difference)
+            if broken is None and not difference.holds:
+                broken = check
+    flips = sum(int(mask.sum()) for mask in network.flipped(trace, activations))
+    kinds = {kind: worst(differences) for kind, differences in found.items()}
+    return StepResult(step, **kinds, flips=flips, broken=broken)
 
-    `ours` is the θ that trains freely on our side; the optimizer tells its settings alone.
-    """
-    loss, dz = _check_loss(trace, objective)
-    return StepResult(
-        step,
-        outputs=worst(_check_forward(trace) + _check_network_forward(trace)),
-        loss=loss,
-        gradient=worst([dz, *_check_backward(trace), *_check_network_backward(trace)]),
-        parameters=_check_update(trace, optimizer),
-        free_run=float(np.nan_to_num(abs(ours.theta - trace.after.theta), nan=np.inf).max()),
-    )
+
+def operations(trace: Trace, settings: Settings) -> Iterator[Check]:
+    """Yield every operation of the step, alone, in the order of computation."""
+    yield from _forward(trace, settings)
+    yield from _loss(trace, settings)
+    yield from _backward(trace, settings)
+    yield _update(trace, settings)
 
 
-def _check_forward(trace: Trace) -> list[Difference]:
-    u, dtype = _precision(trace)
-    differences, a = [], trace.X
-    for i, layer in enumerate(trace.before.layers):
-        z, where = trace.outputs[2 * i], f"layer {i + 1}"
-        bound = LAYERS[type(layer)].forward(a, *layer, u)
-        tolerance = bounds.tolerance(bound, dtype)
-        differences.append(compare(f"{where} z", layer.forward(a), z, tolerance))
+def _forward(trace: Trace, settings: Settings) -> Iterator[Check]:
+    u = bounds.unit_roundoff(trace.X.dtype)
+    for i, (layer, a) in enumerate(zip(trace.before.layers, trace.inputs, strict=True)):
+        z, rules = trace.outputs[2 * i], RULES[type(layer)]
+        bound = rules.forward(a, *layer, u, settings.factors)
+        element = partial(rules.output, layer, a)
+        yield Check("outputs", f"layer {i + 1} z", layer.forward(a), z, bound, element)
         if i + 1 < len(trace.before.layers):
-            a = trace.outputs[2 * i + 1]
-            differences.append(compare(f"{where} relu", F.relu(z), a, 0.0))
-    return differences
+            a, element = trace.outputs[2 * i + 1], partial(_relu_element, z)
+            yield Check("outputs", f"layer {i + 1} relu", F.relu(z), a, 0.0, element)
 
 
-def _check_loss(trace: Trace, objective: str) -> tuple[Difference, Difference]:
-    z, dz = trace.outputs[-1], trace.gradients[-1]
-    loss, ours_dz = OBJECTIVES[objective].loss_and_gradient(z, trace.target)
-    loss_bound, dz_bound = _loss_bounds(objective, z, trace.target)
-    dtype = z.dtype
-    return (
-        compare("loss", loss, trace.loss, bounds.tolerance(loss_bound, dtype)),
-        compare("dz of the loss", ours_dz, dz, bounds.tolerance(dz_bound, dtype)),
-    )
+def _loss(trace: Trace, settings: Settings) -> Iterator[Check]:
+    z, target, objective = trace.outputs[-1], trace.target, settings.objective
+    ours = OBJECTIVES[objective].loss_and_gradient(z, target)
+    bound = goals.rounding(objective, z, target)
+    names = ("loss", "loss"), ("gradient", "dz of the loss")
+    theirs = trace.loss, trace.gradients[-1]
+    for part, (kind, name) in enumerate(names):
+        element = partial(_goal_element, trace, objective, part)
+        yield Check(kind, name, np.asarray(ours[part]), theirs[part], bound[part], element)
 
 
-def _loss_bounds(objective: str, z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    u, one = bounds.unit_roundoff(z.dtype), np.float64(1)
-    z = z.astype(np.float64)
-    match objective:
-        case "cross_entropy":
-            value, backward = loss_bounds.cross_entropy, loss_bounds.cross_entropy_backward
-        case "two_classes" | "one_vs_rest":
-            value = loss_bounds.binary_cross_entropy_with_logits
-            backward = loss_bounds.binary_cross_entropy_with_logits_backward
-            target = target[:, None] == (1 if objective == "two_classes" else np.arange(z.shape[1]))
-            target = target.astype(np.float64)
-        case _:  # the squared loss has half of both
-            r = z - target
-            _, bound = loss_bounds.difference_loss_backward(one, 2 * r, "mean", u)
-            return loss_bounds.difference_loss(np.square(r), "mean", u), bound
-    return (
-        value(z, target, "mean", u),
-        backward(one, z, target, "mean", u),
-    )
-
-
-def _check_backward(trace: Trace) -> list[Difference]:
-    u, dtype = _precision(trace)
-    differences = []
-    ours_grad = Parameters.zeros(trace.before.sizes, dtype)
-    for i, layer in enumerate(trace.before.layers):
-        bound = LAYERS[type(layer)]
-        dz, where = trace.gradients[2 * i], f"layer {i + 1}"
-        a = trace.outputs[2 * i - 1] if i > 0 else trace.X
-        layer.backward_parameters(dz, a, ours_grad.layers[i])
-        parameters = zip(
-            layer._fields,
-            ours_grad.layers[i],
-            trace.grad.layers[i],
-            bound.backward_parameters(dz, a, *layer, u),
-            strict=True,
-        )
-        for name, ours, theirs, error in parameters:
-            tolerance = bounds.tolerance(error, dtype)
-            differences.append(compare(f"{where} d{name}", ours, theirs, tolerance))
+def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
+    u = bounds.unit_roundoff(trace.X.dtype)
+    grad = Parameters.zeros(trace.before.sizes, trace.X.dtype)
+    for i, layer in reversed(list(enumerate(trace.before.layers))):
+        dz, a, rules = trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)]
+        layer.backward_parameters(dz, a, grad.layers[i])
+        errors = rules.backward_parameters(dz, a, *layer, u, settings.factors)
+        for j, name in enumerate(layer._fields):
+            yield Check(
+                "gradient", f"layer {i + 1} d{name}",
+                grad.layers[i][j], trace.grad.layers[i][j], errors[j],
+                partial(rules.d_parameter, layer, name, dz, a),
+                None if trace.known is None else trace.known.layers[i][j],
+            )  # fmt: skip
         if i > 0:
-            ours = F.relu_backward(layer.backward_input(dz), a)
-            tolerance = bounds.tolerance(bound.backward_input(dz, *layer, u), dtype)
-            theirs = trace.gradients[2 * i - 2]
-            differences.append(compare(f"layer {i} dz", ours, theirs, tolerance))
-    return differences
+            yield Check(
+                "gradient", f"layer {i} dz",
+                F.relu_backward(layer.backward_input(dz), a), trace.gradients[2 * i - 2],
+                rules.backward_input(dz, *layer, u, settings.factors),
+                partial(_dz_element, rules.d_input, layer, dz, a),
+            )  # fmt: skip
 
 
-def _check_network_forward(trace: Trace) -> list[Difference]:
-    """Compare our forward pass from end to end; each layer hands its error on through |W|."""
-    if not _is_dense(trace.before):
-        return []
-    u, dtype = _precision(trace)
-    error, activations, differences = 0.0, mlp.forward(trace.before, trace.X), []
-    for i, (W, b) in enumerate(trace.before.layers):
-        handed_on = error @ abs(W) if i > 0 else 0.0
-        error = bounds.linear(activations[i], W, b, u) + handed_on
-        theirs = trace.outputs[min(2 * i + 1, len(trace.outputs) - 1)]  # after the ReLU
-        tolerance = bounds.tolerance(error, dtype)
-        differences.append(compare(f"network a_{i + 1}", activations[i + 1], theirs, tolerance))
-    return differences
+def _update(trace: Trace, settings: Settings) -> Check:
+    u, optimizer = bounds.unit_roundoff(trace.X.dtype), settings.optimizer
+    theta, velocity = trace.before.theta.copy(), trace.velocity
+    old = np.zeros_like(theta) if velocity is None else velocity.theta
+    size = abs(trace.grad.theta) + optimizer.momentum * abs(old)
+    bound = bounds.sgd_step(theta, size, optimizer.learning_rate, u)
+    copy = None if velocity is None else velocity.theta.copy()
+    replace(optimizer, velocity=copy).step(theta, trace.grad.theta)
+    element = partial(_update_element, trace, settings, old)
+    known = None if trace.known is None else trace.known.theta
+    return Check("parameters", "θ", theta, trace.after.theta, bound, element, known)
 
 
-def _check_network_backward(trace: Trace) -> list[Difference]:
-    """Compare our backpropagation from the logits to every parameter, at torch's activations."""
-    if not _is_dense(trace.before):
-        return []
-    u, dtype = _precision(trace)
-    inputs = [trace.X, *trace.outputs[1::2]]
-    grad = mlp.backward(trace.before, [*inputs, trace.outputs[-1]], trace.gradients[-1])
-    error, differences = np.zeros_like(trace.gradients[-1]), []
-    for i in reversed(range(len(inputs))):
-        dz, W, where = trace.gradients[2 * i], trace.before.layers[i].W, f"network layer {i + 1}"
-        dW, db = bounds.linear_backward_parameters(dz, inputs[i], u)
-        errors = (dW + abs(inputs[i]).T @ error, db + error.sum(axis=0))
-        both = zip(("dW", "db"), grad.layers[i], trace.grad.layers[i], errors, strict=True)
-        for name, ours, theirs, bound in both:
-            tolerance = bounds.tolerance(bound, dtype)
-            differences.append(compare(f"{where} {name}", ours, theirs, tolerance))
-        error = bounds.linear_backward_input(dz, W, u) + error @ abs(W).T
-    return differences
+def _relu_element(z: Any, index: Index) -> Element:
+    return Element(RELU, {"z": z[index]})
 
 
-def _check_update(trace: Trace, optimizer: SGD) -> Difference:
-    u, dtype = _precision(trace)
-    old = np.zeros(()) if trace.velocity is None else trace.velocity.theta
-    update = abs(trace.grad.theta) + optimizer.momentum * abs(old)
-    bound = bounds.sgd_step(trace.before.theta, update, optimizer.learning_rate, u)
-    theta = trace.before.theta.copy()
-    velocity = trace.velocity.theta.copy() if trace.velocity else None
-    replace(optimizer, velocity=velocity).step(theta, trace.grad.theta)
-    return compare("θ", theta, trace.after.theta, bounds.tolerance(bound, dtype))
+def _dz_element(d_input: Any, layer: Any, dz: Any, a: Any, index: Index) -> Element:
+    return masked(d_input(layer, dz, index), a[index])
 
 
-def _is_dense(parameters: Parameters) -> bool:
-    return all(isinstance(layer, mlp.Layer) for layer in parameters.layers)
+def _goal_element(trace: Trace, objective: str, part: int, index: Index) -> Element:
+    at = f"[{', '.join(map(str, index))}]" if index else ""
+    return Element(
+        f'OBJECTIVES["{objective}"].loss_and_gradient(z, target)[{part}]{at}',
+        {"z": trace.outputs[-1], "target": trace.target},
+        lambda z, target: np.asarray(goals.exact(objective, z, target)[part])[index],
+    )
 
 
-def _precision(trace: Trace) -> tuple[float, np.dtype[Any]]:
-    dtype = trace.X.dtype
-    return bounds.unit_roundoff(dtype), dtype
+def _update_element(trace: Trace, settings: Settings, velocity: Any, index: Index) -> Element:
+    rates = {
+        "learning_rate": settings.optimizer.learning_rate, "momentum": settings.optimizer.momentum
+    }  # fmt: skip
+    arrays = {"theta": trace.before.theta, "v": velocity, "g": trace.grad.theta}
+    return Element(UPDATE, rates | {name: array[index] for name, array in arrays.items()})

@@ -1,8 +1,10 @@
 """The model of a run in torch: one training step, with all that it computed on the way."""
 
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -20,8 +22,10 @@ from scratchnn.train import EVALUATION_BATCH, Score, Totals
 class TorchSide:
     """The model of a run in torch: nn.Sequential, autograd and torch.optim.SGD."""
 
-    def __init__(self, run: Run, device: torch.device) -> None:
-        self.like, self.device = run.parameters, device
+    def __init__(
+        self, run: Run, device: torch.device, precision: devices.Precision = "ieee"
+    ) -> None:
+        self.like, self.device, self.precision = run.parameters, device, precision
         self.module = to_module(run.parameters).to(device)
         recipe = run.recipe
         self.optimizer = torch.optim.SGD(
@@ -38,11 +42,12 @@ class TorchSide:
         start = perf_counter()
         self.optimizer.zero_grad()
         outputs = [inputs]
-        for layer in self.module:
-            outputs.append(layer(outputs[-1]))
-            outputs[-1].retain_grad()
-        loss = self.loss(outputs[-1], labels)
-        loss.backward()
+        with devices.products(self.device, self.precision):
+            for layer in self.module:
+                outputs.append(layer(outputs[-1]))
+                outputs[-1].retain_grad()
+            loss = self.loss(outputs[-1], labels)
+            loss.backward()
         self.optimizer.step()
         devices.synchronize(self.device)
         self.seconds += perf_counter() - start
@@ -55,6 +60,26 @@ class TorchSide:
             self.parameters(),
         )  # fmt: skip
 
+    def advance(self, X: Array, target: NDArray[Any]) -> float:
+        """Take one step and keep nothing of it but the loss."""
+        self.optimizer.zero_grad()
+        with devices.products(self.device, self.precision):
+            z = self.module(to_tensor(X, self.device))
+            loss = self.loss(z, to_tensor(target, self.device))
+            loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def nudge(self, index: int) -> None:
+        """Move one entry of θ, in our order, by one unit in its last place."""
+        theta = self.parameters()
+        theta.theta[index] = np.nextafter(theta.theta[index], theta.theta.dtype.type(np.inf))
+        with torch.no_grad():
+            for old, new in zip(
+                self.module.parameters(), to_module(theta).parameters(), strict=True
+            ):
+                old.copy_(new)
+
     def parameters(self) -> Parameters:
         """Return a copy of torch's θ."""
         return to_parameters(list(self.module.parameters()), self.like)
@@ -62,14 +87,29 @@ class TorchSide:
     def evaluate(self, data: Dataset, objective: str) -> Score:
         """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
         goal, totals = OBJECTIVES[objective], Totals()
-        with torch.no_grad():
-            for start in range(0, len(data), EVALUATION_BATCH):
-                rows = slice(start, start + EVALUATION_BATCH)
-                X, target = data.batch(rows, self.like.theta.dtype)
-                z, labels = self.module(to_tensor(X, self.device)), to_tensor(target, self.device)
-                correct = conventions.correct(z, labels, objective)
-                totals.add(self.loss(z, labels).item(), correct, len(X))
+        for z, labels in self._outputs(data):
+            correct = conventions.correct(z, labels, objective)
+            totals.add(self.loss(z, labels).item(), correct, len(z))
         return totals.score(goal)
+
+    def right(self, data: Dataset, objective: str) -> NDArray[np.bool_]:
+        """Tell for each example whether it is classified right, by torch's own argmax."""
+        return np.array(
+            [
+                bool(conventions.correct(z, label, objective))
+                for outputs, labels in self._outputs(data)
+                for z, label in zip(outputs.cpu().split(1), labels.cpu().split(1), strict=True)
+            ]
+        )
+
+    def _outputs(self, data: Dataset) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the network's output and the targets, some examples at a time."""
+        for start in range(0, len(data), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            X, target = data.batch(rows, self.like.theta.dtype)
+            with torch.no_grad(), devices.products(self.device, self.precision):
+                z = self.module(to_tensor(X, self.device))
+            yield z, to_tensor(target, self.device)
 
     def _velocity(self) -> Parameters | None:
         buffers = [

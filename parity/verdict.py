@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity import bounds, digits
-from parity.digits import Numbers
+from parity import bounds
 from scratchnn.arrays import Array
 
 
@@ -135,11 +134,13 @@ class Verdict:
         return "\n".join([self.quantity, *(f"  {error}" for error in self.errors)])
 
 
-def measure(side: str, quantity: str, result: Any, exact: Numbers, bound: Any, dtype: Any) -> Error:
+def measure(side: str, quantity: str, result: Any, exact: Any, bound: Any, dtype: Any) -> Error:
     """Measure one side's result against the right answer; the bound is that of its rounding errors.
 
     Raises   ValueError for another shape than the right answer's, TypeError for another dtype
     """
+    from parity import digits  # needs more than NumPy, and `compare` does not
+
     result, shape = np.asarray(result), np.shape(exact)
     if result.shape != shape:
         raise ValueError(f"{quantity}: {side} has shape {result.shape}, must have {shape}")

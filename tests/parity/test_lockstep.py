@@ -87,7 +87,7 @@ def plant_layer(monkeypatch):
         (plant_relu, "layer", 1),
         (plant_mean, "dz of the loss", 45),  # the first short batch, 29 of 32 rows
         (plant_momentum, "θ", 2),
-        (plant_layer, "freely trained", 1),
+        (plant_layer, "network layer 2 db", 1),
     ],
 )
 def test_parity_breaks_on_a_planted_bug(monkeypatch, plant, quantity, step):
@@ -106,7 +106,7 @@ def plant_backpropagation(monkeypatch):
         grad.theta *= -1
         return grad
 
-    monkeypatch.setattr(mlp, "backward", wrong)
+    monkeypatch.setattr("scratchnn.train.backward", wrong)
 
 
 def plant_forward(monkeypatch):

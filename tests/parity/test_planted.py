@@ -14,6 +14,7 @@ from parity.battery.typical import typical
 from parity.judge import judge
 from parity.ops import OPS
 from parity.torch_side import TorchSide
+from parity.trace import Settings
 from scratchnn import recipes
 from scratchnn.data import minibatches
 
@@ -74,10 +75,7 @@ class Recorded:
             self.trace = side.step(X, target)
 
     def check(self, trace=None):
-        return steps.check_step(
-            2, trace or self.trace, self.run.parameters, self.run.recipe.objective,
-            self.run.optimizer,
-        )  # fmt: skip
+        return steps.check_step(2, trace or self.trace, Settings.of(self.run))
 
 
 STEPPED = ["mlp", "mlp-kronecker", "softmax-regression", "linear-regression",

@@ -1,0 +1,38 @@
+"""One quantity of a training step as both sides have it, and how wrong each may be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import bounds
+from parity.elements import Element, Index
+from parity.verdict import Difference, compare
+from scratchnn.arrays import Array
+
+
+@dataclass(frozen=True)
+class Check:
+    """Ours, torch's, and the bound of one side's rounding errors.
+
+    `kind` groups quantities in a report; `element` tells what one number is made of, and is None
+    where that is the whole network; `known` marks the entries that a recording kept.
+    """
+
+    kind: str  # outputs, loss, gradient or parameters
+    quantity: str
+    ours: Array
+    torch: Array
+    bound: Any  # an array, or 0
+    element: Callable[[Index], Element] | None = None
+    known: NDArray[Any] | None = None
+
+    def difference(self) -> Difference:
+        """Compare entry by entry within the bounds of both sides."""
+        tolerance = bounds.tolerance(self.bound, self.torch.dtype)
+        torch: Any = self.torch
+        if self.known is not None:
+            torch = np.where(self.known, torch, self.ours)
+        return compare(self.quantity, self.ours, torch, tolerance)

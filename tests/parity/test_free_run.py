@@ -1,0 +1,114 @@
+"""Free runs beside torch's own drift, and accuracies over paired seeds."""
+
+import json
+
+import pytest
+import torch
+from scipy import stats
+
+from parity import free_run, paired
+from parity.__main__ import main
+from scratchnn import recipes
+from scratchnn.sgd import SGD
+
+CPU = torch.device("cpu")
+
+
+def run_of(name, dtype="float32", steps=60, **changes):
+    recipe = recipes.get(name)
+    if recipe.hidden:
+        changes = {"hidden": (24, 16)} | changes  # small, and fast
+    run = recipes.prepare(recipe.on(recipe.default_data, **changes), dtype=dtype)
+    return free_run.train(run, CPU, steps)
+
+
+def plant_momentum(monkeypatch):
+    def wrong(self, g):
+        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
+        return self.velocity
+
+    monkeypatch.setattr(SGD, "_accumulate", wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "mlp-kronecker", "softmax-regression", "linear-regression"]
+)
+def test_free_run_holds(name, dtype):
+    result = run_of(name, dtype)
+    assert result.holds, free_run.verdict(result)
+    assert len(result.apart) == len(result.control) == 60
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_free_run_fails_with_another_momentum(monkeypatch, dtype):
+    plant_momentum(monkeypatch)
+    result = run_of("mlp", dtype, steps=200)
+    assert not result.holds
+    assert "FAILS" in free_run.verdict(result)
+
+
+def test_free_run_fails_with_another_rate_where_there_is_no_relu(monkeypatch):
+    right = SGD.step
+    monkeypatch.setattr(SGD, "step", lambda self, theta, grad: right(self, theta, grad * 1.01))
+    assert not run_of("softmax-regression").holds
+
+
+def test_control_starts_from_one_ulp():
+    result = run_of("mlp", "float64", steps=1)
+    assert 0 < result.control[0] < 1e-15
+
+
+def test_table_shows_round_steps_and_the_last():
+    assert free_run.milestones(60) == [1, 2, 5, 10, 20, 50, 60]
+    assert free_run.milestones(1) == [1]
+    assert free_run.table(run_of("linear-regression", steps=7)).splitlines()[-1].split()[0] == "7"
+
+
+def test_main_draws_the_divergence(tmp_path, capsys):
+    arguments = ["train", "mlp", "--mode", "free-run", "--steps", "12", "--dtype", "float32"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    assert "torch, torch + 1 ulp" in capsys.readouterr().out
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"free-run.json", "free-run-float32.svg", "free-run-float32.png"}
+    (found,) = json.loads((tmp_path / "free-run.json").read_text())
+    assert len(found["apart"]) == len(found["control"]) == 12
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (3, 17), (10, 10), (40, 12), (0, 30)])
+def test_mcnemar_is_the_exact_binomial_test(b, c):
+    expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
+    assert paired.mcnemar(b, c) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 29, 100])
+def test_student_t_is_that_of_the_tables(freedom):
+    assert paired.student_t(freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
+
+
+def test_interval_is_the_paired_one_of_scipy():
+    ours, theirs = [0.9, 0.93, 0.88, 0.95], [0.91, 0.9, 0.88, 0.92]
+    pairs = [paired.Pair(i, *both, 0, 0) for i, both in enumerate(zip(ours, theirs, strict=True))]
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert paired.Paired("float32", "cpu", pairs).interval == pytest.approx(tuple(expected))
+
+
+def test_main_compares_accuracies_over_seeds(tmp_path, capsys):
+    arguments = ["train", "softmax-regression", "--mode", "accuracy", "--seeds", "2"]
+    assert main([*arguments, "--epochs", "2", "--out", str(tmp_path)]) == 0
+    assert "accuracy holds in float32" in capsys.readouterr().out
+    (found,) = json.loads((tmp_path / "accuracy.json").read_text())
+    assert [pair["seed"] for pair in found["pairs"]] == [1, 2]
+    assert found["pairs"][0]["torch"] > 0.5
+
+
+def test_main_refuses_an_accuracy_that_is_worse(monkeypatch, capsys):
+    monkeypatch.setattr(SGD, "step", lambda self, theta, grad: None)  # ours does not learn
+    arguments = ["train", "softmax-regression", "--mode", "accuracy", "--seeds", "2"]
+    assert main([*arguments, "--epochs", "2"]) == 1
+    assert "accuracy FAILS" in capsys.readouterr().out
+
+
+def test_main_says_that_a_line_has_no_accuracy(capsys):
+    assert main(["train", "linear-regression", "--mode", "accuracy"]) == 2
+    assert "accuracy needs a recipe with classes" in capsys.readouterr().err

@@ -1,0 +1,132 @@
+"""Recordings of torch, checked with NumPy alone; nothing here imports torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parity import golden
+from parity.__main__ import main
+from parity.replay import replay
+from scratchnn.data import DataError
+from scratchnn.recipes import RECIPES
+from scratchnn.sgd import SGD
+
+FILES = sorted(golden.FOLDER.glob("*.npz"))
+KINDS = ("float32", "float64", "tf32")
+ROOT = Path(__file__).parents[2]
+
+
+def recording(name):
+    return golden.load(golden.FOLDER / f"{name}.npz")
+
+
+def test_every_recipe_is_recorded_in_every_precision():
+    names = {file.stem for file in FILES}
+    assert {f"{recipe}-cpu-{kind}" for recipe in RECIPES for kind in KINDS} <= names
+
+
+def test_recordings_are_small_and_say_where_they_come_from():
+    assert sum(file.stat().st_size for file in FILES) < 3_000_000
+    for file in FILES:
+        facts = golden.load(file).facts
+        assert facts["environment"]["torch"]
+        assert facts["environment"]["device"] == facts["device"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_recording_holds(file):
+    result = replay(golden.load(file))
+    assert result.holds, str(result)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_tf32_judged_as_float32_fails(recipe):
+    result = replay(recording(f"{recipe}-cpu-tf32"), "ieee")
+    assert not result.holds
+    assert "FAILS, judged as ieee: layer 1 z[" in str(result)
+
+
+def test_replay_needs_numpy_alone():
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'mpmath', 'gmpy2', 'scipy', 'matplotlib', 'hypothesis'):\n"
+        "    sys.modules[name] = None\n"
+        "from parity.__main__ import main\n"
+        "sys.exit(main(['replay']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{len(FILES)} of {len(FILES)} recordings hold" in done.stdout
+
+
+def plant_momentum(monkeypatch):
+    def wrong(self, g):
+        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
+        return self.velocity
+
+    monkeypatch.setattr(SGD, "_accumulate", wrong)
+
+
+def plant_layout(monkeypatch):
+    """Weights read as torch keeps them, (H, D)."""
+    wrong = lambda X, W, b: X @ W.reshape(W.shape[::-1]).T + b  # noqa: E731
+    monkeypatch.setattr("scratchnn.layers.linear", wrong)
+
+
+def plant_relu(monkeypatch):
+    monkeypatch.setattr("scratchnn.mlp.relu_backward", lambda dy, y, out=None: dy)
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [
+        (plant_momentum, "float64"),
+        (plant_layout, "float64"),
+        (plant_layout, "float32"),
+        (plant_relu, "float64"),
+        (plant_relu, "float32"),
+    ],
+)
+def test_replay_fails_on_a_planted_bug(monkeypatch, plant, kind):
+    plant(monkeypatch)
+    assert not replay(recording(f"mlp-cpu-{kind}")).holds
+
+
+def test_main_fails_where_a_recording_does(monkeypatch, capsys):
+    plant_layout(monkeypatch)
+    assert main(["replay", str(golden.FOLDER / "softmax-regression-cpu-float64.npz")]) == 1
+    assert "0 of 1 recordings hold" in capsys.readouterr().out
+
+
+def damaged(path, tmp_path, **changes):
+    with np.load(path) as content:
+        arrays = {name: content[name] for name in content.files} | changes
+    np.savez(tmp_path / "damaged.npz", **arrays)
+    return tmp_path / "damaged.npz"
+
+
+def test_replay_refuses_a_damaged_recording(tmp_path, capsys):
+    path = golden.FOLDER / "linear-regression-cpu-float64.npz"
+    losses = recording(path.stem).arrays["losses"].copy()
+    losses[3] = np.nextafter(losses[3], 1)
+    assert main(["replay", str(damaged(path, tmp_path, losses=losses))]) == 3
+    assert "does not match its SHA-256" in capsys.readouterr().err
+
+
+def test_replay_refuses_what_is_no_recording(tmp_path, capsys):
+    (tmp_path / "other.npz").write_bytes(b"nothing")
+    assert main(["replay", str(tmp_path / "other.npz")]) == 3
+    assert "expected a recording of `parity record`" in capsys.readouterr().err
+    assert main(["replay", str(tmp_path / "none.npz")]) == 3
+    assert "none.npz is missing" in capsys.readouterr().err
+
+
+def test_replay_refuses_another_start(monkeypatch):
+    monkeypatch.setattr(golden, "start_digest", lambda parameters: "another")
+    with pytest.raises(DataError, match="seed 1 leads to another start"):
+        replay(recording("linear-regression-cpu-float64"))
