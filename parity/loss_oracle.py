@@ -45,10 +45,17 @@ def cross_entropy_backward(
     v, count = _mass(z, target, weight, label_smoothing=label_smoothing, **options)
     _, p, rest, log_p, _ = distribution(to_rows(z), 1)
     share = _share(dloss, reduction, count)
-    dz = from_rows((p * (v.sum(axis=1, keepdims=True) - v) - v * rest) * share, z)
+    dz = from_rows((p * mass_elsewhere(v) - v * rest) * share, z)
     if _holds_indices(target):
         return (dz,)
     return dz, from_rows(-(1 - label_smoothing) * _ones(weight) * log_p * share, z)
+
+
+def mass_elsewhere(v: Numbers) -> Numbers:
+    """Σ of the others' v: the largest is left out of its sum, and subtracted from no sum."""
+    top = v.argmax(axis=1)[:, None] == np.arange(v.shape[1])
+    rest = np.where(top, 0, v).sum(axis=1, keepdims=True)
+    return np.where(top, rest, v.sum(axis=1, keepdims=True) - v)
 
 
 def binary_cross_entropy_with_logits(

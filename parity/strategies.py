@@ -116,10 +116,11 @@ def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStra
 
 @st.composite
 def class_probabilities(draw: DrawFn, dtype: Dtype) -> Case:
-    """Draw logits, a distribution for each row, and all options."""
+    """Draw logits, a distribution for each row, maybe almost one-hot, and all options."""
     case = draw(_classification("z", dtype, smoothing=True))
     z = case["z"]
     target = np.random.default_rng(draw(st.integers(0, 999))).random(z.shape)
+    target **= draw(st.sampled_from([1, 100]))
     target /= target.sum(axis=0 if z.ndim == 1 else 1, keepdims=True)
     return {**case, "target": target.astype(dtype)}
 
@@ -132,7 +133,7 @@ def _classification(draw: DrawFn, name: str, dtype: Dtype, *, smoothing: bool) -
     weights = st.none() | st.just(draw(arrays(dtype, (C,), ("positive",))))
     case: Case = {name: draw(arrays(dtype, shape)), "weight": draw(weights)}
     if smoothing:
-        case["label_smoothing"] = draw(st.sampled_from([0.0, 0.1, 1.0]))
+        case["label_smoothing"] = draw(st.sampled_from([0.0, 2e-7, 1e-3, 0.1, 1.0]))
     return {**case, "reduction": draw(REDUCTIONS)}
 
 

@@ -150,8 +150,7 @@ def cross_entropy_backward(
         dz *= _reduce_backward(dloss, rows, reduction, z)[:, None]
     else:
         v, total, ignored = target_mass(z, target, weight, ignore_index, label_smoothing)
-        others = v.sum(axis=1, keepdims=True) - v
-        dz = softmax(to_rows(z)) * others + np.expm1(log_softmax(to_rows(z))) * v
+        dz = softmax(to_rows(z)) * _mass_elsewhere(v) + np.expm1(log_softmax(to_rows(z))) * v
         dlosses = reduce_backward(dloss, row_shape(z), reduction, total)
         dz = (dz * dlosses.reshape(-1, 1)).astype(z.dtype, copy=False)
     if ignored is not None:
@@ -200,6 +199,19 @@ def cross_entropy_backward_target(
     w = 1 if weight is None else class_weight(weight, z)
     rows = -(1 - label_smoothing) * w * log_softmax(to_rows(z)) * dlosses.reshape(-1, 1)
     return from_rows(rows.astype(target.dtype, copy=False), z)
+
+
+def _mass_elsewhere(v: Array) -> Array:
+    """Return Σ_(k≠c) v_k for each c (M, C); the largest v is left out of its sum, not subtracted.
+
+    That of another class is at least half of all the mass, so there the difference is accurate.
+    """
+    rows, top = np.arange(len(v)), v.argmax(axis=1)
+    rest = v.copy()
+    rest[rows, top] = 0
+    elsewhere: Array = v.sum(axis=1, keepdims=True) - v
+    elsewhere[rows, top] = rest.sum(axis=1)
+    return elsewhere
 
 
 def _log_p(z: Array, target: IntArray) -> tuple[Array, Array, Array, IntArray]:
