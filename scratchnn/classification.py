@@ -151,7 +151,7 @@ def cross_entropy_backward(
     else:
         v, total, ignored = target_mass(z, target, weight, ignore_index, label_smoothing)
         dz = softmax(to_rows(z)) * _mass_elsewhere(v) + np.expm1(log_softmax(to_rows(z))) * v
-        dlosses = reduce_backward(dloss, row_shape(z), reduction, total)
+        dlosses = reduce_backward(dloss, row_shape(z), reduction, total, dtype=dz.dtype)
         dz = (dz * dlosses.reshape(-1, 1)).astype(z.dtype, copy=False)
     if ignored is not None:
         dz[ignored] = 0
@@ -195,7 +195,7 @@ def cross_entropy_backward_target(
     check_float(z=z, target=target)
     check_same_shape(z=z, target=target)
     check_smoothing(label_smoothing)
-    dlosses = reduce_backward(dloss, row_shape(z), reduction)
+    dlosses = reduce_backward(dloss, row_shape(z), reduction, dtype=z.dtype)
     w = 1 if weight is None else class_weight(weight, z)
     rows = -(1 - label_smoothing) * w * log_softmax(to_rows(z)) * dlosses.reshape(-1, 1)
     return from_rows(rows.astype(target.dtype, copy=False), z)
@@ -250,8 +250,8 @@ def _reduce(losses: Array, rows: Labels, reduction: Reduction, shape: tuple[int,
 
 def _reduce_backward(dloss: Array | float, rows: Labels, reduction: Reduction, z: Array) -> Array:
     """Return what each row's unweighted loss gets of dloss, (M,), or (1,) if all get the same."""
-    dlosses = reduce_backward(dloss, row_shape(z), reduction, rows.total)
-    dlosses = dlosses.reshape(-1).astype(z.dtype, copy=False)
+    dlosses = reduce_backward(dloss, row_shape(z), reduction, rows.total, dtype=z.dtype)
+    dlosses = dlosses.reshape(-1)
     if rows.weight is not None:
         dlosses = dlosses * rows.weight
     return dlosses if rows.ignored is None else np.where(rows.ignored, 0, dlosses)

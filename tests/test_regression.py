@@ -66,14 +66,14 @@ def test_mean_of_nothing_is_nan_and_silent_as_in_torch():
 
 
 def test_reduce_backward_spreads_the_mean():
-    assert reduce_backward(3.0, (4,), "mean") == 0.75
-    assert reduce_backward(3.0, (4,), "sum") == 3.0
+    assert reduce_backward(3.0, (4,), "mean", dtype=np.float64) == 0.75
+    assert reduce_backward(3.0, (4,), "sum", dtype=np.float64) == 3.0
 
 
 @pytest.mark.parametrize(("reduction", "shape"), [("mean", (4,)), ("sum", (4,)), ("none", (5, 1))])
 def test_upstream_gradient_that_would_broadcast_is_named(reduction, shape):
     with pytest.raises(ValueError, match=f'dloss must have shape .* for "{reduction}", got '):
-        reduce_backward(np.ones(shape), (4,), reduction)
+        reduce_backward(np.ones(shape), (4,), reduction, dtype=np.float64)
 
 
 U = bounds.unit_roundoff(np.float64)
@@ -175,6 +175,12 @@ def test_huber_loss_lies_below_both_that_it_joins(pair):
     huber = F.huber_loss(*pair, reduction="none")
     assert (huber <= F.squared_loss(*pair, reduction="none")).all()
     assert (huber <= F.l1_loss(*pair, reduction="none")).all()
+
+
+def test_mse_loss_backward_computes_in_float32():
+    prediction = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
+    dx = F.mse_loss_backward(1.0, prediction, np.zeros_like(prediction))
+    np.testing.assert_array_equal(dx, 2 * prediction * np.float32(1 / prediction.size))
 
 
 @pytest.mark.parametrize("wrt", ["prediction", "target"])
