@@ -54,10 +54,10 @@ def reduce_backward(
     if given != () and (reduction != "none" or given != shape):
         wanted = f"() or {shape}" if reduction == "none" else "()"
         raise ValueError(f'dloss must have shape {wanted} for "{reduction}", got {given}')
+    dloss = np.asarray(dloss, dtype)
     if reduction != "mean":
-        return np.asarray(dloss, dtype)
-    share = np.divide(dloss, math.prod(shape) if count is None else count)
-    return np.asarray(share, dtype)
+        return dloss
+    return np.asarray(np.divide(dloss, math.prod(shape) if count is None else count), dtype)
 
 
 def check_reduction(reduction: str) -> None:
