@@ -208,7 +208,7 @@ def train_step(
     the step, and what is returned, are those of the whole batch.
     """
     loss, hits = _gradient(parameters, grad, objective, X, target) if share else (0.0, 0)
-    loss, hits = ranks.average(loss, hits, share)
+    loss, hits = ranks.average(grad, loss, hits, share)
     optimizer.step(parameters.theta, grad.theta)
     return loss, hits
 
