@@ -184,8 +184,8 @@ MODES = {
 
 def _draw(arguments: argparse.Namespace, mode: Mode, recipe: Recipe, results: Any) -> list[Path]:
     paths: list[Path] = []
-    for old in Path(arguments.out).glob(f"{mode.file}-float*.*"):  # of another run
-        old.unlink()
+    for dtype in ("float32", "float64"):
+        plots.remove(arguments.out, f"{mode.file}-{dtype}")  # of another run
     if mode.picture is None:
         return paths
     try:
