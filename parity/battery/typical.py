@@ -20,9 +20,11 @@ EXTREMES: dict[str, list[list[float]]] = {
     "rows far apart": [[1000, 1001, 999], [-1000, -1001, -999]],
     "huge logits": [[1e30, 0, -1e30], [-1e30, -1e30, 1e30]],
     "-inf masks": [[-INF, 0, 1], [2, -INF, -INF]],
+    "one-hot target": [[1, 2, 3], [0, -1, 1]],
 }
 FOR_PRODUCTS = ("ties", "tiny numbers", "one row")
 MASKABLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
+OF_SHARES = ("cross_entropy, probabilities", "kl_div", "binary_cross_entropy_with_logits")
 DIFFERENCES = ("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss")
 
 
@@ -35,6 +37,8 @@ def typical(op: Op, dtype: Any, rows: int = 6, classes: int = 4) -> Case:
 
 def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     """Return an extreme case, or None where it means nothing for this operation."""
+    if name == "one-hot target":
+        return _one_hot(op, np.array(EXTREMES[name], dtype)) if op.name in OF_SHARES else None
     if op.products or op.name in ("kronecker_linear", "kl_div", *DIFFERENCES):
         if name not in FOR_PRODUCTS:
             return None
@@ -46,6 +50,12 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     if op.name in ("cross_entropy", "nll_loss"):
         case["target"] = np.array([2, 0])[: len(z)] % z.shape[1]
     return case
+
+
+def _one_hot(op: Op, z: Array) -> Case:
+    """Return a case whose target has exact zeros: 0 log 0 is 0."""
+    case = with_input(op, z, z, np.random.default_rng(0))
+    return case | {"target": np.eye(*z.shape, 1, z.dtype)}
 
 
 def unmasked(op: Op, case: Case) -> Case:

@@ -129,3 +129,12 @@ def test_main_check_reports_a_file_that_does_not_run(tmp_path, capsys):
     assert main(["check", f"{file}:f", "--op", "softmax"]) == 3
     assert "does not run: ModuleNotFoundError" in capsys.readouterr().err
     assert str(tmp_path) not in sys.path
+
+
+def test_check_names_zero_times_log_zero():
+    def kl_div(log_q, target):
+        return (target * (np.log(target) - log_q)).mean()
+
+    report = parity.check(kl_div, "kl_div")
+    assert "extremes" in report.failed
+    assert any("0 · log 0 is 0 · (-inf) = nan" in cause for cause in report.causes), str(report)
