@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from parity.battery.subject import is_default
-from parity.strategies import Case
 
 SEARCHED = ("oracle", "gradient")  # whose inputs were made as small as can be
 LARGE = 24  # elements: printed in full up to there
@@ -65,6 +64,7 @@ class Report:
     op: str
     findings: tuple[Finding, ...]
     not_tested: tuple[str, ...] = field(default=())
+    backward: str = ""  # how it was called
 
     @property
     def ok(self) -> bool:
@@ -104,11 +104,14 @@ class Report:
         return {
             "function": self.function, "op": self.op, "ok": self.ok,
             "causes": list(self.causes), "findings": findings, "not_tested": list(self.not_tested),
+            "backward": self.backward,
         }  # fmt: skip
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
         lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
+        if self.backward:
+            lines.append(f"  backward: {self.backward}")
         if self.not_tested:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
         for cause in dict.fromkeys(f.cause for f in self.findings if not f.ok):
@@ -120,11 +123,11 @@ class Report:
         return "\n".join(lines)
 
 
-def code(call: str, case: Case, names: tuple[str, ...], options: dict[str, Any]) -> str:
+def code(call: str, arrays: dict[str, Any], options: dict[str, Any]) -> str:
     """Return Python that makes a call again; options at their defaults are left out."""
-    lines = [f"{name} = {literal(case[name])}" for name in names]
+    lines = [f"{name} = {literal(value)}" for name, value in arrays.items()]
     said = [f"{o}={_short(v)}" for o, v in options.items() if not is_default(o, v)]
-    return "\n".join([*lines, f"{call}({', '.join([*names, *said])})"])
+    return "\n".join([*lines, f"{call}({', '.join([*arrays, *said])})"])
 
 
 def literal(value: Any) -> str:

@@ -1,8 +1,9 @@
 """The checks of a backward: beside the oracle, and beside the forward that it came with.
 
-It is called as backward(dy, *arrays) with the row's arrays, or, where its second parameter has the
-name of a result (p, probs, y, out, log_p, ...), with the result in place of the only input; without
-room for dy it is the gradient of the mean loss itself: backward(*arrays).
+It is called as backward(dy, *arrays) with the row's arrays, but for a bias, which it may leave out;
+or, where its second parameter has the name of a result (p, probs, y, out, log_p, ...), with the
+result in place of the only input; without room for dy it is the gradient of the mean loss itself:
+backward(*arrays). Only the gradient of a loss's target may be missing.
 """
 
 import inspect
@@ -18,14 +19,16 @@ from parity.battery.answer import guarded, judged
 from parity.battery.finding import Problem, shown
 from parity.battery.outcome import DTYPES, Broken, Outcome, Skipped
 from parity.battery.search import search
-from parity.battery.subject import DEFAULTS, Subject, quietly, taken
+from parity.battery.subject import DEFAULTS, Subject, in_words, quietly, taken
 from parity.battery.typical import typical
+from parity.ops import Op
 from parity.strategies import Case
 from scratchnn import gradcheck
 from scratchnn.arrays import Array
 
 RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
 OF_RESULT = ("relu", "sigmoid", "softmax", "log_softmax")
+BIAS = "b"
 DY = "dy"  # a case of a gradient holds its upstream gradient, too
 
 
@@ -45,14 +48,12 @@ class Backward:
         known = taken(function, subject.options)
         fixed = {o: DEFAULTS[o] for o in subject.options if o not in known} | dict(subject.settings)
         pair = cls(replace(subject, settings=fixed), function)
-        arrays, reduction = subject.op.arguments, fixed.get("reduction", "none")
-        if len(pair.parameters) == len(arrays) + 1 or (
-            len(pair.parameters) == len(arrays) and reduction != "none"
-        ):
+        arrays, count = ", ".join(pair.arguments), len(pair.parameters) - len(pair.arguments)
+        if count == 1 or (count == 0 and fixed.get("reduction", "none") != "none"):
             return pair
         raise ValueError(
-            f"{pair.name} must take (dy, {', '.join(arrays)}), or of a mean or sum "
-            f"({', '.join(arrays)}), got {pair.name}{inspect.signature(function)}"
+            f"{pair.name} must take (dy, {arrays}), or of a mean or sum ({arrays}), "
+            f"got {in_words(function)}"
         )
 
     @property
@@ -64,16 +65,23 @@ class Backward:
     def parameters(self) -> list[str]:
         """The names of what it takes by position and cannot do without."""
         known = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        options = set(self.subject.options)
+        options = {*self.subject.options, *taken(self.function, self.subject.options).values()}
         return [
             p.name for p in inspect.signature(self.function).parameters.values()
             if p.kind in known and p.default is p.empty and p.name not in options
         ]  # fmt: skip
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arrays of the row that it takes: without the bias, where it takes none."""
+        names = self.subject.op.arguments
+        without = names[-1] == BIAS and len(self.parameters) == len(names)
+        return names[:-1] if without else names
+
+    @property
     def takes_dy(self) -> bool:
         """Whether there is room for an upstream gradient."""
-        return len(self.parameters) > len(self.subject.op.arguments)
+        return len(self.parameters) > len(self.arguments)
 
     @property
     def takes_result(self) -> bool:
@@ -81,9 +89,22 @@ class Backward:
         return self.subject.op.name in OF_RESULT and self.parameters[1] in RESULTS
 
     @property
+    def convention(self) -> str:
+        """How it is called, in words."""
+        dy = "the upstream gradient" if self.takes_dy else "no upstream gradient, as of a mean"
+        given = "the result" if self.takes_result else "the input"
+        return f"{self.name}({', '.join(self.parameters)}): given {dy}, and {given}"
+
+    @property
     def not_tested(self) -> list[str]:
         """What is not tested, as it has nothing to say it with."""
-        return [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
+        words = [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
+        try:
+            count = len(self(self.with_dy(typical(self.subject.op, np.float64), 0)))
+        except Exception:
+            return words  # the gradient says so
+        missing = self.subject.op.inputs[count:]
+        return words + [f"the gradient of {name}: {self.name} returns none" for name in missing]
 
     def with_dy(self, case: Case, seed: int) -> Case:
         """Return the case as the pair is asked it, with a random upstream gradient, never ones."""
@@ -94,10 +115,15 @@ class Backward:
 
     def arrays(self, case: Case) -> list[Any]:
         """Return copies of what goes by position: dy, and the arrays or the result."""
-        arrays = self.subject.arrays(case)
+        given = self.by_name(case).items()
+        return [np.array(value)[()] if name == DY else np.array(value) for name, value in given]
+
+    def by_name(self, case: Case) -> dict[str, Any]:
+        """Return what goes by position: dy, and the arrays or the result, under its name for it."""
+        arrays = {name: case[name] for name in self.arguments}
         if self.takes_result:
-            arrays = [np.array(self.subject(case))]
-        return [np.array(case[DY])[()], *arrays] if self.takes_dy else arrays
+            arrays = {self.parameters[1]: self.subject(case)}
+        return {DY: case[DY], **arrays} if self.takes_dy else arrays
 
     def call(self, *arrays: Any, case: Case) -> list[Any]:
         """Return the gradients that it gives for these arrays, in the order of the inputs."""
@@ -136,16 +162,21 @@ def gradient_problem(pair: Backward, case: Case) -> Problem | None:
 
     def look() -> Problem | None:
         answers = pair(case | {DY: dy})
-        if len(answers) not in (1, len(op.inputs)):
+        if not enough(op, len(answers)):
             words = f"it must return the gradients of {', '.join(op.inputs)}, got {len(answers)}"
             return Problem("count", words)
-        for name, answer, exact, bound in zip(op.inputs, answers, exacts, allowed, strict=False):
-            problem = judged(answer, exact, bound, dtype)
+        for i, (name, answer) in enumerate(zip(op.inputs, answers, strict=False)):
+            problem = judged(answer, exacts[i], allowed[i], dtype)
             if problem:
                 return problem._replace(what=f"d{name}: {problem.what}")
         return None
 
     return guarded(look, exacts[0], dtype)
+
+
+def enough(op: Op, count: int) -> bool:
+    """Whether so many gradients are all that there must be: only a target's may be missing."""
+    return 0 < count <= len(op.inputs) and set(op.inputs[count:]) <= {"target"}
 
 
 def gradient_habits(pair: Backward, _: int) -> Outcome:
@@ -180,6 +211,7 @@ def consistency(pair: Backward, _: int) -> Outcome:
         return quietly(subject.function, *arrays, **subject.named(case))
 
     def backward(dy: Array, *arrays: Any) -> Any:
+        arrays = arrays[: len(pair.arguments)]
         if not pair.takes_dy:
             return [dy * gradient for gradient in pair.call(*arrays, case=case)]
         return pair.call(dy, *([f(*arrays)] if pair.takes_result else arrays), case=case)

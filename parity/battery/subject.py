@@ -64,7 +64,7 @@ class Subject:
         if positional is not None and not positional[0] <= len(self.op.arguments) <= positional[1]:
             raise ValueError(
                 f"{self.name} must take ({', '.join(self.op.arguments)}), as {self.op.name} does, "
-                f"got {self.name}{inspect.signature(self.function)}"
+                f"got {in_words(self.function)}"
             )
 
     @property
@@ -122,6 +122,12 @@ class Subject:
         if "axis" in self.options:
             return "axis" in self.taken and "axis" not in self.settings
         return self.any_shape or not (rows_alone or self.op.products)
+
+
+def in_words(function: Callable[..., Any]) -> str:
+    """Return a function's name with those of its parameters."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{name}({', '.join(inspect.signature(function).parameters)})"
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -55,7 +55,7 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
 def _one_hot(op: Op, z: Array) -> Case:
     """Return a case whose target has exact zeros: 0 log 0 is 0."""
     case = with_input(op, z, z, np.random.default_rng(0))
-    return case | {"target": np.eye(*z.shape, 1, z.dtype)}
+    return case | {"target": np.eye(len(z), z.shape[1], 1, z.dtype)}
 
 
 def unmasked(op: Op, case: Case) -> Case:
@@ -86,7 +86,9 @@ def with_input(op: Op, z: Array, other: Array, rng: np.random.Generator) -> Case
             return {"X": z, "A": A, "S": S, "b": b}
         case "relu" | "sigmoid":
             return {"z": z}
-        case "softmax" | "log_softmax" | "logsumexp":
+        case "logsumexp":
+            return {"z": z, "axis": 1, "keepdims": True}
+        case "softmax" | "log_softmax":
             return {"z": z, "axis": 1}
         case "kl_div":
             options = {"log_target": False, "reduction": "batchmean"}
