@@ -129,10 +129,11 @@ OPS = {
             oracle.kronecker_linear,
             lambda dy, X, A, S, b: oracle.kronecker_linear_backward(dy, X, A, S),
             bounds.kronecker_linear,
-            lambda dy, X, A, S, b, u: (
-                bounds.kronecker_backward_input(dy, A, S, u),
-                *bounds.kronecker_backward_parameters(dy, X, A, S, u),
+            lambda dy, X, A, S, b, u, factors: (
+                bounds.kronecker_backward_input(dy, A, S, u, factors),
+                *bounds.kronecker_backward_parameters(dy, X, A, S, u, factors),
             ),
+            products=True,
         ),
         Op(
             "relu", ("z",), strategies.elementwise,

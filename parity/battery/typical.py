@@ -39,7 +39,7 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     """Return an extreme case, or None where it means nothing for this operation."""
     if name == "one-hot target":
         return _one_hot(op, np.array(EXTREMES[name], dtype)) if op.name in OF_SHARES else None
-    if op.products or op.name in ("kronecker_linear", "kl_div", *DIFFERENCES):
+    if op.products or op.name in ("kl_div", *DIFFERENCES):
         if name not in FOR_PRODUCTS:
             return None
     elif name == "-inf masks" and op.name not in MASKABLE:

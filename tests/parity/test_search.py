@@ -85,8 +85,9 @@ def test_search_with_one_seed_finds_the_same():
     assert first != other
 
 
-def test_search_refuses_tf32_judged_as_float32():
-    cell = search(OPS["linear"], "tf32", examples=EXAMPLES)
+@pytest.mark.parametrize("name", ["linear", "linear, without a bias", "kronecker_linear"])
+def test_search_refuses_tf32_judged_as_float32(name):
+    cell = search(OPS[name], "tf32", examples=EXAMPLES)
     assert cell.holds
     assert cell.refused > EXAMPLES / 2
     assert "as it must be" in ops_report.refusals([cell])[0]
