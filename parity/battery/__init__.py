@@ -64,7 +64,8 @@ def check(
     not_tested = subject.not_taken + (pair.not_tested if pair else [])
     findings = tuple(_finding(n, outcome, subject, pair) for n, outcome in found.items())
     called = pair.convention if pair else ""
-    return Report(subject.name, op, _compared(findings, op), tuple(not_tested), called)
+    findings = _compared(findings, op)
+    return Report(subject.name, op, findings, tuple(not_tested), called, OPS[op].convention)
 
 
 def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | None) -> Finding:

@@ -65,6 +65,7 @@ class Report:
     findings: tuple[Finding, ...]
     not_tested: tuple[str, ...] = field(default=())
     backward: str = ""  # how it was called
+    convention: str = ""  # of the operation, where torch and the textbook differ
 
     @property
     def ok(self) -> bool:
@@ -104,12 +105,14 @@ class Report:
         return {
             "function": self.function, "op": self.op, "ok": self.ok,
             "causes": list(self.causes), "findings": findings, "not_tested": list(self.not_tested),
-            "backward": self.backward,
+            "backward": self.backward, "convention": self.convention,
         }  # fmt: skip
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
         lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
+        if self.convention:
+            lines.append(f"  convention: {self.convention}")
         if self.backward:
             lines.append(f"  backward: {self.backward}")
         if self.not_tested:

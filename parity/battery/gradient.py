@@ -27,7 +27,6 @@ from scratchnn import gradcheck
 from scratchnn.arrays import Array
 
 RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
-OF_RESULT = ("relu", "sigmoid", "softmax", "log_softmax")
 BIAS = "b"
 DY = "dy"  # a case of a gradient holds its upstream gradient, too
 
@@ -86,7 +85,7 @@ class Backward:
     @property
     def takes_result(self) -> bool:
         """Whether it wants what the function returned in place of what it was given."""
-        return self.subject.op.name in OF_RESULT and self.parameters[1] in RESULTS
+        return self.subject.op.of_result and self.parameters[1] in RESULTS
 
     @property
     def convention(self) -> str:

@@ -22,21 +22,6 @@ DEFAULTS = {
     "weight": None, "ignore_index": -100, "label_smoothing": 0.0,
     "pos_weight": None, "log_target": False, "delta": 1.0, "beta": 1.0,
 }  # fmt: skip
-OPTIONS = {
-    "softmax": ("axis",),
-    "log_softmax": ("axis",),
-    "logsumexp": ("axis", "keepdims"),
-    "nll_loss": ("reduction", "weight", "ignore_index"),
-    "cross_entropy": ("reduction", "weight", "ignore_index", "label_smoothing"),
-    "cross_entropy, probabilities": ("reduction", "weight", "label_smoothing"),
-    "binary_cross_entropy_with_logits": ("reduction", "weight", "pos_weight"),
-    "kl_div": ("reduction", "log_target"),
-    "squared_loss": ("reduction",),
-    "mse_loss": ("reduction",),
-    "l1_loss": ("reduction",),
-    "huber_loss": ("reduction", "delta"),
-    "smooth_l1_loss": ("reduction", "beta"),
-}
 ALIASES = {"axis": ("axis", "dim")}
 
 
@@ -75,7 +60,7 @@ class Subject:
     @property
     def options(self) -> tuple[str, ...]:
         """The options of the operation."""
-        return OPTIONS.get(self.op.name, ())
+        return self.op.options
 
     @property
     def taken(self) -> dict[str, str]:

@@ -25,7 +25,6 @@ EXTREMES: dict[str, list[list[float]]] = {
 FOR_PRODUCTS = ("ties", "tiny numbers", "one row")
 MASKABLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
 OF_SHARES = ("cross_entropy, probabilities", "kl_div", "binary_cross_entropy_with_logits")
-DIFFERENCES = ("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss")
 
 
 def typical(op: Op, dtype: Any, rows: int = 6, classes: int = 4) -> Case:
@@ -39,7 +38,7 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     """Return an extreme case, or None where it means nothing for this operation."""
     if name == "one-hot target":
         return _one_hot(op, np.array(EXTREMES[name], dtype)) if op.name in OF_SHARES else None
-    if op.products or op.name in ("kl_div", *DIFFERENCES):
+    if op.products or op.name == "kl_div" or "prediction" in op.inputs:
         if name not in FOR_PRODUCTS:
             return None
     elif name == "-inf masks" and op.name not in MASKABLE:
@@ -47,7 +46,7 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     z = np.array(EXTREMES[name], dtype)
     rng = np.random.default_rng(0)
     case = with_input(op, z, rng.normal(size=z.shape).astype(dtype), rng)
-    if op.name in ("cross_entropy", "nll_loss"):
+    if op.labelled:
         case["target"] = np.array([2, 0])[: len(z)] % z.shape[1]
     return case
 
@@ -106,6 +105,7 @@ def with_input(op: Op, z: Array, other: Array, rng: np.random.Generator) -> Case
         case "cross_entropy, probabilities":
             options = {"weight": weight, "label_smoothing": 0.1, "reduction": "mean"}
             return {"z": z, "target": soft, **options}
-    edges = {"huber_loss": {"delta": 0.5}, "smooth_l1_loss": {"beta": 0.5}}
-    pair = {"prediction": z, "target": other, "reduction": "mean"}
-    return pair | edges.get(op.name, {})
+        case _ if op.inputs == ("prediction", "target"):
+            edges = dict.fromkeys(op.options, 0.5) | {"reduction": "mean"}
+            return {"prediction": z, "target": other, **edges}
+    raise NotImplementedError(f"{op.name} must have a typical case in {__name__}")

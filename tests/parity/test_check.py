@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -11,6 +12,8 @@ import pytest
 
 import parity
 from parity.__main__ import main
+from parity.battery import CHECKS
+from parity.ops import OPS
 
 FILE = Path(__file__).parents[2] / "examples/flawed/implementations.py"
 
@@ -138,3 +141,16 @@ def test_check_names_zero_times_log_zero():
     report = parity.check(kl_div, "kl_div")
     assert "extremes" in report.failed
     assert any("0 · log 0 is 0 · (-inf) = nan" in cause for cause in report.causes), str(report)
+
+
+@pytest.mark.parametrize("part", ["hand values", "properties", "extremes"])
+def test_check_of_a_row_without_its_parts_fails_loudly(part, monkeypatch):
+    row = replace(OPS["sigmoid"], name="logistic")
+    monkeypatch.setitem(OPS, "logistic", row)
+    with pytest.raises((KeyError, NotImplementedError), match="logistic"):
+        parity.check(row.ours, "logistic", skip=set(CHECKS) - {part})
+
+
+def test_check_says_the_convention_of_the_operation():
+    report = parity.check(OPS["mse_loss"].ours, "mse_loss", examples=5)
+    assert "  convention: it has no 1/2: that is squared_loss\n" in f"{report}\n"
