@@ -23,9 +23,9 @@ from scratchnn.reductions import Reduction
 class Op:
     """One operation: its differentiable inputs, its sides, its oracle and its error bounds.
 
-    `products`: it multiplies matrices, and its bounds take `factors`, for TF32. `options`: what goes
-    by name. `labelled`: its target is class indices. `of_result`: its slope is one of its result's,
-    and a backward may take that. `convention`: where torch and the textbook differ, in a line.
+    `products`: it multiplies matrices, and its bounds take `factors`, for TF32. `options`: what
+    goes by name. `labelled`: its target is class indices. `of_result`: a backward may take its
+    result in place of its input. `convention`: where torch and the textbook differ, in a line.
     """
 
     name: str

@@ -35,7 +35,7 @@ PARITY = [
     *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
     *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
     *["battery.outcome", "battery.values", "battery.laws", "battery.rivals", "battery.habits"],
-    *[ "battery.gradient", "battery.diagnosis", "battery"],
+    *["battery.backward", "battery.gradient", "battery.diagnosis", "battery"],
     *["flaws.training", "optimizer", "mutants"],
     *["commands", "commands.ops", "commands.train", "commands.record", "commands.replay"],
     *["commands.accuracy", "commands.check", "commands.mutants", "__main__"],

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from parity.battery import diagnosis, gradient, habits, laws, rivals, values
+from parity.battery.backward import Backward
 from parity.battery.finding import Finding, Report, code
-from parity.battery.gradient import Backward
 from parity.battery.outcome import Broken, Outcome, Remark, Skipped
 from parity.battery.subject import Subject
 from parity.ops import OPS

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from parity.battery.gradient import Backward, enough
+from parity.battery.backward import Backward
+from parity.battery.gradient import enough
 from parity.battery.outcome import Broken
 from parity.battery.subject import Subject, is_default, taken
 from parity.flaws import FLAWS, Flaw
