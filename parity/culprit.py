@@ -42,6 +42,7 @@ class Culprit:
         )  # fmt: skip
 
 
+@digits.precise()
 def find(step: int, check: Check, trace: Trace, settings: Settings) -> Culprit:
     """Ask the oracle for the right answer of the element that left its tolerance."""
     difference = check.difference()
