@@ -27,7 +27,7 @@ SCRATCHNN = [
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
-    *["data", "reproduction", "search"],
+    *["data", "literal", "reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "elements", "checks", "goals"],
     *["network", "steps", "golden", "replay", "torch_side", "culprit", "lockstep", "free_run"],
     *["paired", "record", "report", "page", "ops_report", "speed", "modes"],

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from parity.battery.subject import is_default
+from parity.literal import literal
 
 SEARCHED = ("oracle", "gradient")  # whose inputs were made as small as can be
 LARGE = 24  # elements: printed in full up to there
@@ -128,22 +129,9 @@ class Report:
 
 def code(call: str, arrays: dict[str, Any], options: dict[str, Any]) -> str:
     """Return Python that makes a call again; options at their defaults are left out."""
-    lines = [f"{name} = {literal(value)}" for name, value in arrays.items()]
+    lines = [f"{name} = {_short(value)}" for name, value in arrays.items()]
     said = [f"{o}={_short(v)}" for o, v in options.items() if not is_default(o, v)]
     return "\n".join([*lines, f"{call}({', '.join([*arrays, *said])})"])
-
-
-def literal(value: Any) -> str:
-    """Return an array as Python that makes it."""
-    value = np.asarray(value)
-    dtype = f", np.{value.dtype}" if value.dtype in (np.float32,) else ""
-    if value.size == 0:
-        return f"np.empty({value.shape}{dtype})"
-    if value.size > 4 * LARGE:
-        return f"...  # {value.dtype} {value.shape}"
-    text = np.array2string(value, separator=", ", max_line_width=10**6, threshold=10**6)
-    text = " ".join(text.split()).replace("[ ", "[")
-    return f"np.array({text.replace('inf', 'np.inf').replace('nan', 'np.nan')}{dtype})"
 
 
 def shown(value: Any) -> str:
@@ -155,7 +143,9 @@ def shown(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return literal(value) if isinstance(value, np.ndarray) else repr(value)
+    if np.size(value) > 4 * LARGE:
+        return f"...  # {value.dtype} {value.shape}"
+    return literal(value)
 
 
 def _indented(text: str, by: int = 4) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 import parity
 from parity.__main__ import main
 from parity.battery import CHECKS
+from parity.battery.finding import code
 from parity.ops import OPS
 
 FILE = Path(__file__).parents[2] / "examples/flawed/implementations.py"
@@ -55,7 +56,14 @@ def test_check_names_the_flaw_of_a_gradient():
 
 def test_check_shows_the_smallest_overflow():
     text = str(parity.check(FLAWED.overflowing, "softmax"))
-    assert "z = np.array([[89.]], np.float32)\n      overflowing(z)\n" in text
+    assert "z = np.array([[89.0]], np.float32)\n      overflowing(z)\n" in text
+
+
+def test_check_shows_the_smallest_input_to_its_last_bit():
+    z = np.array([[1 / 3 + 2**-54]])
+    program, found = code("np.copy", {"z": z}, {}), {"np": np}
+    exec(program, found)
+    assert (found["z"] == z).all()
 
 
 def test_check_passes_right_ones_within_20_seconds(capsys):
