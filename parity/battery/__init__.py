@@ -32,6 +32,7 @@ GRADIENT_CHECKS: dict[str, Callable[[Backward, int], Outcome]] = {
     "own slopes": gradient.consistency,
 }
 CHECKS = (*VALUE_CHECKS, *GRADIENT_CHECKS)
+WARNINGS = ("labels",)  # these ask about inputs that are wrong themselves
 EXAMPLES = 100
 
 
@@ -80,7 +81,7 @@ def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | No
     asked = pair if pair and check in GRADIENT_CHECKS else subject
     shown = code(asked.name, _positional(asked, outcome.case), subject.named(outcome.case))
     cause = outcome.cause or diagnosis.cause(outcome, asked)
-    return Finding(check, outcome.problem, shown, cause)
+    return Finding(check, outcome.problem, shown, cause, warning=check in WARNINGS)
 
 
 def _positional(asked: Subject | Backward, case: Case) -> dict[str, Any]:

@@ -31,11 +31,12 @@ class Finding:
     cause: str = ""
     skipped: str = ""  # why it was not run
     remark: str = ""
+    warning: bool = False  # the problem is none of right inputs
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
-        return self.problem is None
+        return self.problem is None or self.warning
 
     @property
     def line(self) -> str:
@@ -44,7 +45,7 @@ class Finding:
             return f"  skip  {self.check}: {self.skipped}"
         if self.problem is None:
             return f"  ok    {self.check}" + (f": {self.remark}" if self.remark else "")
-        return f"  FAIL  {self.check}: {self.problem.what}"
+        return f"  {'WARN' if self.warning else 'FAIL'}  {self.check}: {self.problem.what}"
 
     @property
     def details(self) -> str:
@@ -79,9 +80,14 @@ class Report:
         return tuple(finding.check for finding in self.findings if not finding.ok)
 
     @property
+    def warned(self) -> tuple[str, ...]:
+        """The names of the checks that warn: of what is done with wrong inputs."""
+        return tuple(f.check for f in self.findings if f.problem and f.warning)
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """What is wrong, each cause once."""
-        causes = (f.cause for f in self.findings if not f.ok and f.cause)
+        causes = (f.cause for f in self.findings if f.problem and f.cause)
         return tuple(dict.fromkeys(causes))
 
     def raise_if_failed(self) -> None:
@@ -96,7 +102,8 @@ class Report:
         """Return the report as plain dictionaries, ready for JSON."""
         findings = [
             {
-                "check": f.check, "ok": f.ok, "skipped": f.skipped, "remark": f.remark,
+                "check": f.check, "ok": f.ok, "warning": f.warning,
+                "skipped": f.skipped, "remark": f.remark,
                 "what": f.problem.what if f.problem else "", "code": f.code,
                 "expected": f.problem.expected if f.problem else "",
                 "got": f.problem.got if f.problem else "", "cause": f.cause,
@@ -111,6 +118,7 @@ class Report:
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
+        verdict += f", with a WARNING ({', '.join(self.warned)})" if self.warned else ""
         lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
         if self.convention:
             lines.append(f"  convention: {self.convention}")
@@ -118,8 +126,9 @@ class Report:
             lines.append(f"  backward: {self.backward}")
         if self.not_tested:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
-        for cause in dict.fromkeys(f.cause for f in self.findings if not f.ok):
-            of_it = [f for f in self.findings if not f.ok and f.cause == cause]
+        problems = [f for f in self.findings if f.problem]
+        for cause in dict.fromkeys(f.cause for f in problems):
+            of_it = [f for f in problems if f.cause == cause]
             plainest = min(of_it, key=lambda f: (f.check not in SEARCHED, len(f.code)))
             title = cause or "no known flaw gives these answers"
             checks = ", ".join(f.check for f in of_it)

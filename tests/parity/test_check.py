@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import parity
+import scratchnn.functional as F
 from parity.__main__ import main
 from parity.battery import CHECKS
 from parity.battery.finding import code
@@ -84,8 +85,26 @@ def test_check_takes_the_settings_of_a_function():
     told = parity.check(losses, "cross_entropy", skip=["labels"]).causes
     assert any("This is each row's loss" in cause for cause in told)
     assert parity.check(losses, "cross_entropy", settings={"reduction": "none"}).failed == (
-        "extremes", "oracle", "torch", "labels"
+        "extremes", "oracle", "torch"
     )  # fmt: skip
+
+
+def test_check_warns_of_labels_that_are_read_silently(capsys):
+    def cross_entropy(z, target):
+        return F.nll_loss(F.log_softmax(z), np.where(target == -1, 0, target))
+
+    report = parity.check(cross_entropy, "cross_entropy")
+    assert (report.ok, report.failed, report.warned) == (True, (), ("labels",))
+    assert "it is right, with a WARNING (labels)\n" in str(report)
+    assert "  WARN  labels: label -1 is no class, and nothing is said\n" in str(report)
+
+
+def test_check_takes_the_ignored_label_for_no_wrong_one():
+    def ignoring(z, target):
+        return F.cross_entropy(z, target, ignore_index=-1)
+
+    report = parity.check(ignoring, "cross_entropy", settings={"ignore_index": -1})
+    assert (report.ok, report.warned) == (True, ())
 
 
 def test_check_works_without_torch(monkeypatch):
