@@ -153,6 +153,26 @@ def test_main_check_status(arguments, status, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_main_check_runs_a_file_once_with_its_neighbours(tmp_path, capsys):
+    """A dataclass with annotations as text looks its module up; an import inside comes late."""
+    (tmp_path / "neighbour.py").write_text("from scratchnn.functional import relu\n")
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "print('it runs')\n"
+        "@dataclass\nclass Settings:\n    slope: float = 0\n"
+        "def relu(z):\n    import neighbour\n    return neighbour.relu(z)\n"
+        "def relu_backward(dy, z):\n    return dy * (z > 0)\n"
+    )
+    before, modules = list(sys.path), set(sys.modules)
+    mine = f"{tmp_path}/mine.py"
+    pair = [f"{mine}:relu", "--op", "relu", "--backward", f"{mine}:relu_backward"]
+    assert main(["check", *pair]) == 0
+    assert capsys.readouterr().out.count("it runs") == 1
+    assert sys.path == before
+    assert not [name for name in set(sys.modules) - modules if "mine" in name]
+
+
 def test_main_check_reports_a_file_that_does_not_run(tmp_path, capsys):
     file = tmp_path / "broken.py"
     file.write_text("import nothing_of_this_name\n")
