@@ -2,7 +2,7 @@
 
 import argparse
 import importlib.util
-import json
+import platform
 import sys
 from ast import literal_eval
 from collections.abc import Callable, Iterator
@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import parity
+import scratchnn
+from parity import later, page
 from scratchnn.data import DataError
 
 PRIVATE = "parity checks "  # no import has such a name
@@ -28,7 +32,7 @@ def add(commands) -> None:
     )  # fmt: skip
     sub.add_argument("--any-shape", action="store_true", help="other than two dimensions, too")
     sub.add_argument("--skip", metavar="CHECK", action="append", default=[])
-    sub.add_argument("--json", action="store_true", help="print the report as JSON")
+    page.add_arguments(sub)
     sub.add_argument("--debug", action="store_true", help="show tracebacks")
     sub.set_defaults(command=run)
 
@@ -44,8 +48,32 @@ def run(arguments: argparse.Namespace) -> int:
             any_shape=arguments.any_shape,
             skip=arguments.skip,
         )
-    print(json.dumps(report.as_dict(), ensure_ascii=False) if arguments.json else report)
+    print(report)
+    saved = page.save(_page(report, arguments), arguments.json, arguments.html)
+    if saved:
+        print(f"saved {', '.join(map(str, saved))}")
     return 0 if report.ok else 1
+
+
+def _page(report: Any, arguments: argparse.Namespace) -> page.Report:
+    return page.Report(
+        f"{report.function} as {report.op}",
+        report.ok,
+        str(report).partition("\n")[0],
+        {name: getattr(arguments, name) for name in ("set", "any_shape", "skip")},
+        _environment(),
+        report.as_dict(),
+        lambda: [page.Section("Report", "", page.code(str(report)))],
+    )
+
+
+def _environment() -> dict[str, Any]:
+    if later.has_torch():
+        from parity import devices
+
+        return devices.environment(devices.choose("cpu"))
+    versions = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
+    return versions | {"python": platform.python_version(), "platform": platform.platform()}
 
 
 @contextmanager
