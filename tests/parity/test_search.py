@@ -91,6 +91,8 @@ def test_search_refuses_tf32_judged_as_float32(name):
     cell = search(OPS[name], "tf32", examples=EXAMPLES)
     assert cell.holds
     assert cell.refused > EXAMPLES / 2
+    products = [name, *(f"{name}, d{argument}" for argument in OPS[name].inputs if argument != "b")]
+    assert set(cell.refusals) == {f"torch cpu: {product}" for product in products}
     assert "as it must be" in ops_report.refusals([cell])[0]
 
 
