@@ -56,6 +56,7 @@ class Answer(NamedTuple):
     terms: NDArray[np.float64]
 
 
+@digits.precise()
 def answers(inputs: Inputs, rows: int) -> dict[str, Answer]:
     """Return the answers by operation: all rows of the losses, the first `rows` of what is (N, C).
 

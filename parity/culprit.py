@@ -9,6 +9,7 @@ import numpy as np
 from parity import devices, digits, network
 from parity.checks import Check
 from parity.elements import Element, Index, evaluate
+from parity.literal import literal
 from parity.steps import operations
 from parity.torch_side import TorchSide
 from parity.trace import Settings, Trace
@@ -42,6 +43,7 @@ class Culprit:
         )  # fmt: skip
 
 
+@digits.precise()
 def find(step: int, check: Check, trace: Trace, settings: Settings) -> Culprit:
     """Ask the oracle for the right answer of the element that left its tolerance."""
     difference = check.difference()
@@ -136,10 +138,9 @@ def _imports(element: Element) -> list[str]:
 
 def _code(value: Any, dtype: str) -> str:
     if isinstance(value, float):
-        return repr(value)
+        return literal(value)
     value = np.asarray(value)
-    kind = dtype if value.dtype.kind == "f" else "int64"
-    return f"np.array({value.tolist()!r}, np.{kind})"
+    return literal(value.astype(dtype if value.dtype.kind == "f" else np.int64))
 
 
 def _changes(recipe: Recipe) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def test_command_prints_saves_and_judges(error, status, monkeypatch, tmp_path, c
     ]
     monkeypatch.setattr(accuracy, "measure", lambda quick: iter(cells))
     path = tmp_path / "new/accuracy.json"
-    assert main(["accuracy", "--quick", "--out", str(path)]) == status
+    assert main(["accuracy", "--quick", "--json", str(path)]) == status
     assert accuracy.read(path) == [
         replace(cell, errors={k: list(v) for k, v in cell.errors.items()}) for cell in cells
     ]
