@@ -213,6 +213,5 @@ def test_results_file_holds_the_criterion():
     assert not [str(cell) for cell in found if not cell.holds]
 
 
-@pytest.mark.xfail(reason="the results file is of a --quick run: measure in full", strict=True)
 def test_results_file_has_enough_elements():
     assert all(cell.elements >= 2000 for cell in accuracy.read(accuracy.RESULTS))
