@@ -70,6 +70,14 @@ def test_run_times_in_turns_after_the_checks(workers):
     assert facts["torch"]["versions"]["torch"]
 
 
+@pytest.mark.parametrize(("threads", "rest"), [(1, runner.SHORT_REST), (2, runner.REST)])
+def test_run_lets_the_pools_of_several_threads_come_to_rest(workers, monkeypatch, threads, rest):
+    rests = []
+    monkeypatch.setattr(runner.time, "sleep", rests.append)
+    run([CASES["op"]], [BACKENDS["scratchnn"]], threads, QUIET)
+    assert rests == [rest] * QUIET.rounds
+
+
 def test_run_refuses_a_wrong_backend_before_timing_it(workers):
     def bend(name, results):
         if name == "torch":
