@@ -95,8 +95,7 @@ def _memory(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> 
         row.unit = "bytes"
         process = Process(row.backend, team.threads)
         try:
-            process.ask("prepare", case=case.as_dict(), results="")
-            row.values.append(process.ask("memory")["bytes"])
+            row.values.append(process.ask("memory", case=case.as_dict())["bytes"])
         except (NotRunError, RuntimeError) as error:
             row.not_run = str(error)
         finally:

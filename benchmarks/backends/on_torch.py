@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.backends import Task, collect
-from benchmarks.backends.torch_training import GraphTrainer, Trainer
+from benchmarks.backends.torch_training import GraphTrainer, Network, Trainer
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, problem
 from benchmarks.ops import OPS
@@ -83,7 +83,7 @@ class OnTorch:
 
         return self._task(both)
 
-    def trainer(self, case: Case, dtype: str) -> Trainer:
+    def trainer(self, case: Case, dtype: str) -> Network:
         """Return a network with its data."""
         kind = GraphTrainer if self.graph else Trainer
         return kind(self, problem(case, dtype))
