@@ -130,7 +130,7 @@ def crossover_line(results: Results, rival: str) -> str:
     wins: dict[int, list[int]] = {}
     batches: dict[int, list[int]] = {}
     for case, rows in by_backend(results.of("crossover")).items():
-        if len(case.sizes) == 2 and rival in rows:
+        if len(case.sizes) == 2 and rival in rows and OURS in rows:
             batches.setdefault(case.sizes[0], []).append(case.batch)
             if rows[rival].times(rows[OURS]).median > 1:
                 wins.setdefault(case.sizes[0], []).append(case.batch)
