@@ -16,7 +16,7 @@ from benchmarks.worker import environment
 REST = 0.1  # seconds before a turn with several threads: idle pools spin for 25 ms and more
 SHORT_REST = 0.005  # with one thread, where nobody spins
 SLOW = 2.0  # seconds: what takes longer has fewer rounds
-SLOW_ROUNDS = 3
+SLOW_ROUNDS = 5  # fewer have no quartiles
 IMPORT_ROUNDS = 5
 MEMORY_ROUNDS = 3
 
