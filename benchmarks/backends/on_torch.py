@@ -18,6 +18,8 @@ from scratchnn.extras import need
 def functions() -> dict[str, Callable[..., Any]]:
     """Return torch's operation for each of ours."""
     torch = need("torch", "torch")
+    from parity import conventions
+
     f = torch.nn.functional
     same = (
         *("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
@@ -33,9 +35,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         "log_softmax": lambda z: torch.log_softmax(z, -1),
         "logsumexp": lambda z: torch.logsumexp(z, -1),
         "squared_loss": lambda p, t: f.mse_loss(p, t) / 2,
-        "kl_div": lambda log_q, target: (
-            f.kl_div(log_q, target, reduction="batchmean") / log_q.shape[1]
-        ),
+        "kl_div": conventions.kl_div,
     }
 
 
