@@ -5,7 +5,8 @@
     python docs/results.py bounds     100,000 cases in three analyses → docs/results/ops*.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
-`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` half an hour. Three
+`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` half an hour.
+Three
 other files of docs/results/ are written by the commands themselves:
 
     python -m parity accuracy --out docs/results/accuracy.json
