@@ -5,11 +5,10 @@
     python docs/results.py bounds     100,000 cases in three analyses → docs/results/ops*.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
-`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` half an hour.
-Three
-other files of docs/results/ are written by the commands themselves:
+`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes
+longer. Three other files of docs/results/ are written by the commands themselves:
 
-    python -m parity accuracy --out docs/results/accuracy.json
+    python -m parity accuracy --json docs/results/accuracy.json
     python -m parity mutants --json docs/results/mutants.json
     python -m benchmarks.mpi_scaling --json docs/results/mpi.json
 """
