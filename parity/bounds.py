@@ -22,8 +22,8 @@ from scratchnn import kronecker
 from scratchnn.arrays import Array
 
 TF32 = 2.0**-10  # what rounding a factor to 10 bits of mantissa changes at most, even by cutting
-EXP_ULPS = 6  # safe counts for every library measured; the maxima seen are 2.4 and 3.0
-LOG_ULPS = 8
+EXP_ULPS = 6  # E, in u: half ulps. The maxima seen are 2.4 ulps for exp, at most 4.8 u,
+LOG_ULPS = 8  # L, and 3.0 ulps for log, at most 6 u: safe counts for every library measured
 
 Analysis: TypeAlias = Literal["mixed", "worst-case", "probabilistic"]
 ANALYSES: tuple[Analysis, ...] = get_args(Analysis)
@@ -53,6 +53,14 @@ def unit_roundoff(dtype: np.dtype | type) -> float:
     return float(np.finfo(dtype).eps) / 2
 
 
+def smallest_normal(u: float) -> float:
+    """Return the smallest normal number of the precision whose unit roundoff is u.
+
+    Raises   KeyError
+    """
+    return {unit_roundoff(t): float(np.finfo(t).tiny) for t in (np.float32, np.float64)}[u]
+
+
 def gamma(n: int, u: float) -> float:
     """Bound the relative error of a sum of n terms, in any order:  n u / (1 - n u)."""
     return _likely(n, u) if _chosen.get() == "probabilistic" else _worst(n, u)
@@ -63,8 +71,9 @@ def gamma_product(n: int, u: float) -> float:
 
         4 √n u, where that is less than γ(n)
 
-    Rounding errors of mean zero keep to it with a probability that leaves no doubt, and those of
-    a network's data do; the 60,000 equal terms of a constant column would not.
+    That errors keep to it is found, not proven: more than 100,000 generated cases do, where the
+    theorem of Higham & Mary lets 0.07 % times n not do so. The 60,000 equal terms of a constant
+    column do not: their errors have no mean of zero.
     """
     return _worst(n, u) if _chosen.get() == "worst-case" else _likely(n, u)
 
@@ -216,8 +225,7 @@ def sigmoid(z: Array, u: float) -> Array:
 def sigmoid_backward(dp: Array, z: Array, u: float) -> Array:
     """Bound dp σ (1 - σ), where 1 - σ may have cancelled."""
     p = sigma(z)
-    underflow = np.finfo(np.float32).tiny if u > 1e-10 else np.finfo(np.float64).tiny
-    return abs(dp) * (sigmoid(z, u) + underflow + (EXP_ULPS + 4) * u * p * (1 - p))
+    return abs(dp) * (sigmoid(z, u) + smallest_normal(u) + (EXP_ULPS + 4) * u * p * (1 - p))
 
 
 def sgd_step(theta: Array, update: Array, learning_rate: float, u: float) -> Array:
