@@ -39,7 +39,11 @@ MNIST = ("softmax-regression", "mlp")
 def measure() -> None:
     """Train and compare every recipe on its bundled data, and two on MNIST."""
     RESULTS.parent.mkdir(exist_ok=True)
-    results = {"environment": devices.environment(devices.choose("cpu")), "train": [], "parity": []}
+    results = {
+        "environment": devices.environment(devices.prepare("cpu")),
+        "train": [],
+        "parity": [],
+    }
     runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +84,7 @@ def readme() -> None:
 
 def measure_speed() -> None:
     """Time cross-entropy and its gradient."""
-    facts = devices.environment(devices.choose("cpu"))
+    facts = devices.environment(devices.prepare("cpu"))
     SPEED.write_text(json.dumps({"environment": facts, "rows": speed.measure()}, indent=1) + "\n")
 
 

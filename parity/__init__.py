@@ -23,6 +23,7 @@ In reading order:
     libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
     accuracy.py     everybody's errors in ulps, and what ours may be
     trace.py        all that torch computed in a training step
+    formulas.py     how one number of a step is computed, in NumPy and in torch
     elements.py     what one number of a step is made of
     checks.py       one quantity of a step, ours and torch's, compared
     goals.py        the objectives' errors, and how errors of z pass through them
@@ -39,6 +40,7 @@ In reading order:
     report.py       tables, JSON and pictures of that
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
+    saving.py       what `parity train` saves
     modes.py        the three modes of `parity train`
     flaws/          bugs that people make, with their cause
     battery/        all checks of one operation, against anyone's function: `parity.check`

@@ -1,8 +1,6 @@
 """What a lockstep run found: a table, a verdict, JSON and a picture."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from parity.lockstep import EpochResult, Lockstep
@@ -51,10 +49,15 @@ def verdict(result: Lockstep) -> str:
     return line
 
 
+def words(result: Lockstep) -> str:
+    """Return the verdict, or what failed."""
+    return verdict(result) if result.holds else failure(result)
+
+
 def failure(result: Lockstep) -> str:
     """Say what left its tolerance first, and where."""
     if result.culprit:
-        return str(result.culprit)
+        return "\n".join(filter(None, (str(result.culprit), result.reproduction)))
     for step in result.steps:
         if result.free_run_tolerance and step.free_run > result.free_run_tolerance:
             return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
@@ -84,6 +87,7 @@ def as_dict(
         "flips": result.flips,
         "interrupted": result.interrupted,
         "failure": None if result.holds else failure(result),
+        "reproduction": result.reproduction,
         "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
         "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
         "epochs": [
@@ -100,14 +104,6 @@ def as_dict(
             for row in result.epochs
         ],
     }
-
-
-def save(folder: Path, name: str, results: list[dict[str, Any]]) -> Path:
-    """Write results as JSON and return the path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    return path
 
 
 def picture(result: Lockstep, title: str) -> Any:

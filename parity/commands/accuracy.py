@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     for cell in broken:
         print(f"  broken: {cell}")
     if arguments.out:
-        facts = devices.environment(devices.choose("cpu")) | versions
+        facts = devices.environment(devices.prepare("cpu")) | versions
         facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
         accuracy.save(Path(arguments.out), found, facts)
         print(f"saved {arguments.out}")
