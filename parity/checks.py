@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from parity import bounds
 from parity.elements import Element, Index
-from parity.verdict import Difference, compare
+from parity.verdict import Difference, compare, incomparable
 from scratchnn.arrays import Array
 
 
@@ -30,9 +30,17 @@ class Check:
     known: NDArray[Any] | None = None
 
     def difference(self) -> Difference:
-        """Compare entry by entry within the bounds of both sides."""
-        tolerance = bounds.tolerance(self.bound, self.torch.dtype)
+        """Compare entry by entry within the bounds of both sides.
+
+        What has another dtype or shape than torch's never holds, and the reason says so.
+        """
         torch: Any = self.torch
+        for what in ("dtype", "shape"):
+            ours, theirs = getattr(self.ours, what), getattr(torch, what)
+            if ours != theirs:
+                reason = f"{self.quantity}: {what} must be torch's {theirs}, NumPy has {ours}"
+                return incomparable(self.quantity, reason)
+        tolerance = bounds.tolerance(self.bound, torch.dtype)
         if self.known is not None:
             torch = np.where(self.known, torch, self.ours)
         return compare(self.quantity, self.ours, torch, tolerance)
