@@ -26,7 +26,8 @@ In reading order:
     formulas.py     how one number of a step is computed, in NumPy and in torch
     elements.py     what one number of a step is made of
     checks.py       one quantity of a step, ours and torch's, compared
-    goals.py        the objectives' errors, and how errors of z pass through them
+    objective_bounds.py  the objectives' errors, and how errors of z pass through them
+    spread.py       how the errors of a step are handed on from layer to layer
     network.py      a whole step of ours, from torch's parameters
     steps.py        a step, judged: every operation of ours on the inputs that torch's had
     golden.py       recorded trainings of torch, as files

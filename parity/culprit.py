@@ -58,13 +58,13 @@ def find(step: int, check: Check, trace: Trace, settings: Settings) -> Culprit:
             exact = evaluate(element, lambda value: digits.lift(value, dtype))
         else:
             exact = np.asarray(network.exact(trace, settings)[check.quantity])[index]
-    bound = np.broadcast_to(check.bound, check.torch.shape)[index]
-    sides = {"NumPy": check.ours, "torch": check.torch}
-    errors = tuple(
-        replace(measure(name, check.quantity, side[index], exact, bound, dtype), index=index)
-        for name, side in sides.items()
-    )
-    return Culprit(step, index, difference, Verdict(check.quantity, errors), element)
+    sides = ("NumPy", check.ours, check.ours_bound), ("torch", check.torch, check.bound)
+    errors = []
+    for name, side, bounds in sides:
+        bound = np.broadcast_to(bounds, side.shape)[index]
+        error = measure(name, check.quantity, side[index], exact, bound, dtype)
+        errors.append(replace(error, index=index))
+    return Culprit(step, index, difference, Verdict(check.quantity, tuple(errors)), element)
 
 
 def element(

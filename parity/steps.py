@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import scratchnn.functional as F
-from parity import bounds, formulas, goals, network
+from parity import bounds, formulas, network, objective_bounds
 from parity.checks import Check
 from parity.elements import RULES, Element, Index
 from parity.trace import Settings, Trace
@@ -93,23 +93,25 @@ def _forward(trace: Trace, settings: Settings) -> Iterator[Check]:
     u = bounds.unit_roundoff(trace.X.dtype)
     for i, (layer, a) in enumerate(zip(trace.before.layers, trace.inputs, strict=True)):
         z, rules = trace.outputs[2 * i], RULES[type(layer)]
-        bound = rules.forward(a, *layer, u, settings.factors)
+        both = _bounds(settings, partial(rules.forward, a, *layer, u))
         element = partial(rules.output, layer, a)
-        yield Check("outputs", f"layer {i + 1} z", layer.forward(a), z, bound, element)
+        yield Check("outputs", f"layer {i + 1} z", layer.forward(a), z, *both, element)
         if i + 1 < len(trace.before.layers):
             a, element = trace.outputs[2 * i + 1], partial(_relu_element, z)
-            yield Check("outputs", f"layer {i + 1} relu", F.relu(z), a, 0.0, element)
+            yield Check("outputs", f"layer {i + 1} relu", F.relu(z), a, 0.0, 0.0, element)
 
 
 def _loss(trace: Trace, settings: Settings) -> Iterator[Check]:
     z, target, objective = trace.outputs[-1], trace.target, settings.objective
     ours = OBJECTIVES[objective].loss_and_gradient(z, target)
-    bound = goals.rounding(objective, z, target)
+    bound = objective_bounds.rounding(objective, z, target, bounds.unit_roundoff(z.dtype))
     names = ("loss", "loss"), ("gradient", "dz of the loss")
     theirs = trace.loss, trace.gradients[-1]
     for part, (kind, name) in enumerate(names):
         element = partial(_goal_element, trace, objective, part)
-        yield Check(kind, name, np.asarray(ours[part]), theirs[part], bound[part], element)
+        yield Check(
+            kind, name, np.asarray(ours[part]), theirs[part], bound[part], bound[part], element
+        )
 
 
 def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
@@ -118,11 +120,11 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
     for i, layer in reversed(list(enumerate(trace.before.layers))):
         dz, a, rules = trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)]
         layer.backward_parameters(dz, a, grad.layers[i])
-        errors = rules.backward_parameters(dz, a, *layer, u, settings.factors)
+        both = _bounds(settings, partial(rules.backward_parameters, dz, a, *layer, u))
         for j, name in enumerate(layer._fields):
             yield Check(
                 "gradient", f"layer {i + 1} d{name}",
-                grad.layers[i][j], trace.grad.layers[i][j], errors[j],
+                grad.layers[i][j], trace.grad.layers[i][j], both[0][j], both[1][j],
                 partial(rules.d_parameter, layer, name, dz, a),
                 None if trace.known is None else trace.known.layers[i][j],
             )  # fmt: skip
@@ -130,7 +132,7 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
             yield Check(
                 "gradient", f"layer {i} dz",
                 F.relu_backward(layer.backward_input(dz), a), trace.gradients[2 * i - 2],
-                rules.backward_input(dz, *layer, u, settings.factors),
+                *_bounds(settings, partial(rules.backward_input, dz, *layer, u)),
                 partial(_dz_element, rules.d_input, layer, dz, a),
             )  # fmt: skip
 
@@ -145,7 +147,13 @@ def _update(trace: Trace, settings: Settings) -> Check:
     replace(optimizer, velocity=copy).step(theta, trace.grad.theta)
     element = partial(_update_element, trace, settings, old)
     known = None if trace.known is None else trace.known.theta
-    return Check("parameters", "θ", theta, trace.after.theta, bound, element, known)
+    return Check("parameters", "θ", theta, trace.after.theta, bound, bound, element, known)
+
+
+def _bounds(settings: Settings, bound: Any) -> tuple[Any, Any]:
+    """Return torch's bound, for products as it is judged, and ours, whose factors are whole."""
+    theirs = bound(settings.factors)
+    return theirs, bound(0.0) if settings.factors else theirs
 
 
 def _relu_element(z: Any, index: Index) -> Element:
@@ -163,7 +171,7 @@ def _goal_element(trace: Trace, objective: str, part: int, index: Index) -> Elem
 
 
 def _exact_objective(name: str, part: int, index: Index, z: Any, target: Any) -> Any:
-    return np.asarray(goals.exact(name, z, target)[part])[index]
+    return np.asarray(objective_bounds.exact(name, z, target)[part])[index]
 
 
 def _update_element(trace: Trace, settings: Settings, velocity: Any, index: Index) -> Element:

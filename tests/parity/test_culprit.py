@@ -1,6 +1,8 @@
 """A failure names the side, the element and the way to see it; a ReLU at 0 is nobody's fault."""
 
 import json
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -49,6 +51,21 @@ def test_reproduction_shows_that_torch_is_wrong(name):
     seen = printed(found, name, "float32", precision="tf32")
     assert abs(seen["NumPy"] - numpy.exact) <= numpy.tolerance
     assert abs(seen["torch"] - torch.value) <= torch.tolerance < abs(seen["torch"] - torch.exact)
+
+
+def test_judged_as_tf32_loosens_the_bound_of_torch_alone():
+    run = prepared("softmax-regression", "float32")
+    trace = TorchSide(run, CPU).step(*run.train.batch(np.arange(8), "float32"))
+    settings = Settings.of(run, "tf32")
+    whole = network.whole_step(trace, settings, mlp.forward(trace.before, trace.X))
+    checks = {c.quantity: c for c in chain(steps.operations(trace, settings), whole)}
+    for quantity in ("layer 1 z", "layer 1 dW", "network a_1", "network layer 1 dW"):
+        check = checks[quantity]
+        for share, holds in ((0.9, True), (1.5, False)):
+            off = (check.torch + share * check.bound).astype("float32")
+            moved = replace(check, ours=off)
+            assert moved.difference().holds is holds, quantity
+            assert culprit.find(1, moved, trace, settings).verdict.guilty == ("NumPy",)
 
 
 def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
