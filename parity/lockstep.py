@@ -53,6 +53,7 @@ class Lockstep:
     torch_seconds: float = 0.0
     culprit: Culprit | None = None  # of the first step that left a tolerance
     reproduction: str | None = None  # how to see it again
+    limits: list[float] | None = None  # of the free run at each step, where a control was run
     interrupted: bool = False
 
     @property
@@ -81,13 +82,33 @@ class Lockstep:
         return max(self.steps, key=lambda step: step.worst.ratio)
 
     @property
+    def strayed(self) -> StepResult | None:
+        """The first step after which the free runs were too far apart, in float64."""
+        if self.free_run_tolerance is None:
+            return None
+        limits = self.limits or []
+        for i, step in enumerate(self.steps):
+            if step.free_run > max([self.free_run_tolerance, *limits[i : i + 1]]):
+                return step
+        return None
+
+    @property
+    def unlike(self) -> EpochResult | None:
+        """The first epoch with other accuracies, where θ are so close that they must be equal."""
+        if self.free_run_tolerance is None or self.free_run > self.free_run_tolerance:
+            return None
+        pairs = ((row, row.ours.accuracy, row.torch.accuracy) for row in self.epochs)
+        return next((row for row, a, b in pairs if a != b and not (a != a and b != b)), None)
+
+    @property
+    def steps_hold(self) -> bool:
+        """Whether every step is within its tolerances."""
+        return all(step.worst.holds for step in self.steps)
+
+    @property
     def holds(self) -> bool:
         """Whether every step is within its tolerances and, in float64, both sides end alike."""
-        steps_hold = all(step.worst.holds for step in self.steps)
-        if self.free_run_tolerance is None:
-            return steps_hold
-        alike = all(row.ours.accuracy == row.torch.accuracy for row in self.epochs)
-        return steps_hold and alike and self.free_run <= self.free_run_tolerance
+        return self.steps_hold and self.strayed is None and self.unlike is None
 
 
 def train(
@@ -175,9 +196,10 @@ class _Pair:
 
 
 def distance(ours: Any, theirs: Any) -> float:
-    """Return max |θ - θ|, infinite where one is not a number."""
+    """Return max |θ - θ|, infinite where one alone is not finite; two that diverged are alike."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.nan_to_num(abs(ours - theirs), nan=np.inf).max())
+        apart = np.nan_to_num(abs(ours - theirs), nan=np.inf, posinf=np.inf)
+    return float(np.where(np.isfinite(ours) | np.isfinite(theirs), apart, 0.0).max())
 
 
 def _evaluate(run: Run, data: Dataset) -> Score:

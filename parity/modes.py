@@ -96,6 +96,9 @@ def _lockstep(job: Job, dtype: str) -> Iterator[tuple[Any, str]]:
         yield result, report.epoch_line(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
+    if result.steps_hold and result.strayed:  # beside torch's own drift, which takes its time
+        fresh, steps = job.prepare(dtype, arguments.seed), len(result.steps)
+        result.limits = free_run.train(fresh, job.device, steps, arguments.precision).limits
     yield result, f"{report.verdict(result)}\n{report.timing(result)}"
     if not result.holds:
         yield result, report.failure(result)

@@ -43,9 +43,13 @@ def verdict(result: Lockstep) -> str:
         limit = " (in float32 a ReLU that flips moves all that follows)"
     else:
         limit = f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
-    line = f"{line}; trained freely, the two θ end {result.free_run:.1e} apart{limit}"
+    if result.limits:
+        limit += f", beside {max(result.limits):.1e}, ten times torch's own drift"
+    line = f"{line}; trained freely, the two θ are at most {result.free_run:.1e} apart{limit}"
     if result.flips:
-        line += f"; {result.flips} ReLUs were on in one and off in the other, within rounding"
+        sound = all(step.outputs.holds for step in result.steps if step.flips)
+        within = "within rounding" if sound else "not all within rounding"
+        line += f"; {result.flips} ReLUs were on in one and off in the other, {within}"
     return line
 
 
@@ -58,9 +62,11 @@ def failure(result: Lockstep) -> str:
     """Say what left its tolerance first, and where."""
     if result.culprit:
         return "\n".join(filter(None, (str(result.culprit), result.reproduction)))
-    for step in result.steps:
-        if result.free_run_tolerance and step.free_run > result.free_run_tolerance:
-            return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+    if step := result.strayed:
+        return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+    if row := result.unlike:
+        sides = f"NumPy {_percent(row.ours.accuracy)}, torch {_percent(row.torch.accuracy)}"
+        return f"first after epoch {row.epoch}, the accuracies differ: {sides}"
     return "nothing left its tolerance"
 
 

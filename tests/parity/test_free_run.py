@@ -9,6 +9,7 @@ from scipy import stats
 from parity import free_run, paired
 from parity.__main__ import main
 from scratchnn import recipes
+from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD
 
 CPU = torch.device("cpu")
@@ -52,6 +53,20 @@ def test_free_run_fails_with_another_rate_where_there_is_no_relu(monkeypatch):
     right = SGD.step
     monkeypatch.setattr(SGD, "step", lambda self, theta, grad: right(self, theta, grad * 1.01))
     assert not run_of("softmax-regression").holds
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_control_moves_for_every_recipe(name, dtype):
+    result = run_of(name, dtype, steps=3)
+    assert min(result.control) > 0
+
+
+@pytest.mark.parametrize("mode", ["free-run", "lockstep"])
+def test_main_allows_float64_what_torch_drifts_from_itself(mode, capsys):
+    arguments = ["train", "mlp-kronecker", "--learning-rate", "0.1", "--dtype", "float64"]
+    assert main([*arguments, "--mode", mode, "--steps", "900"]) == 0
+    assert "ten times" in capsys.readouterr().out
 
 
 def test_control_starts_from_one_ulp():

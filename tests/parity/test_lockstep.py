@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from parity.__main__ import main
 from scratchnn import mlp, objectives, recipes
 from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD
+from scratchnn.train import Score
 
 CPU = torch.device("cpu")
 
@@ -245,6 +247,32 @@ def test_main_wants_matplotlib_for_a_page_before_it_trains(monkeypatch, tmp_path
     heard = capsys.readouterr()
     assert "matplotlib" in heard.err
     assert "parity holds" not in heard.out
+
+
+def test_float64_that_diverges_alike_holds():
+    result = lockstep_of("linear-regression", "float64", steps=1)
+    nan = np.array([np.nan, np.inf, 1.0])
+    assert lockstep.distance(nan, nan) == 0
+    assert lockstep.distance(nan, np.ones(3)) == np.inf
+    row = result.epochs[0]
+    row.ours = row.torch = Score(np.nan, np.nan)
+    assert result.holds
+
+
+def test_failure_names_the_accuracies_that_differ():
+    result = lockstep_of("softmax-regression", "float64", steps=1)
+    result.epochs[0].ours = Score(0.5, 0.25)
+    assert not result.holds
+    assert report.failure(result).startswith("first after epoch 1, the accuracies differ: NumPy")
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1, ", within"), (0, ", not all within")])
+def test_verdict_says_which_flips_are_within_rounding(factor, words):
+    result = lockstep_of("softmax-regression", "float32", steps=1)
+    step = result.epochs[0].steps[0]
+    outputs = replace(step.outputs, ratio=0.5 if factor else 2.0)
+    result.epochs[0].steps[0] = replace(step, flips=3, outputs=outputs)
+    assert f"3 ReLUs were on in one and off in the other{words} rounding" in report.verdict(result)
 
 
 def test_main_records_the_threads_that_it_ran_with(tmp_path):
