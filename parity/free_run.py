@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from parity import bounds, devices
 from parity.lockstep import FREE_RUN_TOLERANCE, distance
 from parity.torch_side import TorchSide
-from scratchnn import mlp, plots
+from scratchnn import plots
 from scratchnn.arrays import Array
 from scratchnn.data import minibatches
-from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
 from scratchnn.recipes import Run
 from scratchnn.train import train_step
@@ -83,20 +82,22 @@ def train(
 ) -> FreeRun:
     """Train ours, torch, and torch with one weight moved by one ulp, several times."""
     result = FreeRun(run.parameters.theta.dtype.name, device.type, bool(run.recipe.hidden))
-    theirs, moved = TorchSide(run, device, precision), []
+    theirs, *moved = (TorchSide(run, device, precision) for _ in range(1 + CONTROLS))
     grad, before = run.parameters.copy(), run.parameters.theta.copy()
     try:
         for X, target in islice(batches(run), steps):
+            theirs.advance(X, target)
+            after = theirs.parameters().theta
             if not result.apart:
-                for entry in heaviest(run, X, target):
-                    moved.append(TorchSide(run, device, precision))
-                    moved[-1].nudge(entry)
+                entries = heaviest(before, after)
+                moved = moved[: len(entries)]
+                for side, entry in zip(moved, entries, strict=True):
+                    side.nudge(entry, after[entry])
+            for side in moved:
+                side.advance(X, target)
             with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
                 goal = OBJECTIVES[run.recipe.objective]
                 train_step(run.parameters, grad, goal, run.optimizer, X, target)
-            for side in (theirs, *moved):
-                side.advance(X, target)
-            after = theirs.parameters().theta
             controls = [side.parameters().theta for side in moved]
             result.add(run.parameters.theta, controls, before, after)
             before = after
@@ -114,15 +115,9 @@ def batches(run: Run) -> Iterator[tuple[Array, NDArray[Any]]]:
             yield run.train.batch(rows, run.parameters.theta.dtype)
 
 
-def heaviest(run: Run, X: Array, target: NDArray[Any]) -> list[int]:
-    """Return the largest entries of θ among those that have a gradient on a batch.
-
-    Their ulp is the largest, so that the first update does not absorb it.
-    """
-    activations = mlp.forward(run.parameters, X)
-    _, dz = OBJECTIVES[run.recipe.objective].loss_and_gradient(activations[-1], target)
-    grad: Parameters = mlp.backward(run.parameters, activations, dz)
-    sizes = abs(run.parameters.theta) * (grad.theta != 0)
+def heaviest(before: Array, after: Array) -> list[int]:
+    """Return the largest entries of θ among those that torch's first step moved."""
+    sizes = abs(after) * (after != before)
     return [int(i) for i in np.argsort(sizes)[::-1][:CONTROLS] if sizes[i] > 0]
 
 

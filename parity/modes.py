@@ -156,7 +156,9 @@ MODES = {
     ),
     "accuracy": Mode(
         _accuracy,
-        Shown("accuracy", "over paired seeds", paired.as_dict, paired.verdict),
+        Shown(
+            "accuracy", "over paired seeds", paired.as_dict, paired.verdict, table=paired.table
+        ),
         ("float32",),
     ),
 }  # fmt: skip

@@ -22,6 +22,7 @@ class Shown(NamedTuple):
     as_dict: Callable[..., dict[str, Any]]
     words: Callable[[Any], str]
     picture: Callable[[Any, str], Any] | None = None
+    table: Callable[[Any], str] | None = None  # HTML
 
 
 def save(
@@ -61,7 +62,8 @@ def _part(shown: Shown, result: Any, found: dict[str, Any]) -> page.Part:
 
     def html() -> str:
         words = f"both sides in {result.dtype}"
-        drawn = page.picture(picture(result, ""), words) if picture else ""
+        drawn = shown.table(result) if shown.table else ""
+        drawn += page.picture(picture(result, ""), words) if picture else ""
         return (page.code(f"reproduce:{code}") if code else "") + drawn
 
     return page.Part(result.dtype, result.holds, text, found, html)

@@ -259,6 +259,18 @@ def test_float64_that_diverges_alike_holds():
     assert result.holds
 
 
+def test_float64_holds_beside_the_drift_of_torch_itself():
+    result = lockstep_of("linear-regression", "float64", steps=2)
+    steps = result.epochs[0].steps
+    steps[1] = replace(steps[1], free_run=3e-11)
+    assert result.strayed is steps[1]
+    assert "first at step 2, the freely trained θ differ by 3.0e-11" in report.failure(result)
+    result.limits = [1e-12, 1e-10]
+    assert result.holds
+    result.limits = [1e-10, 1e-12]
+    assert not result.holds
+
+
 def test_failure_names_the_accuracies_that_differ():
     result = lockstep_of("softmax-regression", "float64", steps=1)
     result.epochs[0].ours = Score(0.5, 0.25)
