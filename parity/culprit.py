@@ -111,7 +111,7 @@ def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: dict[str
 
 def _formulas(element: Element) -> list[str]:
     """Write both formulas, after what they need."""
-    both = element.formula, formulas.IN_TORCH[element.formula]
+    both: Any = element.formula, formulas.IN_TORCH[element.formula]
     names = {name for formula in both for name in formula.__code__.co_names}
     lines = ["import numpy as np", "import torch", "from parity import devices"]
     lines += ["from parity import conventions"] * ("conventions" in names)

@@ -110,8 +110,9 @@ def train(
 
 
 def _pair(seed: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pair:
-    alone = (int(one.sum()) for one in (ours & ~theirs, theirs & ~ours))
-    return Pair(seed, float(ours.mean()), float(theirs.mean()), *alone, len(ours))
+    alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    accuracies = float(ours.mean()), float(theirs.mean())
+    return Pair(seed, *accuracies, alone, alone_torch, len(ours))
 
 
 def mcnemar(b: int, c: int) -> float:
