@@ -1,6 +1,5 @@
 """The arrays of a case: drawn from a fixed seed, so that every process has the same."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -12,7 +11,7 @@ import scratchnn.functional as F
 from benchmarks.cases import Case
 from scratchnn import data, mlp
 from scratchnn.arrays import Array, IntArray
-from scratchnn.data import Dataset, minibatches
+from scratchnn.data import Dataset
 from scratchnn.mlp import Parameters
 
 SEED = 0
@@ -33,14 +32,15 @@ class Problem:
     batch: int
     learning_rate: float
     momentum: float
+    examples: int
 
     def order(self) -> IntArray:
         """Return the order of an epoch's examples: what `fit` draws with rng=SEED."""
-        return np.random.default_rng(SEED).permutation(len(self.X))
+        return np.random.default_rng(SEED).permutation(self.examples)
 
-    def batches(self) -> Iterator[IntArray]:
-        """Yield the rows of an epoch's batches."""
-        yield from minibatches(len(self.X), self.batch, np.random.default_rng(SEED))
+    def without_data(self) -> "Problem":
+        """Return all but the arrays of the data, for a backend that keeps its own."""
+        return replace(self, X=np.empty((0, 0), self.X.dtype), target=np.empty(0, np.intp))
 
 
 def problem(case: Case, dtype: str) -> Problem:
@@ -48,7 +48,9 @@ def problem(case: Case, dtype: str) -> Problem:
     train = dataset(case)
     X = train.transform(train.X, np.float32).astype(dtype, copy=False)
     start = mlp.init(case.sizes, rng=SEED, dtype=dtype)
-    return Problem(start, X, train.target, case.batch, case.learning_rate, case.momentum)
+    return Problem(
+        start, X, train.target, case.batch, case.learning_rate, case.momentum, len(X)
+    )  # fmt: skip
 
 
 def dataset(case: Case) -> Dataset:
@@ -73,6 +75,11 @@ def normalized(case: Case) -> bool:
 @cache
 def _load(name: str, normalize: bool) -> Dataset:
     return data.load(name, normalize=normalize)[0]
+
+
+def forget() -> None:
+    """Let go of the data sets that were read."""
+    _load.cache_clear()
 
 
 def short(case: Case) -> Case:

@@ -139,7 +139,7 @@ def message_time(ranks: Ranks, size: int, rounds: int) -> float:
         return 0.0
     grad = ranks.gradient(mlp.Parameters.zeros([size // 4 - 3, 1]))  # and b, and two figures
     assert grad.theta.nbytes + 8 == size
-    return _time(lambda: ranks.average(0.0, 0, 1.0), ranks, rounds)
+    return _time(lambda: ranks.average(grad, 0.0, 0, 1.0), ranks, rounds)
 
 
 def _time(action: Callable[[], Any], ranks: Ranks, rounds: int) -> float:

@@ -69,6 +69,7 @@ def crossover(results: Results, rival: str) -> Any:
     Where a cell is orange the rival is slower; on the black line both are equal.
     """
     found = by_backend(results.of("crossover"))
+    found = {case: rows for case, rows in found.items() if rival in rows and OURS in rows}
     depths = sorted({len(case.sizes) - 1 for case in found})
     figure, axes = new_figure(len(depths))
     figure.set_size_inches(1.2 + 2.7 * len(depths), 2.9)
@@ -97,8 +98,10 @@ def scaling(results: Results) -> Any:
     for axis, (name, lines) in zip(axes, panels.items(), strict=True):
         for (backend, rows), colour, marker in zip(lines.items(), cycle(COLOURS), cycle(MARKERS)):
             sizes = [row.case.value for row in rows]
-            power = exponent(sizes, [_median(row) for row in rows])
-            _band(axis, sizes, rows, f"{backend}, exponent {power:.2f}", colour, marker)
+            label = backend
+            if len(sizes) > 1:
+                label += f", exponent {exponent(sizes, [_median(row) for row in rows]):.2f}"
+            _band(axis, sizes, rows, label, colour, marker)
         what = "an epoch" if rows[0].case.kind == "epoch" else "a step"
         axis.set(xscale="log", yscale="log", xlabel=f"{name} ({UNITS[name]})",
                  ylabel=f"seconds {what}")  # fmt: skip
@@ -137,7 +140,8 @@ def all_of(results: Results) -> dict[str, Any]:
         figures["scaling"] = scaling(results)
     if len({row.threads for row in results.rows}) > 1:
         figures["threads"] = threads(results)
-    rivals = {row.backend for row in results.of("crossover") if not row.not_run} - {OURS}
+    pairs = [rows for rows in by_backend(results.of("crossover")).values() if OURS in rows]
+    rivals = {name for rows in pairs for name in rows} - {OURS}
     for rival in sorted(rivals):
         figures[f"crossover-{rival.lower().replace(' ', '-')}"] = crossover(results, rival)
     return figures
@@ -170,7 +174,7 @@ def _grid(
     cells = {
         (case.sizes[0], case.batch): rows[rival].times(rows[OURS]).median
         for case, rows in found.items()
-        if len(case.sizes) - 1 == depth and rival in rows and OURS in rows
+        if len(case.sizes) - 1 == depth
     }
     widths, batches = (sorted(set(values)) for values in zip(*cells, strict=True))
     ratio = [[cells.get((width, batch), np.nan) for batch in batches] for width in widths]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import plots, tables
-from benchmarks.results import FOLDER, Results
+from benchmarks.results import FOLDER, Results, by_backend
 from scratchnn.plots import save
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,8 @@ def summary(results: Results) -> str:
 
 def details(results: Results) -> str:
     """Return all tables of a machine, and its pictures."""
-    rivals = dict.fromkeys(row.backend for row in results.of("crossover") if not row.not_run)
+    pairs = [rows for rows in by_backend(results.of("crossover")).values() if tables.OURS in rows]
+    rivals = dict.fromkeys(name for rows in pairs for name in rows)
     answers = [tables.crossover_line(results, rival) for rival in rivals if rival != tables.OURS]
     machine = results.environment["machine"]
     shown = sorted((PICTURES / machine).glob("*.png"))

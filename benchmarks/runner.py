@@ -13,9 +13,10 @@ from benchmarks.results import Row
 from benchmarks.team import ROOT, Process, Team
 from benchmarks.worker import environment
 
-REST = 0.02  # seconds between two turns: an idle thread pool spins about as long
+REST = 0.1  # seconds before a turn with several threads: idle pools spin for 25 ms and more
+SHORT_REST = 0.005  # with one thread, where nobody spins
 SLOW = 2.0  # seconds: what takes longer has fewer rounds
-SLOW_ROUNDS = 3
+SLOW_ROUNDS = 5  # fewer have no quartiles
 IMPORT_ROUNDS = 5
 MEMORY_ROUNDS = 3
 
@@ -58,7 +59,7 @@ def _times(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> l
         turns = [row for row in rows if not row.not_run and not _has_enough(row)]
         first = round_ % max(1, len(turns))
         for row in turns[first:] + turns[:first]:
-            time.sleep(REST)
+            time.sleep(REST if team.threads > 1 else SHORT_REST)
             try:
                 answer = team.member(row.backend).ask("time", number=row.number)
             except RuntimeError as error:
@@ -94,8 +95,7 @@ def _memory(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> 
         row.unit = "bytes"
         process = Process(row.backend, team.threads)
         try:
-            process.ask("prepare", case=case.as_dict(), results="")
-            row.values.append(process.ask("memory")["bytes"])
+            row.values.append(process.ask("memory", case=case.as_dict())["bytes"])
         except (NotRunError, RuntimeError) as error:
             row.not_run = str(error)
         finally:

@@ -1,14 +1,16 @@
-"""Measure the reference models, and write the README's tables from what was measured.
+"""Measure what the documents show, and make their tables from what was measured.
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
-    python docs/results.py readme     docs/results/reference.json → the tables of README.md
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
-    python docs/results.py accuracy   accuracy.json and speed.json → the tables of docs/accuracy.md
     python docs/results.py bounds     more than 100,000 generated cases → docs/results/ops.json
-    python docs/results.py scaling    docs/results/mpi.json → the tables of docs/distributed.md
-    python docs/results.py mutants    docs/results/mutants.json → the tables of docs/mutants.md
+    python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
-`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` ten.
+`measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` ten. Three
+other files of docs/results/ are written by the commands themselves:
+
+    python -m parity accuracy --out docs/results/accuracy.json
+    python -m parity mutants --json docs/results/mutants.json
+    python -m benchmarks.mpi_scaling --json docs/results/mpi.json
 """
 
 import argparse
@@ -26,24 +28,19 @@ from scratchnn.cli import main as scratchnn
 from scratchnn.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "docs/results/reference.json"
-SPEED = ROOT / "docs/results/speed.json"
-OPS_RESULTS = ROOT / "docs/results/ops.json"
-ACCURACY_PAGE = ROOT / "docs/accuracy.md"
-SCALING_PAGE = ROOT / "docs/distributed.md"
-MUTANTS_PAGE = ROOT / "docs/mutants.md"
+FOLDER = ROOT / "docs/results"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
+SHOWN = (  # of the accuracy table, in the README
+    *("softmax", "softmax gradient", "log_softmax", "cross_entropy", "cross_entropy gradient"),
+    *("sigmoid", "bce, t in {0, 1}"),
+)
 
 
 def measure() -> None:
     """Train and compare every recipe on its bundled data, and two on MNIST."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = {
-        "environment": devices.environment(devices.prepare("cpu")),
-        "train": [],
-        "parity": [],
-    }
+    facts = devices.environment(devices.prepare("cpu"))
+    results = {"environment": facts, "train": [], "parity": []}
     runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +55,7 @@ def measure() -> None:
             for side in results["parity"][-1]:
                 del side["epochs"], side["environment"]  # the verdict is enough here
             keep_pictures(Path(folder), f"{name}-{data}")
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    write("reference", results)
 
 
 def keep_pictures(folder: Path, run: str) -> None:
@@ -73,98 +70,104 @@ def keep_pictures(folder: Path, run: str) -> None:
 
 def bounds() -> None:
     """Look for errors beyond the bounds in 3,100 cases of each of 33 cells."""
-    assert parity(["ops", "--examples", "3100", "--json", str(OPS_RESULTS)]) == 0
-
-
-def readme() -> None:
-    """Put the tables between their markers in README.md."""
-    path = ROOT / "README.md"
-    path.write_text(with_tables(path.read_text(), json.loads(RESULTS.read_text())))
+    assert parity(["ops", "--examples", "3100", "--json", str(FOLDER / "ops.json")]) == 0
 
 
 def measure_speed() -> None:
     """Time cross-entropy and its gradient."""
     facts = devices.environment(devices.prepare("cpu"))
-    SPEED.write_text(json.dumps({"environment": facts, "rows": speed.measure()}, indent=1) + "\n")
+    write("speed", {"environment": facts, "rows": speed.measure()})
 
 
-def accuracy_page() -> None:
-    """Put the tables of errors and of speed between their markers in docs/accuracy.md."""
-    ACCURACY_PAGE.write_text(with_accuracy(ACCURACY_PAGE.read_text()))
+def pages() -> None:
+    """Put every table between its markers."""
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(with_tables(name, path.read_text()))
 
 
-def scaling_page() -> None:
-    """Put the tables of ranks between their markers in docs/distributed.md."""
-    SCALING_PAGE.write_text(with_scaling(SCALING_PAGE.read_text()))
+def with_tables(name: str, text: str) -> str:
+    """Return a page's text with its tables made anew."""
+    return fill(text, PAGES[name]())
 
 
-def with_scaling(text: str) -> str:
-    """Return the text of docs/distributed.md with its tables made anew."""
-    results = json.loads((ROOT / "docs/results/mpi.json").read_text())
-    names = ("constants", "check_table", "paper_table")
-    return fill(text, {name: getattr(mpi_scaling, name)(results) for name in names})
+def readme() -> dict[str, str]:
+    """Return the README's tables."""
+    results = read("reference")
+    cells = [cell for cell in accuracy.read(accuracy.RESULTS) if cell.op in SHOWN]
+    return {
+        "models": models_table(results),
+        "environment": environment_line(results["environment"]),
+        "accuracy": accuracy.table(cells, "float32"),
+    }
 
 
-def with_accuracy(text: str) -> str:
-    """Return the text of docs/accuracy.md with its tables made anew."""
+def accuracy_page() -> dict[str, str]:
+    """Return the tables of errors and of speed."""
     cells = accuracy.read(accuracy.RESULTS)
-    facts = json.loads(accuracy.RESULTS.read_text())["environment"]
+    facts = read("accuracy")["environment"]
     packages = ", ".join(
         f"{name} {facts[name]}"
         for name in ("numpy", "torch", "scipy", "jax", "scikit-learn")
         if name in facts
     )
     rows = "fewer rows (`--quick`)" if facts["quick"] else "all rows"
-    summary = f"{accuracy.summary(cells)}\n\nMeasured on {rows}, with {packages}.\n"
-    made = {dtype: accuracy.table(cells, dtype) for dtype in ("float32", "float64")}
-    measured = json.loads(SPEED.read_text())
-    made["speed"] = speed.table(measured["rows"]) + "\n" + environment_line(measured["environment"])
-    return fill(text, made | {"summary": summary})
-
-
-def mutants_page() -> None:
-    """Put the matrix of bugs and checks between its markers in docs/mutants.md."""
-    MUTANTS_PAGE.write_text(with_mutants(MUTANTS_PAGE.read_text()))
-
-
-def with_mutants(text: str) -> str:
-    """Return the text of docs/mutants.md with its tables made anew."""
-    found = mutants.read(mutants.RESULTS)
-    return fill(text, mutants.tables(found) | {"summary": mutants.summary(found)})
-
-
-def with_tables(text: str, results: dict) -> str:
-    """Return the README's text with each marked table made anew."""
-    return fill(text, tables(results))
-
-
-def tables(results: dict) -> dict[str, str]:
-    """Return the README's tables, by name."""
+    measured = read("speed")
     return {
-        "recipes": recipes_table(results),
-        "mlp": mlp_table(results),
-        "parity": parity_table(results),
-        "accuracy": accuracy.table(accuracy.read(accuracy.RESULTS), "float32"),
-        "ops": ops_table(json.loads(OPS_RESULTS.read_text())),
-        "environment": environment_line(results["environment"]),
+        "summary": f"{accuracy.summary(cells)}\n\nMeasured on {rows}, with {packages}.\n",
+        "float32": accuracy.table(cells, "float32"),
+        "float64": accuracy.table(cells, "float64"),
+        "speed": speed.table(measured["rows"]) + "\n" + environment_line(measured["environment"]),
     }
 
 
-def recipes_table(results: dict) -> str:
-    """Return what each recipe reached."""
-    rows = ["| recipe | data | epochs | test loss | test accuracy | seconds an epoch |"]
-    rows.append("|---|---|--:|--:|--:|--:|")
-    for run in results["train"]:
-        last = run["history"][-1]
-        seconds = median(row["seconds"] for row in run["history"])
-        if last["test_accuracy"] is None:
-            reached = f"{last['train_loss']:.4f} (train) | -"
-        else:
-            reached = f"{last['test_loss']:.4f} | {last['test_accuracy']:.1%}"
-        rows.append(
-            f"| `{run['recipe']}` | {run['data']} | {run['epochs']} | {reached} | {seconds:.3f} |"
+def scaling_page() -> dict[str, str]:
+    """Return the tables of ranks."""
+    results = read("mpi")
+    names = ("constants", "check_table", "paper_table")
+    return {name: getattr(mpi_scaling, name)(results) for name in names}
+
+
+def mutants_page() -> dict[str, str]:
+    """Return the matrix of bugs and checks."""
+    found = mutants.read(mutants.RESULTS)
+    return mutants.tables(found) | {"summary": mutants.summary(found)}
+
+
+PAGES = {
+    "README.md": readme,
+    "docs/recipes.md": lambda: {"mlp": mlp_table(read("reference"))},
+    "docs/accuracy.md": accuracy_page,
+    "docs/bounds.md": lambda: {"ops": ops_table(read("ops"))},
+    "docs/distributed.md": scaling_page,
+    "docs/mutants.md": mutants_page,
+}
+
+
+def models_table(results: dict) -> str:
+    """Return what each recipe reached, and how close NumPy and torch stayed."""
+    lines = [
+        "| recipe | data | epochs | test loss | test accuracy | ms an epoch, with evaluation "
+        "| parity: steps | share, float32 | share, float64 | \\|Δθ\\|, float64 |",
+        f"|---|---|{'--:|' * 8}",
+    ]
+    for run, (single, double) in zip(results["train"], results["parity"], strict=True):
+        assert single["holds"]
+        assert double["holds"]
+        lines.append(
+            f"| `{run['recipe']}` | {run['data']} | {run['epochs']} | {reached(run['history'])} "
+            f"| {single['steps']:,} | {single['worst']['ratio']:.0%} "
+            f"| {double['worst']['ratio']:.0%} | {double['free_run']:.1e} |"
         )
-    return "\n".join(rows) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def reached(history: list[dict]) -> str:
+    """Return loss, accuracy and median milliseconds as cells of a table."""
+    last, ms = history[-1], 1e3 * median(row["seconds"] for row in history)
+    if last["test_accuracy"] is None:
+        return f"{last['train_loss']:.4f} (train) | | {ms:,.1f}"
+    return f"{last['test_loss']:.4f} | {last['test_accuracy']:.1%} | {ms:,.1f}"
 
 
 def mlp_table(results: dict) -> str:
@@ -177,25 +180,6 @@ def mlp_table(results: dict) -> str:
         f"| R1 (truncated) | {' | '.join(f'{a}%' for a in R1_ACCURACY)} |\n"
         f"| `scratchnn train mlp --data mnist` | {' | '.join(ours)} |\n"
     )
-
-
-def parity_table(results: dict) -> str:
-    """Return how close each recipe came to its tolerances, and how far θ drifted apart."""
-    rows = [
-        "| recipe | data | steps | float32: worst share of a tolerance | float64: the same "
-        "| float64: max \\|Δθ\\|, trained freely |"
-    ]
-    rows.append("|---|---|--:|--:|--:|--:|")
-    for single, double in results["parity"]:
-        assert single["holds"]
-        assert double["holds"]
-        settings = single["settings"]
-        rows.append(
-            f"| `{settings['recipe']}` | {settings['data']} | {single['steps']:,} "
-            f"| {single['worst']['ratio']:.0%} | {double['worst']['ratio']:.0%} "
-            f"| {double['free_run']:.1e} |"
-        )
-    return "\n".join(rows) + "\n"
 
 
 def ops_table(found: dict) -> str:
@@ -222,16 +206,21 @@ def environment_line(facts: dict) -> str:
     )
 
 
+def read(name: str) -> dict:
+    """Return a results file."""
+    found: dict = json.loads((FOLDER / f"{name}.json").read_text())
+    return found
+
+
+def write(name: str, results: dict) -> None:
+    """Write a results file."""
+    (FOLDER / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = {
-        "measure": measure,
-        "readme": readme,
-        "speed": measure_speed,
-        "accuracy": accuracy_page,
-        "bounds": bounds,
-        "scaling": scaling_page,
-        "mutants": mutants_page,
-    }
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = {"measure": measure, "speed": measure_speed, "bounds": bounds, "pages": pages}
     parser.add_argument("command", choices=commands)
     commands[parser.parse_args().command]()

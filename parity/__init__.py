@@ -17,6 +17,7 @@ In reading order:
     ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
     right.py        one operation on one case: the right answers, and their bounds
     judge.py        which side left its bound there
+    literal.py      values as Python, to the last bit
     reproduction.py a few lines of Python that show again what was found
     search.py       the worst case of an operation
     data.py         DataLoader's minibatches, and how far resized floats may be off

@@ -18,9 +18,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+import scratchnn.functional as F
 from parity import libraries
-from parity.answers import Answer, Inputs, answers
-from scratchnn.arrays import Array
+from parity.answers import SOFT, Answer, Inputs, answers
+from scratchnn.arrays import Array, IntArray
 
 RESULTS = Path(__file__).parents[1] / "docs/results/accuracy.json"
 RIVALS = ("torch", "SciPy", "JAX")
@@ -29,7 +30,8 @@ DTYPES = (np.float32, np.float64)
 ENOUGH_ULPS = 4.0  # where no comparison is needed
 BCE_VALUES = ("bce, t in {0, 1}", "bce, t in (0, 1)")
 SUMS = (  # `answers.answers` says of what terms
-    "logsumexp", "softmax gradient", "log_softmax gradient", "bce, t in (0, 1) gradient",
+    "logsumexp", "softmax gradient", "log_softmax gradient", f"{SOFT} gradient",
+    "bce, t in (0, 1) gradient",
 )  # fmt: skip
 
 Errors: TypeAlias = dict[str, tuple[float, float]]  # 99.9th percentile and maximum, by library
@@ -137,10 +139,20 @@ def draw(family: str, rows: int, classes: int, dtype: Any) -> Inputs:
     shape = (rows, classes)
     z = FAMILIES[family](rng, shape, dtype).astype(dtype)
     target = np.where(rng.random(rows) < 0.5, z.argmax(axis=1), rng.integers(classes, size=rows))
-    return Inputs(
-        z, rng.normal(size=shape).astype(dtype), rng.integers(0, 2, shape).astype(dtype),
-        rng.uniform(size=shape).astype(dtype), target, rng.normal(size=rows).astype(dtype),
-    )  # fmt: skip
+    dy, yes, share = rng.normal(size=shape), rng.integers(0, 2, shape), rng.uniform(size=shape)
+    dloss = rng.normal(size=rows)
+    dy, yes, share, likely, dloss = (
+        x.astype(dtype) for x in (dy, yes, share, _distributions(rng, target, classes), dloss)
+    )
+    return Inputs(z, dy, yes, share, likely, target, dloss)
+
+
+def _distributions(rng: np.random.Generator, target: IntArray, classes: int) -> Array:
+    """Return a distribution a row; half of them are almost one-hot, by e^-10 to e^-80."""
+    z = rng.normal(size=(len(target), classes))
+    ahead = rng.uniform(10, 80, len(target)) * (rng.random(len(target)) < 0.5)
+    z[np.arange(len(target)), target] += ahead
+    return F.softmax(z)
 
 
 def sizes(classes: int, quick: bool) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from parity import digits, loss_oracle, oracle
 from parity.digits import Numbers
 from scratchnn.arrays import Array, IntArray
 
+SOFT = "cross_entropy, probabilities"
 AT_ONCE = 100_000  # numbers of 51 digits
 
 
@@ -19,13 +20,15 @@ class Inputs:
     """What the operations are tried on.
 
     Shapes   logits z, upstream gradient dy, and targets `yes` in {0, 1} and `share` in (0, 1) of
-             the binary cross-entropy, all (N, C); class indices `target`, and dloss, both (N,)
+             the binary cross-entropy, and distributions `likely`, all (N, C); class indices
+             `target`, and dloss, both (N,)
     """
 
     z: Array
     dy: Array
     yes: Array
     share: Array
+    likely: Array
     target: IntArray
     dloss: Array
 
@@ -53,6 +56,7 @@ class Answer(NamedTuple):
     terms: NDArray[np.float64]
 
 
+@digits.precise()
 def answers(inputs: Inputs, rows: int) -> dict[str, Answer]:
     """Return the answers by operation: all rows of the losses, the first `rows` of what is (N, C).
 
@@ -61,6 +65,7 @@ def answers(inputs: Inputs, rows: int) -> dict[str, Answer]:
         logsumexp                   |m| + log(1 + q)
         softmax's gradient          p_k Σ_j p_j |dp_k - dp_j|
         log_softmax's               |dy_k| (1 - p_k) + p_k Σ_(j≠k) |dy_j|
+        cross_entropy's of t        |dloss| (t_k (1 - p_k) + p_k Σ_(j≠k) t_j)
         binary cross-entropy's      |dy| ((1 - t) σ + t (1 - σ))
     """
     found: dict[str, list[Array]] = {}
@@ -81,18 +86,21 @@ def _losses(i: Inputs) -> dict[str, Numbers]:
     return {
         "logsumexp": oracle.logsumexp(z),
         "cross_entropy": loss_oracle.cross_entropy(z, i.target, "none"),
+        SOFT: loss_oracle.cross_entropy(z, _lift(i.likely), "none"),
     }
 
 
 def _softmax_family(i: Inputs) -> dict[str, Numbers]:
     z, dy, dloss = (_lift(x) for x in (i.z, i.dy, i.dloss))
+    gradient = loss_oracle.cross_entropy_backward
     return {
         "softmax": oracle.softmax(z),
         "softmax gradient": oracle.softmax_backward(dy, z),
         "log_softmax": oracle.log_softmax(z),
         "log_softmax gradient": oracle.log_softmax_backward(dy, z),
         "logsumexp gradient": oracle.logsumexp_backward(dloss, z),
-        "cross_entropy gradient": loss_oracle.cross_entropy_backward(dloss, z, i.target, "none")[0],
+        "cross_entropy gradient": gradient(dloss, z, i.target, "none")[0],
+        f"{SOFT} gradient": gradient(dloss, z, _lift(i.likely), "none")[0],
     }
 
 
@@ -118,9 +126,12 @@ def _terms(inputs: Inputs, few: Inputs, values: dict[str, Array]) -> dict[str, A
     others = abs(g).sum(axis=1, keepdims=True) - abs(g)
     rest = -np.expm1(values["log_softmax"])  # 1 - p
     s, t = values["sigmoid"], few.share.astype(np.float64)
+    likely = few.likely.astype(np.float64)
+    of_likely = likely * rest + p * loss_oracle.mass_elsewhere(likely)
     return {
         "logsumexp": abs(m) + abs(values["logsumexp"] - m),
         "softmax gradient": p * np.array(distances),
         "log_softmax gradient": abs(g) * rest + p * others,
+        f"{SOFT} gradient": abs(few.dloss.astype(np.float64))[:, None] * of_likely,
         "bce, t in (0, 1) gradient": abs(g) * ((1 - t) * s + t * (1 - s)),
     }

@@ -11,6 +11,7 @@ import numpy as np
 from parity import devices, digits, formulas, network
 from parity.checks import Check
 from parity.elements import Element, Index, evaluate
+from parity.literal import literal
 from parity.steps import operations
 from parity.torch_side import TorchSide
 from parity.trace import Settings, Trace
@@ -46,6 +47,7 @@ class Culprit:
         )  # fmt: skip
 
 
+@digits.precise()
 def find(step: int, check: Check, trace: Trace, settings: Settings) -> Culprit:
     """Ask the oracle for the right answer of the element that left its tolerance."""
     difference = check.difference()
@@ -165,10 +167,9 @@ def _by_training(
 
 def _code(value: Any, dtype: str) -> str:
     if not hasattr(value, "dtype"):
-        return repr(value)
+        return literal(value)
     value = np.asarray(value)
-    kind = dtype if value.dtype.kind == "f" else "int64"
-    return f"np.array({value.tolist()!r}, np.{kind})"
+    return literal(value.astype(dtype if value.dtype.kind == "f" else np.int64))
 
 
 def _changes(recipe: Recipe) -> dict[str, Any]:

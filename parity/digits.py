@@ -1,11 +1,14 @@
 """Arithmetic that has digits to spare: float64 for float32, and 51 digits for float64.
 
 The 51 digits are gmpy2's where it is installed (2 µs for an exponential) and mpmath's elsewhere
-(ten times that), in arrays of Python objects.
+(ten times that), in arrays of Python objects. gmpy2 computes to the precision of its context, which
+each thread has for itself and others may change: arithmetic on them belongs inside `precise`.
 
 Source   Fousse et al. 2007, doi:10.1145/1236463.1236468 (MPFR, correctly rounded)
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,11 +22,11 @@ BITS = 170
 try:
     import gmpy2
 
-    gmpy2.get_context().precision = BITS
     number, _exp, _log, _log1p = gmpy2.mpfr, gmpy2.exp, gmpy2.log, gmpy2.log1p
 except ModuleNotFoundError:
-    from mpmath import mp
+    from mpmath import MPContext
 
+    gmpy2, mp = None, MPContext()  # a context of our own: mpmath.mp is everyone's
     mp.prec = BITS
     number, _exp, _log, _log1p = mp.mpf, mp.exp, mp.log, mp.log1p
 
@@ -37,6 +40,15 @@ _functions = {
 }
 
 
+@contextmanager
+def precise() -> Iterator[None]:
+    """Compute with 51 digits in this thread, and leave it as it was; a decorator, too."""
+    local: AbstractContextManager[Any] = gmpy2.context(precision=BITS) if gmpy2 else nullcontext()
+    with local:
+        yield
+
+
+@precise()
 def lift(value: Any, dtype: np.dtype | type) -> Any:
     """Make a floating-point argument of an operation in `dtype` one that has digits to spare."""
     if not (isinstance(value, float) or getattr(value, "dtype", np.dtype(int)).kind == "f"):
@@ -53,6 +65,7 @@ def rounded(exact: Numbers, dtype: np.dtype | type) -> Array:
         return np.asarray(exact).astype(np.float64).astype(dtype)
 
 
+@precise()
 def distance(result: Array, exact: Numbers) -> NDArray[np.float64]:
     """Return |result - exact|, entry by entry: 0 for equal infinities and two NaNs, inf for one."""
     right, exact = rounded(exact, result.dtype), np.asarray(exact)

@@ -12,7 +12,7 @@ import numpy as np
 
 import scratchnn.functional as F
 from parity import textbook
-from parity.answers import Inputs
+from parity.answers import SOFT, Inputs
 from scratchnn.arrays import Array
 
 Library: TypeAlias = dict[str, Callable[[Inputs], Array]]
@@ -62,6 +62,10 @@ def ours() -> Library:
         "cross_entropy gradient": lambda i: F.cross_entropy_backward(
             i.dloss, i.z, i.target, reduction="none"
         ),
+        SOFT: lambda i: F.cross_entropy(i.z, i.likely, reduction="none"),
+        f"{SOFT} gradient": lambda i: F.cross_entropy_backward(
+            i.dloss, i.z, i.likely, reduction="none"
+        ),
         "sigmoid": lambda i: F.sigmoid(i.z),
         "sigmoid gradient": lambda i: F.sigmoid_backward(i.dy, i.z),
         **bce("bce, t in {0, 1}"),
@@ -96,6 +100,7 @@ def of_torch() -> Library:
         | both("log_softmax", lambda z: torch.log_softmax(z, -1), "dy")
         | both("logsumexp", lambda z: torch.logsumexp(z, -1), "dloss")
         | both("cross_entropy", cross_entropy, "dloss", "target")
+        | both(SOFT, cross_entropy, "dloss", "likely")
         | both("sigmoid", torch.sigmoid, "dy")
         | both("bce, t in {0, 1}", bce, "dy", "yes")
         | both("bce, t in (0, 1)", bce, "dy", "share")
@@ -114,6 +119,7 @@ def of_scipy() -> Library:
         "log_softmax": lambda i: special.log_softmax(i.z, axis=-1),
         "logsumexp": lambda i: special.logsumexp(i.z, axis=-1),
         "cross_entropy": lambda i: _rows(special.log_softmax(i.z, axis=-1), i.target),
+        SOFT: lambda i: -(i.likely * special.log_softmax(i.z, axis=-1)).sum(axis=-1),
         "sigmoid": lambda i: special.expit(i.z),
         "bce, t in {0, 1}": lambda i: bce(i.z, i.yes),
         "bce, t in (0, 1)": lambda i: bce(i.z, i.share),
@@ -139,6 +145,9 @@ def of_jax() -> Library:
     def cross_entropy(z: Any, t: Any) -> Any:
         return _rows(jax.nn.log_softmax(z), t)
 
+    def of_distribution(z: Any, t: Any) -> Any:
+        return -(t * jax.nn.log_softmax(z)).sum(axis=-1)
+
     def bce(z: Any, t: Any) -> Any:
         return -(t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z))
 
@@ -147,6 +156,7 @@ def of_jax() -> Library:
         | both("log_softmax", jax.nn.log_softmax, "dy")
         | both("logsumexp", lambda z: jax.nn.logsumexp(z, axis=-1), "dloss")
         | both("cross_entropy", cross_entropy, "dloss", "target")
+        | both(SOFT, of_distribution, "dloss", "likely")
         | both("sigmoid", jax.nn.sigmoid, "dy")
         | both("bce, t in {0, 1}", bce, "dy", "yes")
         | both("bce, t in (0, 1)", bce, "dy", "share")

@@ -143,8 +143,8 @@ def difference_loss_backward(
 
 
 def kl_div(log_q: Array, target: Array, reduction: str, log_target: bool, u: float) -> Array:
-    """Bound p (log p - log q), whose terms may cancel."""
-    p, log_p = (np.exp(target), target) if log_target else (target, np.log(target))
+    """Bound p (log p - log q), 0 where p = 0, whose terms may cancel."""
+    p, log_p = _with_log(target, log_target)
     terms = p * (abs(log_p) + abs(log_q))
     bound = reduce((EXP_AND_LOG_ULPS + 4) * u * terms, terms, "sum", u)
     match reduction:
@@ -161,11 +161,18 @@ def kl_div_backward(
     dloss: Array, log_q: Array, target: Array, reduction: str, log_target: bool, u: float
 ) -> tuple[Array, Array]:
     """Bound -p and log p - log q + 1 (times p for log p), or their shares, times dloss."""
-    p, log_p = (np.exp(target), target) if log_target else (target, np.log(target))
+    p, log_p = _with_log(target, log_target)
     count = {"mean": log_q.size, "batchmean": len(log_q)}.get(reduction, 1)
     unit = (EXP_AND_LOG_ULPS + 6) * u * abs(dloss) / count
     slope = (abs(log_p) + abs(log_q) + 1) * (p if log_target else 1.0)
     return unit * p, unit * slope
+
+
+def _with_log(target: Array, log_target: bool) -> tuple[Array, Array]:
+    """Return p and log p, which is 0 where p = 0: p log p = 0 has no error."""
+    if log_target:
+        return np.exp(target), target
+    return target, np.log(np.where(target == 0, 1, target))
 
 
 def reduce(

@@ -45,10 +45,17 @@ def cross_entropy_backward(
     v, count = _mass(z, target, weight, label_smoothing=label_smoothing, **options)
     _, p, rest, log_p, _ = distribution(to_rows(z), 1)
     share = _share(dloss, reduction, count)
-    dz = from_rows((p * (v.sum(axis=1, keepdims=True) - v) - v * rest) * share, z)
+    dz = from_rows((p * mass_elsewhere(v) - v * rest) * share, z)
     if _holds_indices(target):
         return (dz,)
     return dz, from_rows(-(1 - label_smoothing) * _ones(weight) * log_p * share, z)
+
+
+def mass_elsewhere(v: Numbers) -> Numbers:
+    """Σ of the others' v: the largest is left out of its sum, and subtracted from no sum."""
+    top = v.argmax(axis=1)[:, None] == np.arange(v.shape[1])
+    rest = np.where(top, 0, v).sum(axis=1, keepdims=True)
+    return np.where(top, rest, v.sum(axis=1, keepdims=True) - v)
 
 
 def binary_cross_entropy_with_logits(
@@ -81,16 +88,20 @@ def binary_cross_entropy_with_logits_backward(
 def kl_div(
     log_q: Numbers, target: Numbers, reduction: str = "mean", log_target: bool = False
 ) -> Numbers:
-    """p (log p - log q), reduced; "batchmean" divides by the rows."""
+    """p (log p - log q), 0 where p = 0, reduced; "batchmean" divides by the rows."""
     p, log_p = (exp(target), target) if log_target else (target, log(target))
-    return _reduce(p * (log_p - log_q), reduction, _kl_count(log_q, reduction))
+    return _reduce(np.where(p == 0, 0, p * (log_p - log_q)), reduction, _kl_count(log_q, reduction))
 
 
 def kl_div_backward(
     dloss: Numbers, log_q: Numbers, target: Numbers, reduction: str, log_target: bool = False
 ) -> tuple[Numbers, Numbers]:
-    """-p and log p - log q + 1 (times p for log p), times dloss or an entry's share of it."""
-    p, log_p = (exp(target), target) if log_target else (target, log(target))
+    """-p and log p - log q + 1 (times p for log p), times dloss or an entry's share of it.
+
+    For p = 0 the latter is NaN: the slope there is -inf, and torch's 0 / 0.
+    """
+    p = exp(target) if log_target else target
+    log_p = target if log_target else np.where(target == 0, np.nan, log(target))
     share = _share(dloss, reduction, _kl_count(log_q, reduction), flat=False)
     return -p * share, (log_p - log_q + 1) * (p if log_target else 1) * share
 

@@ -56,7 +56,8 @@ def of_operation(flaw: Flaw, examples: int) -> Mutant:
     else:
         report = battery.check(flaw.wrong, flaw.op, examples=examples)
     where = f"{flaw.op}, backward" if flaw.backward else flaw.op
-    return Mutant(where, flaw.name, report.failed, flaw.cause in report.causes)
+    seen = report.failed + report.warned
+    return Mutant(where, flaw.name, seen, flaw.cause in report.causes)
 
 
 def of_training(flaw: TrainingFlaw) -> Mutant:

@@ -23,7 +23,9 @@ from scratchnn.reductions import Reduction
 class Op:
     """One operation: its differentiable inputs, its sides, its oracle and its error bounds.
 
-    `products`: it multiplies matrices, and its bounds take `factors`, for TF32.
+    `products`: it multiplies matrices, and its bounds take `factors`, for TF32. `options`: what
+    goes by name. `labelled`: its target is class indices. `of_result`: a backward may take its
+    result in place of its input. `convention`: where torch and the textbook differ, in a line.
     """
 
     name: str
@@ -37,20 +39,27 @@ class Op:
     bound: Callable[..., Array]
     backward_bound: Callable[..., tuple[Array, ...]]
     products: bool = False
+    options: tuple[str, ...] = ()
+    labelled: bool = False
+    of_result: bool = False
+    convention: str = ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The arrays that it takes by position: its inputs, and labels where it has some."""
-        return (*self.inputs, "target") if self.name in LABELLED else self.inputs
+        return (*self.inputs, "target") if self.labelled else self.inputs
 
 
-LABELLED = ("nll_loss", "cross_entropy")  # by class index
+WEIGHT = "the weight is (D, H) and Y = X W + b; torch keeps (H, D), and has Y = X Wᵀ + b"
+WEIGHTED_MEAN = "the mean divides by the sum of the targets' weights, as torch's, and not by N"
+ROWS_MEAN = "the mean divides by the number of rows, as torch's, whatever the weights are"
 
 
 def _difference_op(
     ours: Callable[..., Array],
     backward: Callable[..., Array],
     *options: str,
+    convention: str = "",
 ) -> Op:
     """Return the row of a loss of prediction - target, differentiable in both."""
 
@@ -83,6 +92,7 @@ def _difference_op(
         name, ("prediction", "target"), strategies.regression(*options),
         ours, each, theirs,
         exact, exact_backward, bound, backward_bound,
+        options=("reduction", *options), convention=convention,
     )  # fmt: skip
 
 
@@ -105,7 +115,7 @@ OPS = {
                 bounds.linear_backward_input(dy, W, u, factors),
                 *bounds.linear_backward_parameters(dy, X, u, factors),
             ),
-            products=True,
+            products=True, convention=WEIGHT,
         ),
         Op(
             "linear, without a bias", ("X", "W"), strategies.layer_without_bias,
@@ -119,7 +129,7 @@ OPS = {
                 bounds.linear_backward_input(dy, W, u, factors),
                 bounds.linear_backward_parameters(dy, X, u, factors)[0],
             ),
-            products=True,
+            products=True, convention=WEIGHT,
         ),
         Op(
             "kronecker_linear", ("X", "A", "S", "b"), strategies.structured_layer,
@@ -129,10 +139,11 @@ OPS = {
             oracle.kronecker_linear,
             lambda dy, X, A, S, b: oracle.kronecker_linear_backward(dy, X, A, S),
             bounds.kronecker_linear,
-            lambda dy, X, A, S, b, u: (
-                bounds.kronecker_backward_input(dy, A, S, u),
-                *bounds.kronecker_backward_parameters(dy, X, A, S, u),
+            lambda dy, X, A, S, b, u, factors: (
+                bounds.kronecker_backward_input(dy, A, S, u, factors),
+                *bounds.kronecker_backward_parameters(dy, X, A, S, u, factors),
             ),
+            products=True, convention="torch has no such layer: its weight is made by torch.kron",
         ),
         Op(
             "relu", ("z",), strategies.elementwise,
@@ -142,6 +153,7 @@ OPS = {
             oracle.relu, lambda dy, z: (oracle.relu_backward(dy, z),),
             bounds.relu,
             lambda dy, z, u: (bounds.relu(z, u),),
+            of_result=True, convention="the slope at 0 is 0, as torch's",
         ),
         Op(
             "sigmoid", ("z",), strategies.elementwise,
@@ -151,6 +163,7 @@ OPS = {
             oracle.sigmoid, lambda dy, z: (oracle.sigmoid_backward(dy, z),),
             bounds.sigmoid,
             lambda dy, z, u: (bounds.sigmoid_backward(dy, z, u),),
+            of_result=True,
         ),
         Op(
             "softmax", ("z",), strategies.along_axis,
@@ -160,6 +173,7 @@ OPS = {
             oracle.softmax, lambda dy, z, axis: (oracle.softmax_backward(dy, z, axis),),
             bounds.softmax,
             lambda dy, z, axis, u: (bounds.softmax_backward(dy, z, axis, u),),
+            options=("axis",), of_result=True,
         ),
         Op(
             "log_softmax", ("z",), strategies.along_axis,
@@ -169,6 +183,7 @@ OPS = {
             oracle.log_softmax, lambda dy, z, axis: (oracle.log_softmax_backward(dy, z, axis),),
             bounds.log_softmax,
             lambda dy, z, axis, u: (bounds.log_softmax_backward(dy, z, axis, u),),
+            options=("axis",), of_result=True,
         ),
         Op(
             "logsumexp", ("z",), strategies.reduced_axis,
@@ -186,6 +201,7 @@ OPS = {
                     dy if keepdims else np.expand_dims(dy, axis), z, axis, u
                 ),
             ),
+            options=("axis", "keepdims"),
         ),
         Op(
             "nll_loss", ("log_p",), strategies.class_indices("log_p", smoothing=False),
@@ -195,6 +211,8 @@ OPS = {
             loss_oracle.nll_loss, loss_oracle.nll_loss_backward,
             loss_bounds.nll_loss,
             lambda dy, log_p, **options: (loss_bounds.nll_loss_backward(dy, log_p, **options),),
+            options=("reduction", "weight", "ignore_index"), labelled=True,
+            convention=WEIGHTED_MEAN,
         ),
         Op(
             "cross_entropy", ("z",), strategies.class_indices("z", smoothing=True),
@@ -204,6 +222,8 @@ OPS = {
             loss_oracle.cross_entropy, loss_oracle.cross_entropy_backward,
             loss_bounds.cross_entropy,
             lambda dy, z, **options: (loss_bounds.cross_entropy_backward(dy, z, **options),),
+            options=("reduction", "weight", "ignore_index", "label_smoothing"), labelled=True,
+            convention=WEIGHTED_MEAN,
         ),
         Op(
             "cross_entropy, probabilities", ("z", "target"), strategies.class_probabilities,
@@ -219,6 +239,7 @@ OPS = {
                 loss_bounds.cross_entropy_backward(dy, z, **options),
                 loss_bounds.cross_entropy_backward_target(dy, z, **options),
             ),
+            options=("reduction", "weight", "label_smoothing"), convention=ROWS_MEAN,
         ),
         Op(
             "binary_cross_entropy_with_logits", ("z", "target"), strategies.yes_or_no,
@@ -235,6 +256,8 @@ OPS = {
                 loss_bounds.binary_cross_entropy_with_logits_backward(dy, z, **options),
                 loss_bounds.binary_cross_entropy_with_logits_backward_target(dy, z, **options),
             ),
+            options=("reduction", "weight", "pos_weight"),
+            convention="the target is floats of the logits' shape, as torch's, not class indices",
         ),
         Op(
             "kl_div", ("log_q", "target"), strategies.log_probabilities,
@@ -247,11 +270,21 @@ OPS = {
             loss_oracle.kl_div, loss_oracle.kl_div_backward,
             loss_bounds.kl_div,
             loss_bounds.kl_div_backward,
+            options=("reduction", "log_target"),
+            convention='"mean" divides by N C, as torch\'s; the divergence is "batchmean"',
         ),
-        _difference_op(F.squared_loss, F.squared_loss_backward),
-        _difference_op(F.mse_loss, F.mse_loss_backward),
+        _difference_op(
+            F.squared_loss, F.squared_loss_backward,
+            convention="it has a 1/2; torch has no such loss",
+        ),
+        _difference_op(
+            F.mse_loss, F.mse_loss_backward, convention="it has no 1/2: that is squared_loss"
+        ),
         _difference_op(F.l1_loss, F.l1_loss_backward),
         _difference_op(F.huber_loss, F.huber_loss_backward, "delta"),
-        _difference_op(F.smooth_l1_loss, F.smooth_l1_loss_backward, "beta"),
+        _difference_op(
+            F.smooth_l1_loss, F.smooth_l1_loss_backward, "beta",
+            convention="it is Huber's loss divided by beta, as torch's",
+        ),
     )
 }  # fmt: skip

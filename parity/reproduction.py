@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from textwrap import indent
-from typing import Any
-
-import numpy as np
 
 from parity import bounds
 from parity.devices import Precision
+from parity.literal import literal
 from parity.ops import Op
 from parity.strategies import Case
 
@@ -29,12 +27,4 @@ def code(
     if analysis != "mixed":
         imports = f"from parity import bounds\n{imports}"
         judged = f"with bounds.analysis({analysis!r}):\n{indent(judged, '    ')}"
-    return f"from numpy import array, inf, nan\n{imports}\ncase = {{\n{arguments}}}\n{judged}"
-
-
-def literal(value: Any) -> str:
-    """Return an expression that evaluates to the value, bit by bit."""
-    if isinstance(value, np.ndarray):
-        shape = f".reshape{value.shape}" if value.size == 0 else ""
-        return f"array({value.tolist()!r}, {value.dtype.name!r}){shape}"
-    return repr(value)
+    return f"import numpy as np\n\n{imports}\ncase = {{\n{arguments}}}\n{judged}"

@@ -17,12 +17,14 @@ def dtype_of(op: Op, case: Case) -> np.dtype[Any]:
     return dtype
 
 
+@digits.precise()
 def value(op: Op, case: Case) -> Numbers:
     """Return the right value."""
     with np.errstate(all="ignore"):
         return op.exact(**_lifted(op, case))
 
 
+@digits.precise()
 def gradients(op: Op, case: Case, dy: Array) -> tuple[Numbers, ...]:
     """Return the right gradient of ⟨dy, value⟩ for each of the inputs."""
     with np.errstate(all="ignore"):

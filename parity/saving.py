@@ -71,8 +71,8 @@ def _part(shown: Shown, result: Any, found: dict[str, Any]) -> page.Part:
 
 def _draw(folder: Path, recipe: Recipe, shown: Shown, results: list[Any]) -> list[Path]:
     paths: list[Path] = []
-    for old in folder.glob(f"{shown.file}-float*.*"):  # of another run
-        old.unlink()
+    for dtype in ("float32", "float64"):
+        plots.remove(str(folder), f"{shown.file}-{dtype}")  # of another run
     if shown.picture is None:
         return paths
     try:

@@ -5,6 +5,7 @@ still fails. Hypothesis could also climb towards the bound (`target`), but then 
 are alike, and a planted overflow was missed that as many different cases find.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,7 +50,8 @@ class Failure:
 class Cell:
     """One operation in one precision, on all devices.
 
-    `refused` counts the cases in which TF32 products left the float32 bound; None elsewhere.
+    `refused` counts the cases in which TF32 products left the float32 bound; None elsewhere;
+    `refusals` counts them by side and product, as in "torch cpu: linear, dW".
     """
 
     op: str
@@ -58,6 +60,7 @@ class Cell:
     sides: dict[str, Worst]
     refused: int | None
     failure: Failure | None
+    refusals: dict[str, int] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -90,7 +93,8 @@ def search(
             if record.failure is None:  # not of the operation
                 raise
     refused = record.refused if precision == "tf32" else None
-    return Cell(op.name, dtype, record.cases, record.sides, refused, record.failure)
+    counted = {} if refused is None else dict(record.refusals)
+    return Cell(op.name, dtype, record.cases, record.sides, refused, record.failure, counted)
 
 
 def _settings(examples: int) -> settings:
@@ -113,6 +117,7 @@ class _Record:
     analysis: bounds.Analysis
     cases: int = 0
     refused: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
     sides: dict[str, Worst] = field(default_factory=dict)
     failure: Failure | None = None  # the last: Hypothesis ends with the smallest
 
@@ -132,6 +137,7 @@ class _Record:
         if self.precision == "tf32":
             as_float32 = judge(self.op, case, dy_seed, self.on, "tf32", "ieee")
             self.refused += not all(verdict.holds for verdict in as_float32)
+            self.refusals.update(f"{side}: {v.quantity}" for v in as_float32 for side in v.guilty)
 
     def _compare(self, verdict: Verdict) -> None:
         for error in verdict.errors:

@@ -18,6 +18,7 @@ Dtype: TypeAlias = type[np.float32] | type[np.float64]
 
 SIZES = st.integers(1, 8)
 REDUCTIONS = st.sampled_from(["none", "mean", "sum"])
+THINNING = st.sampled_from(["full", "zeros", "one-hot"])
 
 
 def _near_ties(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -116,12 +117,22 @@ def class_indices(name: str, *, smoothing: bool) -> Callable[[Dtype], SearchStra
 
 @st.composite
 def class_probabilities(draw: DrawFn, dtype: Dtype) -> Case:
-    """Draw logits, a distribution for each row, and all options."""
+    """Draw logits, a distribution for each row, maybe almost one-hot, and all options."""
     case = draw(_classification("z", dtype, smoothing=True))
     z = case["z"]
-    target = np.random.default_rng(draw(st.integers(0, 999))).random(z.shape)
-    target /= target.sum(axis=0 if z.ndim == 1 else 1, keepdims=True)
+    axis = 0 if z.ndim == 1 else 1
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    target = rng.random(z.shape) ** draw(st.sampled_from([1, 100]))
+    target = _thinned(draw(THINNING), target, axis, rng)
+    target /= target.sum(axis=axis, keepdims=True)
     return {**case, "target": target.astype(dtype)}
+
+
+def _thinned(kind: str, p: Array, axis: int, rng: np.random.Generator) -> Array:
+    """Return p with exact zeros in some places, or in all but the largest's, or in none."""
+    top = p == p.max(axis=axis, keepdims=True)
+    kept = {"full": True, "zeros": top | (rng.random(p.shape) < 0.5), "one-hot": top}[kind]
+    return np.where(kept, p, p.dtype.type(0))
 
 
 @st.composite
@@ -132,7 +143,7 @@ def _classification(draw: DrawFn, name: str, dtype: Dtype, *, smoothing: bool) -
     weights = st.none() | st.just(draw(arrays(dtype, (C,), ("positive",))))
     case: Case = {name: draw(arrays(dtype, shape)), "weight": draw(weights)}
     if smoothing:
-        case["label_smoothing"] = draw(st.sampled_from([0.0, 0.1, 1.0]))
+        case["label_smoothing"] = draw(st.sampled_from([0.0, 2e-7, 1e-3, 0.1, 1.0]))
     return {**case, "reduction": draw(REDUCTIONS)}
 
 
@@ -165,7 +176,8 @@ def log_probabilities(draw: DrawFn, dtype: Dtype) -> Case:
     log_target = draw(st.booleans())
     log_q, p = (-draw(arrays(dtype, shape, ("positive",))) for _ in range(2))
     reduction = draw(REDUCTIONS | st.just("batchmean"))
-    target = p if log_target else np.exp(p)
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    target = p if log_target else _thinned(draw(THINNING), np.exp(p), -1, rng)
     return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
 
 

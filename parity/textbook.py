@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from parity.answers import Inputs
+from parity.answers import SOFT, Inputs
 from scratchnn.arrays import Array
 
 
@@ -59,6 +59,8 @@ def library() -> dict[str, Callable[[Inputs], Array]]:
         "logsumexp gradient": lambda i: np.exp(log_softmax(i.z)) * i.dloss[:, None],
         "cross_entropy": lambda i: -log_softmax(i.z)[np.arange(len(i.z)), i.target],
         "cross_entropy gradient": minus_onehot,
+        SOFT: lambda i: -(i.likely * log_softmax(i.z)).sum(axis=-1),
+        f"{SOFT} gradient": lambda i: (softmax(i.z) - i.likely) * i.dloss[:, None],
         "sigmoid": lambda i: sigmoid(i.z),
         "sigmoid gradient": lambda i: i.dy * sigmoid(i.z) * (1 - sigmoid(i.z)),
         "bce, t in {0, 1}": lambda i: bce(i.z, i.yes),

@@ -5,11 +5,14 @@ In reading order:
     linear.py          Y = X W + b
     activations.py     relu, sigmoid
     softmax.py         softmax, log_softmax, logsumexp
+    strictness.py      an undefined result as an error that names the row
+    reductions.py      each loss of a batch, their mean, or their sum
     targets.py         what a classifier is asked for: one mass v for all options
     classification.py  negative log-likelihood and cross-entropy, from logits
     binary.py          the two-class form
     regression.py      squared losses, for "how much"
     robust.py          absolute and Huber losses, which outliers do not rule
+    divergence.py      Kullback-Leibler, between distributions
     functional.py      all of these under torch's names: import scratchnn.functional as F
     information.py     entropy, cross-entropy and divergences of distributions
     gradcheck/         is a hand-written gradient right, and if not, why
@@ -22,8 +25,12 @@ In reading order:
     data/              IDX files, data sets, transforms, minibatches
     objectives.py      what a network is trained for
     distributed.py     the mean over processes that share each batch, in one message
+    launch.py          being one of those processes
     train.py           fit and evaluate
+    checkpoint.py      save and load
     recipes.py         the reference models by name
+    plots.py           images, curves, confusion, reliability
+    watch.py           a line an epoch, a progress bar, live curves, TensorBoard
 
 Each operation f(...) has its hand-derived gradient f_backward(...) right below it.
 """

@@ -58,7 +58,7 @@ def binary_cross_entropy_with_logits_backward(
     yes = m * (np.where(z < 0, e, 1) / (1 + e))  # m σ(z)
     no = m * (np.where(z < 0, 1, e) / (1 + e))  # m σ(-z)
     dz: Array = np.where(yes < 1 - target, yes - p * target, (1 - target) - no)
-    dz *= reduce_backward(dloss, z.shape, reduction)
+    dz *= reduce_backward(dloss, z.shape, reduction, dtype=dz.dtype)
     return (dz if w is None else dz * w).astype(z.dtype, copy=False)
 
 
@@ -83,7 +83,7 @@ def binary_cross_entropy_with_logits_backward_target(
     dtarget: Array = -z
     if pos_weight is not None:
         dtarget = p * (np.maximum(-z, 0) + log1p) - (np.maximum(z, 0) + log1p)
-    dtarget = dtarget * reduce_backward(dloss, z.shape, reduction)
+    dtarget = dtarget * reduce_backward(dloss, z.shape, reduction, dtype=dtarget.dtype)
     return (dtarget if w is None else dtarget * w).astype(target.dtype, copy=False)
 
 

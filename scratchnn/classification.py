@@ -150,9 +150,8 @@ def cross_entropy_backward(
         dz *= _reduce_backward(dloss, rows, reduction, z)[:, None]
     else:
         v, total, ignored = target_mass(z, target, weight, ignore_index, label_smoothing)
-        others = v.sum(axis=1, keepdims=True) - v
-        dz = softmax(to_rows(z)) * others + np.expm1(log_softmax(to_rows(z))) * v
-        dlosses = reduce_backward(dloss, row_shape(z), reduction, total)
+        dz = softmax(to_rows(z)) * _mass_elsewhere(v) + np.expm1(log_softmax(to_rows(z))) * v
+        dlosses = reduce_backward(dloss, row_shape(z), reduction, total, dtype=dz.dtype)
         dz = (dz * dlosses.reshape(-1, 1)).astype(z.dtype, copy=False)
     if ignored is not None:
         dz[ignored] = 0
@@ -196,10 +195,23 @@ def cross_entropy_backward_target(
     check_float(z=z, target=target)
     check_same_shape(z=z, target=target)
     check_smoothing(label_smoothing)
-    dlosses = reduce_backward(dloss, row_shape(z), reduction)
+    dlosses = reduce_backward(dloss, row_shape(z), reduction, dtype=z.dtype)
     w = 1 if weight is None else class_weight(weight, z)
     rows = -(1 - label_smoothing) * w * log_softmax(to_rows(z)) * dlosses.reshape(-1, 1)
     return from_rows(rows.astype(target.dtype, copy=False), z)
+
+
+def _mass_elsewhere(v: Array) -> Array:
+    """Return Σ_(k≠c) v_k for each c (M, C); the largest v is left out of its sum, not subtracted.
+
+    That of another class is at least half of all the mass, so there the difference is accurate.
+    """
+    rows, top = np.arange(len(v)), v.argmax(axis=1)
+    rest = v.copy()
+    rest[rows, top] = 0
+    elsewhere: Array = v.sum(axis=1, keepdims=True) - v
+    elsewhere[rows, top] = rest.sum(axis=1)
+    return elsewhere
 
 
 def _log_p(z: Array, target: IntArray) -> tuple[Array, Array, Array, IntArray]:
@@ -238,8 +250,8 @@ def _reduce(losses: Array, rows: Labels, reduction: Reduction, shape: tuple[int,
 
 def _reduce_backward(dloss: Array | float, rows: Labels, reduction: Reduction, z: Array) -> Array:
     """Return what each row's unweighted loss gets of dloss, (M,), or (1,) if all get the same."""
-    dlosses = reduce_backward(dloss, row_shape(z), reduction, rows.total)
-    dlosses = dlosses.reshape(-1).astype(z.dtype, copy=False)
+    dlosses = reduce_backward(dloss, row_shape(z), reduction, rows.total, dtype=z.dtype)
+    dlosses = dlosses.reshape(-1)
     if rows.weight is not None:
         dlosses = dlosses * rows.weight
     return dlosses if rows.ignored is None else np.where(rows.ignored, 0, dlosses)

@@ -228,8 +228,7 @@ def _save(out: str, run: Run, history: History, result: dict[str, Any], note: An
     )
     (folder / "history.json").write_text(json.dumps(result, indent=1) + "\n")
     saved = ["parameters.npz", "history.json"]
-    for old in folder.glob("curves.*"):  # of another run, if none are drawn now
-        old.unlink()
+    plots.remove(folder, "curves")  # of another run, if none are drawn now
     if history.epochs and _has_plots():
         figure = plots.curves(history, _title(run))
         saved += [path.name for path in plots.save(figure, folder, "curves")]

@@ -24,6 +24,20 @@ from scratchnn.mlp import Parameters
 T = TypeVar("T")
 
 
+class Message(Parameters):
+    """A gradient with room for two figures behind it in one array, so that one Allreduce does.
+
+    Shapes   message (count(sizes) + 2,), all but the last two of which are θ
+    """
+
+    def __init__(self, sizes: Sequence[int], message: Array) -> None:
+        super().__init__(sizes, message[:-2])
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[int, ...], Array]]:
+        return type(self), (self.sizes, self.message)
+
+
 class Ranks:
     """The processes that train a network together: all of an MPI communicator, or one alone.
 
@@ -34,7 +48,6 @@ class Ranks:
         self.comm = comm
         self.rank: int = comm.Get_rank() if comm else 0
         self.size: int = comm.Get_size() if comm else 1
-        self._message: Array = np.zeros(0)
 
     def shard(self, rows: IntArray) -> IntArray:
         """Return this rank's part of a batch; parts differ by one row at most, and may be empty."""
@@ -42,23 +55,29 @@ class Ranks:
         return rows[n * self.rank // self.size : n * (self.rank + 1) // self.size]
 
     def gradient(self, parameters: Parameters) -> Parameters:
-        """Return a gradient that `average` will send, with room for two figures behind it."""
+        """Return a gradient that `average` can send."""
         if self.size == 1:
             return Parameters.zeros(parameters.sizes, parameters.theta.dtype)
-        self._message = np.zeros(parameters.theta.size + 2, parameters.theta.dtype)
-        return Parameters(parameters.sizes, self._message[:-2])
+        theta = parameters.theta
+        return Message(parameters.sizes, np.zeros(theta.size + 2, theta.dtype))
 
-    def average(self, loss: float, correct: int, share: float) -> tuple[float, int]:
+    def average(
+        self, grad: Parameters, loss: float, correct: int, share: float
+    ) -> tuple[float, int]:
         """Make the mean over a batch of the means over its shards, on every rank.
 
             g = Σ_r share_r g_r        share_r = n_r / n
 
-        The `gradient` is averaged in place; in the same message the loss is, and the correct
+        `grad` is averaged in place; in the same message the loss is, and the correct
         answers are counted, so that all ranks see the same figures.
+
+        Raises   TypeError for several ranks and a grad that is not from `gradient`
         """
         if self.size == 1:
             return loss, correct
-        message = self._message
+        if not isinstance(grad, Message):
+            raise TypeError(f"grad must come from Ranks.gradient, got {type(grad).__name__}")
+        message = grad.message
         if share:
             message[-2] = loss
             message *= share

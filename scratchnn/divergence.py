@@ -3,6 +3,7 @@
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnn.arrays import Array, check_float, check_same_shape
 from scratchnn.reductions import reduce, reduce_backward
@@ -53,7 +54,7 @@ def kl_div_backward(
     """
     _check(log_q, target)
     p = np.exp(target) if log_target else target
-    dlog_q = -p * reduce_backward(dloss, log_q.shape, *_plain(reduction, log_q))
+    dlog_q = -p * _share(dloss, log_q, reduction, p.dtype)
     return dlog_q.astype(log_q.dtype, copy=False)
 
 
@@ -80,8 +81,12 @@ def kl_div_backward_target(
     else:
         safe = np.where(target > 0, target, np.nan)
         slope = np.log(safe) - log_q + 1
-    dtarget = slope * reduce_backward(dloss, log_q.shape, *_plain(reduction, log_q))
+    dtarget = slope * _share(dloss, log_q, reduction, slope.dtype)
     return dtarget.astype(target.dtype, copy=False)
+
+
+def _share(dloss: Array | float, log_q: Array, reduction: KLReduction, dtype: DTypeLike) -> Array:
+    return reduce_backward(dloss, log_q.shape, *_plain(reduction, log_q), dtype=dtype)
 
 
 def _plain(

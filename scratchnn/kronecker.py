@@ -70,14 +70,16 @@ def kronecker_linear_backward(
     n runs over all axes of X but the last.
 
     Shapes   dY (..., H), X (..., D), A (n, n, n), S (n, D/n, H/n) → the shapes of X, A, S and b
-    Raises   ValueError
+    Raises   TypeError, ValueError
     """
     n, p, q = _check_factors(A, S)
+    check_float(dY=dY, X=X)
     expected = (*X.shape[:-1], n * q)
     if X.shape[-1:] != (n * p,) or dY.shape != expected:
         raise ValueError(
             f"dY must have shape {expected} and X {n} × {p} features, got {dY.shape} and {X.shape}"
         )
+    dY = dY.astype(np.result_type(X, A, S), copy=False)
     return kronecker_backward_input(dY, A, S), *kronecker_backward_parameters(dY, X, A, S)
 
 

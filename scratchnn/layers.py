@@ -31,6 +31,9 @@ class Kronecker(int):
         self.n = n
         return self
 
+    def __reduce__(self) -> tuple[type[Kronecker], tuple[int, int]]:
+        return type(self), (int(self), self.n)
+
     def __repr__(self) -> str:
         return f"Kronecker({int(self)}, n={self.n})"
 

@@ -34,14 +34,16 @@ def linear_backward(dY: Array, X: Array, W: Array) -> tuple[Array, Array, Array]
     n runs over all axes of X but the last.
 
     Shapes   dY (..., H), X (..., D), W (D, H) → dX (..., D), dW (D, H), db (H,)
-    Raises   ValueError
+    Raises   TypeError, ValueError
     """
+    check_float(dY=dY, X=X, W=W)
     expected = (*X.shape[:-1], W.shape[1])
     if X.shape[-1] != W.shape[0] or dY.shape != expected:
         raise ValueError(
             f"dY must have shape {expected} and X {W.shape[0]} features, "
             f"got {dY.shape} and {X.shape[-1]}"
         )
+    dY = dY.astype(np.result_type(X, W), copy=False)
     return linear_backward_input(dY, W), *linear_backward_parameters(dY, X)
 
 

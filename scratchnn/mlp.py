@@ -94,6 +94,9 @@ class Parameters:
         """Return a copy whose θ has another precision."""
         return Parameters(self.sizes, self.theta.astype(dtype))
 
+    def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[int, ...], Array]]:
+        return type(self), (self.sizes, self._theta)  # so that the layers of a copy are its views
+
     def __repr__(self) -> str:
         return (
             f"Parameters({'-'.join(map(str, self.sizes))}, {self.theta.size:,} {self.theta.dtype})"

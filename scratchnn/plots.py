@@ -168,11 +168,21 @@ def whole_numbers(axis: Any) -> None:
 
 def save(figure: Any, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as name.svg and name.png, and return their paths."""
-    paths = [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
+    paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
     return paths
+
+
+def remove(folder: str | Path, name: str) -> None:
+    """Remove what `save` wrote under this name, and nothing else."""
+    for path in _files(folder, name):
+        path.unlink(missing_ok=True)
+
+
+def _files(folder: str | Path, name: str) -> list[Path]:
+    return [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
 
 
 def png(figure: Any) -> bytes:

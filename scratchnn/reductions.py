@@ -4,6 +4,7 @@ import math
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnn.arrays import Array
 
@@ -35,10 +36,15 @@ def reduce_backward(
     shape: tuple[int, ...],
     reduction: Reduction,
     count: Array | float | None = None,
+    *,
+    dtype: DTypeLike,
 ) -> Array:
     """Vector-Jacobian product of `reduce`: what each loss gets of dloss.
 
         mean: dloss / count        sum, none: dloss
+
+    It comes in the losses' `dtype`: a number of float64 in an array would widen what
+    it is multiplied by.
 
     Shapes   dloss () or, for "none", also `shape`, that of the losses → the same
     Raises   ValueError for a dloss of another shape
@@ -48,9 +54,10 @@ def reduce_backward(
     if given != () and (reduction != "none" or given != shape):
         wanted = f"() or {shape}" if reduction == "none" else "()"
         raise ValueError(f'dloss must have shape {wanted} for "{reduction}", got {given}')
+    dloss = np.asarray(dloss, dtype)
     if reduction != "mean":
-        return np.asarray(dloss)
-    return np.asarray(np.divide(dloss, math.prod(shape) if count is None else count))
+        return dloss
+    return np.asarray(np.divide(dloss, math.prod(shape) if count is None else count), dtype)
 
 
 def check_reduction(reduction: str) -> None:

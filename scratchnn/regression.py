@@ -103,5 +103,5 @@ def difference(prediction: Array, target: Array) -> Array:
 
 def spread(slope: Array, dloss: Array | float, like: Array, reduction: Reduction) -> Array:
     """Multiply ∂loss/∂x by what each loss gets of dloss; give the result the dtype of x, `like`."""
-    dx = slope * reduce_backward(dloss, like.shape, reduction)
+    dx = slope * reduce_backward(dloss, like.shape, reduction, dtype=slope.dtype)
     return dx.astype(like.dtype, copy=False)

@@ -63,7 +63,7 @@ def huber_loss(
     Torch    torch.nn.functional.huber_loss(prediction, target)
     Source   Huber 1964, doi:10.1214/aoms/1177703732
     """
-    _check_positive("delta", delta)
+    _check_delta(delta)
     r = np.abs(difference(prediction, target))
     near = np.minimum(r, float(delta))  # r²/2 and δ (r - δ/2) are both near (r - near/2)
     return reduce(near * (r - near / 2), reduction)
@@ -84,7 +84,7 @@ def huber_loss_backward(
 
     Shapes   dloss () or, for "none", (...); prediction, target (...) → dprediction (...)
     """
-    _check_positive("delta", delta)
+    _check_delta(delta)
     r = difference(prediction, target)
     return spread(np.clip(r, -delta, delta), dloss, prediction, reduction)
 
@@ -104,7 +104,7 @@ def huber_loss_backward_target(
 
     Shapes   as `huber_loss_backward` → dtarget (...)
     """
-    _check_positive("delta", delta)
+    _check_delta(delta)
     r = difference(prediction, target)
     return spread(-np.clip(r, -delta, delta), dloss, target, reduction)
 
@@ -124,7 +124,7 @@ def smooth_l1_loss(
     """
     if beta == 0:
         return l1_loss(prediction, target, reduction=reduction)
-    _check_positive("beta", beta)
+    _check_beta(beta)
     r = np.abs(difference(prediction, target))
     near = np.minimum(r, float(beta))
     return reduce(near / float(beta) * (r - near / 2), reduction)
@@ -147,7 +147,7 @@ def smooth_l1_loss_backward(
     """
     if beta == 0:
         return l1_loss_backward(dloss, prediction, target, reduction=reduction)
-    _check_positive("beta", beta)
+    _check_beta(beta)
     r = difference(prediction, target)
     return spread(np.clip(r, -beta, beta) / beta, dloss, prediction, reduction)
 
@@ -169,11 +169,16 @@ def smooth_l1_loss_backward_target(
     """
     if beta == 0:
         return l1_loss_backward_target(dloss, prediction, target, reduction=reduction)
-    _check_positive("beta", beta)
+    _check_beta(beta)
     r = difference(prediction, target)
     return spread(-np.clip(r, -beta, beta) / beta, dloss, target, reduction)
 
 
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}")
+def _check_beta(beta: float) -> None:
+    if not beta >= 0:
+        raise ValueError(f"beta must not be negative, got {beta}")
+
+
+def _check_delta(delta: float) -> None:
+    if not delta > 0:
+        raise ValueError(f"delta must be positive, got {delta}")

@@ -17,7 +17,8 @@ class SGD:
     The learning rate stands outside v, so a change of it acts at once; in
     Sutskever's form it stands inside.
 
-    Raises   ValueError for a negative rate, or nesterov without plain momentum
+    Raises   ValueError for a negative rate, nesterov without plain momentum, or a step of
+             another network than the velocity's
     Torch    torch.optim.SGD
     """
 
@@ -53,6 +54,7 @@ class SGD:
         if self.velocity is None:
             self.velocity = g.copy()
         else:
+            check_same_shape(theta=g, velocity=self.velocity)
             self.velocity *= self.momentum
             self.velocity += g if self.dampening == 0 else (1 - self.dampening) * g
         return self.velocity

@@ -131,6 +131,7 @@ def logsumexp_backward(dlse: Array, z: Array, axis: int = -1, *, keepdims: bool 
     m = z.max(axis=axis, keepdims=True, initial=-np.inf)
     if np.isposinf(m.real).any():
         dz[(m == np.inf) & (z < m)] = 0  # nothing counts beside +inf
+    dlse = np.asarray(dlse, z.dtype)
     dz *= dlse if keepdims or not z.ndim else np.expand_dims(dlse, axis)
     return dz
 

@@ -122,35 +122,19 @@ def fit(
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data
     """
-    goal = _objective(objective)
+    _objective(objective)  # refuses what is none
     for data in (train, test) if test else (train,):
         _check_fits(parameters, data)
     rng = ranks.same(np.random.default_rng(rng))
     parameters.theta = ranks.same(parameters.theta)
     optimizer.velocity = ranks.same(optimizer.velocity)
+    run = _Run(
+        parameters, train, test, optimizer=optimizer, objective=objective, batch_size=batch_size,
+        rng=rng, evaluation=evaluation, on_batch=on_batch, ranks=ranks,
+    )  # fmt: skip
     history = History() if history is None else history
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
-        start = perf_counter()
-        running = _train_epoch(
-            parameters, train, goal, optimizer, batch_size, rng, epoch, on_batch, ranks
-        ).score(goal)
-        trained = perf_counter()
-        try:
-            after, tested = (
-                evaluate(parameters, data, objective, ranks=ranks) if evaluation and data else None
-                for data in (train, test)
-            )
-        except FloatingPointError as error:
-            raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
-        row = Epoch(
-            epoch,
-            *running,
-            *_columns(after),
-            *_columns(tested),
-            training_seconds=trained - start,
-            seconds=perf_counter() - start,
-        )
-        row = ranks.same(row)  # its seconds
+        row = ranks.same(_epoch(run, epoch))  # its seconds
         history.epochs.append(row)
         if on_epoch:
             on_epoch(row)
@@ -208,7 +192,7 @@ def train_step(
     the step, and what is returned, are those of the whole batch.
     """
     loss, hits = _gradient(parameters, grad, objective, X, target) if share else (0.0, 0)
-    loss, hits = ranks.average(loss, hits, share)
+    loss, hits = ranks.average(grad, loss, hits, share)
     optimizer.step(parameters.theta, grad.theta)
     return loss, hits
 
@@ -223,36 +207,68 @@ def _gradient(
     return float(loss), objective.correct(z, target) if objective.correct else 0
 
 
-def _train_epoch(
-    parameters: Parameters,
-    train: Dataset,
-    objective: Objective,
-    optimizer: SGD,
-    batch_size: int,
-    rng: np.random.Generator,
-    epoch: int,
-    on_batch: Callable[[Batch], None] | None,
-    ranks: Ranks,
-) -> Totals:
-    grad = ranks.gradient(parameters)
-    totals = Totals()
-    order = map(ranks.shard, train.order(batch_size, rng))
-    batches = train.batches(order, parameters.theta.dtype, ranks.own(rng))
-    of = math.ceil(len(train) / batch_size)
+@dataclass(frozen=True)
+class _Run:
+    """What is the same in all epochs of a training; see `fit`."""
+
+    parameters: Parameters
+    train: Dataset
+    test: Dataset | None
+    optimizer: SGD
+    objective: str
+    batch_size: int
+    rng: np.random.Generator
+    evaluation: bool
+    on_batch: Callable[[Batch], None] | None
+    ranks: Ranks
+
+
+def _epoch(run: _Run, epoch: int) -> Epoch:
+    """Train for an epoch, evaluate, and return its row of the history."""
+    start = perf_counter()
+    running = _train_epoch(run, epoch)
+    trained = perf_counter()
+    try:
+        after, tested = (
+            evaluate(run.parameters, data, run.objective, ranks=run.ranks)
+            if run.evaluation and data
+            else None
+            for data in (run.train, run.test)
+        )
+    except FloatingPointError as error:
+        raise _diverged(f"{error} after epoch {epoch}", run.optimizer) from error
+    return Epoch(
+        epoch,
+        *running,
+        *_columns(after),
+        *_columns(tested),
+        training_seconds=trained - start,
+        seconds=perf_counter() - start,
+    )
+
+
+def _train_epoch(run: _Run, epoch: int) -> Score:
+    """Take a step on each batch; return the loss and the accuracy while θ moved."""
+    goal, ranks, rows = _objective(run.objective), run.ranks, len(run.train)
+    grad, totals = ranks.gradient(run.parameters), Totals()
+    order = map(ranks.shard, run.train.order(run.batch_size, run.rng))
+    batches = run.train.batches(order, run.parameters.theta.dtype, ranks.own(run.rng))
     with (
         closing(batches),
         np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
     ):
         for number, (X, target) in enumerate(batches, 1):
-            n = min(batch_size, len(train) - (number - 1) * batch_size)
-            share = len(X) / n
-            loss, hits = train_step(parameters, grad, objective, optimizer, X, target, ranks, share)
+            n = min(run.batch_size, rows - (number - 1) * run.batch_size)
+            loss, hits = train_step(
+                run.parameters, grad, goal, run.optimizer, X, target, ranks, len(X) / n
+            )
             if not math.isfinite(loss):
-                raise _diverged(f"the loss is {loss} in epoch {epoch}, batch {number}", optimizer)
+                where = f"the loss is {loss} in epoch {epoch}, batch {number}"
+                raise _diverged(where, run.optimizer)
             totals.add(loss, hits, n)
-            if on_batch:
-                on_batch(Batch(epoch, number, of, loss, n))
-    return totals
+            if run.on_batch:
+                run.on_batch(Batch(epoch, number, math.ceil(rows / run.batch_size), loss, n))
+    return totals.score(goal)
 
 
 def _columns(score: Score | None) -> tuple[float | None, float | None]:

@@ -102,6 +102,18 @@ def test_cross_entropy_is_exact_where_p_rounds_to_1(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_backward_of_almost_one_hot_targets_keeps_its_digits(dtype):
+    u = bounds.unit_roundoff(dtype)
+    z = np.array([[-np.log(u), 0.0]], dtype)
+    t = np.array([[1 - u, 0.4 * u]], dtype)
+    q = np.exp(-np.longdouble(z[0, 0]))
+    moved_to = t[0, 1] / (1 + q) - t[0, 0] * q / (1 + q)  # p_0 t_1 - t_0 p_1
+    terms = t[0, 1] / (1 + q) + t[0, 0] * q / (1 + q)
+    dz = F.cross_entropy_backward(1.0, z, t, reduction="sum")
+    assert_within(dz, [[moved_to, -moved_to]], (2 * bounds.EXP_ULPS + 8) * u * terms)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_cross_entropy_of_extreme_logits(dtype):
     z = np.array([[1e30, 0, -1e30]] * 2, dtype)
     np.testing.assert_array_equal(

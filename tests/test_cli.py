@@ -199,6 +199,15 @@ def test_train_out_saves_parameters_history_and_curves(capsys, tmp_path):
     assert all(name in err.splitlines()[-1] for name in files)
 
 
+def test_train_out_removes_old_curves_and_no_other_file(tmp_path):
+    pytest.importorskip("matplotlib")
+    for name in ("curves.svg", "curves.csv", "curves.old.png"):
+        (tmp_path / name).write_text("old")
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    kept = {path.name for path in tmp_path.iterdir() if path.read_bytes() == b"old"}
+    assert kept == {"curves.csv", "curves.old.png"}
+
+
 def test_train_live_draws_the_curves_after_each_epoch(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     saved_in = []

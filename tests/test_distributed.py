@@ -1,5 +1,6 @@
 """Training on several ranks: the arithmetic by hand, then the real thing under mpiexec."""
 
+import copy
 import json
 import os
 import re
@@ -86,7 +87,7 @@ def test_average_weighs_shards_by_their_rows(mpi):
     ranks = Ranks(Fake(0, 2, others=np.array([1.0, 1, 0.5, 2])))  # 1/4 of 4, 4 and 2; 2 hits
     grad = ranks.gradient(mlp.Parameters.zeros([1, 1], np.float64))
     grad.theta[:] = 8
-    assert ranks.average(6.0, 3, share=0.75) == (5.0, 5)
+    assert ranks.average(grad, 6.0, 3, share=0.75) == (5.0, 5)
     np.testing.assert_array_equal(grad.theta, [7, 7])
 
 
@@ -94,8 +95,26 @@ def test_average_takes_nothing_from_a_rank_without_rows(mpi):
     ranks = Ranks(Fake(1, 2, others=np.array([1.0, 2, 3, 4])))
     grad = ranks.gradient(mlp.Parameters.zeros([1, 1], np.float64))
     grad.theta[:] = np.nan
-    assert ranks.average(np.nan, 0, share=0.0) == (3.0, 4)
+    assert ranks.average(grad, np.nan, 0, share=0.0) == (3.0, 4)
     np.testing.assert_array_equal(grad.theta, [1, 2])
+
+
+def test_average_sends_the_gradient_that_it_is_given(mpi):
+    ranks, network = Ranks(Fake(0, 2)), mlp.Parameters.zeros([1, 1], np.float64)
+    first, second = ranks.gradient(network), ranks.gradient(network)
+    for grad in (first, second):
+        grad.theta[:] = 8
+    ranks.average(first, 6.0, 3, share=0.75)
+    np.testing.assert_array_equal((first.theta, second.theta), [[6, 6], [8, 8]])
+    again = copy.deepcopy(first)
+    ranks.average(again, 6.0, 3, share=0.5)
+    np.testing.assert_array_equal((first.theta, again.theta), [[6, 6], [3, 3]])
+
+
+def test_average_refuses_a_gradient_that_has_no_room_for_the_figures():
+    grad = mlp.Parameters.zeros([1, 1])
+    with pytest.raises(TypeError, match=r"grad must come from Ranks\.gradient, got Parameters"):
+        Ranks(Fake(0, 2)).average(grad, 6.0, 3, share=0.75)
 
 
 def test_own_rng_is_each_ranks_own_and_leaves_the_common_one_alike():
@@ -120,7 +139,8 @@ def test_alone_changes_nothing():
     value, rng = object(), np.random.default_rng(1)
     assert ALONE.own(rng) is rng
     assert (ALONE.rank, ALONE.size, ALONE.threads()) == (0, 1, None)
-    assert ALONE.average(0.5, 3, share=1.0) == (0.5, 3)
+    grad = ALONE.gradient(mlp.Parameters.zeros([1, 1]))
+    assert ALONE.average(grad, 0.5, 3, share=1.0) == (0.5, 3)
     assert ALONE.sum([1, 2.5]) == [1, 2.5]
     assert ALONE.same(value) is value
 

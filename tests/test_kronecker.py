@@ -183,6 +183,14 @@ def test_upstream_gradient_of_another_shape_is_refused(layer):
         kronecker_linear_backward(np.ones(H), X, A, S)
 
 
+@pytest.mark.parametrize("name", ["dY", "X", "A", "S"])
+def test_kronecker_linear_backward_refuses_integers(layer, name):
+    arguments = {"dY": np.ones((N, H))} | dict(zip(("X", "A", "S"), layer, strict=False))
+    arguments[name] = arguments[name].astype(int)
+    with pytest.raises(TypeError, match=f"{name} must be floating point, got int64"):
+        kronecker_linear_backward(**arguments)
+
+
 # In a network
 
 SIZES = [D, Kronecker(H, n), 5, 4]

@@ -27,7 +27,7 @@ SCRATCHNN = [
 PARITY = [
     *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
     *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
-    *["data", "reproduction", "search"],
+    *["data", "literal", "reproduction", "search"],
     *["answers", "textbook", "libraries", "accuracy", "trace", "formulas", "elements", "checks"],
     *["objective_bounds", "spread", "network", "steps", "golden", "replay", "torch_side"],
     *["culprit", "lockstep", "page", "free_run", "paired", "record", "report", "saving"],
@@ -36,7 +36,7 @@ PARITY = [
     *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
     *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
     *["battery.outcome", "battery.values", "battery.laws", "battery.rivals", "battery.habits"],
-    *[ "battery.gradient", "battery.diagnosis", "battery"],
+    *["battery.backward", "battery.gradient", "battery.diagnosis", "battery"],
     *["flaws.training", "optimizer", "mutants"],
     *["commands", "commands.ops", "commands.train", "commands.record", "commands.replay"],
     *["commands.accuracy", "commands.check", "commands.mutants", "__main__"],

@@ -92,6 +92,15 @@ def test_linear_refuses_integers(layer):
         F.linear(X.astype(np.int64), W, b)
 
 
+@pytest.mark.parametrize("name", ["dY", "X", "W"])
+def test_linear_backward_refuses_integers(layer, name):
+    X, W, _ = layer
+    arguments = {"dY": np.ones((N, H)), "X": X, "W": W}
+    arguments[name] = arguments[name].astype(int)
+    with pytest.raises(TypeError, match=f"{name} must be floating point, got int64"):
+        F.linear_backward(**arguments)
+
+
 def test_linear_without_bias_is_linear_with_a_bias_of_zeros(layer):
     X, W, _ = layer
     np.testing.assert_array_equal(F.linear(X, W), F.linear(X, W, np.zeros(H)))

@@ -1,5 +1,8 @@
 """The flat parameter vector, initialisation, forward and backpropagation."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -45,6 +48,18 @@ def test_parameters_copy_and_astype_own_their_theta(network):
         other.theta[:] = 0
         assert network.theta.any()
     assert network.astype(np.float32).layers[0].W.dtype == np.float32
+
+
+@pytest.mark.parametrize("of", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+@pytest.mark.parametrize("sizes", [SIZES, [4, mlp.Kronecker(6, n=2), 3]])
+def test_parameters_deepcopy_and_pickle_keep_the_layers_views(sizes, of):
+    network = mlp.init(sizes, rng=0)
+    other = of(network)
+    assert repr(other.sizes) == repr(network.sizes)
+    np.testing.assert_array_equal(other.theta, network.theta)
+    assert not np.shares_memory(other.theta, network.theta)
+    for layer in other.layers:
+        assert all(np.shares_memory(part, other.theta) for part in layer)
 
 
 def test_from_arrays_copies(network):

@@ -89,3 +89,12 @@ def test_impossible_options_are_named(options, message):
 def test_step_refuses_what_would_broadcast():
     with pytest.raises(ValueError, match=r"grad must have the shape of theta \(3,\), got \(1,\)"):
         SGD(0.1).step(np.zeros(3), np.zeros(1))
+
+
+def test_step_refuses_another_network_than_its_velocitys():
+    optimizer = SGD(0.1, momentum=0.9)
+    optimizer.step(np.zeros(3), np.ones(3))
+    theta = np.zeros(1)
+    with pytest.raises(ValueError, match=r"velocity must have .* theta \(1,\), got \(3,\)"):
+        optimizer.step(theta, np.ones(1))
+    np.testing.assert_array_equal((theta, optimizer.velocity[:1]), [[0], [1]])

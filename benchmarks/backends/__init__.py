@@ -36,7 +36,7 @@ class Trainer(Protocol):
 
     @property
     def data_bytes(self) -> int:
-        """The size of the data in the form that the backend keeps them in."""
+        """The size of the arrays of the data that are kept for training."""
 
     def epoch(self) -> None:
         """Train on every example once."""
@@ -116,10 +116,10 @@ BACKENDS = {
         *(
             Backend(
                 f"torchvision {workers} workers", "on_loader",
-                {"torchvision": True, "workers": workers}, (*TRAINING, "loading", *extra),
-                EPOCHS, imports="import torch, torchvision",
+                {"torchvision": True, "workers": workers}, (*TRAINING, "loading", "import"),
+                groups, imports="import torch, torchvision",
             )
-            for workers, extra in ((0, ("import",)), (2, ()))
+            for workers, groups in ((0, EPOCHS), (2, ("epoch", "loading")))
         ),
         _cuda("CUDA resident", (*TRAINING, "op", "inference")),
         _cuda("CUDA pageable", transfer="pageable"),

@@ -57,7 +57,7 @@ class Trainer:
     """A network in JAX, and its compiled step and epoch."""
 
     def __init__(self, jax: Any, problem: Problem) -> None:
-        self.jax, self.problem = jax, problem
+        self.jax, self.problem = jax, problem.without_data()
         layers = [tuple(layer) for layer in problem.start.layers]
         self.state = jax.device_put((layers, [tuple(map(np.zeros_like, pair)) for pair in layers]))
         self.X, self.target = jax.device_put(problem.X), jax.device_put(problem.target)

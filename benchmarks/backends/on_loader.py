@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.backends import Task, collect
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.backends.torch_training import Trainer as TensorTrainer
+from benchmarks.backends.torch_training import Network
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, normalized, problem
 from scratchnn.data.datasets import PIXELS, data_folder
@@ -46,24 +46,28 @@ class OnLoader(OnTorch):
         if self.torchvision:
             data = _mnist(case)
         else:
-            data = utils.TensorDataset(self.torch.tensor(p.X), self.torch.tensor(p.target))
+            data = utils.TensorDataset(*map(self.torch.from_numpy, (p.X, p.target)))
         return utils.DataLoader(data, p.batch, sampler=p.order().tolist(), num_workers=self.workers)
 
 
-class Trainer(TensorTrainer):
+class Trainer(Network):
     """A network whose batches come from a DataLoader."""
 
     def __init__(self, on: OnLoader, problem: Problem, batches: Any) -> None:
         super().__init__(on, problem)
         self.batches = batches
+        self.dtype = next(self.module.parameters()).dtype
+        whole = getattr(batches.dataset, "dataset", batches.dataset)  # not the Subset
+        held = (whole.data, whole.targets) if on.torchvision else whole.tensors
+        self.data_bytes = sum(tensor.nbytes for tensor in held)
 
     def epoch(self) -> float:
         """Train on every example once; return the mean loss."""
         total = 0.0
         for X, target in self.batches:
-            X = X.reshape(len(X), -1).to(self.X.dtype)
+            X = X.reshape(len(X), -1).to(self.dtype)
             total += float(self._learn(X, target)) * len(X)
-        return total / len(self.problem.X)
+        return total / self.problem.examples
 
 
 def _mnist(case: Case) -> Any:

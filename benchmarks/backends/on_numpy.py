@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class OnNumpy:
 
     def trainer(self, case: Case, dtype: str) -> "Trainer":
         """Return a network with its data."""
-        return Trainer(problem(case, dtype), self._data(case, dtype))
+        return Trainer(problem(case, dtype).without_data(), self._data(case, dtype))
 
     def predictor(self, case: Case) -> Task:
         """Return the class probabilities of a batch."""
@@ -75,7 +76,7 @@ class Trainer:
     """A network that `fit` trains."""
 
     def __init__(self, problem: Problem, data: Dataset) -> None:
-        self.problem, self.data = problem, data
+        self.problem, self.data = problem, data  # the problem has none
         self.parameters = problem.start.copy()
         self.optimizer = scratchnn.SGD(problem.learning_rate, momentum=problem.momentum)
         self.grad = Parameters.zeros(self.parameters.sizes, self.parameters.theta.dtype)
@@ -90,9 +91,14 @@ class Trainer:
 
     def step(self) -> None:
         """Take one step on data that are there as floats."""
-        p = self.problem
         objective = OBJECTIVES["cross_entropy"]
-        train_step(self.parameters, self.grad, objective, self.optimizer, p.X, p.target)
+        train_step(self.parameters, self.grad, objective, self.optimizer, *self.floats)
+
+    @cached_property
+    def floats(self) -> tuple[Array, NDArray[Any]]:
+        """All examples as one batch."""
+        rows = np.arange(len(self.data))
+        return self.data.batch(rows, self.parameters.theta.dtype)
 
     def theta(self) -> Array:
         """Return the parameters."""

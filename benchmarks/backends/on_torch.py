@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.backends import Task, collect
-from benchmarks.backends.torch_training import GraphTrainer, Trainer
+from benchmarks.backends.torch_training import GraphTrainer, Network, Trainer
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, problem
 from benchmarks.ops import OPS
@@ -18,6 +18,8 @@ from scratchnn.extras import need
 def functions() -> dict[str, Callable[..., Any]]:
     """Return torch's operation for each of ours."""
     torch = need("torch", "torch")
+    from parity import conventions
+
     f = torch.nn.functional
     same = (
         *("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
@@ -33,9 +35,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         "log_softmax": lambda z: torch.log_softmax(z, -1),
         "logsumexp": lambda z: torch.logsumexp(z, -1),
         "squared_loss": lambda p, t: f.mse_loss(p, t) / 2,
-        "kl_div": lambda log_q, target: (
-            f.kl_div(log_q, target, reduction="batchmean") / log_q.shape[1]
-        ),
+        "kl_div": conventions.kl_div,
     }
 
 
@@ -83,7 +83,7 @@ class OnTorch:
 
         return self._task(both)
 
-    def trainer(self, case: Case, dtype: str) -> Trainer:
+    def trainer(self, case: Case, dtype: str) -> Network:
         """Return a network with its data."""
         kind = GraphTrainer if self.graph else Trainer
         return kind(self, problem(case, dtype))

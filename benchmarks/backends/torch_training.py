@@ -6,15 +6,40 @@ from benchmarks.inputs import Problem
 from scratchnn.arrays import Array, IntArray
 
 
-class Trainer:
-    """A network in torch, and the data where the options of `on`, an OnTorch, want them."""
+class Network:
+    """A network in torch that takes steps; `on` is an OnTorch."""
 
     def __init__(self, on: Any, problem: Problem) -> None:
-        self.on, self.problem, self.torch = on, problem, on.torch
+        self.on, self.problem, self.torch = on, problem.without_data(), on.torch
         self.module = on.module(problem)
         self.optimizer = self.torch.optim.SGD(
             self.module.parameters(), lr=problem.learning_rate, momentum=problem.momentum
         )
+
+    def theta(self) -> Array:
+        """Return the parameters in our layout."""
+        from parity.convert import to_parameters
+
+        return to_parameters(list(self.module.parameters()), self.problem.start).theta
+
+    def order(self) -> IntArray:
+        """Return the order of the examples in an epoch."""
+        return self.problem.order()
+
+    def _learn(self, X: Any, target: Any, *, drop: bool = True) -> Any:
+        """Take one step; return the loss. `drop` lets backward make new gradients."""
+        self.optimizer.zero_grad(set_to_none=drop)
+        loss = self.torch.nn.functional.cross_entropy(self.module(X), target)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+class Trainer(Network):
+    """A network, and the data where the options of `on` want them."""
+
+    def __init__(self, on: Any, problem: Problem) -> None:
+        super().__init__(on, problem)
         X, target = self.torch.from_numpy(problem.X), self.torch.from_numpy(problem.target)
         self.data_bytes = X.nbytes + target.nbytes
         if on.transfer == "pinned":
@@ -36,16 +61,6 @@ class Trainer:
         self._learn(*self._moved(self.X, self.target))
         self.on.synchronize()
 
-    def theta(self) -> Array:
-        """Return the parameters in our layout."""
-        from parity.convert import to_parameters
-
-        return to_parameters(list(self.module.parameters()), self.problem.start).theta
-
-    def order(self) -> IntArray:
-        """Return the order of the examples in an epoch."""
-        return self.problem.order()
-
     def _update(self, rows: Any) -> Any:
         X, target = self.X[rows], self.target[rows]
         if self.on.transfer == "pinned":
@@ -58,21 +73,13 @@ class Trainer:
         free = self.on.transfer == "pinned"
         return X.to(self.on.device, non_blocking=free), target.to(self.on.device, non_blocking=free)
 
-    def _learn(self, X: Any, target: Any, *, drop: bool = True) -> Any:
-        """Take one step; return the loss. `drop` lets backward make new gradients."""
-        self.optimizer.zero_grad(set_to_none=drop)
-        loss = self.torch.nn.functional.cross_entropy(self.module(X), target)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
-
 
 class GraphTrainer(Trainer):
     """Training by a recorded CUDA graph of one step; a short batch is done eagerly."""
 
     def __init__(self, on: Any, problem: Problem) -> None:
         super().__init__(on, problem)
-        rows = min(problem.batch, len(problem.X))
+        rows = min(problem.batch, problem.examples)
         self.batch = self.X[:rows].clone(), self.target[:rows].clone()
         self._warm_up()
         self.graph = self.torch.cuda.CUDAGraph()

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from parity.battery import diagnosis, gradient, habits, laws, rivals, values
+from parity.battery.backward import Backward
 from parity.battery.finding import Finding, Report, code
-from parity.battery.gradient import DY, Backward
 from parity.battery.outcome import Broken, Outcome, Remark, Skipped
 from parity.battery.subject import Subject
 from parity.ops import OPS
+from parity.strategies import Case
 
 VALUE_CHECKS: dict[str, Callable[[Subject, int], Outcome]] = {
     "hand values": values.hand_values,
@@ -31,6 +32,7 @@ GRADIENT_CHECKS: dict[str, Callable[[Backward, int], Outcome]] = {
     "own slopes": gradient.consistency,
 }
 CHECKS = (*VALUE_CHECKS, *GRADIENT_CHECKS)
+WARNINGS = ("labels",)  # these ask about inputs that are wrong themselves
 EXAMPLES = 100
 
 
@@ -62,7 +64,9 @@ def check(
         found |= {n: f(pair, examples) for n, f in GRADIENT_CHECKS.items() if n not in skip}
     not_tested = subject.not_taken + (pair.not_tested if pair else [])
     findings = tuple(_finding(n, outcome, subject, pair) for n, outcome in found.items())
-    return Report(subject.name, op, _compared(findings, op), tuple(not_tested))
+    called = pair.convention if pair else ""
+    findings = _compared(findings, op)
+    return Report(subject.name, op, findings, tuple(not_tested), called, OPS[op].convention)
 
 
 def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | None) -> Finding:
@@ -75,12 +79,19 @@ def _finding(check: str, outcome: Outcome, subject: Subject, pair: Backward | No
             return Finding(check, remark=text)
     assert isinstance(outcome, Broken)
     asked = pair if pair and check in GRADIENT_CHECKS else subject
-    names = subject.op.arguments
-    if isinstance(asked, Backward) and asked.takes_dy:
-        names = (DY, *names)
-    shown = code(asked.name, outcome.case, names, subject.named(outcome.case))
+    shown = code(asked.name, _positional(asked, outcome.case), subject.named(outcome.case))
     cause = outcome.cause or diagnosis.cause(outcome, asked)
-    return Finding(check, outcome.problem, shown, cause)
+    return Finding(check, outcome.problem, shown, cause, warning=check in WARNINGS)
+
+
+def _positional(asked: Subject | Backward, case: Case) -> dict[str, Any]:
+    """Return what a case gives by position; the inputs where there is no result to give."""
+    if isinstance(asked, Backward):
+        try:
+            return asked.by_name(case)
+        except Exception:
+            asked = asked.subject
+    return {name: case[name] for name in asked.op.arguments}
 
 
 def _compared(findings: tuple[Finding, ...], op: str) -> tuple[Finding, ...]:

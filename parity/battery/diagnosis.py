@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from parity.battery.gradient import Backward
+from parity.battery.backward import Backward
+from parity.battery.gradient import enough
 from parity.battery.outcome import Broken
 from parity.battery.subject import Subject, is_default, taken
 from parity.flaws import FLAWS, Flaw
-from parity.ops import OPS
+from parity.ops import OPS, Op
 from parity.strategies import Case
 
 
@@ -51,7 +52,8 @@ def _matching(cases: list[Case], asked: Subject | Backward) -> Iterator[Flaw]:
 
 def _explains(flaw: Flaw, cases: list[Case], asked: Subject | Backward) -> bool:
     """Whether a flaw gives what came, in every case."""
-    return all(_alike(_flawed(flaw, case), _answer(asked, case)) for case in cases)
+    op = OPS[flaw.op]
+    return all(_same(op, _flawed(flaw, case), _answer(asked, case)) for case in cases)
 
 
 def _answer(asked: Subject | Backward, case: Case) -> Any:
@@ -73,10 +75,17 @@ def _flawed(flaw: Flaw, case: Case) -> Any:
     return _answer(asked, case)
 
 
-def _alike(a: Any, b: Any) -> bool:
-    """Whether two answers are the same to half of their digits; for gradients, those of both."""
+def _same(op: Op, a: Any, b: Any) -> bool:
+    """Whether two values, or all gradients but those of a target that one leaves out, are alike."""
     if isinstance(a, list) and isinstance(b, list):
-        return all(map(_alike, a, b))
+        count = min(len(a), len(b))
+        complete = len(a) == len(b) or enough(op, count)
+        return complete and all(map(_alike, a[:count], b[:count]))
+    return _alike(a, b)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two answers are the same to half of their digits."""
     if a is None or b is None:
         return False
     a, b = np.asarray(a), np.asarray(b)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from parity.battery.subject import is_default
-from parity.strategies import Case
+from parity.literal import literal
 
 SEARCHED = ("oracle", "gradient")  # whose inputs were made as small as can be
 LARGE = 24  # elements: printed in full up to there
@@ -31,11 +31,12 @@ class Finding:
     cause: str = ""
     skipped: str = ""  # why it was not run
     remark: str = ""
+    warning: bool = False  # the problem is none of right inputs
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
-        return self.problem is None
+        return self.problem is None or self.warning
 
     @property
     def line(self) -> str:
@@ -44,7 +45,7 @@ class Finding:
             return f"  skip  {self.check}: {self.skipped}"
         if self.problem is None:
             return f"  ok    {self.check}" + (f": {self.remark}" if self.remark else "")
-        return f"  FAIL  {self.check}: {self.problem.what}"
+        return f"  {'WARN' if self.warning else 'FAIL'}  {self.check}: {self.problem.what}"
 
     @property
     def details(self) -> str:
@@ -65,6 +66,8 @@ class Report:
     op: str
     findings: tuple[Finding, ...]
     not_tested: tuple[str, ...] = field(default=())
+    backward: str = ""  # how it was called
+    convention: str = ""  # of the operation, where torch and the textbook differ
 
     @property
     def ok(self) -> bool:
@@ -77,9 +80,14 @@ class Report:
         return tuple(finding.check for finding in self.findings if not finding.ok)
 
     @property
+    def warned(self) -> tuple[str, ...]:
+        """The names of the checks that warn: of what is done with wrong inputs."""
+        return tuple(f.check for f in self.findings if f.problem and f.warning)
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """What is wrong, each cause once."""
-        causes = (f.cause for f in self.findings if not f.ok and f.cause)
+        causes = (f.cause for f in self.findings if f.problem and f.cause)
         return tuple(dict.fromkeys(causes))
 
     def raise_if_failed(self) -> None:
@@ -94,7 +102,8 @@ class Report:
         """Return the report as plain dictionaries, ready for JSON."""
         findings = [
             {
-                "check": f.check, "ok": f.ok, "skipped": f.skipped, "remark": f.remark,
+                "check": f.check, "ok": f.ok, "warning": f.warning,
+                "skipped": f.skipped, "remark": f.remark,
                 "what": f.problem.what if f.problem else "", "code": f.code,
                 "expected": f.problem.expected if f.problem else "",
                 "got": f.problem.got if f.problem else "", "cause": f.cause,
@@ -104,15 +113,22 @@ class Report:
         return {
             "function": self.function, "op": self.op, "ok": self.ok,
             "causes": list(self.causes), "findings": findings, "not_tested": list(self.not_tested),
+            "backward": self.backward, "convention": self.convention,
         }  # fmt: skip
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
+        verdict += f", with a WARNING ({', '.join(self.warned)})" if self.warned else ""
         lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
+        if self.convention:
+            lines.append(f"  convention: {self.convention}")
+        if self.backward:
+            lines.append(f"  backward: {self.backward}")
         if self.not_tested:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
-        for cause in dict.fromkeys(f.cause for f in self.findings if not f.ok):
-            of_it = [f for f in self.findings if not f.ok and f.cause == cause]
+        problems = [f for f in self.findings if f.problem]
+        for cause in dict.fromkeys(f.cause for f in problems):
+            of_it = [f for f in problems if f.cause == cause]
             plainest = min(of_it, key=lambda f: (f.check not in SEARCHED, len(f.code)))
             title = cause or "no known flaw gives these answers"
             checks = ", ".join(f.check for f in of_it)
@@ -120,24 +136,11 @@ class Report:
         return "\n".join(lines)
 
 
-def code(call: str, case: Case, names: tuple[str, ...], options: dict[str, Any]) -> str:
+def code(call: str, arrays: dict[str, Any], options: dict[str, Any]) -> str:
     """Return Python that makes a call again; options at their defaults are left out."""
-    lines = [f"{name} = {literal(case[name])}" for name in names]
+    lines = [f"{name} = {_short(value)}" for name, value in arrays.items()]
     said = [f"{o}={_short(v)}" for o, v in options.items() if not is_default(o, v)]
-    return "\n".join([*lines, f"{call}({', '.join([*names, *said])})"])
-
-
-def literal(value: Any) -> str:
-    """Return an array as Python that makes it."""
-    value = np.asarray(value)
-    dtype = f", np.{value.dtype}" if value.dtype in (np.float32,) else ""
-    if value.size == 0:
-        return f"np.empty({value.shape}{dtype})"
-    if value.size > 4 * LARGE:
-        return f"...  # {value.dtype} {value.shape}"
-    text = np.array2string(value, separator=", ", max_line_width=10**6, threshold=10**6)
-    text = " ".join(text.split()).replace("[ ", "[")
-    return f"np.array({text.replace('inf', 'np.inf').replace('nan', 'np.nan')}{dtype})"
+    return "\n".join([*lines, f"{call}({', '.join([*arrays, *said])})"])
 
 
 def shown(value: Any) -> str:
@@ -149,7 +152,9 @@ def shown(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return literal(value) if isinstance(value, np.ndarray) else repr(value)
+    if np.size(value) > 4 * LARGE:
+        return f"...  # {value.dtype} {value.shape}"
+    return literal(value)
 
 
 def _indented(text: str, by: int = 4) -> list[str]:

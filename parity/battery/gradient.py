@@ -1,13 +1,5 @@
-"""The checks of a backward: beside the oracle, and beside the forward that it came with.
+"""The checks of a backward: beside the oracle, and beside the forward that it came with."""
 
-It is called as backward(dy, *arrays) with the row's arrays, or, where its second parameter has the
-name of a result (p, probs, y, out, log_p, ...), with the result in place of the only input; without
-room for dy it is the gradient of the mean loss itself: backward(*arrays).
-"""
-
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,102 +7,16 @@ from hypothesis import strategies as st
 
 from parity import right
 from parity.battery.answer import guarded, judged
+from parity.battery.backward import DY, Backward
 from parity.battery.finding import Problem, shown
 from parity.battery.outcome import DTYPES, Broken, Outcome, Skipped
 from parity.battery.search import search
-from parity.battery.subject import DEFAULTS, Subject, quietly, taken
+from parity.battery.subject import quietly
 from parity.battery.typical import typical
+from parity.ops import Op
 from parity.strategies import Case
 from scratchnn import gradcheck
 from scratchnn.arrays import Array
-
-RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
-OF_RESULT = ("relu", "sigmoid", "softmax", "log_softmax")
-DY = "dy"  # a case of a gradient holds its upstream gradient, too
-
-
-@dataclass(frozen=True)
-class Backward:
-    """Anyone's backward of a subject, whose options are those that both take: see `of`."""
-
-    subject: Subject
-    function: Callable[..., Any]
-
-    @classmethod
-    def of(cls, subject: Subject, function: Callable[..., Any]) -> "Backward":
-        """Return the pair at the options that both take; at a mean where there is no dy.
-
-        Raises   ValueError for a backward that cannot be called
-        """
-        known = taken(function, subject.options)
-        fixed = {o: DEFAULTS[o] for o in subject.options if o not in known} | dict(subject.settings)
-        pair = cls(replace(subject, settings=fixed), function)
-        arrays, reduction = subject.op.arguments, fixed.get("reduction", "none")
-        if len(pair.parameters) == len(arrays) + 1 or (
-            len(pair.parameters) == len(arrays) and reduction != "none"
-        ):
-            return pair
-        raise ValueError(
-            f"{pair.name} must take (dy, {', '.join(arrays)}), or of a mean or sum "
-            f"({', '.join(arrays)}), got {pair.name}{inspect.signature(function)}"
-        )
-
-    @property
-    def name(self) -> str:
-        """What the function is called."""
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
-    @property
-    def parameters(self) -> list[str]:
-        """The names of what it takes by position and cannot do without."""
-        known = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        options = set(self.subject.options)
-        return [
-            p.name for p in inspect.signature(self.function).parameters.values()
-            if p.kind in known and p.default is p.empty and p.name not in options
-        ]  # fmt: skip
-
-    @property
-    def takes_dy(self) -> bool:
-        """Whether there is room for an upstream gradient."""
-        return len(self.parameters) > len(self.subject.op.arguments)
-
-    @property
-    def takes_result(self) -> bool:
-        """Whether it wants what the function returned in place of what it was given."""
-        return self.subject.op.name in OF_RESULT and self.parameters[1] in RESULTS
-
-    @property
-    def not_tested(self) -> list[str]:
-        """What is not tested, as it has nothing to say it with."""
-        return [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
-
-    def with_dy(self, case: Case, seed: int) -> Case:
-        """Return the case as the pair is asked it, with a random upstream gradient, never ones."""
-        case = self.subject.cut(case)
-        dtype = right.dtype_of(self.subject.op, case)
-        y = quietly(self.subject.op.ours, **case)
-        return case | {DY: right.upstream(y, dtype, seed) if self.takes_dy else np.ones((), dtype)}
-
-    def arrays(self, case: Case) -> list[Any]:
-        """Return copies of what goes by position: dy, and the arrays or the result."""
-        arrays = self.subject.arrays(case)
-        if self.takes_result:
-            arrays = [np.array(self.subject(case))]
-        return [np.array(case[DY])[()], *arrays] if self.takes_dy else arrays
-
-    def call(self, *arrays: Any, case: Case) -> list[Any]:
-        """Return the gradients that it gives for these arrays, in the order of the inputs."""
-        known = taken(self.function, self.subject.options)
-        result = quietly(self.function, *arrays, **{name: case[o] for o, name in known.items()})
-        return list(result) if isinstance(result, tuple | list) else [result]
-
-    def __call__(self, case: Case) -> list[Any]:
-        """Return the gradients of a case, in the order of the row's inputs.
-
-        Raises   whatever it raises
-        """
-        return self.call(*self.arrays(case), case=case)
 
 
 def gradients(pair: Backward, examples: int) -> Outcome:
@@ -136,16 +42,21 @@ def gradient_problem(pair: Backward, case: Case) -> Problem | None:
 
     def look() -> Problem | None:
         answers = pair(case | {DY: dy})
-        if len(answers) not in (1, len(op.inputs)):
+        if not enough(op, len(answers)):
             words = f"it must return the gradients of {', '.join(op.inputs)}, got {len(answers)}"
             return Problem("count", words)
-        for name, answer, exact, bound in zip(op.inputs, answers, exacts, allowed, strict=False):
-            problem = judged(answer, exact, bound, dtype)
+        for i, (name, answer) in enumerate(zip(op.inputs, answers, strict=False)):
+            problem = judged(answer, exacts[i], allowed[i], dtype)
             if problem:
                 return problem._replace(what=f"d{name}: {problem.what}")
         return None
 
     return guarded(look, exacts[0], dtype)
+
+
+def enough(op: Op, count: int) -> bool:
+    """Whether so many gradients are all that there must be: only a target's may be missing."""
+    return 0 < count <= len(op.inputs) and set(op.inputs[count:]) <= {"target"}
 
 
 def gradient_habits(pair: Backward, _: int) -> Outcome:
@@ -180,6 +91,7 @@ def consistency(pair: Backward, _: int) -> Outcome:
         return quietly(subject.function, *arrays, **subject.named(case))
 
     def backward(dy: Array, *arrays: Any) -> Any:
+        arrays = arrays[: len(pair.arguments)]
         if not pair.takes_dy:
             return [dy * gradient for gradient in pair.call(*arrays, case=case)]
         return pair.call(dy, *([f(*arrays)] if pair.takes_result else arrays), case=case)

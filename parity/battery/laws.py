@@ -16,7 +16,7 @@ from scratchnn.arrays import Array
 
 def properties(subject: Subject, examples: int) -> Outcome:
     """Try what is true whatever the numbers are."""
-    for claim in PROPERTIES.get(subject.op.name, ()):
+    for claim in PROPERTIES[subject.op.name]:
 
         def look(case: Case, claim: Callable[[Run, Case], Claim] = claim) -> Problem | None:
             return _broken_claim(subject, claim, case)

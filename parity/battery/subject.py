@@ -22,21 +22,6 @@ DEFAULTS = {
     "weight": None, "ignore_index": -100, "label_smoothing": 0.0,
     "pos_weight": None, "log_target": False, "delta": 1.0, "beta": 1.0,
 }  # fmt: skip
-OPTIONS = {
-    "softmax": ("axis",),
-    "log_softmax": ("axis",),
-    "logsumexp": ("axis", "keepdims"),
-    "nll_loss": ("reduction", "weight", "ignore_index"),
-    "cross_entropy": ("reduction", "weight", "ignore_index", "label_smoothing"),
-    "cross_entropy, probabilities": ("reduction", "weight", "label_smoothing"),
-    "binary_cross_entropy_with_logits": ("reduction", "weight", "pos_weight"),
-    "kl_div": ("reduction", "log_target"),
-    "squared_loss": ("reduction",),
-    "mse_loss": ("reduction",),
-    "l1_loss": ("reduction",),
-    "huber_loss": ("reduction", "delta"),
-    "smooth_l1_loss": ("reduction", "beta"),
-}
 ALIASES = {"axis": ("axis", "dim")}
 
 
@@ -64,7 +49,7 @@ class Subject:
         if positional is not None and not positional[0] <= len(self.op.arguments) <= positional[1]:
             raise ValueError(
                 f"{self.name} must take ({', '.join(self.op.arguments)}), as {self.op.name} does, "
-                f"got {self.name}{inspect.signature(self.function)}"
+                f"got {in_words(self.function)}"
             )
 
     @property
@@ -75,7 +60,7 @@ class Subject:
     @property
     def options(self) -> tuple[str, ...]:
         """The options of the operation."""
-        return OPTIONS.get(self.op.name, ())
+        return self.op.options
 
     @property
     def taken(self) -> dict[str, str]:
@@ -122,6 +107,12 @@ class Subject:
         if "axis" in self.options:
             return "axis" in self.taken and "axis" not in self.settings
         return self.any_shape or not (rows_alone or self.op.products)
+
+
+def in_words(function: Callable[..., Any]) -> str:
+    """Return a function's name with those of its parameters."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{name}({', '.join(inspect.signature(function).parameters)})"
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

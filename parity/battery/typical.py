@@ -20,10 +20,11 @@ EXTREMES: dict[str, list[list[float]]] = {
     "rows far apart": [[1000, 1001, 999], [-1000, -1001, -999]],
     "huge logits": [[1e30, 0, -1e30], [-1e30, -1e30, 1e30]],
     "-inf masks": [[-INF, 0, 1], [2, -INF, -INF]],
+    "one-hot target": [[1, 2, 3], [0, -1, 1]],
 }
 FOR_PRODUCTS = ("ties", "tiny numbers", "one row")
 MASKABLE = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
-DIFFERENCES = ("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss")
+OF_SHARES = ("cross_entropy, probabilities", "kl_div", "binary_cross_entropy_with_logits")
 
 
 def typical(op: Op, dtype: Any, rows: int = 6, classes: int = 4) -> Case:
@@ -35,7 +36,9 @@ def typical(op: Op, dtype: Any, rows: int = 6, classes: int = 4) -> Case:
 
 def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     """Return an extreme case, or None where it means nothing for this operation."""
-    if op.products or op.name in ("kronecker_linear", "kl_div", *DIFFERENCES):
+    if name == "one-hot target":
+        return _one_hot(op, np.array(EXTREMES[name], dtype)) if op.name in OF_SHARES else None
+    if op.products or op.name == "kl_div" or "prediction" in op.inputs:
         if name not in FOR_PRODUCTS:
             return None
     elif name == "-inf masks" and op.name not in MASKABLE:
@@ -43,9 +46,15 @@ def extreme(op: Op, name: str, dtype: Any) -> Case | None:
     z = np.array(EXTREMES[name], dtype)
     rng = np.random.default_rng(0)
     case = with_input(op, z, rng.normal(size=z.shape).astype(dtype), rng)
-    if op.name in ("cross_entropy", "nll_loss"):
+    if op.labelled:
         case["target"] = np.array([2, 0])[: len(z)] % z.shape[1]
     return case
+
+
+def _one_hot(op: Op, z: Array) -> Case:
+    """Return a case whose target has exact zeros: 0 log 0 is 0."""
+    case = with_input(op, z, z, np.random.default_rng(0))
+    return case | {"target": np.eye(len(z), z.shape[1], 1, z.dtype)}
 
 
 def unmasked(op: Op, case: Case) -> Case:
@@ -76,7 +85,9 @@ def with_input(op: Op, z: Array, other: Array, rng: np.random.Generator) -> Case
             return {"X": z, "A": A, "S": S, "b": b}
         case "relu" | "sigmoid":
             return {"z": z}
-        case "softmax" | "log_softmax" | "logsumexp":
+        case "logsumexp":
+            return {"z": z, "axis": 1, "keepdims": True}
+        case "softmax" | "log_softmax":
             return {"z": z, "axis": 1}
         case "kl_div":
             options = {"log_target": False, "reduction": "batchmean"}
@@ -94,6 +105,7 @@ def with_input(op: Op, z: Array, other: Array, rng: np.random.Generator) -> Case
         case "cross_entropy, probabilities":
             options = {"weight": weight, "label_smoothing": 0.1, "reduction": "mean"}
             return {"z": z, "target": soft, **options}
-    edges = {"huber_loss": {"delta": 0.5}, "smooth_l1_loss": {"beta": 0.5}}
-    pair = {"prediction": z, "target": other, "reduction": "mean"}
-    return pair | edges.get(op.name, {})
+        case _ if op.inputs == ("prediction", "target"):
+            edges = dict.fromkeys(op.options, 0.5) | {"reduction": "mean"}
+            return {"prediction": z, "target": other, **edges}
+    raise NotImplementedError(f"{op.name} must have a typical case in {__name__}")

@@ -11,7 +11,7 @@ def add(commands) -> None:
     """Declare the command."""
     sub = commands.add_parser("accuracy", help="measure errors in ulps, beside other libraries'")
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
-    sub.add_argument("--out", metavar="FILE", help="save every cell as JSON")
+    sub.add_argument("--json", metavar="FILE", help="save every cell as JSON")
     sub.add_argument("--debug", action="store_true", help="show tracebacks")
     sub.set_defaults(command=run)
 
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"\n{accuracy.summary(found)}")
     for cell in broken:
         print(f"  broken: {cell}")
-    if arguments.out:
+    if arguments.json:
         facts = devices.environment(devices.prepare("cpu")) | versions
         facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
-        accuracy.save(Path(arguments.out), found, facts)
-        print(f"saved {arguments.out}")
+        accuracy.save(Path(arguments.json), found, facts)
+        print(f"saved {arguments.json}")
     return 1 if broken else 0

@@ -12,11 +12,12 @@ class Flaw:
     op: str
     wrong: Callable[..., Any]
     backward: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """What is wrong, in a few words."""
-        return self.wrong.__name__.replace("_", " ").strip()
+        """What is wrong, in a few words: its title, or the function's name."""
+        return self.title or self.wrong.__name__.replace("_", " ")
 
     @property
     def cause(self) -> str:
@@ -27,11 +28,11 @@ class Flaw:
 class Plants(list[Flaw]):
     """The flaws of a file, gathered by decorators."""
 
-    def of(self, *ops: str, backward: bool = False) -> Callable[..., Any]:
-        """Return a decorator that plants a function in these operations."""
+    def of(self, *ops: str, backward: bool = False, name: str = "") -> Callable[..., Any]:
+        """Return a decorator that plants a function in these operations, under this name or its."""
 
         def plant(wrong: Callable[..., Any]) -> Callable[..., Any]:
-            self.extend(Flaw(op, wrong, backward) for op in ops)
+            self.extend(Flaw(op, wrong, backward, name) for op in ops)
             return wrong
 
         return plant

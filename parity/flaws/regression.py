@@ -104,6 +104,13 @@ def without_the_targets_entropy(log_q, target, reduction="mean"):
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
+@FLAWS.of("kl_div")
+def zero_times_log_zero(log_q, target, reduction="mean"):
+    """0 · log 0 is 0 · (-inf) = nan: a class of no probability adds 0."""
+    losses = target * (np.log(target) - log_q)
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
 @FLAWS.backward("kl_div")
 def p_with_the_wrong_sign(dloss, log_q, target, **options):
     """The sign is wrong: the gradient is -p."""

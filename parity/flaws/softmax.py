@@ -106,8 +106,8 @@ def log_of_softmax_and_epsilon(z, axis=-1):
     return np.log(F.softmax(z, axis) + z.dtype.type(1e-7))
 
 
-@FLAWS.of("log_softmax")
-def without_the_maximum_(z, axis=-1):
+@FLAWS.of("log_softmax", name="without the maximum")
+def log_softmax_without_the_maximum(z, axis=-1):
     """exp overflows above 88.7 in float32 (709.8 in float64): subtract the row's maximum first."""
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
@@ -118,8 +118,8 @@ def base_two_log(z, axis=-1):
     return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
 
 
-@FLAWS.of("logsumexp")
-def without_the_maximum__(z, axis=-1):
+@FLAWS.of("logsumexp", name="without the maximum")
+def logsumexp_without_the_maximum(z, axis=-1):
     """exp overflows above 88.7 in float32 (709.8 in float64): subtract the maximum, and add it
     afterwards."""
     return np.log(np.exp(z).sum(axis=axis))

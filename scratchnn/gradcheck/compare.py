@@ -56,8 +56,9 @@ def _gather(
     rounded = rounding(pair, [*moved, pair.u * project(gradient), pair.u * value[:, 0]])
     slopes, of_ones, diagonal = value.T
     return Evidence(
-        gradient, dy, project, slopes, of_ones, diagonal, error[:, 0] + rounded, _lengths(pair),
-        pair.u, pair.names[i], pair.gradient_at_result(i, dy),
+        gradient=gradient, dy=dy, project=project, measured=slopes, of_ones=of_ones,
+        diagonal=diagonal, tolerance=error[:, 0] + rounded, lengths=_lengths(pair),
+        u=pair.u, argument=pair.names[i], at_result=pair.gradient_at_result(i, dy),
     )  # fmt: skip
 
 

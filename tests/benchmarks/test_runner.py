@@ -1,9 +1,11 @@
 """The run: workers are checked before they are timed, and what cannot run says why."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from benchmarks import runner, team, worker
+from benchmarks import inputs, runner, team, worker
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import Case, NotRunError, cases
 from benchmarks.runner import Plan, run
@@ -70,6 +72,14 @@ def test_run_times_in_turns_after_the_checks(workers):
     assert facts["torch"]["versions"]["torch"]
 
 
+@pytest.mark.parametrize(("threads", "rest"), [(1, runner.SHORT_REST), (2, runner.REST)])
+def test_run_lets_the_pools_of_several_threads_come_to_rest(workers, monkeypatch, threads, rest):
+    rests = []
+    monkeypatch.setattr(runner.time, "sleep", rests.append)
+    run([CASES["op"]], [BACKENDS["scratchnn"]], threads, QUIET)
+    assert rests == [rest] * QUIET.rounds
+
+
 def test_run_refuses_a_wrong_backend_before_timing_it(workers):
     def bend(name, results):
         if name == "torch":
@@ -125,6 +135,45 @@ def test_run_measures_memory_and_imports_in_new_processes(kind):
     assert len(row.values) == 2
     assert row.unit == ("bytes" if kind == "memory" else "s")
     assert min(row.values) > 0
+
+
+class Hoarder:
+    """A backend whose trainer holds data of 256 MiB and needs 64 MiB more in an epoch."""
+
+    data_bytes = 2**28
+
+    def trainer(self, case, dtype):
+        small = case.examples == 2 * case.batch
+        self.held, self.libraries = None if small else np.ones(2**25), np.ones(2**24)
+        inputs.dataset(case)  # and what the checks would take, which nobody should be charged for
+        return self
+
+    def epoch(self):
+        np.ones(2**23)
+
+
+def test_memory_is_that_of_an_epoch_beyond_libraries_and_data(monkeypatch):
+    """The epoch's 64 MiB; any other array, none of them smaller, would take it out of the range."""
+    cached = functools.cache(lambda *_: np.ones(2**24))
+    monkeypatch.setattr(inputs, "_load", cached)
+    monkeypatch.setattr(inputs, "dataset", lambda case: inputs._load(case.data))
+    process = worker.Worker("scratchnn", 1)
+    process.backend = Hoarder()
+    answer = process.answer({"do": "memory", "case": CASES["memory"].as_dict()})
+    assert 2**25 < answer["bytes"] < 2 * 2**26
+
+
+@pytest.mark.parametrize("name", ["scratchnn", "torch", "torch DataLoader", "JAX", "scikit-learn"])
+def test_trainers_count_the_data_that_they_hold(name):
+    """The bytes of the pixels for scratchnn, floats for the others; and the targets."""
+    try:
+        trainer = BACKENDS[name].open().trainer(CASES["memory"], "float32")
+    except NotRunError as error:
+        pytest.skip(str(error))
+    data = inputs.dataset(CASES["memory"])
+    size = 1 if name == "scratchnn" else 4
+    assert trainer.data_bytes == size * data.X.size + data.target.nbytes
+    assert name == "scikit-learn" or trainer.problem.X.size == 0
 
 
 def test_process_that_dies_is_reported_with_its_last_words():

@@ -14,6 +14,7 @@ import torch.nn.functional as torch_F
 import scratchnn.functional as F
 from parity import conventions, loss_bounds
 from parity.bounds import unit_roundoff
+from parity.ops import OPS
 from tests.helpers import assert_within
 
 PREDICTION = torch.tensor([0.5, -2.0, 0.25, 3.0], dtype=torch.float64)
@@ -140,3 +141,9 @@ def test_every_convention_is_in_the_table():
         if callable(value) and getattr(value, "__module__", "") == conventions.__name__
     }  # fmt: skip
     assert {name for name in functions if f"`{name}`" not in page} == {"correct"}
+
+
+def test_page_has_the_convention_of_each_operation():
+    page = (Path(__file__).parents[2] / "docs/conventions.md").read_text()
+    for op in OPS.values():
+        assert not op.convention or f"| {op.name} | {op.convention} |\n" in page

@@ -1,10 +1,13 @@
 """The arithmetic that has digits to spare, beside mpmath at twice as many."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from parity import digits
+from parity import digits, right
+from parity.ops import OPS
 
 VALUES = np.array([-300.5, -1.0, -1e-20, 0.1, 1.0, 88.75, 700.0])
 
@@ -18,7 +21,8 @@ VALUES = np.array([-300.5, -1.0, -1e-20, 0.1, 1.0, 88.75, 700.0])
     ],
 )
 def test_functions_have_51_digits(ours, theirs, x):
-    found = ours(digits.lift(x, np.float64))
+    with digits.precise():
+        found = ours(digits.lift(x, np.float64))
     with mp.workdps(700):  # 1 + 1e-300 included
         errors = [
             abs(mpf(str(y)) / theirs(mpf(float(t))) - 1) for y, t in zip(found, x, strict=True)
@@ -31,6 +35,27 @@ def test_float32_is_computed_in_float64():
     x = VALUES.astype(np.float32)
     assert digits.lift(x, np.float32).dtype == np.float64
     assert (digits.exp(digits.lift(x, np.float32)) == np.exp(x.astype(np.float64))).all()
+
+
+def test_right_answers_have_51_digits_in_a_thread():
+    case = {"z": np.array([[0.1, 1.5]]), "axis": 1}
+    here = right.value(OPS["softmax"], case)
+    with ThreadPoolExecutor() as pool:
+        there = pool.submit(right.value, OPS["softmax"], case).result()
+    with digits.precise():
+        errors = abs(there.sum(axis=1) - 1)
+    assert (here == there).all()
+    assert errors.max() < 10.0 ** -(digits.DIGITS - 2)
+
+
+def test_precise_leaves_the_precision_of_others_alone():
+    gmpy2 = pytest.importorskip("gmpy2")
+    before = mp.prec, gmpy2.get_context().precision
+    with gmpy2.context(precision=20):
+        third = right.value(OPS["sigmoid"], {"z": np.array([0.1])})
+        assert gmpy2.get_context().precision == 20
+    assert third[0].precision == digits.BITS
+    assert (mp.prec, gmpy2.get_context().precision) == before == (53, 53)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -47,7 +72,8 @@ def test_lift_is_exact_and_leaves_all_but_floats(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_distance_sees_less_than_an_ulp(dtype):
     """A third is off from the nearest number by less than half an ulp, and by how much is known."""
-    third = digits.lift(np.ones(1), np.float64) / 3
+    with digits.precise():
+        third = digits.lift(np.ones(1), np.float64) / 3
     result = np.array([1 / 3], dtype)
     exact = third if dtype == np.float64 else third.astype(np.float64)
     with mp.workdps(60):

@@ -489,9 +489,16 @@ def test_finite_logits_that_overflow_warn(name):
 
 
 DENSE = {"X": Z, "W": Z.T @ f32([1, 2, 3, 4], [0, 1, 0, -1]), "b": f32(1, 2, 3, 4)}
+KRONECKER = {
+    "X": Z.T,
+    "A": f32([[1, 2], [3, 4]], [[0, 1], [2, -1]]),
+    "S": f32([[1, -1]], [[3, 2]]),
+    "b": f32(1, 2, 3, 4),
+}
 ORDINARY = {
     "linear": DENSE,
     "linear, without a bias": {name: DENSE[name] for name in ("X", "W")},
+    "kronecker_linear": KRONECKER,
     "relu": {"z": Z},
     "sigmoid": {"z": Z},
     "softmax": {"z": Z, "axis": -1},
@@ -537,7 +544,7 @@ def broadcast(x):
 def test_layout_in_memory_does_not_matter(name, layout):
     op = OPS[name]
     case = {k: layout(v) if isinstance(v, np.ndarray) else v for k, v in ORDINARY[name].items()}
-    plain = {k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in case.items()}
+    plain = {k: np.array(v, order="C") if isinstance(v, np.ndarray) else v for k, v in case.items()}
     dy = layout(upstream(op, plain).astype(np.float32))
     results = zip(ours_of(op, case, dy), torch_of(op, plain, dy.copy()), strict=True)
     for ours, theirs in results:
@@ -555,6 +562,16 @@ def test_inputs_are_not_modified(name):
     assert np.array_equal(dy, before)
     for key, value in case.items():
         assert np.array_equal(value, ORDINARY[name][key]), key
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_upstream_gradient_is_taken_in_the_precision_of_the_result(name):
+    op, case = OPS[name], ORDINARY[name]
+    dy = upstream(op, case)
+    expected = op.backward(dy.astype(np.float32), **case)
+    for result, gradient in zip(op.backward(dy, **case), expected, strict=True):
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, gradient)
 
 
 @pytest.mark.parametrize("scalar", [float, np.float64])

@@ -166,7 +166,11 @@ def test_main_prints_a_table_and_saves(tmp_path, capsys):
         "parity.json", "parity-float32.svg", "parity-float32.png",
         "parity-float64.svg", "parity-float64.png",
     }  # fmt: skip
-    assert main(arguments) == 0  # a second run in the same folder
+    kept = tmp_path / "parity-float32.csv"
+    kept.touch()
+    assert main([*arguments, "--dtype", "float64"]) == 0  # a second run in the same folder
+    pictures = {path.name for path in tmp_path.glob("parity-float*")}
+    assert pictures == {kept.name, "parity-float64.svg", "parity-float64.png"}
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_oracle_is_the_definition(name, dtype):
         for key, value in case.items()
     }
     lifted, wanted = {key: digits.lift(value, dtype) for key, value in case.items()}, {8: 45, 4: 13}
-    with mp.workdps(400):
+    with mp.workdps(400), digits.precise():
         right = definition(**with_digits(op, case))
         assert_digits(op.exact(**lifted), right, wanted[np.dtype(dtype).itemsize])
         dy = np.asarray(RNG.normal(size=np.shape(right)), dtype)

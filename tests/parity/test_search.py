@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import scratchnn.functional as F
 from parity import bounds, ops_report
+from parity.literal import literal
 from parity.ops import OPS
-from parity.reproduction import code, literal
+from parity.reproduction import code
 from parity.search import search
 
 ROOT = Path(__file__).parents[2]
@@ -85,10 +86,13 @@ def test_search_with_one_seed_finds_the_same():
     assert first != other
 
 
-def test_search_refuses_tf32_judged_as_float32():
-    cell = search(OPS["linear"], "tf32", examples=EXAMPLES)
+@pytest.mark.parametrize("name", ["linear", "linear, without a bias", "kronecker_linear"])
+def test_search_refuses_tf32_judged_as_float32(name):
+    cell = search(OPS[name], "tf32", examples=EXAMPLES)
     assert cell.holds
     assert cell.refused > EXAMPLES / 2
+    products = [name, *(f"{name}, d{argument}" for argument in OPS[name].inputs if argument != "b")]
+    assert set(cell.refusals) == {f"torch cpu: {product}" for product in products}
     assert "as it must be" in ops_report.refusals([cell])[0]
 
 
@@ -118,7 +122,9 @@ def test_code_of_the_real_table_says_that_all_is_well():
     [
         np.array([[0.1, np.inf], [np.nan, -0.0]], np.float32),
         np.array(1e-45, np.float32),
+        np.array([1 / 3, -np.inf]),
         np.zeros((0, 3)),
+        np.inf,
         np.array([1, 2]),
         None,
         0.1,
@@ -126,7 +132,7 @@ def test_code_of_the_real_table_says_that_all_is_well():
     ],
 )
 def test_literal_keeps_every_bit(value):
-    again = eval(literal(value), vars(np))
+    again = eval(literal(value), {"np": np})
     if isinstance(value, np.ndarray):
         assert (again.dtype, again.shape) == (value.dtype, value.shape)
         assert again.tobytes() == value.tobytes()
