@@ -40,7 +40,8 @@ SHOWN = (  # of the accuracy table, in the README
 
 def measure() -> None:
     """Train and compare every recipe on its bundled data, and two on MNIST."""
-    results = {"environment": devices.environment(devices.choose("cpu")), "train": [], "parity": []}
+    facts = devices.environment(devices.prepare("cpu"))
+    results = {"environment": facts, "train": [], "parity": []}
     runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
         with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +83,7 @@ def ops_results(kind: str) -> Path:
 
 def measure_speed() -> None:
     """Time cross-entropy and its gradient."""
-    facts = devices.environment(devices.choose("cpu"))
+    facts = devices.environment(devices.prepare("cpu"))
     write("speed", {"environment": facts, "rows": speed.measure()})
 
 

@@ -10,6 +10,7 @@ In reading order:
     convert.py      θ <-> torch modules: the only place that transposes
     tf32.py         products of 10 bits, to be refused
     devices.py      CPU or CUDA; precision and determinism, set and recorded
+    later.py        torch, imported when first used
     strategies.py   the inputs that Hypothesis draws
     oracle.py       the right answers, with digits to spare
     loss_oracle.py  the same for the losses
@@ -21,12 +22,15 @@ In reading order:
     search.py       the worst case of an operation
     data.py         DataLoader's minibatches, and how far resized floats may be off
     answers.py      the right answers of the accuracy table
+    textbook.py     the formulas of most textbooks, to measure against
     libraries.py    the same operations in torch, SciPy, JAX, scikit-learn and textbooks
     accuracy.py     everybody's errors in ulps, and what ours may be
     trace.py        all that torch computed in a training step
+    formulas.py     how one number of a step is computed, in NumPy and in torch
     elements.py     what one number of a step is made of
     checks.py       one quantity of a step, ours and torch's, compared
-    goals.py        the objectives' errors, and how errors of z pass through them
+    objective_bounds.py  the objectives' errors, and how errors of z pass through them
+    spread.py       how the errors of a step are handed on from layer to layer
     network.py      a whole step of ours, from torch's parameters
     steps.py        a step, judged: every operation of ours on the inputs that torch's had
     golden.py       recorded trainings of torch, as files
@@ -40,9 +44,12 @@ In reading order:
     report.py       tables, JSON and pictures of that
     page.py         any command's findings as JSON and as one HTML page
     ops_report.py   what the search found: lines, a verdict, a page
+    speed.py        cross-entropy's time beside the textbook's
+    saving.py       what `parity train` saves
     modes.py        the three modes of `parity train`
     flaws/          bugs that people make, with their cause
     battery/        all checks of one operation, against anyone's function: `parity.check`
+    optimizer.py    SGD beside torch.optim.SGD, with every option
     mutants.py      every flaw through every check
 
 `python -m parity` runs them: ops, train, record, replay, accuracy, check and mutants.

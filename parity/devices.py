@@ -22,8 +22,8 @@ from scratchnn.extras import need
 Precision: TypeAlias = Literal["ieee", "tf32"]  # of products of float32 matrices
 
 
-def choose(name: str | None = None, *, deterministic: bool = True) -> torch.device:
-    """Return the device of this name, or CUDA where there is one and the CPU elsewhere.
+def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.device:
+    """Make torch exact and repeatable; return the device of this name, or CUDA where there is one.
 
     float32 is made to mean IEEE float32: no TF32, which keeps 10 bits of the 23. `deterministic`
     algorithms alone give the same bits each time; some operations on CUDA have none, and raise.

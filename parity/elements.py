@@ -1,8 +1,7 @@
 """The numbers that one element of a training step's results is made of, and the formula.
 
 An element of a product is that of a row and a column, so the right answer for one element costs
-little: culprit.py asks for it where something left its bound. Formulas are text: they run on
-float32, on float64 and on numbers of 51 digits, and a reader can run them, too.
+little: culprit.py asks for it where something left its bound.
 """
 
 from collections.abc import Callable
@@ -10,30 +9,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity import bounds
+from parity import bounds, formulas
 from scratchnn.arrays import Array
 from scratchnn.layers import KroneckerLayer, Layer
 
 Index = tuple[int, ...]
-
-DENSE = "x @ w + b"
-PRODUCT = "x @ w"
-SUM = "x.sum()"
-KRONECKER = "(P @ Q * R).sum() + b"
-KRONECKER_PRODUCT = "(P @ Q * R).sum()"
-RELU = "np.maximum(z, 0)"
-UPDATE = "theta - learning_rate * (momentum * v + g)"
 
 
 class Element(NamedTuple):
     """What one number is made of: a formula, its arguments, and the right answer of it.
 
     Where `exact` is None, the right answer is the formula, in arithmetic with digits to spare.
+    `y` is the output of the ReLU whose backward comes after it, if one does.
     """
 
-    formula: str
+    formula: Callable[..., Any]
     inputs: dict[str, Any]
     exact: Callable[..., Any] | None = None
+    y: Any = None
 
 
 class LayerRules(NamedTuple):
@@ -50,33 +43,33 @@ class LayerRules(NamedTuple):
 
 def _dense_output(layer: Layer, a: Array, index: Index) -> Element:
     n, h = index
-    return Element(DENSE, {"x": a[n], "w": layer.W[:, h], "b": layer.b[h]})
+    return Element(formulas.dense, {"x": a[n], "w": layer.W[:, h], "b": layer.b[h]})
 
 
 def _dense_d_input(layer: Layer, dz: Array, index: Index) -> Element:
     n, d = index
-    return Element(PRODUCT, {"x": dz[n], "w": layer.W[d]})
+    return Element(formulas.product, {"x": dz[n], "w": layer.W[d]})
 
 
 def _dense_d_parameter(_: Layer, name: str, dz: Array, a: Array, index: Index) -> Element:
     if name == "b":
-        return Element(SUM, {"x": dz[:, index[0]]})
+        return Element(formulas.total, {"x": dz[:, index[0]]})
     d, h = index
-    return Element(PRODUCT, {"x": a[:, d], "w": dz[:, h]})
+    return Element(formulas.product, {"x": a[:, d], "w": dz[:, h]})
 
 
 def _kronecker_output(layer: KroneckerLayer, x: Array, index: Index) -> Element:
     (n, h), q = index, layer.S.shape[2]
     X = x[n].reshape(len(layer.A), -1)
     inputs = {"P": layer.A[:, :, h // q], "Q": X, "R": layer.S[:, :, h % q], "b": layer.b[h]}
-    return Element(KRONECKER, inputs)
+    return Element(formulas.kronecker, inputs)
 
 
 def _kronecker_d_input(layer: KroneckerLayer, dz: Array, index: Index) -> Element:
     (n, d), p = index, layer.S.shape[1]
     X = dz[n].reshape(len(layer.A), -1)
     inputs = {"P": layer.A[:, d // p], "Q": X, "R": layer.S[:, d % p]}
-    return Element(KRONECKER_PRODUCT, inputs)
+    return Element(formulas.kronecker_input, inputs)
 
 
 def _kronecker_d_parameter(
@@ -85,13 +78,13 @@ def _kronecker_d_parameter(
     n = len(layer.A)
     X, dY = a.reshape(len(a), n, -1), dz.reshape(len(a), n, -1)
     if name == "b":
-        return Element(SUM, {"x": dz[:, index[0]]})
+        return Element(formulas.total, {"x": dz[:, index[0]]})
     i, j, k = index
     if name == "A":
         inputs = {"P": X[:, j], "Q": layer.S[i], "R": dY[:, k]}
     else:
         inputs = {"P": X[:, :, j], "Q": layer.A[i], "R": dY[:, :, k]}
-    return Element(KRONECKER_PRODUCT, inputs)
+    return Element(formulas.kronecker_parameter, inputs)
 
 
 RULES: dict[type, LayerRules] = {
@@ -116,14 +109,8 @@ RULES: dict[type, LayerRules] = {
 }  # fmt: skip
 
 
-def masked(element: Element, y: Any) -> Element:
-    """Return the element after the backward of a ReLU whose output is y."""
-    return Element(f"({element.formula}) * (y > 0)", element.inputs | {"y": y})
-
-
 def evaluate(element: Element, lift: Callable[[Any], Any]) -> Any:
     """Return the right answer, with each argument lifted to other arithmetic first."""
     inputs = {name: lift(value) for name, value in element.inputs.items()}
-    if element.exact:
-        return element.exact(**inputs)
-    return eval(element.formula, {"np": np}, inputs)  # one of the formulas above
+    value = (element.exact or element.formula)(**inputs)
+    return value if element.y is None else value * (element.y > 0)

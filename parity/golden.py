@@ -89,7 +89,10 @@ def prepare(golden: Golden) -> Run:
 
 
 def first_step(golden: Golden, run: Run) -> Trace:
-    """Return torch's first step, as far as it is recorded; the rng of `run` is left as it is."""
+    """Return torch's first step, as far as it is recorded; the rng of `run` is left as it is.
+
+    What its ReLUs put out is not: it is made here from z, so that a replay does not judge them.
+    """
     arrays, before = golden.arrays, run.parameters.copy()
     rows = first_rows(run)
     X, target = run.train.batch(rows, before.theta.dtype)

@@ -52,6 +52,8 @@ class Lockstep:
     ours_seconds: float = 0.0  # of the training steps alone
     torch_seconds: float = 0.0
     culprit: Culprit | None = None  # of the first step that left a tolerance
+    reproduction: str | None = None  # how to see it again
+    limits: list[float] | None = None  # of the free run at each step, where a control was run
     interrupted: bool = False
 
     @property
@@ -80,13 +82,33 @@ class Lockstep:
         return max(self.steps, key=lambda step: step.worst.ratio)
 
     @property
+    def strayed(self) -> StepResult | None:
+        """The first step after which the free runs were too far apart, in float64."""
+        if self.free_run_tolerance is None:
+            return None
+        limits = self.limits or []
+        for i, step in enumerate(self.steps):
+            if step.free_run > max([self.free_run_tolerance, *limits[i : i + 1]]):
+                return step
+        return None
+
+    @property
+    def unlike(self) -> EpochResult | None:
+        """The first epoch with other accuracies, where θ are so close that they must be equal."""
+        if self.free_run_tolerance is None or self.free_run > self.free_run_tolerance:
+            return None
+        pairs = ((row, row.ours.accuracy, row.torch.accuracy) for row in self.epochs)
+        return next((row for row, a, b in pairs if a != b and not (a != a and b != b)), None)
+
+    @property
+    def steps_hold(self) -> bool:
+        """Whether every step is within its tolerances."""
+        return all(step.worst.holds for step in self.steps)
+
+    @property
     def holds(self) -> bool:
         """Whether every step is within its tolerances and, in float64, both sides end alike."""
-        steps_hold = all(step.worst.holds for step in self.steps)
-        if self.free_run_tolerance is None:
-            return steps_hold
-        alike = all(row.ours.accuracy == row.torch.accuracy for row in self.epochs)
-        return steps_hold and alike and self.free_run <= self.free_run_tolerance
+        return self.steps_hold and self.strayed is None and self.unlike is None
 
 
 def train(
@@ -110,7 +132,7 @@ def train(
             return
         result.epochs.append(row)
         yield result, row
-        if result.interrupted:
+        if result.interrupted or pair.stuck:
             return
 
 
@@ -124,7 +146,7 @@ class _Pair:
         self.theirs = TorchSide(run, device, precision)
         self.grad = Parameters.zeros(run.parameters.sizes, run.parameters.theta.dtype)
         self.result = Lockstep(run.parameters.theta.dtype.name, device.type)
-        self.done = 0
+        self.done, self.stuck = 0, False  # stuck: our next step would make no sense
 
     def epoch(self, number: int, max_steps: int | None) -> EpochResult:
         """Take an epoch's steps, or as many as are left, and evaluate both sides."""
@@ -135,6 +157,8 @@ class _Pair:
         try:
             for rows in islice(batches, left):
                 row.steps.append(self._step(*run.train.batch(rows, self.grad.theta.dtype)))
+                if self.stuck:
+                    return row
                 ours.add(self.loss, 0, len(rows))
                 theirs.add(self.theirs_loss, 0, len(rows))
         except KeyboardInterrupt:
@@ -148,28 +172,34 @@ class _Pair:
         return row
 
     def _step(self, X: Any, target: Any) -> StepResult:
-        run, result, goal = self.run, self.result, OBJECTIVES[self.run.recipe.objective]
+        trace = self.theirs.step(X, target)
+        self.theirs_loss, self.result.torch_seconds = float(trace.loss), self.theirs.seconds
+        self.done += 1
+        found = check_step(self.done, trace, self.settings)
+        if found.broken and self.result.culprit is None:
+            self.result.culprit = find(self.done, found.broken, trace, self.settings)
+        self.stuck = found.worst.reason is not None
+        if not self.stuck:
+            self._train(X, target)
+        apart = np.inf if self.stuck else distance(self.run.parameters.theta, trace.after.theta)
+        return replace(found, free_run=apart, broken=None)
+
+    def _train(self, X: Any, target: Any) -> None:
+        """Take our own step, from our own parameters."""
+        run, goal = self.run, OBJECTIVES[self.run.recipe.objective]
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
             self.loss, _ = train_step(
                 run.parameters, self.grad, goal, run.optimizer, X, target
             )  # fmt: skip
-        result.ours_seconds += perf_counter() - start
-        trace = self.theirs.step(X, target)
-        self.theirs_loss = float(trace.loss)
-        result.torch_seconds = self.theirs.seconds
-        self.done += 1
-        found = check_step(self.done, trace, self.settings)
-        if found.broken and result.culprit is None:
-            result.culprit = find(self.done, found.broken, trace, self.settings)
-        apart = distance(run.parameters.theta, trace.after.theta)
-        return replace(found, free_run=apart, broken=None)
+        self.result.ours_seconds += perf_counter() - start
 
 
 def distance(ours: Any, theirs: Any) -> float:
-    """Return max |θ - θ|, infinite where one is not a number."""
+    """Return max |θ - θ|, infinite where one alone is not finite; two that diverged are alike."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.nan_to_num(abs(ours - theirs), nan=np.inf).max())
+        apart = np.nan_to_num(abs(ours - theirs), nan=np.inf, posinf=np.inf)
+    return float(np.where(np.isfinite(ours) | np.isfinite(theirs), apart, 0.0).max())
 
 
 def _evaluate(run: Run, data: Dataset) -> Score:

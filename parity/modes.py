@@ -1,198 +1,164 @@
-"""The three ways of `python -m parity train`: lockstep, free run, accuracies over paired seeds."""
+"""The three ways of `python -m parity train`: lockstep, free run, accuracies over paired seeds.
+
+A mode trains, and yields what it has so far with words for what is new. What a mode needs besides
+is how to show its result: saving.py.
+"""
 
 import argparse
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
 
-from parity import devices, free_run, lockstep, page, paired, report
+from parity import devices, free_run, lockstep, paired, report, saving
 from parity.culprit import reproduction
-from scratchnn import cli, plots, recipes
+from parity.saving import Shown
+from scratchnn import cli, recipes
 from scratchnn.arguments import recipe_for
-from scratchnn.extras import MissingExtraError
 from scratchnn.recipes import Recipe, Run
+
+SEEDS = 5
+
+
+class Job(NamedTuple):
+    """What is to be trained, and on which device."""
+
+    arguments: argparse.Namespace
+    recipe: Recipe
+    device: torch.device
+
+    def prepare(self, dtype: str, seed: int) -> Run:
+        """Load the data and draw the parameters."""
+        folder = self.arguments.data_dir
+        return recipes.prepare(self.recipe, data_dir=folder, seed=seed, dtype=dtype)
 
 
 class Mode(NamedTuple):
-    """One way to compare two trainings. Its results have `holds`, `interrupted` and `dtype`.
+    """One way to compare two trainings. Its results have `holds`, `interrupted` and `dtype`."""
 
-    `train` puts its result among the results as soon as there is one.
-    """
-
-    train: Callable[[argparse.Namespace, Recipe, torch.device, str, list[Any]], None]
-    as_dict: Callable[..., dict[str, Any]]
-    picture: Callable[[Any, str], Any] | None
-    words: Callable[[Any], str]
-    file: str
-    title: str
+    train: Callable[[Job, str], Iterator[tuple[Any, str]]]  # the result so far or None, and words
+    shown: Shown
     dtypes: tuple[str, ...] = ("float32", "float64")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a recipe in both precisions, or in one, and report."""
-    mode, recipe = MODES[arguments.mode], recipe_for(arguments)
-    device = devices.choose(arguments.device)
-    environment = devices.environment(device)
+    check(arguments)
+    job = Job(arguments, recipe_for(arguments), devices.prepare(arguments.device))
+    with devices.threads(arguments.threads):
+        return _run(job, MODES[arguments.mode], devices.environment(job.device))
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse the options that the mode would leave aside.
+
+    Raises   ValueError
+    """
+    mode = arguments.mode
+    if arguments.judged_as and mode != "lockstep":
+        raise ValueError(f"--judged-as goes with --mode lockstep, got --mode {mode}")
+    if arguments.seeds and mode != "accuracy":
+        raise ValueError(f"--seeds goes with --mode accuracy, got --mode {mode}")
+
+
+def _run(job: Job, mode: Mode, environment: dict[str, Any]) -> int:
     print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
     print(f" {environment['gpu']}" if "gpu" in environment else "")
-    results: list[Any] = []
-    complete = False
+    results: dict[str, Any] = {}
+    complete, only = False, job.arguments.dtype
     try:
-        for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
-            with devices.threads(arguments.threads):
-                mode.train(arguments, recipe, device, dtype, results)
-            if results[-1].interrupted:
+        for dtype in [only] if only else mode.dtypes:
+            for result, words in mode.train(job, dtype):
+                print(words, flush=True)
+                results |= {dtype: result} if result else {}
+            if results[dtype].interrupted:
                 raise KeyboardInterrupt
         complete = True
     finally:  # also what an interrupted or diverged training reached
         if results:
-            _save(arguments, mode, recipe, results, environment, complete)
-    return 0 if all(result.holds for result in results) else 1
+            found = [*results.values()]
+            saving.save(job.arguments, job.recipe, mode.shown, found, environment, complete)
+    return 0 if all(result.holds for result in results.values()) else 1
 
 
-def _save(
-    arguments: argparse.Namespace,
-    mode: Mode,
-    recipe: Recipe,
-    results: list[Any],
-    environment: dict[str, Any],
-    complete: bool,
-) -> None:
-    """Save what --out, --json and --html ask for."""
-    unsaid = ("command", "debug", "out", "data_dir", "json", "html")
-    settings = {name: value for name, value in vars(arguments).items() if name not in unsaid}
-    settings |= {"data": recipe.data, "complete": complete}
-    found = [mode.as_dict(result, settings, environment) for result in results]
-    saved: list[Path] = []
-    if arguments.out:
-        saved = [report.save(Path(arguments.out), mode.file, found)]
-        saved += _draw(arguments, mode, recipe, results)
-    title = f"{recipe.name} on {recipe.data}: NumPy beside PyTorch, {mode.title}"
-    parts = [_part(mode, *pair) for pair in zip(results, found, strict=True)]
-    whole = page.together(title, parts, settings, environment)
-    saved += page.save(whole, arguments.json, arguments.html)
-    if saved:
-        print(f"saved {', '.join(map(str, saved))}")
-
-
-def _part(mode: Mode, result: Any, found: dict[str, Any]) -> page.Part:
-    picture = mode.picture
-
-    def html() -> str:
-        words = f"both sides in {result.dtype}"
-        return page.picture(picture(result, ""), words) if picture else ""
-
-    return page.Part(result.dtype, result.holds, mode.words(result), found, html)
-
-
-def _prepare(arguments: argparse.Namespace, recipe: Recipe, dtype: str, seed: int) -> Run:
-    return recipes.prepare(recipe, data_dir=arguments.data_dir, seed=seed, dtype=dtype)
-
-
-def _lockstep(
-    arguments: argparse.Namespace,
-    recipe: Recipe,
-    device: torch.device,
-    dtype: str,
-    results: list[Any],
-) -> None:
-    run = _prepare(arguments, recipe, dtype, arguments.seed)
-    print(f"\n{cli.describe(run)}\n{report.HEADER}")
+def _lockstep(job: Job, dtype: str) -> Iterator[tuple[Any, str]]:
+    run, arguments = job.prepare(dtype, job.arguments.seed), job.arguments
+    yield None, f"\n{_describe(run, arguments.steps)}\n{report.HEADER}"
     result = None
     for result, row in lockstep.train(
-        run, device, max_steps=arguments.steps,
-        precision=arguments.precision, judged_as=arguments.judged_as,
+        run, job.device, max_steps=arguments.steps,
+        precision=arguments.precision, judged_as=arguments.judged_as or "ieee",
     ):  # fmt: skip
-        if row.epoch == 1:
-            results.append(result)
-        print(report.epoch_line(row), flush=True)
+        if result.culprit and not result.reproduction:
+            options = _given(arguments, job.device)
+            result.reproduction = reproduction(result.culprit, job.recipe, dtype, options)
+        yield result, report.epoch_line(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
-    print(report.verdict(result), report.timing(result), sep="\n")
+    if result.steps_hold and result.strayed:  # beside torch's own drift, which takes its time
+        fresh, steps = job.prepare(dtype, arguments.seed), len(result.steps)
+        result.limits = free_run.train(fresh, job.device, steps, arguments.precision).limits
+    yield result, f"{report.verdict(result)}\n{report.timing(result)}"
     if not result.holds:
-        _explain(arguments, recipe, device, result)
+        yield result, report.failure(result)
 
 
-def _explain(
-    arguments: argparse.Namespace, recipe: Recipe, device: torch.device, result: lockstep.Lockstep
-) -> None:
-    """Say what left its tolerance first, on which side, and how to see it again."""
-    print(report.failure(result))
-    if result.culprit:
-        options: dict[str, Any] = {"seed": arguments.seed}
-        options |= {"device": device.type} if device.type != "cpu" else {}
-        options |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
-        print(reproduction(result.culprit, recipe, result.dtype, options))
+def _given(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Return the options that a reproduction needs, besides those of the recipe."""
+    chosen = {"device": device.type} if arguments.device or device.type != "cpu" else {}
+    chosen |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
+    names = ("judged_as", "data_dir", "threads")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    return {"seed": arguments.seed} | chosen | given
 
 
-def _words(result: lockstep.Lockstep) -> str:
-    return report.verdict(result) if result.holds else report.failure(result)
+def _free_run(job: Job, dtype: str) -> Iterator[tuple[Any, str]]:
+    run, arguments = job.prepare(dtype, job.arguments.seed), job.arguments
+    yield None, f"\n{_describe(run, arguments.steps)}"
+    result = free_run.train(run, job.device, arguments.steps, arguments.precision)
+    yield result, f"{free_run.table(result)}\n{free_run.verdict(result)}"
 
 
-def _free_run(
-    arguments: argparse.Namespace,
-    recipe: Recipe,
-    device: torch.device,
-    dtype: str,
-    results: list[Any],
-) -> None:
-    run = _prepare(arguments, recipe, dtype, arguments.seed)
-    print(f"\n{cli.describe(run)}")
-    result = free_run.train(run, device, arguments.steps, arguments.precision)
-    results.append(result)
-    print(free_run.table(result), free_run.verdict(result), sep="\n")
-
-
-def _accuracy(
-    arguments: argparse.Namespace,
-    recipe: Recipe,
-    device: torch.device,
-    dtype: str,
-    results: list[Any],
-) -> None:
-    result = paired.Paired(dtype, device.type)
-    results.append(result)
-    print(f"\n{recipe.name} on {recipe.data} in {dtype}\n{paired.HEADER}")
+def _accuracy(job: Job, dtype: str) -> Iterator[tuple[Any, str]]:
+    arguments, result = job.arguments, paired.Paired(dtype, job.device.type)
+    seeds = range(arguments.seed, arguments.seed + (arguments.seeds or SEEDS))
     try:
-        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-            run = _prepare(arguments, recipe, dtype, seed)
-            pair = paired.train(run, device, seed, arguments.steps, arguments.precision)
+        for seed in seeds:
+            run = job.prepare(dtype, seed)
+            if seed == arguments.seed:
+                yield None, f"\n{_describe(run, arguments.steps)}\n{paired.HEADER}"
+            pair = paired.train(run, job.device, seed, arguments.steps, arguments.precision)
             result.pairs.append(pair)
-            print(paired.line(pair), flush=True)
+            yield result, paired.line(pair)
     except KeyboardInterrupt:
         result.interrupted = True
-    print(paired.verdict(result))
+    yield result, paired.verdict(result)
+
+
+def _describe(run: Run, steps: int | None) -> str:
+    """Say what is trained, and where the epochs have fewer steps than were asked for."""
+    there = ceil(len(run.train) / run.recipe.batch_size) * run.recipe.epochs
+    words = f"\n--steps {steps}: {run.recipe.epochs} epochs have {there:,} steps, and no more"
+    return cli.describe(run) + (words if steps and steps > there else "")
 
 
 MODES = {
     "lockstep": Mode(
-        _lockstep, report.as_dict, report.picture, _words, "parity", "step by step",
+        _lockstep,
+        Shown("parity", "step by step", report.as_dict, report.words, report.picture),
     ),
     "free-run": Mode(
-        _free_run, free_run.as_dict, free_run.picture, free_run.verdict, "free-run",
-        "trained freely",
+        _free_run,
+        Shown(
+            "free-run", "trained freely", free_run.as_dict, free_run.verdict, free_run.picture
+        ),
     ),
     "accuracy": Mode(
-        _accuracy, paired.as_dict, None, paired.verdict, "accuracy", "over paired seeds",
+        _accuracy,
+        Shown(
+            "accuracy", "over paired seeds", paired.as_dict, paired.verdict, table=paired.table
+        ),
         ("float32",),
     ),
 }  # fmt: skip
-
-
-def _draw(arguments: argparse.Namespace, mode: Mode, recipe: Recipe, results: Any) -> list[Path]:
-    paths: list[Path] = []
-    for dtype in ("float32", "float64"):
-        plots.remove(arguments.out, f"{mode.file}-{dtype}")  # of another run
-    if mode.picture is None:
-        return paths
-    try:
-        for result in results:
-            title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
-            figure = mode.picture(result, title)
-            paths += plots.save(figure, arguments.out, f"{mode.file}-{result.dtype}")
-    except MissingExtraError as error:
-        print(f"parity: no curves: {error}", file=sys.stderr)
-    return paths

@@ -26,7 +26,14 @@ def check_sgd() -> Difference:
 
 
 def _steps(options: dict[str, Any]) -> list[Difference]:
-    """Each step adds the rounding of θ, and that of a velocity of at most 2 gradients."""
+    """Take steps on both sides; each adds the bound of one step to a bound that grows.
+
+    With |g| ≤ G, weight decay included (its rate is below 1), a velocity of momentum 1/2 keeps to
+    |v| ≤ G + G/2 + ... = 2 G, and Nesterov's update g + v/2 to 2 G as well: 4 G is more than
+    |g| and |v| together, of which bounds.sgd_step makes the rounding of a step. An error δ that θ
+    has passes through weight decay and its velocity, at most decay / (1 - 1/2) = 1/2 of it, times
+    the rate: to (1 + RATE / 2) δ, and the factor here is 1 + RATE.
+    """
     rng, u = np.random.default_rng(0), bounds.unit_roundoff(np.float64)
     theta = rng.normal(size=7)
     parameter = torch.nn.Parameter(torch.tensor(theta))

@@ -93,7 +93,12 @@ def as_json(report: Report) -> str:
     """Return the report without its pictures; what is not finite becomes a string."""
     content = {name: getattr(report, name) for name in ("title", "holds", "verdict")}
     content |= {"settings": report.settings, "environment": report.environment}
-    return json.dumps(_plain(content | {"results": report.results}), indent=1) + "\n"
+    return to_json(content | {"results": report.results})
+
+
+def to_json(value: Any) -> str:
+    """Return any results as JSON; what is not finite becomes a string."""
+    return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
 
 
 def as_html(report: Report) -> str:

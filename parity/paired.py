@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from parity import devices
+from parity import devices, page
 from parity.free_run import batches
 from parity.torch_side import TorchSide
 from scratchnn import mlp
@@ -39,6 +39,7 @@ class Pair:
     torch: float
     only_ours: int
     only_torch: int
+    examples: int
 
     @property
     def p(self) -> float:
@@ -57,17 +58,29 @@ class Paired:
 
     @property
     def holds(self) -> bool:
-        """Whether no seed's split is too uneven for chance: Bonferroni's share of LEVEL."""
-        return all(pair.p >= LEVEL / len(self.pairs) for pair in self.pairs)
+        """Whether no seed's split is too uneven for chance, nor all seeds' differences together."""
+        splits = all(pair.p >= LEVEL / len(self.pairs) for pair in self.pairs)
+        strict = self.interval_at(1 - LEVEL)
+        return splits and (strict is None or strict[0] <= 0 <= strict[1])
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The paired confidence interval of the mean difference, by Student's t."""
+        """The paired confidence interval of the mean difference that is shown."""
+        return self.interval_at(CONFIDENCE)
+
+    def interval_at(self, confidence: float) -> tuple[float, float] | None:
+        """Return the paired confidence interval of the mean difference, by Student's t.
+
+        A few equal differences have no spread; it is taken as at least that of fair coins, one an
+        example that only one side has right: √(only ours + only torch) / examples.
+        """
         if len(self.pairs) < 2:
             return None
         differences = [pair.ours - pair.torch for pair in self.pairs]
+        coins = mean((pair.only_ours + pair.only_torch) / pair.examples**2 for pair in self.pairs)
         centre, n = mean(differences), len(differences)
-        reach = student_t(n - 1) * stdev(differences) / math.sqrt(n)
+        spread = max(stdev(differences), math.sqrt(coins))
+        reach = student_t(n - 1, confidence) * spread / math.sqrt(n)
         return centre - reach, centre + reach
 
 
@@ -97,8 +110,9 @@ def train(
 
 
 def _pair(seed: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pair:
-    alone = (int(one.sum()) for one in (ours & ~theirs, theirs & ~ours))
-    return Pair(seed, float(ours.mean()), float(theirs.mean()), *alone)
+    alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    accuracies = float(ours.mean()), float(theirs.mean())
+    return Pair(seed, *accuracies, alone, alone_torch, len(ours))
 
 
 def mcnemar(b: int, c: int) -> float:
@@ -149,7 +163,21 @@ def verdict(result: Paired) -> str:
     if result.interval is None:
         return text
     low, high = (f"{100 * end:+.2f}" for end in result.interval)
+    strict = result.interval_at(1 - LEVEL)
+    if strict and not strict[0] <= 0 <= strict[1]:
+        text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
     return f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
+
+
+def table(result: Paired) -> str:
+    """Return a table of the seeds for a page."""
+    header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
+    rows = [
+        [str(pair.seed), f"{pair.ours:.2%}", f"{pair.torch:.2%}",
+         str(pair.only_ours), str(pair.only_torch), f"{pair.p:.3g}"]
+        for pair in result.pairs
+    ]  # fmt: skip
+    return page.table(header, rows)
 
 
 def as_dict(

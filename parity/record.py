@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from parity import devices, free_run, golden
+from parity.lockstep import FREE_RUN_TOLERANCE
 from parity.torch_side import TorchSide
 from parity.trace import Trace
 from scratchnn import recipes
@@ -78,5 +79,7 @@ def _allowed(
     """Return how far a free run may come; None for TF32, which we do not compute."""
     if precision == "tf32":
         return None
+    if dtype == "float64":
+        return FREE_RUN_TOLERANCE
     run = recipes.prepare(recipe, seed=seed, dtype=dtype)
     return free_run.train(run, device, steps).allowed

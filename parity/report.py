@@ -1,8 +1,6 @@
 """What a lockstep run found: a table, a verdict, JSON and a picture."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from parity.lockstep import EpochResult, Lockstep
@@ -45,19 +43,30 @@ def verdict(result: Lockstep) -> str:
         limit = " (in float32 a ReLU that flips moves all that follows)"
     else:
         limit = f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
-    line = f"{line}; trained freely, the two θ end {result.free_run:.1e} apart{limit}"
+    if result.limits:
+        limit += f", beside {max(result.limits):.1e}, ten times torch's own drift"
+    line = f"{line}; trained freely, the two θ are at most {result.free_run:.1e} apart{limit}"
     if result.flips:
-        line += f"; {result.flips} ReLUs were on in one and off in the other, within rounding"
+        sound = all(step.outputs.holds for step in result.steps if step.flips)
+        within = "within rounding" if sound else "not all within rounding"
+        line += f"; {result.flips} ReLUs were on in one and off in the other, {within}"
     return line
+
+
+def words(result: Lockstep) -> str:
+    """Return the verdict, or what failed."""
+    return verdict(result) if result.holds else failure(result)
 
 
 def failure(result: Lockstep) -> str:
     """Say what left its tolerance first, and where."""
     if result.culprit:
-        return str(result.culprit)
-    for step in result.steps:
-        if result.free_run_tolerance and step.free_run > result.free_run_tolerance:
-            return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+        return "\n".join(filter(None, (str(result.culprit), result.reproduction)))
+    if step := result.strayed:
+        return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+    if row := result.unlike:
+        sides = f"NumPy {_percent(row.ours.accuracy)}, torch {_percent(row.torch.accuracy)}"
+        return f"first after epoch {row.epoch}, the accuracies differ: {sides}"
     return "nothing left its tolerance"
 
 
@@ -84,6 +93,7 @@ def as_dict(
         "flips": result.flips,
         "interrupted": result.interrupted,
         "failure": None if result.holds else failure(result),
+        "reproduction": result.reproduction,
         "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
         "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
         "epochs": [
@@ -100,14 +110,6 @@ def as_dict(
             for row in result.epochs
         ],
     }
-
-
-def save(folder: Path, name: str, results: list[dict[str, Any]]) -> Path:
-    """Write results as JSON and return the path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    return path
 
 
 def picture(result: Lockstep, title: str) -> Any:

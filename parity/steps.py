@@ -8,20 +8,21 @@ the other. Then our whole step, from the parameters that torch had before it: ne
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 import scratchnn.functional as F
-from parity import bounds, goals, network
+from parity import bounds, formulas, network, objective_bounds
 from parity.checks import Check
-from parity.elements import RELU, RULES, UPDATE, Element, Index, masked
+from parity.elements import RULES, Element, Index
 from parity.trace import Settings, Trace
 from parity.verdict import Difference, worst
 from scratchnn import mlp
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import OBJECTIVES
+
+KINDS = ("outputs", "loss", "gradient", "parameters")
 
 
 @dataclass(frozen=True)
@@ -40,24 +41,44 @@ class StepResult:
     @property
     def worst(self) -> Difference:
         """The one closest to its tolerance."""
-        return worst([self.outputs, self.loss, self.gradient, self.parameters])
+        return worst([getattr(self, kind) for kind in KINDS])
 
 
 def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:
     """Give each of our operations the inputs that torch's had, and compare what comes out."""
-    found: dict[str, list[Difference]] = {}
-    broken = None
+    judged = _Judged()
     with np.errstate(all="ignore"):  # what is not finite is judged like all else
+        if not judged.add(operations(trace, settings)):
+            return judged.result(step, flips=0)
         activations = mlp.forward(trace.before, trace.X)
-        whole = network.whole_step(trace, settings, activations)
-        for check in chain(operations(trace, settings), whole):
+        flips = sum(int(mask.sum()) for mask in network.flipped(trace, activations))
+        judged.add(network.whole_step(trace, settings, activations))
+    return judged.result(step, flips)
+
+
+class _Judged:
+    """The checks of a step so far."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[Difference]] = {}
+        self.broken: Check | None = None
+
+    def add(self, checks: Iterator[Check]) -> bool:
+        """Judge each; return False where one cannot be compared, and nothing after it is sound."""
+        for check in checks:
             difference = check.difference()
-            found.setdefault(check.kind, []).append(difference)
-            if broken is None and not difference.holds:
-                broken = check
-    flips = sum(int(mask.sum()) for mask in network.flipped(trace, activations))
-    kinds = {kind: worst(differences) for kind, differences in found.items()}
-    return StepResult(step, **kinds, flips=flips, broken=broken)
+            self.found.setdefault(check.kind, []).append(difference)
+            if self.broken is None and not difference.holds:
+                self.broken = check
+            if difference.reason:
+                return False
+        return True
+
+    def result(self, step: int, flips: int) -> StepResult:
+        """Return the worst of each kind; the kinds that were not reached have the last."""
+        last = next(reversed(self.found.values()))[-1]
+        kinds = {kind: worst(self.found.get(kind, [last])) for kind in KINDS}
+        return StepResult(step, **kinds, flips=flips, broken=self.broken)
 
 
 def operations(trace: Trace, settings: Settings) -> Iterator[Check]:
@@ -72,23 +93,25 @@ def _forward(trace: Trace, settings: Settings) -> Iterator[Check]:
     u = bounds.unit_roundoff(trace.X.dtype)
     for i, (layer, a) in enumerate(zip(trace.before.layers, trace.inputs, strict=True)):
         z, rules = trace.outputs[2 * i], RULES[type(layer)]
-        bound = rules.forward(a, *layer, u, settings.factors)
+        both = _bounds(settings, partial(rules.forward, a, *layer, u))
         element = partial(rules.output, layer, a)
-        yield Check("outputs", f"layer {i + 1} z", layer.forward(a), z, bound, element)
+        yield Check("outputs", f"layer {i + 1} z", layer.forward(a), z, *both, element)
         if i + 1 < len(trace.before.layers):
             a, element = trace.outputs[2 * i + 1], partial(_relu_element, z)
-            yield Check("outputs", f"layer {i + 1} relu", F.relu(z), a, 0.0, element)
+            yield Check("outputs", f"layer {i + 1} relu", F.relu(z), a, 0.0, 0.0, element)
 
 
 def _loss(trace: Trace, settings: Settings) -> Iterator[Check]:
     z, target, objective = trace.outputs[-1], trace.target, settings.objective
     ours = OBJECTIVES[objective].loss_and_gradient(z, target)
-    bound = goals.rounding(objective, z, target)
+    bound = objective_bounds.rounding(objective, z, target, bounds.unit_roundoff(z.dtype))
     names = ("loss", "loss"), ("gradient", "dz of the loss")
     theirs = trace.loss, trace.gradients[-1]
     for part, (kind, name) in enumerate(names):
         element = partial(_goal_element, trace, objective, part)
-        yield Check(kind, name, np.asarray(ours[part]), theirs[part], bound[part], element)
+        yield Check(
+            kind, name, np.asarray(ours[part]), theirs[part], bound[part], bound[part], element
+        )
 
 
 def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
@@ -97,11 +120,11 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
     for i, layer in reversed(list(enumerate(trace.before.layers))):
         dz, a, rules = trace.gradients[2 * i], trace.inputs[i], RULES[type(layer)]
         layer.backward_parameters(dz, a, grad.layers[i])
-        errors = rules.backward_parameters(dz, a, *layer, u, settings.factors)
+        both = _bounds(settings, partial(rules.backward_parameters, dz, a, *layer, u))
         for j, name in enumerate(layer._fields):
             yield Check(
                 "gradient", f"layer {i + 1} d{name}",
-                grad.layers[i][j], trace.grad.layers[i][j], errors[j],
+                grad.layers[i][j], trace.grad.layers[i][j], both[0][j], both[1][j],
                 partial(rules.d_parameter, layer, name, dz, a),
                 None if trace.known is None else trace.known.layers[i][j],
             )  # fmt: skip
@@ -109,7 +132,7 @@ def _backward(trace: Trace, settings: Settings) -> Iterator[Check]:
             yield Check(
                 "gradient", f"layer {i} dz",
                 F.relu_backward(layer.backward_input(dz), a), trace.gradients[2 * i - 2],
-                rules.backward_input(dz, *layer, u, settings.factors),
+                *_bounds(settings, partial(rules.backward_input, dz, *layer, u)),
                 partial(_dz_element, rules.d_input, layer, dz, a),
             )  # fmt: skip
 
@@ -124,29 +147,39 @@ def _update(trace: Trace, settings: Settings) -> Check:
     replace(optimizer, velocity=copy).step(theta, trace.grad.theta)
     element = partial(_update_element, trace, settings, old)
     known = None if trace.known is None else trace.known.theta
-    return Check("parameters", "θ", theta, trace.after.theta, bound, element, known)
+    return Check("parameters", "θ", theta, trace.after.theta, bound, bound, element, known)
+
+
+def _bounds(settings: Settings, bound: Any) -> tuple[Any, Any]:
+    """Return torch's bound, for products as it is judged, and ours, whose factors are whole."""
+    theirs = bound(settings.factors)
+    return theirs, bound(0.0) if settings.factors else theirs
 
 
 def _relu_element(z: Any, index: Index) -> Element:
-    return Element(RELU, {"z": z[index]})
+    return Element(formulas.relu, {"z": z[index]})
 
 
 def _dz_element(d_input: Any, layer: Any, dz: Any, a: Any, index: Index) -> Element:
-    return masked(d_input(layer, dz, index), a[index])
+    return d_input(layer, dz, index)._replace(y=a[index])
 
 
 def _goal_element(trace: Trace, objective: str, part: int, index: Index) -> Element:
-    at = f"[{', '.join(map(str, index))}]" if index else ""
-    return Element(
-        f'OBJECTIVES["{objective}"].loss_and_gradient(z, target)[{part}]{at}',
-        {"z": trace.outputs[-1], "target": trace.target},
-        lambda z, target: np.asarray(goals.exact(objective, z, target)[part])[index],
-    )
+    where = {"name": objective, "part": part, "index": index}
+    inputs = where | {"z": trace.outputs[-1], "target": trace.target}
+    return Element(formulas.objective, inputs, _exact_objective)
+
+
+def _exact_objective(name: str, part: int, index: Index, z: Any, target: Any) -> Any:
+    return np.asarray(objective_bounds.exact(name, z, target)[part])[index]
 
 
 def _update_element(trace: Trace, settings: Settings, velocity: Any, index: Index) -> Element:
-    rates = {
-        "learning_rate": settings.optimizer.learning_rate, "momentum": settings.optimizer.momentum
-    }  # fmt: skip
-    arrays = {"theta": trace.before.theta, "v": velocity, "g": trace.grad.theta}
-    return Element(UPDATE, rates | {name: array[index] for name, array in arrays.items()})
+    inputs = {
+        "theta": trace.before.theta[index],
+        "learning_rate": settings.optimizer.learning_rate,
+        "momentum": settings.optimizer.momentum,
+        "v": velocity[index],
+        "g": trace.grad.theta[index],
+    }
+    return Element(formulas.update, inputs)

@@ -70,10 +70,14 @@ class TorchSide:
         self.optimizer.step()
         return loss.item()
 
-    def nudge(self, index: int) -> None:
-        """Move one entry of θ, in our order, by one unit in its last place."""
+    def nudge(self, index: int, later: float) -> None:
+        """Move one entry of θ, in our order, by one unit in its last place.
+
+        Of its own last place or of that which it has `later`, so that the way there keeps it.
+        """
         theta = self.parameters()
-        theta.theta[index] = np.nextafter(theta.theta[index], theta.theta.dtype.type(np.inf))
+        largest = max(abs(theta.theta[index]), abs(later))
+        theta.theta[index] += np.spacing(theta.theta.dtype.type(largest))
         with torch.no_grad():
             for old, new in zip(
                 self.module.parameters(), to_module(theta).parameters(), strict=True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from parity import bounds
@@ -35,6 +36,11 @@ class Trace:
         """What each layer was given: X, a_1, a_2, ..."""
         return [self.X, *self.outputs[1::2]]
 
+    def astype(self, dtype: type) -> "Trace":
+        """Return it in another precision; class indices are left as they are."""
+        changed = {name: _astype(value, dtype) for name, value in vars(self).items()}
+        return Trace(**changed)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -49,3 +55,10 @@ class Settings:
         """Return those of a run, its products judged as "ieee" or "tf32"."""
         factors = bounds.TF32 if judged_as == "tf32" else 0.0
         return cls(run.recipe.objective, run.optimizer, factors)
+
+
+def _astype(value: Any, dtype: type) -> Any:
+    if isinstance(value, list):
+        return [_astype(item, dtype) for item in value]
+    floats = isinstance(value, Parameters) or getattr(value, "dtype", np.dtype(int)).kind == "f"
+    return value.astype(dtype) if floats else value

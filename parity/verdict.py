@@ -1,6 +1,7 @@
 """Two results, or one and the right answer; a tolerance; the element that is worst off."""
 
 from dataclasses import dataclass, replace
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Difference:
     ratio: float
     largest: float
     largest_tolerance: float
+    reason: str | None = None  # why there is nothing to compare
 
     @property
     def difference(self) -> float:
@@ -38,6 +40,8 @@ class Difference:
         return self.ratio <= 1
 
     def __str__(self) -> str:
+        if self.reason:
+            return self.reason
         at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return (
             f"{self.quantity}{at}: NumPy {self.ours!r}, torch {self.torch!r}, apart by "
@@ -70,6 +74,11 @@ def compare(quantity: str, ours: Any, torch: Any, tolerance: Any) -> Difference:
     largest = np.unravel_index(difference.argmax(), ratio.shape)
     at_largest = (float(array[largest]) for array in (difference, tolerance))
     return Difference(quantity, tuple(map(int, index)), *at_worst, *at_largest)
+
+
+def incomparable(quantity: str, reason: str) -> Difference:
+    """Return the difference of results that cannot be compared: one that never holds."""
+    return Difference(quantity, (), nan, nan, nan, inf, inf, 0.0, reason)
 
 
 def worst(differences: list[Difference]) -> Difference:

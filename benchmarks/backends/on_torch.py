@@ -61,7 +61,7 @@ class OnTorch:
             raise NotRunError("torch.compile needs a C++ compiler")
         from parity import devices
 
-        self.device, self.compiled = devices.choose(device, deterministic=False), compiled
+        self.device, self.compiled = devices.prepare(device, deterministic=False), compiled
         self.transfer, self.graph = transfer, graph
         self.precision = ExitStack()
         self.precision.enter_context(devices.products(self.device, "tf32" if tf32 else "ieee"))

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     for cell in broken:
         print(f"  broken: {cell}")
     if arguments.json:
-        facts = devices.environment(devices.choose("cpu")) | versions
+        facts = devices.environment(devices.prepare("cpu")) | versions
         facts |= {"quick": arguments.quick, "digits": digits.DIGITS}
         accuracy.save(Path(arguments.json), found, facts)
         print(f"saved {arguments.json}")

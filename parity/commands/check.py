@@ -71,7 +71,7 @@ def _environment() -> dict[str, Any]:
     if later.has_torch():
         from parity import devices
 
-        return devices.environment(devices.choose("cpu"))
+        return devices.environment(devices.prepare("cpu"))
     versions = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
     return versions | {"python": platform.python_version(), "platform": platform.platform()}
 

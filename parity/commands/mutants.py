@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(f"\n{mutants.summary(found)}", end="")
     if arguments.json:
-        facts = devices.environment(devices.choose("cpu"))
+        facts = devices.environment(devices.prepare("cpu"))
         mutants.save(Path(arguments.json), found, facts)
         print(f"saved {arguments.json}")
     return 1 if any(mutant.survives for mutant in found) else 0

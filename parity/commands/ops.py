@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from parity import devices, ops_report
 
     names = devices.available() if arguments.device == "all" else [arguments.device]
-    device = [devices.choose(name, deterministic=False) for name in names][-1]
+    device = [devices.prepare(name, deterministic=False) for name in names][-1]
     with devices.threads(arguments.threads):
         environment = devices.environment(device)
         cells = _search(arguments, names)

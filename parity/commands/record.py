@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     need("torch", "torch")
     from parity import devices, golden, record
 
-    device = devices.choose(arguments.device)
+    device = devices.prepare(arguments.device)
     folder = Path(arguments.out or golden.FOLDER)
     for name in arguments.recipe:
         recipe = RECIPES[name].on(RECIPES[name].default_data)

@@ -1,7 +1,11 @@
 """python -m parity replay: check scratchnn against recorded trainings, with NumPy alone."""
 
 import argparse
+import platform
 
+import numpy as np
+
+import scratchnn
 from parity import golden
 from parity.commands import PRECISIONS
 from parity.replay import replay
@@ -23,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = arguments.files or sorted(golden.FOLDER.glob("*.npz"))
     if not files:
         raise FileNotFoundError(f"{golden.FOLDER} has no recordings: `python -m parity record`")
+    print(f"scratchnn {scratchnn.__version__}, numpy {np.__version__}, {platform.platform()}")
     failed = 0
     for file in files:
         result = replay(golden.load(file), arguments.judged_as)

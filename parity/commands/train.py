@@ -23,15 +23,17 @@ def add(commands) -> None:
     sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
     sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
     sub.add_argument(
-        "--seeds", type=positive_int, default=5, metavar="N", help="of --mode accuracy: default 5"
+        "--seeds", type=positive_int, metavar="N", help="of --mode accuracy: default 5"
     )
     page.add_arguments(sub)
-    sub.set_defaults(command=run)
+    sub.set_defaults(command=run, judged_as=None)  # None: not said, and ieee
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train in the mode asked for, report, and return the exit status."""
     need("torch", "torch")
+    if arguments.html and arguments.mode != "accuracy":
+        need("matplotlib", "plots")  # before the training, and not after it
     from parity import modes
 
     return modes.run(arguments)

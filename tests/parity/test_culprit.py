@@ -1,12 +1,14 @@
 """A failure names the side, the element and the way to see it; a ReLU at 0 is nobody's fault."""
 
 import json
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
 import torch
 
-from parity import culprit, lockstep, network, steps
+from parity import culprit, formulas, lockstep, network, steps
 from parity.__main__ import main
 from parity.torch_side import TorchSide
 from parity.trace import Settings
@@ -31,14 +33,62 @@ def culprit_of(name, dtype="float32", taken=2, **options):
 
 
 def printed(found, name, dtype, **options):
-    """Run the Python lines that a report prints; return what they print."""
+    """Run the Python lines that a report prints; return what they print, by side."""
     run = prepared(name, dtype)
     text = culprit.reproduction(found, run.recipe, dtype, {"seed": 1, **options})
     command, _, *code = text.splitlines()
     assert command.startswith(f"reproduce:  python -m parity train {name} --data ")
     seen = []
-    exec("\n".join(line[4:] for line in code), {"print": seen.append})
-    return float(np.squeeze(seen[0]))
+    exec("\n".join(line[4:] for line in code), {"print": lambda *words: seen.append(words)})
+    return {side: float(np.squeeze(value)) for side, value in seen}
+
+
+@pytest.mark.parametrize("name", ["softmax-regression", "linear-regression"])
+def test_reproduction_shows_that_torch_is_wrong(name):
+    """By training up to there, and from the numbers alone."""
+    found = culprit_of(name, precision="tf32")
+    numpy, torch = found.verdict.errors
+    seen = printed(found, name, "float32", precision="tf32")
+    assert abs(seen["NumPy"] - numpy.exact) <= numpy.tolerance
+    assert abs(seen["torch"] - torch.value) <= torch.tolerance < abs(seen["torch"] - torch.exact)
+
+
+def test_judged_as_tf32_loosens_the_bound_of_torch_alone():
+    run = prepared("softmax-regression", "float32")
+    trace = TorchSide(run, CPU).step(*run.train.batch(np.arange(8), "float32"))
+    settings = Settings.of(run, "tf32")
+    whole = network.whole_step(trace, settings, mlp.forward(trace.before, trace.X))
+    checks = {c.quantity: c for c in chain(steps.operations(trace, settings), whole)}
+    for quantity in ("layer 1 z", "layer 1 dW", "network a_1", "network layer 1 dW"):
+        check = checks[quantity]
+        for share, holds in ((0.9, True), (1.5, False)):
+            off = (check.torch + share * check.bound).astype("float32")
+            moved = replace(check, ours=off)
+            assert moved.difference().holds is holds, quantity
+            assert culprit.find(1, moved, trace, settings).verdict.guilty == ("NumPy",)
+
+
+def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
+    given = ["--device", "cpu", "--precision", "tf32", "--judged-as", "ieee", "--threads", "1"]
+    names = [str(tmp_path / f"train.{kind}") for kind in ("json", "html")]
+    arguments = ["train", "softmax-regression", "--dtype", "float32", "--steps", "2", *given]
+    assert main([*arguments, "--json", names[0], "--html", names[1]]) == 1
+    out = capsys.readouterr().out
+    command = next(line for line in out.splitlines() if line.startswith("reproduce:  "))
+    for pair in zip(given[::2], given[1::2], strict=True):
+        assert " ".join(pair) in command
+    (found,) = json.loads((tmp_path / "train.json").read_text())["results"]
+    assert command in found["reproduction"]
+    assert command in (tmp_path / "train.html").read_text()
+    assert main(command.split()[4:]) == 1
+
+
+def test_reproduction_names_the_folder_of_the_data():
+    found = culprit_of("softmax-regression", precision="tf32")
+    recipe = recipes.get("softmax-regression").on("mnist")
+    text = culprit.reproduction(found, recipe, "float32", {"seed": 1, "data_dir": "a b"})
+    assert "--data-dir 'a b'" in text
+    assert "data_dir='a b')" in text
 
 
 def test_culprit_is_torch_where_torch_is_wrong():
@@ -82,7 +132,8 @@ def test_culprit_is_numpy_and_its_element_can_be_seen(monkeypatch, part, name, q
     assert found.verdict.guilty == ("NumPy",)
     assert found.verdict.quantity == quantity
     right = found.verdict.errors[1].exact
-    assert printed(found, name, dtype) == pytest.approx(right, rel=1e-3)  # a tenth of what is off
+    for value in printed(found, name, dtype).values():
+        assert value == pytest.approx(right, rel=1e-3)  # a tenth of what is off
 
 
 ELEMENTS = [(name, dtype) for name in RECIPES for dtype in ("float32", "float64")]
@@ -99,6 +150,18 @@ def test_every_element_is_what_both_sides_computed(name, dtype):
         index = tuple(int(rng.integers(size)) for size in check.torch.shape)
         verdict = culprit.find(2, at(check, index), trace, settings).verdict
         assert verdict.holds, str(verdict)
+        assert_torch_has(check.element(index), verdict.errors[1])
+
+
+def assert_torch_has(element, error):
+    """Assert that torch's formula of one element is within the bound of torch's operation."""
+    inputs = {
+        name: torch.tensor(value) if hasattr(value, "dtype") else value
+        for name, value in element.inputs.items()
+    }
+    value = formulas.IN_TORCH[element.formula](**inputs).item()
+    value *= element.y is None or bool(element.y > 0)
+    assert abs(value - error.exact) <= error.tolerance, element.formula.__name__
 
 
 def at(check, index):

@@ -46,8 +46,8 @@ def precisions(part):
             yield {True: "tf32", False: "ieee"}.get(value, value)
 
 
-def test_choose_turns_tf32_off_by_the_api_that_there_is(backends):
-    devices.choose("cpu")
+def test_prepare_turns_tf32_off_by_the_api_that_there_is(backends):
+    devices.prepare("cpu")
     assert {value for part in backends for value in precisions(part)} == {"ieee"}
 
 
@@ -67,25 +67,25 @@ def test_fakes_refuse_the_other_api():
 
 def test_installed_torch_can_still_be_asked_after_both_settings():
     """torch itself raises when it is asked for a precision that both APIs were used on."""
-    devices.choose("cpu")
+    devices.prepare("cpu")
     with devices.products("cuda", "tf32"):
         assert devices._matmul_precision() == "tf32"
     assert devices._matmul_precision() == "ieee"
     torch.ones(2, 2) @ torch.ones(2, 2)
 
 
-def test_choose_sets_determinism():
-    devices.choose("cpu", deterministic=False)
+def test_prepare_sets_determinism():
+    devices.prepare("cpu", deterministic=False)
     assert not devices.environment(torch.device("cpu"))["deterministic"]
-    devices.choose("cpu")
+    devices.prepare("cpu")
     assert devices.environment(torch.device("cpu"))["deterministic"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_choose_refuses_cuda_where_there_is_none():
+def test_prepare_refuses_cuda_where_there_is_none():
     assert devices.available() == ["cpu"]
     with pytest.raises(ValueError, match="got cuda: there is no GPU"):
-        devices.choose("cuda")
+        devices.prepare("cuda")
 
 
 def test_threads_limits_both_sides_for_a_block():

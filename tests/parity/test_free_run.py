@@ -9,6 +9,7 @@ from scipy import stats
 from parity import free_run, paired
 from parity.__main__ import main
 from scratchnn import recipes
+from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD
 
 CPU = torch.device("cpu")
@@ -54,6 +55,23 @@ def test_free_run_fails_with_another_rate_where_there_is_no_relu(monkeypatch):
     assert not run_of("softmax-regression").holds
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_control_moves_for_every_recipe(name, dtype):
+    result = run_of(name, dtype, steps=3)
+    assert max(result.control) > 0
+    assert result.control[0] > 0
+
+
+def test_float64_may_drift_as_torch_does_from_itself():
+    apart, control = [1e-15, 5e-11, 9e-11], [1e-16, 1e-11, 1e-13]
+    assert free_run.FreeRun("float64", "cpu", True, apart, control).holds
+    assert free_run.FreeRun("float64", "cpu", True, [9e-13] * 3, [1e-16] * 3).holds
+    assert not free_run.FreeRun("float64", "cpu", True, apart[::-1], control).holds
+    result = run_of("linear-regression", "float64", steps=1)
+    assert "≤ 1e-12" in free_run.verdict(result)
+
+
 def test_control_starts_from_one_ulp():
     result = run_of("mlp", "float64", steps=1)
     assert 0 < result.control[0] < 1e-15
@@ -88,9 +106,38 @@ def test_student_t_is_that_of_the_tables(freedom):
 
 def test_interval_is_the_paired_one_of_scipy():
     ours, theirs = [0.9, 0.93, 0.88, 0.95], [0.91, 0.9, 0.88, 0.92]
-    pairs = [paired.Pair(i, *both, 0, 0) for i, both in enumerate(zip(ours, theirs, strict=True))]
+    pairs = [
+        paired.Pair(i, *both, 0, 0, 100) for i, both in enumerate(zip(ours, theirs, strict=True))
+    ]
     expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
     assert paired.Paired("float32", "cpu", pairs).interval == pytest.approx(tuple(expected))
+
+
+def pairs_of(lost, seeds):
+    """Seeds in which ours is right in 40 of 10,000 examples alone, and torch in some more."""
+    return [
+        paired.Pair(i, 0.96 - lost / 10_000, 0.96, 40, 40 + lost + i % 3 - 1, 10_000)
+        for i in range(seeds)
+    ]
+
+
+def test_accuracy_fails_where_every_seed_is_a_little_worse():
+    """A quarter of a point, which no seed alone would refuse, beside one that chance has."""
+    worse, chance = (paired.Paired("float32", "cpu", pairs_of(lost, 10)) for lost in (25, 3))
+    assert all(pair.p > paired.LEVEL / 10 for pair in worse.pairs)
+    assert not worse.holds
+    assert "the interval at 99.9% excludes 0" in paired.verdict(worse)
+    assert chance.holds
+
+
+def test_accuracy_does_not_refuse_the_same_example_twice():
+    """Equal differences have no spread of their own."""
+    pairs = [paired.Pair(i, 0.5, 0.51, 0, 1, 100) for i in range(3)]
+    assert paired.Paired("float32", "cpu", pairs).holds
+
+
+def test_table_has_a_row_a_seed():
+    assert paired.table(paired.Paired("float32", "cpu", pairs_of(3, 4))).count("<tr>") == 5
 
 
 def test_main_compares_accuracies_over_seeds(tmp_path, capsys):

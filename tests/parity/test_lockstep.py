@@ -1,6 +1,8 @@
 """Training on both sides: parity holds for every recipe, and breaks when something is wrong."""
 
 import json
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from parity.__main__ import main
 from scratchnn import mlp, objectives, recipes
 from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD
+from scratchnn.train import Score
 
 CPU = torch.device("cpu")
 
@@ -129,6 +132,26 @@ def test_parity_breaks_on_a_bug_of_the_network_in_every_precision(monkeypatch, p
     assert "first at step 1, network" in report.failure(result)
 
 
+def plant_dtype(monkeypatch):
+    monkeypatch.setattr("scratchnn.layers.linear", lambda X, W, b: (X @ W + b).astype(float))
+
+
+def plant_shape(monkeypatch):
+    monkeypatch.setattr("scratchnn.layers.linear", lambda X, W, b: (X @ W + b)[:, :-1])
+
+
+@pytest.mark.parametrize("plant", [plant_dtype, plant_shape])
+@pytest.mark.parametrize("name", ["mlp", "softmax-regression"])
+def test_main_names_the_step_and_layer_of_another_dtype_or_shape(monkeypatch, capsys, plant, name):
+    plant(monkeypatch)
+    assert main(["train", name, "--dtype", "float32", "--steps", "3"]) == 1
+    out = capsys.readouterr().out
+    word = plant.__name__.removeprefix("plant_")
+    assert f"first at step 1, layer 1 z: {word} must be torch's " in out
+    assert "wrong is NumPy: layer 1 z" in out
+    assert "--steps 1" in out
+
+
 def test_float32_has_no_criterion_for_free_runs():
     assert lockstep_of("mlp", "float32", steps=1).free_run_tolerance is None
 
@@ -186,6 +209,10 @@ def exit_status(arguments):
     [
         (["train", "perceptron"], 2, "invalid choice: 'perceptron'"),
         (["train", "mlp", "--steps", "0"], 2, "a whole number from 1 up, got '0'"),
+        (["train", "mlp", "--mode", "free-run", "--judged-as", "ieee"], 2, "got --mode free-run"),
+        (["train", "mlp", "--mode", "accuracy", "--judged-as", "ieee"], 2, "got --mode accuracy"),
+        (["train", "mlp", "--mode", "free-run", "--seeds", "2"], 2, "got --mode free-run"),
+        (["train", "mlp", "--seeds", "2"], 2, "--seeds goes with --mode accuracy, got"),
         (["train", "mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "is missing"),
     ],
 )
@@ -206,3 +233,75 @@ def test_main_says_that_there_is_no_gpu(capsys):
 @pytest.mark.parametrize("name", RECIPES)
 def test_parity_holds_on_cuda(name):
     assert main(["train", name, "--device", "cuda", "--steps", "40"]) == 0
+
+
+def test_main_says_that_the_epochs_have_fewer_steps(capsys):
+    sizes = ["--epochs", "1", "--batch-size", "100"]
+    arguments = ["train", "linear-regression", "--dtype", "float64", *sizes]
+    assert main([*arguments, "--steps", "101"]) == 0
+    assert "--steps 101: 1 epochs have 100 steps, and no more" in capsys.readouterr().out
+    assert main([*arguments, "--steps", "100"]) == 0
+    assert "and no more" not in capsys.readouterr().out
+
+
+def test_main_wants_matplotlib_for_a_page_before_it_trains(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    arguments = ["train", "linear-regression", "--steps", "3", "--html", str(tmp_path / "a.html")]
+    assert main(arguments) == 2
+    heard = capsys.readouterr()
+    assert "matplotlib" in heard.err
+    assert "parity holds" not in heard.out
+
+
+def test_float64_that_diverges_alike_holds():
+    result = lockstep_of("linear-regression", "float64", steps=1)
+    nan = np.array([np.nan, np.inf, 1.0])
+    assert lockstep.distance(nan, nan) == 0
+    assert lockstep.distance(nan, np.ones(3)) == np.inf
+    row = result.epochs[0]
+    row.ours = row.torch = Score(np.nan, np.nan)
+    assert result.holds
+
+
+def test_float64_holds_beside_the_drift_of_torch_itself():
+    result = lockstep_of("linear-regression", "float64", steps=2)
+    steps = result.epochs[0].steps
+    steps[1] = replace(steps[1], free_run=3e-11)
+    assert result.strayed is steps[1]
+    assert "first at step 2, the freely trained θ differ by 3.0e-11" in report.failure(result)
+    result.limits = [1e-12, 1e-10]
+    assert result.holds
+    result.limits = [1e-10, 1e-12]
+    assert not result.holds
+
+
+def test_failure_names_the_accuracies_that_differ():
+    result = lockstep_of("softmax-regression", "float64", steps=1)
+    result.epochs[0].ours = Score(0.5, 0.25)
+    assert not result.holds
+    assert report.failure(result).startswith("first after epoch 1, the accuracies differ: NumPy")
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1, ", within"), (0, ", not all within")])
+def test_verdict_says_which_flips_are_within_rounding(factor, words):
+    result = lockstep_of("softmax-regression", "float32", steps=1)
+    step = result.epochs[0].steps[0]
+    outputs = replace(step.outputs, ratio=0.5 if factor else 2.0)
+    result.epochs[0].steps[0] = replace(step, flips=3, outputs=outputs)
+    assert f"3 ReLUs were on in one and off in the other{words} rounding" in report.verdict(result)
+
+
+def test_main_records_the_threads_that_it_ran_with(tmp_path):
+    arguments = ["train", "linear-regression", "--dtype", "float64", "--steps", "3"]
+    before = torch.get_num_threads()
+    assert main([*arguments, "--threads", "1", "--out", str(tmp_path)]) == 0
+    (found,) = json.loads((tmp_path / "parity.json").read_text())
+    assert found["environment"]["torch threads"] == found["environment"]["blas threads"] == 1
+    assert torch.get_num_threads() == before
+
+
+def test_main_saves_json_that_has_no_nan(tmp_path):
+    arguments = ["train", "linear-regression", "--dtype", "float32", "--learning-rate", "1000"]
+    main([*arguments, "--steps", "40", "--out", str(tmp_path)])
+    text = (tmp_path / "parity.json").read_text()
+    assert json.loads(text, parse_constant=lambda word: pytest.fail(word))

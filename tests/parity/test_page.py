@@ -76,6 +76,18 @@ def test_page_shows_all_in_a_browser_that_logs_no_error(report, tmp_path):
 
 
 @needs_browser
+@pytest.mark.parametrize("mode", ["lockstep", "free-run", "accuracy"])
+def test_page_of_a_training_shows_in_a_browser_that_logs_no_error(mode, tmp_path):
+    seeds = ["--seeds", "2"] if mode == "accuracy" else []
+    train = ["train", "softmax-regression", "--mode", mode, "--steps", "3", *seeds]
+    assert main([*train, "--dtype", "float32", "--html", str(tmp_path / "train.html")]) == 0
+    dom, console = browse(tmp_path, (tmp_path / "train.html").read_text(encoding="utf-8"))
+    assert console == []
+    assert "softmax-regression on digits" in dom
+    assert "<table>" in dom if mode == "accuracy" else dom.count("<svg") == 1
+
+
+@needs_browser
 @pytest.mark.parametrize(
     "foreign",
     [

@@ -62,6 +62,7 @@ def test_replay_needs_numpy_alone():
     )
     assert done.returncode == 0, done.stderr
     assert f"{len(FILES)} of {len(FILES)} recordings hold" in done.stdout
+    assert f"numpy {np.__version__}" in done.stdout.splitlines()[0]
 
 
 def plant_momentum(monkeypatch):

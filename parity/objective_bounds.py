@@ -11,19 +11,19 @@ from scratchnn.arrays import Array
 from scratchnn.objectives import one_hot
 
 
-class GoalBounds(NamedTuple):
+class ObjectiveBounds(NamedTuple):
     """How far a mean loss and its gradient dz may be from right."""
 
     loss: Array
     dz: Array
 
 
-def rounding(objective: str, z: Array, target: NDArray[Any]) -> GoalBounds:
+def rounding(objective: str, z: Array, target: NDArray[Any], u: float) -> ObjectiveBounds:
     """Bound the errors that the objective itself makes, at this z.
 
     Shapes   z (N, C), targets as the data set has them → (), (N, C)
     """
-    u, one = bounds.unit_roundoff(z.dtype), np.ones(())
+    one = np.ones(())
     value: Callable[..., Array]
     backward: Callable[..., Array]
     z = z.astype(np.float64)
@@ -37,11 +37,11 @@ def rounding(objective: str, z: Array, target: NDArray[Any]) -> GoalBounds:
         case _:  # the squared loss has half of both
             r = z - target
             _, bound = loss_bounds.difference_loss_backward(one, 2 * r, "mean", u)
-            return GoalBounds(loss_bounds.difference_loss(np.square(r), "mean", u), bound)
-    return GoalBounds(value(z, target, "mean", u), backward(one, z, target, "mean", u))
+            return ObjectiveBounds(loss_bounds.difference_loss(np.square(r), "mean", u), bound)
+    return ObjectiveBounds(value(z, target, "mean", u), backward(one, z, target, "mean", u))
 
 
-def handed_on(objective: str, z: Array, dz: Array, error: Array) -> GoalBounds:
+def handed_on(objective: str, z: Array, dz: Array, error: Array) -> ObjectiveBounds:
     """Bound what errors of z change in the loss and in dz, by the mean value theorem.
 
         cross-entropy   |δp| ≤ p (e^(2 max error) - 1)
@@ -60,7 +60,7 @@ def handed_on(objective: str, z: Array, dz: Array, error: Array) -> GoalBounds:
                 change = error / (4 * z.size)
             case _:
                 change = error * (2 if objective == "mse_loss" else 1) / z.size
-        return GoalBounds(np.sum((abs(dz) + change) * error), change)
+        return ObjectiveBounds(np.sum((abs(dz) + change) * error), change)
 
 
 def as_floats(objective: str, target: NDArray[Any], z: Array) -> Array:
