@@ -2,7 +2,7 @@
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
-    python docs/results.py bounds     100,000 cases in three analyses → docs/results/ops*.json
+    python docs/results.py bounds     100,000 cases, in two analyses → docs/results/ops*.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes

@@ -140,11 +140,11 @@ def draw(family: str, rows: int, classes: int, dtype: Any) -> Inputs:
     z = FAMILIES[family](rng, shape, dtype).astype(dtype)
     target = np.where(rng.random(rows) < 0.5, z.argmax(axis=1), rng.integers(classes, size=rows))
     dy, yes, share = rng.normal(size=shape), rng.integers(0, 2, shape), rng.uniform(size=shape)
-    dloss = rng.normal(size=rows)
-    dy, yes, share, likely, dloss = (
-        x.astype(dtype) for x in (dy, yes, share, _distributions(rng, target, classes), dloss)
-    )
-    return Inputs(z, dy, yes, share, likely, target, dloss)
+    dloss, likely = rng.normal(size=rows), _distributions(rng, target, classes)
+    return Inputs(
+        z, dy.astype(dtype), yes.astype(dtype), share.astype(dtype), likely.astype(dtype),
+        target, dloss.astype(dtype),
+    )  # fmt: skip
 
 
 def _distributions(rng: np.random.Generator, target: IntArray, classes: int) -> Array:
