@@ -166,7 +166,7 @@ def assert_torch_has(element, error):
 
 def at(check, index):
     """Return a check whose worst element is this one, and all right."""
-    shown = type("Shown", (), {"index": index})
+    shown = type("Shown", (), {"index": index, "reason": None})
     return type("At", (), vars(check) | {"difference": lambda: shown})
 
 
