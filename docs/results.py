@@ -2,7 +2,7 @@
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
-    python docs/results.py bounds     100,000 cases, in two analyses → docs/results/ops*.json
+    python docs/results.py bounds     100,000 generated cases → docs/results/ops.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes
@@ -30,7 +30,6 @@ from scratchnn.recipes import RECIPES
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
-SEARCHED = ("mixed", "probabilistic")
 MNIST = ("softmax-regression", "mlp")
 SHOWN = (  # of the accuracy table, in the README
     *("softmax", "softmax gradient", "log_softmax", "cross_entropy", "cross_entropy gradient"),
@@ -70,18 +69,9 @@ def keep_pictures(folder: Path, run: str) -> None:
 
 
 def bounds() -> None:
-    """Look for errors beyond the bounds in 2,600 cases of each cell.
-
-    What keeps to "mixed" keeps to "worst-case", which is nowhere smaller.
-    """
-    for kind in SEARCHED:
-        made = ["--examples", "2600", "--bounds", kind, "--json", str(ops_results(kind))]
-        assert parity(["ops", "--device", "cpu", *made]) == 0
-
-
-def ops_results(kind: str) -> Path:
-    """Return where the cells of an analysis are; those of "mixed", the default, are ops.json."""
-    return FOLDER / ("ops.json" if kind == "mixed" else f"ops-{kind}.json")
+    """Look for errors beyond the bounds in 2,600 cases of each cell."""
+    made = ["--examples", "2600", "--json", str(FOLDER / "ops.json")]
+    assert parity(["ops", "--device", "cpu", *made]) == 0
 
 
 def measure_speed() -> None:
