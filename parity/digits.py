@@ -28,7 +28,13 @@ except ModuleNotFoundError:
 
     gmpy2, mp = None, MPContext()  # a context of our own: mpmath.mp is everyone's
     mp.prec = BITS
-    number, _exp, _log, _log1p = mp.mpf, mp.exp, mp.log, mp.log1p
+    number, _exp = mp.mpf, mp.exp
+
+    def _log(x: Any) -> Any:
+        return mp.nan if x < 0 else mp.log(x)  # and no complex number
+
+    def _log1p(x: Any) -> Any:
+        return mp.nan if x < -1 else mp.log1p(x)
 
 DIGITS = int(BITS * np.log10(2))
 
