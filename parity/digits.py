@@ -36,6 +36,7 @@ except ModuleNotFoundError:
     def _log1p(x: Any) -> Any:
         return mp.nan if x < -1 else mp.log1p(x)
 
+
 DIGITS = int(BITS * np.log10(2))
 
 _number = np.frompyfunc(number, 1, 1)

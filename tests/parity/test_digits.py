@@ -24,9 +24,7 @@ def test_functions_have_51_digits(ours, theirs, x):
     with digits.precise():
         found = ours(digits.lift(x, np.float64))
     with mp.workdps(700):  # 1 + 1e-300 included
-        errors = [
-            abs(as_mpf(y) / theirs(mpf(float(t))) - 1) for y, t in zip(found, x, strict=True)
-        ]
+        errors = [abs(as_mpf(y) / theirs(mpf(float(t))) - 1) for y, t in zip(found, x, strict=True)]
         assert max(errors) < mpf(10) ** -(digits.DIGITS - 1)
     assert digits.DIGITS == 51
 
