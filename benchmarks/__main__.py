@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(arguments: argparse.Namespace) -> int:
     """Check and time everything; save the results and draw them where asked for."""
-    data = arguments.data or ("mnist" if os.environ.get("SCRATCHNN_DATA") else "digits")
+    data = arguments.data or ("mnist" if has_mnist() else "digits")
     plan = QUICK if arguments.quick else runner.Plan(rounds=arguments.rounds)
     chosen = [c for c in cases(data, quick=arguments.quick) if c.group in arguments.cases]
     counts = sorted(arguments.threads, reverse=True)
@@ -59,6 +59,11 @@ def write_report(_: argparse.Namespace) -> int:
     for path in report.write():
         print(path)
     return 0
+
+
+def has_mnist() -> bool:
+    """Tell whether SCRATCHNN_DATA names a folder that holds MNIST."""
+    return (Path(os.environ.get("SCRATCHNN_DATA", "")) / "MNIST/raw").is_dir()
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -92,9 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         "--backends", type=_names(BACKENDS), default=list(BACKENDS), help=", ".join(BACKENDS)
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: both")
-    parser.add_argument("--threads", type=_counts, default=[os.cpu_count() or 1], metavar="N,...")
+    parser.add_argument("--threads", type=_counts, default=[environment.cores()], metavar="N,...")
     parser.add_argument("--rounds", type=positive_int, default=runner.Plan.rounds)
-    parser.add_argument("--data", choices=PIXELS, help="default: mnist where SCRATCHNN_DATA is set")
+    parser.add_argument("--data", choices=PIXELS, help="default: mnist where SCRATCHNN_DATA has it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: benchmarks/results/")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw pictures into this folder")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -121,7 +126,7 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
 
 def _counts(text: str) -> list[int]:
     counts = [positive_int(count) for count in text.split(",")]
-    available = os.cpu_count() or 1
+    available = environment.cores()
     if max(counts) > available:
         raise argparse.ArgumentTypeError(f"must be at most the {available} cores, got {text}")
     return counts

@@ -28,8 +28,15 @@ def environment(threads: list[int], workers: dict[str, Any]) -> dict[str, Any]:
 def machine() -> str:
     """Return a name for the results file: GPU or processor, and its cores."""
     facts = gpu()
-    words = facts["name"] if facts else f"{cpu()} {os.cpu_count()} cores"
+    words = facts["name"] if facts else f"{cpu()} {cores()} cores"
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu() -> str:

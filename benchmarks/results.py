@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.cases import Case
 from benchmarks.checks import Check
 from benchmarks.statistics import Summary, ratios, summary
+from scratchnn.data import DataError
 
 FOLDER = Path(__file__).with_name("results")
 
@@ -84,9 +85,17 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> "Results":
-        """Read the file."""
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return cls(found["environment"], [Row.from_dict(row) for row in found["rows"]])
+        """Read the file.
+
+        Raises   FileNotFoundError, DataError
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return cls(found["environment"], [Row.from_dict(row) for row in found["rows"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path} must be a results file of `python -m benchmarks`, got {error!r}"
+            ) from error
 
 
 def by_backend(rows: Sequence[Row]) -> dict[Case, dict[str, Row]]:

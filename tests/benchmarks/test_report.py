@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import report, tables
-from benchmarks.__main__ import main
+from benchmarks.__main__ import has_mnist, main
 from benchmarks.cases import Case, cases
 from benchmarks.checks import Check
 from benchmarks.results import FOLDER, Results, Row, compare, quantity
@@ -194,3 +194,18 @@ def test_main_measures_saves_and_draws(tmp_path, capsys):
     assert main(["compare", str(file), str(file)]) == 0
     assert "1.00" in capsys.readouterr().out
     assert main(["compare", str(file), str(tmp_path / "none.json")]) == 3
+
+
+@pytest.mark.parametrize("text", ["", '{"environment": {}}', '{"environment": {}, "rows": [{}]}'])
+def test_main_says_what_a_results_file_must_be(text, tmp_path, capsys):
+    file = tmp_path / "r.json"
+    file.write_text(text)
+    assert main(["compare", str(file), str(file)]) == 3
+    assert "must be a results file" in capsys.readouterr().err
+
+
+def test_mnist_is_taken_where_it_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("SCRATCHNN_DATA", str(tmp_path))
+    assert not has_mnist()
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    assert has_mnist()
