@@ -3,6 +3,7 @@
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
     python docs/results.py bounds     100,000 generated cases → docs/results/ops.json
+    python docs/results.py drift      free runs beside their controls → docs/results/free-run.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
 MNIST = ("softmax-regression", "mlp")
+DRIFT_STEPS = (1, 10, 20, 50, 100, 300, 1000)
 SHOWN = (  # of the accuracy table, in the README
     *("softmax", "softmax gradient", "log_softmax", "cross_entropy", "cross_entropy gradient"),
     *("sigmoid", "bce, t in {0, 1}"),
@@ -72,6 +74,22 @@ def bounds() -> None:
     """Look for errors beyond the bounds in 2,600 cases of each cell."""
     made = ["--examples", "2600", "--json", str(FOLDER / "ops.json")]
     assert parity(["ops", "--device", "cpu", *made]) == 0
+
+
+def drift() -> None:
+    """Train `mlp` freely on MNIST, and keep how far the two θ are apart at some steps."""
+    command = "train mlp --data mnist --mode free-run --steps 1000 --learning-rate 0.1 --momentum 0"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "free-run.json"
+        assert parity([*command.split(), "--json", str(file)]) == 0
+        found = json.loads(file.read_text())
+    results = [
+        {"dtype": run["dtype"], "holds": run["holds"]}
+        | {line: [run[line][step - 1] for step in DRIFT_STEPS] for line in ("apart", "control")}
+        for run in found["results"]
+    ]
+    facts = {"command": f"python -m parity {command}", "environment": found["environment"]}
+    write("free-run", facts | {"steps": DRIFT_STEPS, "results": results})
 
 
 def measure_speed() -> None:
@@ -142,6 +160,7 @@ PAGES = {
     "docs/bounds.md": lambda: {"ops": ops_table(read("ops"))},
     "docs/distributed.md": scaling_page,
     "docs/mutants.md": mutants_page,
+    "docs/parity-training.md": lambda: {"drift": drift_table(read("free-run"))},
 }
 
 
@@ -198,6 +217,18 @@ def ops_table(found: dict) -> str:
     return "\n".join(lines) + f"\n\n{found['verdict'].capitalize()}.\n"
 
 
+def drift_table(found: dict) -> str:
+    """Return how far freely trained parameters came apart, beside the control."""
+    names = {"apart": "NumPy and torch", "control": "torch and torch + 1 ulp"}
+    lines = [f"| max \\|θ - θ\\| at step | {' | '.join(f'{s:,}' for s in found['steps'])} |"]
+    lines.append(f"|---|{'--:|' * len(found['steps'])}")
+    for run in found["results"]:
+        for line, name in names.items():
+            figures = " | ".join(f"{value:.1e}" for value in run[line])
+            lines.append(f"| {name}, {run['dtype']} | {figures} |")
+    return "\n".join(lines) + f"\n\nMade by `{found['command']}`.\n"
+
+
 def environment_line(facts: dict) -> str:
     """Return what these figures were measured with."""
     return (
@@ -222,6 +253,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = {"measure": measure, "speed": measure_speed, "bounds": bounds, "pages": pages}
+    commands = {
+        "measure": measure,
+        "speed": measure_speed,
+        "bounds": bounds,
+        "drift": drift,
+        "pages": pages,
+    }
     parser.add_argument("command", choices=commands)
     commands[parser.parse_args().command]()
