@@ -3,6 +3,7 @@
 ddp.py FOLDER RANK SIZE    saves θ in FOLDER/plain.npy and FOLDER/weighted.npy
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def main(folder: str, rank: int, size: int) -> None:
         theta = train(rank, size, name == "weighted")
         if rank == 0:
             np.save(Path(folder) / f"{name}.npy", theta)
-    distributed.destroy_process_group()
+    distributed.barrier()  # nobody leaves while another still waits for an answer
 
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    os._exit(0)  # gloo's threads may still run: an orderly end of the interpreter aborts then
