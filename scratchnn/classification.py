@@ -34,6 +34,8 @@ from scratchnn.targets import (
     to_rows,
 )
 
+FEW_CLASSES = 32
+
 
 @checked
 def nll_loss(
@@ -217,11 +219,12 @@ def _mass_elsewhere(v: Array) -> Array:
 def _log_p(z: Array, target: IntArray) -> tuple[Array, Array, Array, IntArray]:
     """Return log p of the target classes (N,); exp(z - max z) with 0 at the maximum; 1 + q; top.
 
-    As in `log_softmax`, q is the sum of the others, and `top` where the maximum is.
+    As in `log_softmax`, q is the sum of the others, and `top` where the maximum is. A few classes
+    lie one after the other in memory: a sum over them is then one of long columns, not short rows.
     """
     rows, top = np.arange(len(target)), z.argmax(axis=1)
     m = z[rows, top]
-    e: Array = z - m[:, None]
+    e: Array = np.subtract(z, m[:, None], order="F" if z.shape[1] <= FEW_CLASSES else "C")
     shifted_target = e[rows, target]
     np.exp(e, out=e)
     e[rows, top] = m - m  # 0 for a term of exactly 1; nan if m is infinite

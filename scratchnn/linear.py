@@ -61,13 +61,15 @@ def linear_backward_input(dY: Array, W: Array) -> Array:
 def linear_backward_parameters(
     dY: Array, X: Array, *, out: tuple[Array, Array] | tuple[None, None] = (None, None)
 ) -> tuple[Array, Array]:
-    """Return (dW, db) = (Xᵀ dY, Σ_n dY_n), written into `out` where it is given.
+    """Return (dW, db) = (Xᵀ dY, 1ᵀ dY), written into `out` where it is given.
+
+    1 is the column of ones whose weights are the bias.
 
     Shapes   dY (..., H), X (..., D) → dW (D, H), db (H,)
     """
     dY, X = as_rows(dY), as_rows(X)
     dW: Array = np.matmul(X.T, dY, out=out[0])
-    db: Array = np.sum(dY, axis=0, out=out[1])
+    db: Array = np.matmul(np.ones(len(dY), dY.dtype), dY, out=out[1])  # Σ_n dY_n
     return dW, db
 
 

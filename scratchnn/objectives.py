@@ -15,7 +15,6 @@ from scratchnn.binary import (
     binary_cross_entropy_with_logits_backward,
 )
 from scratchnn.classification import cross_entropy_with_gradient
-from scratchnn.metrics import count_correct
 from scratchnn.regression import (
     mse_loss,
     mse_loss_backward,
@@ -26,6 +25,8 @@ from scratchnn.regression import (
 
 class Objective(NamedTuple):
     """A mean loss of a batch with its gradient dz, and the count of right answers, if any.
+
+    The loss comes first, and refuses what is no target; the count does not look again.
 
     Shapes   network output z (N, C), targets as the data set has them → (loss, dz (N, C))
     """
@@ -67,14 +68,18 @@ def _mse_loss(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
     return mse_loss(z, target), mse_loss_backward(1.0, z, target)
 
 
+def _count_largest(z: Array, target: IntArray) -> int:
+    return int(np.count_nonzero(z.argmax(axis=1) == target))
+
+
 def _count_sign(z: Array, target: NDArray[Any]) -> int:
     return int(((z[:, 0] > 0) == (target == 1)).sum())  # z > 0 where σ(z) > 1/2
 
 
 OBJECTIVES = {
-    "cross_entropy": Objective(cross_entropy_with_gradient, count_correct),
+    "cross_entropy": Objective(cross_entropy_with_gradient, _count_largest),
     "two_classes": Objective(_two_classes, _count_sign),
-    "one_vs_rest": Objective(_one_vs_rest, count_correct),
+    "one_vs_rest": Objective(_one_vs_rest, _count_largest),
     "squared_loss": Objective(_squared_loss, None),
     "mse_loss": Objective(_mse_loss, None),
 }

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from scratchnn.arrays import Array, check_same_shape
 
 
@@ -39,8 +41,11 @@ class SGD:
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
-    def step(self, theta: Array, grad: Array) -> None:
-        """Move θ one step against the gradient, in place; `grad` is left as it is."""
+    def step(self, theta: Array, grad: Array, *, scratch: Array | None = None) -> None:
+        """Move θ one step against the gradient, in place.
+
+        `grad` is left as it is, unless it is given as `scratch` for learning_rate v, too.
+        """
         check_same_shape(theta=theta, grad=grad)
         g = -grad if self.maximize else grad
         if self.weight_decay:
@@ -48,7 +53,7 @@ class SGD:
         if self.momentum:
             v = self._accumulate(g)
             g = g + self.momentum * v if self.nesterov else v
-        theta -= self.learning_rate * g
+        theta -= np.multiply(g, self.learning_rate, out=scratch)
 
     def _accumulate(self, g: Array) -> Array:
         if self.velocity is None:

@@ -53,6 +53,19 @@ def test_step_works_in_place_and_leaves_the_gradient_alone(options):
         assert optimizer.velocity.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}, {"maximize": True}]
+)
+def test_step_with_the_gradient_as_scratch_ends_at_the_same_bits(options):
+    rng = np.random.default_rng(0)
+    theta, gradients = rng.normal(size=6).astype(np.float32), rng.normal(size=(3, 6))
+    plain, quick, same = SGD(0.1, **options), SGD(0.1, **options), theta.copy()
+    for grad in gradients.astype(np.float32):
+        plain.step(theta, grad)
+        quick.step(same, grad, scratch=grad)
+    np.testing.assert_array_equal(same, theta)
+
+
 def test_velocity_is_no_view_of_the_gradient():
     optimizer, grad = SGD(0.1, momentum=0.9), np.ones(3)
     optimizer.step(np.zeros(3), grad)

@@ -141,7 +141,9 @@ class Dataset:
 
         With an rng, they are to train on: `augment` is applied.
         """
-        X, target = self.X[rows], self.target[rows]
+        take = isinstance(rows, np.ndarray)  # twice as fast as indexing with the rows
+        X = np.asarray(self.X).take(rows, axis=0) if take else self.X[rows]
+        target = self.target[rows]
         if self.augment is not None and rng is not None:
             X = self.augment(self._as_images(X), rng).reshape(len(X), -1)
         if target.dtype.kind == "f":
