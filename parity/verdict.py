@@ -148,7 +148,7 @@ def measure(side: str, quantity: str, result: Any, exact: Any, bound: Any, dtype
 
     Raises   ValueError for another shape than the right answer's, TypeError for another dtype
     """
-    from parity import digits  # needs more than NumPy, and `compare` does not
+    from parity.oracle import digits  # needs more than NumPy, and `compare` does not
 
     result, shape = np.asarray(result), np.shape(exact)
     if result.shape != shape:

@@ -20,7 +20,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure every operation's errors, print the tables, and judge them."""
     need("torch", "torch")
     need("mpmath", "accuracy")
-    from parity import accuracy, devices, digits, libraries
+    from parity import accuracy, devices
+    from parity.accuracy import libraries
+    from parity.oracle import digits
 
     versions = libraries.versions()
     for name, package in libraries.PACKAGES.items():

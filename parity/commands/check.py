@@ -14,7 +14,8 @@ import numpy as np
 
 import parity
 import scratchnn
-from parity import later, page
+from parity import later
+from parity.report import page
 from scratchnn.data import DataError
 
 PRIVATE = "parity checks "  # no import has such a name

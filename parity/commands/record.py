@@ -29,7 +29,8 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record each recipe on its bundled data."""
     need("torch", "torch")
-    from parity import devices, golden, record
+    from parity import devices, golden
+    from parity.golden import record
 
     device = devices.prepare(arguments.device)
     folder = Path(arguments.out or golden.FOLDER)

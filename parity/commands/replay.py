@@ -8,7 +8,7 @@ import numpy as np
 import scratchnn
 from parity import golden
 from parity.commands import PRECISIONS
-from parity.replay import replay
+from parity.golden.replay import replay
 
 
 def add(commands) -> None:

@@ -2,8 +2,8 @@
 
 import argparse
 
-from parity import page
 from parity.commands import DTYPES, add_device_arguments
+from parity.report import page
 from scratchnn.arguments import add_recipe_arguments, positive_int
 from scratchnn.extras import need
 
@@ -34,6 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     need("torch", "torch")
     if arguments.html and arguments.mode != "accuracy":
         need("matplotlib", "plots")  # before the training, and not after it
-    from parity import modes
+    from parity.training import modes
 
     return modes.run(arguments)
