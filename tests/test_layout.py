@@ -1,12 +1,15 @@
 """The architecture: who may import whom, and what an import costs."""
 
 import ast
+import re
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+import parity
 import scratchnn
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +93,35 @@ def test_files_import_only_files_above_them(package, order):
     modules = {module_name(path, package): path for path in source_files(package)}
     assert set(modules) == set(order)
     for module, path in modules.items():
-        for other in imported(path, package):
-            assert order.index(other) < order.index(module), f"{module} imports {other}"
+        for name in imported(path, package):
+            for other in [name, *packages_entered(name, module)]:
+                assert order.index(other) < order.index(module), f"{module} imports {other}"
+
+
+def packages_entered(name, module):
+    """Return the packages around a name that are not around the module: an import runs them."""
+    packages = [name[:i] for i, letter in enumerate(name) if letter == "."]
+    return [package for package in packages if not f"{module}.".startswith(f"{package}.")]
+
+
+def test_an_import_from_outside_enters_the_package():
+    assert packages_entered("data.idx", "cli") == ["data"]
+    assert packages_entered("data.idx", "data") == packages_entered("data.idx", "data.folder") == []
+
+
+@pytest.mark.parametrize("order", [SCRATCHNN, PARITY, BENCHMARKS])
+def test_files_of_a_package_stand_together(order):
+    assert len(entries(order)) == len(set(entries(order)))
+
+
+def entries(order):
+    """Return what `ls` shows of a package, in the order of its list."""
+    return [name for name, _ in groupby(module.split(".")[0] for module in order)]
+
+
+def test_reading_order_of_parity_is_that_of_its_imports():
+    lines = re.findall(r"^    (\w+)(?:\.py|/) ", parity.__doc__, re.MULTILINE)
+    assert lines == [name for name in entries(PARITY) if name not in ("", "__main__")]
 
 
 def test_scratchnn_never_imports_torch_or_parity():
