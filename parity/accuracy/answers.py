@@ -70,7 +70,7 @@ def answers(inputs: Inputs, rows: int) -> dict[str, Answer]:
         cross_entropy's of t        |dloss| (t_k (1 - p_k) + p_k Σ_(j≠k) t_j)
         binary cross-entropy's      |dy| ((1 - t) σ + t (1 - σ))
     """
-    found: dict[str, list[Array]] = {}
+    found: dict[str, list[NDArray[np.float64]]] = {}
     for part in inputs.in_parts():
         for name, numbers in _losses(part).items():
             found.setdefault(name, []).append(numbers.astype(np.float64))
@@ -121,7 +121,9 @@ def _lift(x: Array) -> Numbers:
     return digits.lift(x, np.float64)
 
 
-def _terms(inputs: Inputs, few: Inputs, values: dict[str, Array]) -> dict[str, Array]:
+def _terms(
+    inputs: Inputs, few: Inputs, values: dict[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
     m = inputs.z.max(axis=1).astype(np.float64)
     p, g = values["softmax"], few.dy.astype(np.float64)
     distances = [p_n @ abs(g_n[:, None] - g_n) for p_n, g_n in zip(p, g, strict=True)]

@@ -21,7 +21,7 @@ from scratchnn.data import DataError
 PRIVATE = "parity checks "  # no import has such a name
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("check", help="check an implementation of your own")
     sub.add_argument("function", metavar="FILE.py:FUNCTION")

@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from parity.commands import PRECISIONS
 from parity.golden.replay import replay
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("replay", help="check scratchnn against recordings, without torch")
     sub.add_argument("files", nargs="*", metavar="FILE", help="default: the package's own")

@@ -1,6 +1,7 @@
 """python -m parity train RECIPE: train in NumPy and in torch, and compare."""
 
 import argparse
+from typing import Any
 
 from parity.commands import DTYPES, add_device_arguments
 from parity.report import page
@@ -10,7 +11,7 @@ from scratchnn.extras import need
 MODES = ("lockstep", "free-run", "accuracy")
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("train", help="train a recipe on both sides and compare")
     add_recipe_arguments(sub)

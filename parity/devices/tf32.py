@@ -6,6 +6,7 @@ that the float32 bounds refuse it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -22,13 +23,13 @@ class Product(torch.autograd.Function):
     """X Wᵀ, with shortened factors forwards and backwards."""
 
     @staticmethod
-    def forward(ctx, X: Tensor, W: Tensor) -> Tensor:
+    def forward(ctx: Any, X: Tensor, W: Tensor) -> Tensor:
         """Return X Wᵀ."""
         ctx.save_for_backward(X, W)
         return shorten(X) @ shorten(W).T
 
     @staticmethod
-    def backward(ctx, dY: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, dY: Tensor) -> tuple[Tensor, Tensor]:
         """Return dY W and dYᵀ X."""
         dY, X, W = (shorten(factor) for factor in (dY, *ctx.saved_tensors))
         return dY @ W, dY.reshape(-1, dY.shape[-1]).T @ X.reshape(-1, X.shape[-1])

@@ -7,7 +7,7 @@ each thread has for itself and others may change: arithmetic on them belongs ins
 Source   Fousse et al. 2007, doi:10.1145/1236463.1236468 (MPFR, correctly rounded)
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -40,7 +40,7 @@ except ModuleNotFoundError:
 DIGITS = int(BITS * np.log10(2))
 
 _number = np.frompyfunc(number, 1, 1)
-_functions = {
+_functions: dict[np.ufunc, Callable[[Any], Any]] = {
     np.exp: np.frompyfunc(_exp, 1, 1),
     np.log: np.frompyfunc(_log, 1, 1),
     np.log1p: np.frompyfunc(_log1p, 1, 1),

@@ -3,6 +3,7 @@
 A backward returns the gradient of the prediction, and that of a target that has one after it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def _huber(r: Numbers, delta: Any) -> tuple[Numbers, Numbers]:
 
 
 # Each loss of r and its slope.
-DIFFERENCE_LOSSES = {
+DIFFERENCE_LOSSES: dict[str, Callable[[Numbers, Any], tuple[Numbers, ...]]] = {
     "squared_loss": lambda r, _: (r * r / 2, r),
     "mse_loss": lambda r, _: (r * r, 2 * r),
     "l1_loss": lambda r, _: (abs(r), np.sign(r)),

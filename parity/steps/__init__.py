@@ -87,8 +87,8 @@ class _Judged:
     def result(self, step: int, flips: int) -> StepResult:
         """Return the worst of each kind; the kinds that were not reached have the last."""
         last = next(reversed(self.found.values()))[-1]
-        kinds = {kind: worst(self.found.get(kind, [last])) for kind in KINDS}
-        return StepResult(step, **kinds, flips=flips, broken=self.broken)
+        outputs, loss, gradient, theta = (worst(self.found.get(kind, [last])) for kind in KINDS)
+        return StepResult(step, outputs, loss, gradient, theta, flips, broken=self.broken)
 
 
 def operations(trace: Trace, settings: Settings) -> Iterator[Check]:
