@@ -27,8 +27,8 @@ In reading order:
     mutants.py      every flaw through every check
     commands/       the commands of `python -m parity`, one a file
 
-A folder's own docstring has the reading order of its files.
-`python -m parity` runs them: ops, train, record, replay, accuracy, check and mutants.
+A folder's own docstring has the reading order of its files. `python -m parity` runs them: ops,
+train, record, replay, accuracy, check and mutants.
 """
 
 import os

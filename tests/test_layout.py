@@ -122,6 +122,11 @@ def entries(order):
 def test_reading_order_of_parity_is_that_of_its_imports():
     lines = re.findall(r"^    (\w+)(?:\.py|/) ", parity.__doc__, re.MULTILINE)
     assert lines == [name for name in entries(PARITY) if name not in ("", "__main__")]
+    for folder in {module.split(".")[0] for module in PARITY if "." in module} - {"commands"}:
+        tree = ast.parse((ROOT / "parity" / folder / "__init__.py").read_text())
+        named = re.findall(r"^    (\w+)\.py ", ast.get_docstring(tree, clean=False), re.MULTILINE)
+        files = [m.removeprefix(f"{folder}.") for m in PARITY if m.startswith(f"{folder}.")]
+        assert [name for name in named if name != "__init__"] == files
 
 
 def test_scratchnn_never_imports_torch_or_parity():

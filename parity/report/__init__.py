@@ -1,8 +1,10 @@
 """What a lockstep run found: a table, a verdict, JSON and a picture.
 
-page.py      any command's findings as JSON and as one HTML page (page.html, page.css)
-__init__.py  what lockstep found
-ops.py       what the search over the table of operations found
+A page, which any command can make, needs none of that, and no torch.
+
+    page.py      any command's findings as JSON and as one HTML page (page.html, page.css)
+    __init__.py  what lockstep found
+    ops.py       what the search over the table of operations found
 """
 
 from __future__ import annotations
