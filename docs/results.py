@@ -23,8 +23,9 @@ from statistics import median
 
 from benchmarks import mpi_scaling
 from benchmarks.report import fill
-from parity import accuracy, devices, mutants, speed
+from parity import accuracy, devices, mutants
 from parity.__main__ import main as parity
+from parity.accuracy import speed
 from scratchnn.cli import main as scratchnn
 from scratchnn.recipes import RECIPES
 

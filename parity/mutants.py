@@ -62,7 +62,7 @@ def of_operation(flaw: Flaw, examples: int) -> Mutant:
 
 def of_training(flaw: TrainingFlaw) -> Mutant:
     """Train a small network on both sides with something wrong on ours."""
-    from parity.optimizer import check_sgd
+    from parity.training.optimizer import check_sgd
 
     with flaw.planted():
         seen = () if check_sgd().holds else ("SGD",)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 import scratchnn.functional as F
-from parity import bounds, loss_bounds, loss_oracle, oracle, strategies
+from parity import bounds, loss_bounds, oracle, strategies
 from parity.later import conventions, torch
+from parity.oracle import losses as loss_oracle
 from scratchnn import kronecker
 from scratchnn.arrays import Array
 from scratchnn.reductions import Reduction

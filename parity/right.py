@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from parity import bounds, digits
-from parity.digits import Numbers
+from parity import bounds
 from parity.ops import Op
+from parity.oracle import digits
+from parity.oracle.digits import Numbers
 from parity.strategies import Case
 from scratchnn.arrays import Array
 

@@ -70,10 +70,12 @@ def compare(quantity: str, ours: Any, torch: Any, tolerance: Any) -> Difference:
     if ratio.size == 0:
         return Difference(quantity, (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     index = np.unravel_index(ratio.argmax(), ratio.shape)
-    at_worst = (float(array[index]) for array in (ours, torch, tolerance, ratio))
     largest = np.unravel_index(difference.argmax(), ratio.shape)
-    at_largest = (float(array[largest]) for array in (difference, tolerance))
-    return Difference(quantity, tuple(map(int, index)), *at_worst, *at_largest)
+    return Difference(
+        quantity, tuple(map(int, index)),
+        float(ours[index]), float(torch[index]), float(tolerance[index]), float(ratio[index]),
+        float(difference[largest]), float(tolerance[largest]),
+    )  # fmt: skip
 
 
 def incomparable(quantity: str, reason: str) -> Difference:
@@ -148,7 +150,7 @@ def measure(side: str, quantity: str, result: Any, exact: Any, bound: Any, dtype
 
     Raises   ValueError for another shape than the right answer's, TypeError for another dtype
     """
-    from parity import digits  # needs more than NumPy, and `compare` does not
+    from parity.oracle import digits  # needs more than NumPy, and `compare` does not
 
     result, shape = np.asarray(result), np.shape(exact)
     if result.shape != shape:
@@ -163,8 +165,11 @@ def measure(side: str, quantity: str, result: Any, exact: Any, bound: Any, dtype
     with np.errstate(all="ignore"):
         ulps = error / np.spacing(abs(rounded)).astype(np.float64)
     index = np.unravel_index(ratio.argmax(), shape)
-    at_worst = (float(array[index]) for array in (result, rounded, error, tolerance, ratio))
-    return Error(side, tuple(map(int, index)), *at_worst, float(np.where(error, ulps, 0.0).max()))
+    return Error(
+        side, tuple(map(int, index)),
+        float(result[index]), float(rounded[index]), float(error[index]),
+        float(tolerance[index]), float(ratio[index]), float(np.where(error, ulps, 0.0).max()),
+    )  # fmt: skip
 
 
 def _ratio(error: Array, tolerance: Array) -> Array:

@@ -1,12 +1,15 @@
 """The architecture: who may import whom, and what an import costs."""
 
 import ast
+import re
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+import parity
 import scratchnn
 
 ROOT = Path(__file__).parents[1]
@@ -25,19 +28,27 @@ SCRATCHNN = [
     *["", "arguments", "cli", "__main__"],
 ]  # fmt: skip
 PARITY = [
-    *["", "bounds", "loss_bounds", "digits", "verdict", "conventions", "convert", "tf32"],
-    *["devices", "later", "strategies", "oracle", "loss_oracle", "ops", "right", "judge"],
-    *["data", "literal", "reproduction", "search"],
-    *["answers", "textbook", "libraries", "accuracy", "trace", "formulas", "elements", "checks"],
-    *["objective_bounds", "spread", "network", "steps", "golden", "replay", "torch_side"],
-    *["culprit", "lockstep", "page", "free_run", "paired", "record", "report", "saving"],
-    *["ops_report", "speed", "modes"],
+    *["", "bounds", "loss_bounds"],
+    *["oracle.digits", "oracle", "oracle.losses"],
+    *["verdict", "conventions", "convert", "devices.tf32", "devices", "later"],
+    *["strategies", "ops", "right", "literal"],
+    *["search.sides", "search.reproduction", "search"],
+    *["data"],
+    *["accuracy.answers", "accuracy.textbook", "accuracy.libraries", "accuracy", "accuracy.speed"],
+    *["steps.trace", "steps.formulas", "steps.elements", "steps.checks"],
+    *["steps.objective_bounds", "steps.spread", "steps.network", "steps"],
+    *["lockstep.torch_side", "lockstep.culprit", "lockstep"],
+    *["report.page", "report", "report.ops"],
+    *["training", "training.free_run", "training.paired", "training.saving", "training.modes"],
+    *["training.optimizer"],
+    *["golden", "golden.replay", "golden.record"],
     *["flaws.flaw", "flaws.softmax", "flaws.losses", "flaws.activations", "flaws.regression"],
-    *["flaws.layers", "flaws", "battery.subject", "battery.finding", "battery.search"],
+    *["flaws.layers", "flaws", "flaws.training"],
+    *["battery.subject", "battery.finding", "battery.search"],
     *["battery.answer", "battery.typical", "battery.hand", "battery.properties"],
     *["battery.outcome", "battery.values", "battery.laws", "battery.rivals", "battery.habits"],
     *["battery.backward", "battery.gradient", "battery.diagnosis", "battery"],
-    *["flaws.training", "optimizer", "mutants"],
+    *["mutants"],
     *["commands", "commands.ops", "commands.train", "commands.record", "commands.replay"],
     *["commands.accuracy", "commands.check", "commands.mutants", "__main__"],
 ]  # fmt: skip
@@ -82,8 +93,40 @@ def test_files_import_only_files_above_them(package, order):
     modules = {module_name(path, package): path for path in source_files(package)}
     assert set(modules) == set(order)
     for module, path in modules.items():
-        for other in imported(path, package):
-            assert order.index(other) < order.index(module), f"{module} imports {other}"
+        for name in imported(path, package):
+            for other in [name, *packages_entered(name, module)]:
+                assert order.index(other) < order.index(module), f"{module} imports {other}"
+
+
+def packages_entered(name, module):
+    """Return the packages around a name that are not around the module: an import runs them."""
+    packages = [name[:i] for i, letter in enumerate(name) if letter == "."]
+    return [package for package in packages if not f"{module}.".startswith(f"{package}.")]
+
+
+def test_an_import_from_outside_enters_the_package():
+    assert packages_entered("data.idx", "cli") == ["data"]
+    assert packages_entered("data.idx", "data") == packages_entered("data.idx", "data.folder") == []
+
+
+@pytest.mark.parametrize("order", [SCRATCHNN, PARITY, BENCHMARKS])
+def test_files_of_a_package_stand_together(order):
+    assert len(entries(order)) == len(set(entries(order)))
+
+
+def entries(order):
+    """Return what `ls` shows of a package, in the order of its list."""
+    return [name for name, _ in groupby(module.split(".")[0] for module in order)]
+
+
+def test_reading_order_of_parity_is_that_of_its_imports():
+    lines = re.findall(r"^    (\w+)(?:\.py|/) ", parity.__doc__, re.MULTILINE)
+    assert lines == [name for name in entries(PARITY) if name not in ("", "__main__")]
+    for folder in {module.split(".")[0] for module in PARITY if "." in module} - {"commands"}:
+        tree = ast.parse((ROOT / "parity" / folder / "__init__.py").read_text())
+        named = re.findall(r"^    (\w+)\.py ", ast.get_docstring(tree, clean=False), re.MULTILINE)
+        files = [m.removeprefix(f"{folder}.") for m in PARITY if m.startswith(f"{folder}.")]
+        assert [name for name in named if name != "__init__"] == files
 
 
 def test_scratchnn_never_imports_torch_or_parity():
@@ -137,11 +180,11 @@ def test_no_module_has_the_name_of_an_exported_function():
 
 ABOVE_200_LINES = {  # and why it is one idea all the same
     "benchmarks/mpi_scaling.py": "the model, its measurement and its table",
-    "parity/accuracy.py": "inputs, errors and the verdict of one table",
+    "parity/accuracy/__init__.py": "inputs, errors and the verdict of one table",
     "parity/bounds.py": "one bound an operation, as short as their docstrings let them be",
     "parity/flaws/losses.py": "one table of a loss's bugs, a function each",
     "parity/flaws/training.py": "likewise, of training's",
-    "parity/lockstep.py": "the training, and what its results mean",
+    "parity/lockstep/__init__.py": "the training, and what its results mean",
     "parity/loss_bounds.py": "one bound a loss",
     "parity/ops.py": "one table, a row an operation",
     "scratchnn/classification.py": "nll_loss and cross_entropy share every option and their kernel",

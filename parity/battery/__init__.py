@@ -1,6 +1,23 @@
 """The full battery of one row of the table, against anyone's implementation: docs/check.md.
 
 print(parity.check(softmax, "softmax", backward=softmax_backward))
+
+    subject.py     anyone's function, called as the operation of a row
+    finding.py     what was found, for people to read, and for tests to assert
+    search.py      the smallest input that shows a problem
+    answer.py      one answer beside the right one
+    typical.py     plain cases, and extreme ones
+    hand.py        values that one can compute by hand
+    properties.py  what is true of an operation whatever its numbers are
+    outcome.py     what a check returns
+    values.py      the checks of values beside the right ones
+    laws.py        the check of those properties
+    rivals.py      the checks beside torch
+    habits.py      what a function does besides computing: its precision, and its arguments
+    backward.py    anyone's backward, called with what its parameters ask for
+    gradient.py    its checks
+    diagnosis.py   the usual cause
+    __init__.py    all checks in turn
 """
 
 from collections.abc import Callable, Collection, Mapping

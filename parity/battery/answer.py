@@ -9,7 +9,7 @@ import numpy as np
 from parity import right
 from parity.battery.finding import Problem, shown
 from parity.battery.subject import Subject
-from parity.digits import Numbers
+from parity.oracle.digits import Numbers
 from parity.strategies import Case
 from parity.verdict import measure
 from scratchnn.arrays import Array

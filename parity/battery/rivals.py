@@ -68,7 +68,7 @@ def _unlike_torch(subject: Subject, case: Case) -> Problem | None:
 
 
 def _torch_value(subject: Subject, case: Case) -> Array:
-    from parity.judge import run_torch
+    from parity.search.sides import run_torch
 
     empty = np.zeros(np.shape(right.value(subject.op, case)), right.dtype_of(subject.op, case))
     return run_torch(subject.op, case, empty, "cpu", "ieee")[0]

@@ -2,12 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from parity.commands import DTYPES
 from scratchnn.extras import need
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("accuracy", help="measure errors in ulps, beside other libraries'")
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
@@ -20,7 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure every operation's errors, print the tables, and judge them."""
     need("torch", "torch")
     need("mpmath", "accuracy")
-    from parity import accuracy, devices, digits, libraries
+    from parity import accuracy, devices
+    from parity.accuracy import libraries
+    from parity.oracle import digits
 
     versions = libraries.versions()
     for name, package in libraries.PACKAGES.items():

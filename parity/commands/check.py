@@ -14,13 +14,14 @@ import numpy as np
 
 import parity
 import scratchnn
-from parity import later, page
+from parity import later
+from parity.report import page
 from scratchnn.data import DataError
 
 PRIVATE = "parity checks "  # no import has such a name
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("check", help="check an implementation of your own")
     sub.add_argument("function", metavar="FILE.py:FUNCTION")

@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from scratchnn.extras import need
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("mutants", help="plant bugs, and see which check finds which")
     sub.add_argument("--json", metavar="FILE", help="save the matrix")

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from parity import page
+from parity.report import page
 from scratchnn.arguments import positive_int, seed
 from scratchnn.extras import need
 
@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     need("mpmath", "parity")
     if arguments.html:
         need("matplotlib", "plots")
-    from parity import devices, ops_report
+    from parity import devices
+    from parity.report import ops as ops_report
 
     names = devices.available() if arguments.device == "all" else [arguments.device]
     device = [devices.prepare(name, deterministic=False) for name in names][-1]
@@ -53,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace, names: list[str]) -> list[Any]:
-    from parity import ops_report
-    from parity.judge import OURS
+    from parity.report import ops as ops_report
     from parity.search import ROWS, search
+    from parity.search.sides import OURS
 
     print(ops_report.header([OURS, *(f"torch {name}" for name in names)]))
     cells = []

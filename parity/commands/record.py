@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any, Literal
 
 from parity.commands import DTYPES, PRECISIONS
 from scratchnn.arguments import positive_int, seed
@@ -9,7 +10,7 @@ from scratchnn.extras import need
 from scratchnn.recipes import RECIPES
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("record", help="record trainings of torch, for `replay`")
     sub.add_argument(
@@ -29,7 +30,8 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record each recipe on its bundled data."""
     need("torch", "torch")
-    from parity import devices, golden, record
+    from parity import devices, golden
+    from parity.golden import record
 
     device = devices.prepare(arguments.device)
     folder = Path(arguments.out or golden.FOLDER)
@@ -46,9 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _kinds(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+def _kinds(arguments: argparse.Namespace) -> list[tuple[str, Literal["ieee", "tf32"]]]:
     """Return the pairs of dtype and precision that are asked for."""
-    kinds = [("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32")]
+    kinds: list[tuple[str, Literal["ieee", "tf32"]]] = [
+        ("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32"),
+    ]  # fmt: skip
     return [
         (dtype, precision)
         for dtype, precision in kinds

@@ -2,16 +2,17 @@
 
 import argparse
 import platform
+from typing import Any
 
 import numpy as np
 
 import scratchnn
 from parity import golden
 from parity.commands import PRECISIONS
-from parity.replay import replay
+from parity.golden.replay import replay
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("replay", help="check scratchnn against recordings, without torch")
     sub.add_argument("files", nargs="*", metavar="FILE", help="default: the package's own")

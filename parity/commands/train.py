@@ -1,16 +1,17 @@
 """python -m parity train RECIPE: train in NumPy and in torch, and compare."""
 
 import argparse
+from typing import Any
 
-from parity import page
 from parity.commands import DTYPES, add_device_arguments
+from parity.report import page
 from scratchnn.arguments import add_recipe_arguments, positive_int
 from scratchnn.extras import need
 
 MODES = ("lockstep", "free-run", "accuracy")
 
 
-def add(commands) -> None:
+def add(commands: Any) -> None:
     """Declare the command."""
     sub = commands.add_parser("train", help="train a recipe on both sides and compare")
     add_recipe_arguments(sub)
@@ -34,6 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
     need("torch", "torch")
     if arguments.html and arguments.mode != "accuracy":
         need("matplotlib", "plots")  # before the training, and not after it
-    from parity import modes
+    from parity.training import modes
 
     return modes.run(arguments)

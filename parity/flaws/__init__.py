@@ -1,6 +1,15 @@
 """Bugs that people really make: planted to see the checks fail, and named where one is recognised.
 
 Each is a function with the operation's arguments whose docstring is the usual cause.
+
+    flaw.py         one flaw of an operation
+    softmax.py      those of softmax, log_softmax and logsumexp
+    losses.py       of cross-entropies
+    activations.py  of activations, and of the binary cross-entropy
+    regression.py   of regression losses and divergences
+    layers.py       of linear layers
+    __init__.py     all of these
+    training.py     what goes wrong in training
 """
 
 from parity.flaws import activations, layers, losses, regression, softmax

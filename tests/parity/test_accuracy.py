@@ -7,10 +7,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from parity import accuracy, libraries, textbook
+from parity import accuracy
 from parity.__main__ import main
-from parity.accuracy import Cell, is_lost, limit, ulps
-from parity.answers import Inputs, answers
+from parity.accuracy import Cell, is_lost, libraries, limit, textbook, ulps
+from parity.accuracy.answers import Inputs, answers
 from tests.helpers import DTYPES
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import scratchnn.functional as F
-from parity import bounds, digits, loss_bounds
+from parity import bounds, loss_bounds
 from parity.ops import OPS
+from parity.oracle import digits
 
 
 def test_bounds_see_a_zero_gradient_where_fixed_tolerances_do_not():

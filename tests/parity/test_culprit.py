@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from parity import culprit, formulas, lockstep, network, steps
+from parity import lockstep, steps
 from parity.__main__ import main
-from parity.torch_side import TorchSide
-from parity.trace import Settings
+from parity.lockstep import culprit
+from parity.lockstep.torch_side import TorchSide
+from parity.steps import formulas, network
+from parity.steps.trace import Settings
 from scratchnn import data, layers, mlp, recipes
 from scratchnn.recipes import RECIPES, Run
 from scratchnn.sgd import SGD

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from parity import digits, right
+from parity import right
 from parity.ops import OPS
+from parity.oracle import digits
 
 VALUES = np.array([-300.5, -1.0, -1e-20, 0.1, 1.0, 88.75, 700.0])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy import stats
 
-from parity import free_run, paired
 from parity.__main__ import main
+from parity.training import free_run, paired
 from scratchnn import recipes
 from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD

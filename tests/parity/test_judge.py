@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import scratchnn.functional as F
-from parity.judge import judge
 from parity.ops import OPS
+from parity.search.sides import judge
 
 Z = np.array([[1.0, 2.0, 4.0], [0.5, -1.0, 0.0]], np.float32)
 CASE = {"z": Z, "axis": 1}

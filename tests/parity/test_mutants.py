@@ -8,7 +8,7 @@ from parity.flaws import FLAWS, Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.mutants import Mutant
 from parity.ops import OPS
-from parity.optimizer import check_sgd
+from parity.training.optimizer import check_sgd
 
 FEW = 30  # examples
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from parity import digits
 from parity.ops import OPS
+from parity.oracle import digits
 
 RNG = np.random.default_rng(0)
 Z = np.array([[1.5, -0.25, 40.0], [0.1, 0.1, -3.0]])  # one class dominates, one is a tie

@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from parity import ops_report, page
 from parity.__main__ import main
 from parity.ops import OPS
+from parity.report import ops as ops_report
+from parity.report import page
 from parity.search import search
 from scratchnn import plots
 

@@ -11,10 +11,10 @@ import torch
 
 from parity import steps
 from parity.battery.typical import typical
-from parity.judge import judge
+from parity.lockstep.torch_side import TorchSide
 from parity.ops import OPS
-from parity.torch_side import TorchSide
-from parity.trace import Settings
+from parity.search.sides import judge
+from parity.steps.trace import Settings
 from scratchnn import recipes
 from scratchnn.data import minibatches
 

@@ -5,7 +5,7 @@ import torch
 
 from parity import golden
 from parity.__main__ import main
-from parity.replay import replay
+from parity.golden.replay import replay
 
 
 def test_record_writes_what_replay_reads(tmp_path, capsys):

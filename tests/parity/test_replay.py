@@ -9,7 +9,7 @@ import pytest
 
 from parity import golden
 from parity.__main__ import main
-from parity.replay import replay
+from parity.golden.replay import replay
 from scratchnn.data import DataError
 from scratchnn.recipes import RECIPES
 from scratchnn.sgd import SGD

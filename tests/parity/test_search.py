@@ -11,11 +11,12 @@ import torch
 from hypothesis import strategies as st
 
 import scratchnn.functional as F
-from parity import bounds, ops_report
+from parity import bounds
 from parity.literal import literal
 from parity.ops import OPS
-from parity.reproduction import code
+from parity.report import ops as ops_report
 from parity.search import search
+from parity.search.reproduction import code
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = 40

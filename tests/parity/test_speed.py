@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from parity import bounds, loss_bounds, speed
+from parity import bounds, loss_bounds
+from parity.accuracy import speed
 from tests.helpers import DTYPES, C, N, assert_within
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 
 from parity import right
-from parity.judge import judge
 from parity.ops import OPS
+from parity.search.sides import judge
 
 QUIET = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 

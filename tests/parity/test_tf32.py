@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from parity import bounds, devices, tf32
-from parity.judge import judge
+from parity import bounds, devices
+from parity.devices import tf32
 from parity.ops import OPS
+from parity.search.sides import judge
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no CUDA device"

@@ -1,0 +1,178 @@
+"""What a lockstep run found: a table, a verdict, JSON and a picture.
+
+A page, which any command can make, needs none of that, and no torch.
+
+    page.py      any command's findings as JSON and as one HTML page (page.html, page.css)
+    __init__.py  what lockstep found
+    ops.py       what the search over the table of operations found
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from parity.verdict import Difference, worst
+from scratchnn import plots
+
+if TYPE_CHECKING:  # lockstep brings torch, and a page needs none
+    from parity.lockstep import EpochResult, Lockstep
+    from parity.steps import StepResult
+
+HEADER = (
+    f"{'':>5}  {'loss':^17}  {'accuracy':^15}  "
+    f"{'largest difference and its tolerance, of':^55}  worst\n"
+    f"{'epoch':>5}  {'NumPy':>8} {'torch':>8}  {'NumPy':>7} {'torch':>7}  "
+    f"{'loss':^17}  {'gradient':^17}  {'update of θ':^17}   share"
+)
+
+
+def epoch_line(row: EpochResult) -> str:
+    """Format one epoch under HEADER."""
+    loss, gradient, update = (
+        _beside(worst([getattr(step, name) for step in row.steps]))
+        for name in ("loss", "gradient", "parameters")
+    )
+    return (
+        f"{row.epoch:>5}  {row.ours.loss:8.4f} {row.torch.loss:8.4f}  "
+        f"{_percent(row.ours.accuracy)} {_percent(row.torch.accuracy)}  "
+        f"{loss}  {gradient}  {update}  {_share(max(step.worst.ratio for step in row.steps)):>6}"
+    )
+
+
+def verdict(result: Lockstep) -> str:
+    """Return one line: whether parity holds, and what came closest to breaking it."""
+    step = result.worst
+    difference = step.worst
+    word = "holds" if result.holds else "FAILS"
+    line = (
+        f"parity {word} in {result.dtype} on {result.device}: {len(result.steps):,} steps, "
+        f"worst {_share(difference.ratio)} of its tolerance "
+        f"({difference.quantity}, step {step.step})"
+    )
+    if result.free_run_tolerance is None:
+        limit = " (in float32 a ReLU that flips moves all that follows)"
+    else:
+        limit = f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
+    if result.limits:
+        limit += f", beside {max(result.limits):.1e}, ten times torch's own drift"
+    line = f"{line}; trained freely, the two θ are at most {result.free_run:.1e} apart{limit}"
+    if result.flips:
+        sound = all(step.outputs.holds for step in result.steps if step.flips)
+        within = "within rounding" if sound else "not all within rounding"
+        line += f"; {result.flips} ReLUs were on in one and off in the other, {within}"
+    return line
+
+
+def words(result: Lockstep) -> str:
+    """Return the verdict, or what failed."""
+    return verdict(result) if result.holds else failure(result)
+
+
+def failure(result: Lockstep) -> str:
+    """Say what left its tolerance first, and where."""
+    if result.culprit:
+        return "\n".join(filter(None, (str(result.culprit), result.reproduction)))
+    if step := result.strayed:
+        return f"first at step {step.step}, the freely trained θ differ by {step.free_run:.1e}"
+    if row := result.unlike:
+        sides = f"NumPy {_percent(row.ours.accuracy)}, torch {_percent(row.torch.accuracy)}"
+        return f"first after epoch {row.epoch}, the accuracies differ: {sides}"
+    return "nothing left its tolerance"
+
+
+def timing(result: Lockstep) -> str:
+    """Say how long the training steps took on each side."""
+    return (
+        f"training steps: NumPy {result.ours_seconds:.2f} s, torch {result.torch_seconds:.2f} s "
+        "(no race: here torch also keeps every intermediate result)"
+    )
+
+
+def as_dict(
+    result: Lockstep, settings: dict[str, Any], environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that was found, ready for JSON."""
+    return {
+        "holds": result.holds,
+        "settings": settings,
+        "environment": environment,
+        "dtype": result.dtype,
+        "steps": len(result.steps),
+        "free_run": result.free_run,
+        "free_run_tolerance": result.free_run_tolerance,
+        "flips": result.flips,
+        "interrupted": result.interrupted,
+        "failure": None if result.holds else failure(result),
+        "reproduction": result.reproduction,
+        "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
+        "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
+        "epochs": [
+            {
+                "epoch": row.epoch,
+                "numpy": row.ours._asdict(),
+                "torch": row.torch._asdict(),
+                "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
+                **{
+                    name: asdict(worst([getattr(step, name) for step in row.steps]))
+                    for name in ("loss", "gradient", "parameters")
+                },
+            }
+            for row in result.epochs
+        ],
+    }
+
+
+def picture(result: Lockstep, title: str) -> Any:
+    """Draw both sides' losses and accuracies, and every step's differences over their tolerance.
+
+    Raises   MissingExtraError
+    """
+    has_accuracy = result.epochs[0].ours.accuracy is not None
+    figure, axes = plots.new_figure(3 if has_accuracy else 2)
+    epochs = [row.epoch for row in result.epochs]
+    for axis, name in zip(axes, ["loss", "accuracy"][: len(axes) - 1], strict=False):
+        ours = [getattr(row.ours, name) for row in result.epochs]
+        theirs = [getattr(row.torch, name) for row in result.epochs]
+        axis.plot(epochs, ours, "o-", color=plots.BLUE, linewidth=4, alpha=0.5, label="NumPy")
+        axis.plot(epochs, theirs, "--", color=plots.ORANGE, marker=".", label="torch")
+        axis.set(xlabel="epoch", ylabel=f"test {name}" if has_accuracy else name)
+        plots.whole_numbers(axis)
+        axis.legend(frameon=False)
+    _draw_ratios(axes[-1], result.steps)
+    figure.suptitle(title if result.holds else f"{title}: parity FAILS")
+    return figure
+
+
+def _draw_ratios(axis: Any, steps: list[StepResult]) -> None:
+    lines = (("gradient", plots.ORANGE), ("loss", plots.BLUE), ("parameters", plots.GREEN))
+    for name, colour in lines:
+        ratios = {step.step: getattr(step, name).ratio for step in steps}
+        shown = {step: ratio for step, ratio in ratios.items() if ratio > 0}
+        axis.plot(
+            shown.keys(), shown.values(), ".", color=colour, markersize=3,
+            label=name if shown else f"{name} (equal)",
+        )  # fmt: skip
+    axis.axhline(1, color="black", linewidth=0.8)
+    axis.annotate("tolerance", (steps[0].step, 1), (0, 3), textcoords="offset points")
+    axis.set(xlabel="step", ylabel="largest difference / tolerance", yscale="log")
+    highest = max(step.worst.ratio for step in steps)
+    axis.set_ylim(1e-5, max(8.0, 8 * min(highest, 1e300)))
+    axis.legend(frameon=False, loc="lower right", markerscale=3)
+
+
+def _beside(difference: Difference) -> str:
+    sign = _sign(difference.largest, difference.largest_tolerance)
+    return f"{difference.largest:.1e} {sign} {difference.largest_tolerance:.1e}"
+
+
+def _sign(value: float, tolerance: float) -> str:
+    return "≤" if value <= tolerance else ">"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%}" if ratio < 100 else f"{ratio:.0e} ×"
+
+
+def _percent(accuracy: float | None) -> str:
+    return f"{'-':>7}" if accuracy is None else f"{accuracy:7.2%}"

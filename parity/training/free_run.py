@@ -1,0 +1,178 @@
+"""Both sides trained freely, and torch beside torch with one weight moved by one ulp, five times.
+
+Rounding makes two right implementations drift apart, and a network with ReLUs amplifies it: where
+one flips, all that follows moves. How far torch drifts from itself, after the smallest change that
+there is, shows how much of a drift means nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from parity import bounds, devices
+from parity.lockstep import FREE_RUN_TOLERANCE, distance
+from parity.lockstep.torch_side import TorchSide
+from scratchnn import plots
+from scratchnn.arrays import Array
+from scratchnn.data import minibatches
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.recipes import Run
+from scratchnn.train import train_step
+
+MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000)
+CONTROLS = 5
+MARGIN = 10.0  # a choice: five starts do not show all that the same chaos may do
+
+
+@dataclass
+class FreeRun:
+    """How far apart the parameters are after each step: ours from torch's, and torch's own."""
+
+    dtype: str
+    device: str
+    deep: bool  # with ReLUs
+    apart: list[float] = field(default_factory=list)  # max |θ - θ|, ours and torch
+    control: list[float] = field(default_factory=list)  # torch and torch + 1 ulp: the furthest
+    largest_update: float = 0.0  # of an entry of θ in one step
+    largest_theta: float = 0.0
+    interrupted: bool = False
+
+    def add(self, ours: Array, moved: list[Array], before: Array, after: Array) -> None:
+        """Add a step: our θ, those of the moved weights, and torch's before and after it."""
+        self.apart.append(distance(ours, after))
+        self.control.append(max(distance(theta, after) for theta in moved))
+        self.largest_update = max(self.largest_update, distance(after, before))
+        self.largest_theta = max(self.largest_theta, distance(after, 0))
+
+    @property
+    def limits(self) -> list[float]:
+        """How far apart they may be after each step.
+
+        float64: 1e-12, or ten times what torch has drifted from itself by then. float32: ten times
+        the largest of what torch drifts from itself over the run and what rounding itself brings:
+        without ReLUs each side rounds θ once a step, 2 steps u |θ|; with them, a flip moves θ by
+        a part of an update.
+        """
+        if self.dtype == "float64":
+            drift = np.maximum.accumulate(self.control)
+            return [max(FREE_RUN_TOLERANCE, MARGIN * float(far)) for far in drift]
+        steps, u = len(self.apart), bounds.unit_roundoff(np.dtype(self.dtype))
+        rounding = 2 * steps * u * self.largest_theta
+        brought = self.largest_update if self.deep else rounding
+        return [MARGIN * max(*self.control, brought)] * steps
+
+    @property
+    def allowed(self) -> float:
+        """How far apart they may be at the end, and at most."""
+        return self.limits[-1]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two never were further apart."""
+        return all(np.less_equal(self.apart, self.limits))
+
+
+def train(
+    run: Run, device: torch.device, steps: int | None, precision: devices.Precision = "ieee"
+) -> FreeRun:
+    """Train ours, torch, and torch with one weight moved by one ulp, several times."""
+    result = FreeRun(run.parameters.theta.dtype.name, device.type, bool(run.recipe.hidden))
+    theirs, *moved = (TorchSide(run, device, precision) for _ in range(1 + CONTROLS))
+    grad, before = run.parameters.copy(), run.parameters.theta.copy()
+    try:
+        for X, target in islice(batches(run), steps):
+            theirs.advance(X, target)
+            after = theirs.parameters().theta
+            if not result.apart:
+                entries = heaviest(before, after)
+                moved = moved[: len(entries)]
+                for side, entry in zip(moved, entries, strict=True):
+                    side.nudge(entry, after[entry])
+            for side in moved:
+                side.advance(X, target)
+            with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
+                goal = OBJECTIVES[run.recipe.objective]
+                train_step(run.parameters, grad, goal, run.optimizer, X, target)
+            controls = [side.parameters().theta for side in moved]
+            result.add(run.parameters.theta, controls, before, after)
+            before = after
+    except KeyboardInterrupt:
+        result.interrupted = True
+        if not result.apart:
+            raise
+    return result
+
+
+def batches(run: Run) -> Iterator[tuple[Array, NDArray[Any]]]:
+    """Yield the minibatches of all epochs, in the order of a run's rng."""
+    for _ in range(run.recipe.epochs):
+        for rows in minibatches(len(run.train), run.recipe.batch_size, run.rng):
+            yield run.train.batch(rows, run.parameters.theta.dtype)
+
+
+def heaviest(before: Array, after: Array) -> list[int]:
+    """Return the largest entries of θ among those that torch's first step moved."""
+    sizes = abs(after) * (after != before)
+    return [int(i) for i in np.argsort(sizes)[::-1][:CONTROLS] if sizes[i] > 0]
+
+
+def milestones(steps: int) -> list[int]:
+    """Return the steps that a table shows: the last, and round numbers before it."""
+    return [step for step in MILESTONES if step < steps] + [steps]
+
+
+def table(result: FreeRun) -> str:
+    """Return max |θ - θ| at some steps, beside the control."""
+    lines = [f"{'max |θ - θ| at step':>19}  {'NumPy, torch':>12}  {'torch, torch + 1 ulp':>20}"]
+    for step in milestones(len(result.apart)):
+        apart, control = result.apart[step - 1], result.control[step - 1]
+        lines.append(f"{step:>19,}  {apart:>12.1e}  {control:>20.1e}")
+    return "\n".join(lines)
+
+
+def verdict(result: FreeRun) -> str:
+    """Return one line: whether they stayed as close as they must, and how close that is."""
+    word, sign = ("holds", "≤") if result.holds else ("FAILS", ">")
+    drifted = result.allowed == MARGIN * max(result.control)
+    rounding = "the largest update" if result.deep else "rounding θ at each step"
+    why = f"{result.allowed:.1e}, ten times {'the control' if drifted else rounding}"
+    if result.allowed == FREE_RUN_TOLERANCE:
+        why = "1e-12"
+    return (
+        f"free run {word} in {result.dtype} on {result.device}: {len(result.apart):,} steps, "
+        f"at most {max(result.apart):.1e} apart {sign} {why}"
+    )
+
+
+def as_dict(
+    result: FreeRun, settings: dict[str, Any], environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that was found, ready for JSON."""
+    found = {"holds": result.holds, "settings": settings, "environment": environment}
+    return found | asdict(result) | {"allowed": result.allowed}
+
+
+def picture(result: FreeRun, title: str) -> Any:
+    """Draw both curves, log-log.
+
+    Raises   MissingExtraError
+    """
+    figure, (axis,) = plots.new_figure(1)
+    figure.set_size_inches(6, 4)
+    lines = (
+        (result.apart, "NumPy and torch", plots.BLUE, "-"),
+        (result.control, "torch and torch with a weight moved by 1 ulp", plots.ORANGE, "--"),
+    )
+    for values, label, colour, style in lines:
+        shown = {step: value for step, value in enumerate(values, 1) if value > 0}
+        axis.plot(shown.keys(), shown.values(), style, color=colour, label=label)
+    axis.set(xlabel="step", ylabel="max |θ - θ|", xscale="log", yscale="log")
+    axis.legend(frameon=False, loc="upper left")
+    axis.set_ylim(top=30 * max(*result.apart, *result.control))  # room for the legend
+    figure.suptitle(title if result.holds else f"{title}: parity FAILS")
+    return figure

@@ -1,0 +1,190 @@
+"""Final accuracies of both sides, trained freely from the same start over several seeds.
+
+Two right float32 trainings of a network do not end alike, so their accuracies are no matter for an
+allclose: a tolerance would be a guess. What can be tested is whether one side is right where the
+other is wrong more often than chance has it.
+
+Source   McNemar 1947, doi:10.1007/BF02295996
+"""
+
+import math
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from parity import devices
+from parity.lockstep.torch_side import TorchSide
+from parity.report import page
+from parity.training.free_run import batches
+from scratchnn import mlp
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.recipes import Run
+from scratchnn.train import train_step
+
+LEVEL = 0.001  # of a false alarm, over all seeds together
+CONFIDENCE = 0.95
+HEADER = f"{'seed':>5}  {'NumPy':>7}  {'torch':>7}  {'right in one alone':>18}  McNemar's p"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides of one seed: accuracies, and the test examples that only one has right."""
+
+    seed: int
+    ours: float
+    torch: float
+    only_ours: int
+    only_torch: int
+    examples: int
+
+    @property
+    def p(self) -> float:
+        """The probability of a split as uneven as this where both sides are equally good."""
+        return mcnemar(self.only_ours, self.only_torch)
+
+
+@dataclass
+class Paired:
+    """The pairs of all seeds."""
+
+    dtype: str
+    device: str
+    pairs: list[Pair] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether no seed's split is too uneven for chance, nor all seeds' differences together."""
+        splits = all(pair.p >= LEVEL / len(self.pairs) for pair in self.pairs)
+        strict = self.interval_at(1 - LEVEL)
+        return splits and (strict is None or strict[0] <= 0 <= strict[1])
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The paired confidence interval of the mean difference that is shown."""
+        return self.interval_at(CONFIDENCE)
+
+    def interval_at(self, confidence: float) -> tuple[float, float] | None:
+        """Return the paired confidence interval of the mean difference, by Student's t.
+
+        A few equal differences have no spread; it is taken as at least that of fair coins, one an
+        example that only one side has right: √(only ours + only torch) / examples.
+        """
+        if len(self.pairs) < 2:
+            return None
+        differences = [pair.ours - pair.torch for pair in self.pairs]
+        coins = mean((pair.only_ours + pair.only_torch) / pair.examples**2 for pair in self.pairs)
+        centre, n = mean(differences), len(differences)
+        spread = max(stdev(differences), math.sqrt(coins))
+        reach = student_t(n - 1, confidence) * spread / math.sqrt(n)
+        return centre - reach, centre + reach
+
+
+def train(
+    run: Run,
+    device: torch.device,
+    seed: int,
+    steps: int | None,
+    precision: devices.Precision = "ieee",
+) -> Pair:
+    """Train both sides on the same batches, and compare their predictions on the test part.
+
+    Raises   ValueError for a recipe without classes
+    """
+    objective = run.recipe.objective
+    goal = OBJECTIVES[objective]
+    if goal.correct is None or run.test is None:
+        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
+    theirs, grad = TorchSide(run, device, precision), run.parameters.copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
+        for X, target in islice(batches(run), steps):
+            train_step(run.parameters, grad, goal, run.optimizer, X, target)
+            theirs.advance(X, target)
+        X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
+        ours = mlp.predict(run.parameters, X) == target
+    return _pair(seed, ours, theirs.right(run.test, objective))
+
+
+def _pair(seed: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pair:
+    alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    accuracies = float(ours.mean()), float(theirs.mean())
+    return Pair(seed, *accuracies, alone, alone_torch, len(ours))
+
+
+def mcnemar(b: int, c: int) -> float:
+    """Return the exact two-sided p of b against c: n = b + c fair coins, 2 P(at most the fewer)."""
+    n = b + c
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2**n)
+
+
+def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """Return t with P(|T| ≤ t) = confidence, by bisection of the distribution function.
+
+    With whole degrees of freedom that is a finite sum in the angle arctan(t / √freedom).
+
+    Source   Abramowitz & Stegun 26.7.3 and 26.7.4
+    """
+
+    def inside(angle: float) -> float:
+        sine, cosine, odd = math.sin(angle), math.cos(angle), freedom % 2
+        term, total = (cosine if odd else 1.0), 0.0
+        for k in range(1 + odd, freedom, 2):
+            total += term
+            term *= k / (k + 1) * cosine**2
+        return (angle + sine * total) * 2 / math.pi if odd else sine * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if inside(middle) < confidence else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def line(pair: Pair) -> str:
+    """Format one seed under HEADER."""
+    split = f"{pair.only_ours} : {pair.only_torch}"
+    return f"{pair.seed:>5}  {pair.ours:>7.2%}  {pair.torch:>7.2%}  {split:>18}  {pair.p:.3g}"
+
+
+def verdict(result: Paired) -> str:
+    """Say whether the accuracies are alike, and how well the seeds pin their difference down."""
+    if not result.pairs:
+        return "no seed was trained to its end"
+    word = "holds" if result.holds else "FAILS"
+    lowest = min(pair.p for pair in result.pairs)
+    text = (
+        f"accuracy {word} in {result.dtype} on {result.device}: {len(result.pairs)} seeds, "
+        f"lowest p {lowest:.3g}, refused below {LEVEL / len(result.pairs):.1g}"
+    )
+    if result.interval is None:
+        return text
+    low, high = (f"{100 * end:+.2f}" for end in result.interval)
+    strict = result.interval_at(1 - LEVEL)
+    if strict and not strict[0] <= 0 <= strict[1]:
+        text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
+    return f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
+
+
+def table(result: Paired) -> str:
+    """Return a table of the seeds for a page."""
+    header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
+    rows = [
+        [str(pair.seed), f"{pair.ours:.2%}", f"{pair.torch:.2%}",
+         str(pair.only_ours), str(pair.only_torch), f"{pair.p:.3g}"]
+        for pair in result.pairs
+    ]  # fmt: skip
+    return page.table(header, rows)
+
+
+def as_dict(
+    result: Paired, settings: dict[str, Any], environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that was found, ready for JSON."""
+    found = {"holds": result.holds, "settings": settings, "environment": environment}
+    pairs = [asdict(pair) | {"p": pair.p} for pair in result.pairs]
+    return found | asdict(result) | {"pairs": pairs, "interval": result.interval}
