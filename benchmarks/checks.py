@@ -12,10 +12,10 @@ from typing import Any, cast
 import numpy as np
 
 import scratchnn.functional as F
+from benchmarks import ops
 from benchmarks.backends.floor import Products
 from benchmarks.cases import Case
 from benchmarks.inputs import Problem, one_step, op_inputs, problem, short
-from benchmarks.ops import OPS
 from parity import bounds, loss_bounds
 from parity.verdict import compare
 from scratchnn import mlp
@@ -47,15 +47,14 @@ def check(case: Case, results: Results, roundoff: float | None = None) -> Check:
 
 def _check_op(case: Case, results: Results, u: float) -> list[Any]:
     name = case.name.partition(" ")[0]
-    row = OPS[name]
     dy, arguments = op_inputs(name, case.shape)
-    ours = row.ours(dy, **arguments)
-    precise = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arguments.items()}
-    limits = row.bound(dy.astype(np.float64), **precise, u=u)
-    names = (name, *(f"d{argument}" for argument in row.wrt))
+    bound = ops.limits(name, dy, arguments, tf32=u > bounds.unit_roundoff(np.float32))
+    names = (name, *(f"d{argument}" for argument in ops.wrt(name)))
     return [
         compare(what, np.asarray(mine), results[f"{i}"], bounds.tolerance(limit, np.float32))
-        for i, (what, mine, limit) in enumerate(zip(names, ours, limits, strict=True))
+        for i, (what, mine, limit) in enumerate(
+            zip(names, ops.ours(name)(dy, **arguments), bound, strict=True)
+        )
     ]
 
 

@@ -6,37 +6,28 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+
+from benchmarks import ops
 from benchmarks.backends import Task, collect
 from benchmarks.backends.torch_training import GraphTrainer, Network, Trainer
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, problem
-from benchmarks.ops import OPS
 from scratchnn.arrays import Array
 from scratchnn.extras import need
 
 
-def functions() -> dict[str, Callable[..., Any]]:
-    """Return torch's operation for each of ours."""
-    torch = need("torch", "torch")
-    from parity import conventions
+def function(torch: Any, name: str) -> Callable[..., Any]:
+    """Return torch's operation, as parity has it but for what would cost torch time here.
 
+    A layer's weight is (H, D) in memory, and kl_div goes without the guard against its warning.
+    """
     f = torch.nn.functional
-    same = (
-        *("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits"),
-        *("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"),
-    )
-    return {
-        **{name: getattr(f, name) for name in same},
-        "cross_entropy_with_gradient": f.cross_entropy,
-        "linear": lambda X, W, b: torch.addmm(b, X, W),
-        "relu": torch.relu,
-        "sigmoid": torch.sigmoid,
-        "softmax": lambda z: torch.softmax(z, -1),
-        "log_softmax": lambda z: torch.log_softmax(z, -1),
-        "logsumexp": lambda z: torch.logsumexp(z, -1),
-        "squared_loss": lambda p, t: f.mse_loss(p, t) / 2,
-        "kl_div": conventions.kl_div,
+    own: dict[str, Callable[..., Any]] = {
+        "linear": lambda X, W, b: f.linear(X, W, b),
+        "kl_div": lambda log_q, **case: f.kl_div(log_q, **case),
     }
+    return own.get(name) or ops.row(name).torch
 
 
 class OnTorch:
@@ -68,20 +59,26 @@ class OnTorch:
 
     def op(self, name: str, dy: Array, arguments: dict[str, Any]) -> Task:
         """Return value and gradients of an operation, by autograd."""
-        torch, f = self.torch, functions()[name]
-        wrt = OPS[name].wrt
+        from parity.conventions import weight
+
+        torch, f = self.torch, function(self.torch, name)
+        given, wrt = ops.options(name), ops.wrt(name)
         tensors = {
-            key: torch.tensor(value, device=self.device).requires_grad_(key in wrt)
+            key: torch.tensor(_stored(key, value), device=self.device).requires_grad_(key in wrt)
             for key, value in arguments.items()
         }
         upstream = torch.tensor(dy, device=self.device)
         inputs = [tensors[key] for key in wrt]
 
         def both() -> tuple[Any, ...]:
-            y = f(*tensors.values())
+            y = f(**tensors, **given)
             return y, *torch.autograd.grad(y, inputs, upstream)
 
-        return self._task(both)
+        def ours() -> tuple[Any, ...]:
+            named = zip((name, *wrt), both(), strict=True)
+            return tuple(weight(y) if key == "W" else y for key, y in named)
+
+        return self._task(both, ours)
 
     def trainer(self, case: Case, dtype: str) -> Network:
         """Return a network with its data."""
@@ -124,12 +121,23 @@ class OnTorch:
         if self.device.type == "cuda":
             self.torch.cuda.synchronize(self.device)
 
-    def _task(self, work: Callable[[], tuple[Any, ...]]) -> Task:
+    def _task(
+        self, work: Callable[[], tuple[Any, ...]], ours: Callable[[], tuple[Any, ...]] | None = None
+    ) -> Task:
+        """Return the task of some work; `ours` has its results in our layout, if not `work`."""
+
         def run() -> None:
             work()
             self.synchronize()
 
-        return Task(run, lambda: tuple(y.detach().cpu().numpy() for y in work()))
+        return Task(run, lambda: tuple(y.detach().cpu().numpy() for y in (ours or work)()))
+
+
+def _stored(key: str, value: Any) -> Any:
+    """Return an array as torch keeps it: a weight is (H, D), in rows."""
+    from parity.conventions import weight
+
+    return np.ascontiguousarray(weight(value)) if key == "W" else value
 
 
 open = OnTorch

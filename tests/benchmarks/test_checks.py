@@ -8,10 +8,9 @@ import pytest
 from benchmarks.backends import BACKENDS
 from benchmarks.backends.on_numpy import OnNumpy
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, NotRunError, cases
+from benchmarks.cases import MLP, OPS, SOFTMAX_REGRESSION, Case, NotRunError, cases
 from benchmarks.checks import check, check_floor, step_bound, train
 from benchmarks.inputs import problem, short
-from benchmarks.ops import OPS
 from benchmarks.work import results_of
 from parity import bounds
 
