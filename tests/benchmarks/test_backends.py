@@ -6,10 +6,15 @@ import torch
 
 import scratchnn.functional as F
 from benchmarks import ops
+from benchmarks.backends import BACKENDS
 from benchmarks.backends.on_torch import OnTorch, function
-from benchmarks.cases import OPS
+from benchmarks.cases import OPS, cases
+from benchmarks.checks import check
 from benchmarks.inputs import op_inputs
+from benchmarks.work import results_of, work_of
 from parity import later
+
+CASES = {case.kind: case for case in reversed(cases("digits", quick=True))}
 
 
 def small(name):
@@ -65,3 +70,19 @@ def test_torch_function_looks_nothing_up(name, monkeypatch):
     monkeypatch.setattr(later, "need", None)
     work.run()
     assert function(torch, "kl_div") is not ops.row("kl_div").torch  # it changes warning filters
+
+
+@pytest.mark.parametrize("kind", ["op", "step", "epoch", "inference"])
+def test_jax_is_checked_in_float64_and_timed_without_it(kind):
+    """The check in float64 would fail in float32; every array of what is timed has 32 bits."""
+    jax = pytest.importorskip("jax")
+    backend, case = BACKENDS["JAX"].open(), CASES[kind]
+    found = check(case, results_of(backend, case))
+    assert found.holds, found.what
+    before = {id(array) for array in jax.live_arrays()}
+    run, _ = work_of(backend, case)
+    done = run()
+    made = [array for array in jax.live_arrays() if id(array) not in before]
+    assert done is not None or made
+    assert {array.dtype.itemsize for array in made} == {4}
+    assert not jax.config.jax_enable_x64
