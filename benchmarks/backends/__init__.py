@@ -105,6 +105,7 @@ BACKENDS = {
             ("epoch", "loading"), ("epoch", "loading"),
         ),
         Backend("torch", "on_torch", kinds=ALL, imports="import torch"),
+        Backend("torch fused", "on_torch", {"fused": True}, TRAINING, ("step", "epoch")),
         Backend(
             "torch.compile", "on_torch", {"compiled": True},
             (*TRAINING, "inference"), ("step", "epoch", "inference"),

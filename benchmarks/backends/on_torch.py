@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks import ops
 from benchmarks.backends import Task, collect
 from benchmarks.backends.torch_training import GraphTrainer, Network, Trainer
+from benchmarks.backends.transfers import PinnedTrainer
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, problem
 from scratchnn.arrays import Array
@@ -33,14 +34,16 @@ def function(torch: Any, name: str) -> Callable[..., Any]:
 class OnTorch:
     """The work in torch.
 
-    `transfer` copies each batch to the GPU: from "pageable" or from "pinned" memory; without it
-    the data are there. `graph` replays a recorded step; `tf32` lets products keep 10 bits.
+    `fused` updates all parameters in one pass, on CUDA always. `transfer` copies each batch to the
+    GPU: from "pageable" or from "pinned" memory; without it the data are there. `graph` replays a
+    recorded step; `tf32` lets products keep 10 bits.
     """
 
     def __init__(
         self,
         device: str = "cpu",
         compiled: bool = False,
+        fused: bool = False,
         transfer: str = "",
         graph: bool = False,
         tf32: bool = False,
@@ -54,6 +57,9 @@ class OnTorch:
 
         self.device, self.compiled = devices.prepare(device, deterministic=False), compiled
         self.transfer, self.graph = transfer, graph
+        self.fused = fused or device == "cuda"
+        if self.fused:
+            _try_fused(self.torch, self.device)
         self.precision = ExitStack()
         self.precision.enter_context(devices.products(self.device, "tf32" if tf32 else "ieee"))
 
@@ -82,18 +88,21 @@ class OnTorch:
 
     def trainer(self, case: Case, dtype: str) -> Network:
         """Return a network with its data."""
-        kind = GraphTrainer if self.graph else Trainer
-        return kind(self, problem(case, dtype))
+        self._forget_compiled()
+        kind = {"pinned": PinnedTrainer}.get(self.transfer, Trainer)
+        return (GraphTrainer if self.graph else kind)(self, problem(case, dtype))
 
     def predictor(self, case: Case) -> Task:
         """Return the class probabilities of a batch."""
         p = problem(case, "float32")
+        self._forget_compiled()
         torch, module = self.torch, self.module(p)
         X = torch.tensor(p.X, device=self.device)
+        probabilities = self.compile(lambda X: torch.softmax(module(X), -1))
 
         def predict() -> tuple[Any]:
             with torch.inference_mode():
-                return (torch.softmax(module(X), -1),)
+                return (probabilities(X),)
 
         return self._task(predict)
 
@@ -113,8 +122,16 @@ class OnTorch:
         """Return a problem's network."""
         from parity.convert import to_module
 
-        module = to_module(p.start).to(self.device)
-        return self.torch.compile(module) if self.compiled else module
+        return to_module(p.start).to(self.device)
+
+    def compile(self, f: Callable[..., Any], *, whole: bool = True) -> Any:
+        """Return f, compiled for each shape where that is asked for; `whole` or it fails."""
+        return self.torch.compile(f, fullgraph=whole, dynamic=False) if self.compiled else f
+
+    def _forget_compiled(self) -> None:
+        """Let go of what was compiled for other cases, of which torch keeps a few."""
+        if self.compiled:
+            self.torch.compiler.reset()
 
     def synchronize(self) -> None:
         """Wait for the GPU."""
@@ -131,6 +148,19 @@ class OnTorch:
             self.synchronize()
 
         return Task(run, lambda: tuple(y.detach().cpu().numpy() for y in (ours or work)()))
+
+
+def _try_fused(torch: Any, device: Any) -> None:
+    """Take a fused step of one parameter.
+
+    Raises   NotRunError where torch has none for this device
+    """
+    parameter = torch.zeros(1, device=device, requires_grad=True)
+    parameter.grad = torch.zeros_like(parameter)
+    try:
+        torch.optim.SGD([parameter], lr=0.1, fused=True).step()
+    except (RuntimeError, TypeError) as error:
+        raise NotRunError(f"torch has no fused SGD for {device}: {error}") from error
 
 
 def _stored(key: str, value: Any) -> Any:
