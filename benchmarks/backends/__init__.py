@@ -136,8 +136,10 @@ BACKENDS = {
             "scikit-learn", "on_sklearn", kinds=(*TRAINING, "inference", "import"),
             groups=("step", "inference", *EPOCHS), imports="import sklearn.neural_network",
         ),
-        Backend("floor products", "floor", {"part": "products"}, ("epoch",), ("epoch",)),
-        Backend("floor bytes", "floor", {"part": "bytes"}, ("epoch",), ("epoch",)),
+        *(
+            Backend(f"floor {part}", "floor", {"part": part}, ("epoch",), ("epoch",))
+            for part in ("products", "bytes", "float bytes")
+        ),
     )
 }  # fmt: skip
 

@@ -145,11 +145,9 @@ def learn(
     return (layers, velocity), loss
 
 
-def scan(
-    jax: Any, state: Any, X: Any, target: Any, batches: Any, **rates: float
-) -> tuple[Any, Any]:
+def scan(jax: Any, state: Any, X: Any, target: Any, batches: Any, **rates: float) -> Any:
     """Take a step for each row of `batches`; return the new state and the losses."""
-    return jax.lax.scan(  # type: ignore[no-any-return]
+    return jax.lax.scan(
         lambda state, rows: learn(jax, state, X[rows], target[rows], **rates), state, batches
     )
 
