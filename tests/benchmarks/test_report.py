@@ -194,7 +194,10 @@ def test_main_measures_saves_and_draws(tmp_path, capsys):
     file, pictures = tmp_path / "r.json", tmp_path / "pictures"
     arguments = ["--quick", "--data", "digits", "--cases", "op", "--backends", "scratchnn"]
     assert main([*arguments, "--json", str(file), "--plots", str(pictures)]) == 0
-    assert all(len(row.values) == 2 for row in Results.load(file).rows)
+    found = Results.load(file)
+    assert all(len(row.values) == 2 for row in found.rows)
+    assert found.environment["seed of the turns"] == 0
+    assert {"begin", "end", "largest"} == found.environment["load"].keys()
     assert main(["compare", str(file), str(file)]) == 0
     assert "1.00" in capsys.readouterr().out
     assert main(["compare", str(file), str(tmp_path / "none.json")]) == 3
