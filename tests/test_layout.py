@@ -45,8 +45,8 @@ BENCHMARKS = [
     *["", "statistics", "cases", "inputs", "ops", "backends", "backends.on_numpy"],
     *["backends.torch_training", "backends.transfers", "backends.on_torch", "backends.on_loader"],
     *["backends.on_jax", "backends.on_sklearn", "backends.floor", "checks", "work", "worker"],
-    *["environment", "results", "team", "runner", "tables", "plots", "report", "mpi_scaling"],
-    "__main__",
+    *["environment", "results", "team", "runner", "tables", "panels", "crossover", "plots"],
+    *["report", "mpi_scaling", "__main__"],
 ]  # fmt: skip
 
 

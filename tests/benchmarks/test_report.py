@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import report, tables
+from benchmarks import crossover, panels, report, tables
 from benchmarks.__main__ import has_mnist, main
 from benchmarks.cases import Case, cases
 from benchmarks.checks import Check
@@ -153,6 +153,58 @@ def test_draw_makes_every_picture_with_labels(tmp_path):
     for figure in report.plots.all_of(results()).values():
         for axis in figure.axes:
             assert axis.get_xlabel() or axis.get_ylabel()
+
+
+def labels(axis):
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+def test_threads_and_scaling_say_how_times_grow():
+    """Every time in `results` is proportional to 1 / threads, and the same at every size."""
+    figures = report.plots.all_of(results())
+    for axis in figures["threads"].axes:
+        assert labels(axis) == ["scratchnn, 2.00 ×", "torch, 2.00 ×", "scratchnn floats, 2.00 ×"]
+        assert axis.get_legend().get_title().get_text() == "speed-up from 1 to 2 threads"
+    for axis in figures["scaling"].axes:
+        assert [line[-4:] for line in labels(axis)] == ["0.00", "0.00"]
+
+
+def test_styles_differ():
+    found = panels.styles(map(str, range(18)))
+    assert len({tuple(style.values()) for style in found.values()}) == 18
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.043, "1/23"), (0.1, "0.10"), (0.995, "0.99"), (3.14, "3.1"), (9.96, "10"), (999.0, "999")],
+)
+def test_cells_have_four_characters(ratio, text):
+    assert crossover.label(ratio) == text
+    assert len(text) <= 4
+
+
+def test_crossover_draws_a_line_where_the_faster_one_changes():
+    """Between 2 and 1/2, and nowhere else: 1/2 beside no figure is no border."""
+    (axis,) = panels.panels(1, 3, 3)[1]
+    crossover._map(axis, np.array([[2.0, 0.5], [2.0, np.nan]]))
+    vertical, horizontal = axis.collections
+    assert [segment.tolist() for segment in vertical.get_segments()] == [[[0.5, -0.5], [0.5, 0.5]]]
+    assert not horizontal.get_segments()
+
+
+def test_pictures_have_no_legend_over_their_lines():
+    """Legends lie below the panels, and all text within the figure."""
+    for name in ("scaling", "threads", "ops", "crossover-torch"):
+        figure = report.plots.all_of(results())[name]
+        figure.draw_without_rendering()
+        width, height = figure.bbox.size
+        for axis in figure.axes:
+            box = axis.get_tightbbox()
+            assert min(box.x0, box.y0) >= 0
+            assert box.x1 <= width
+            assert box.y1 <= height
+            if legend := axis.get_legend():
+                assert legend.get_window_extent().y1 < axis.get_window_extent().y0
 
 
 def test_report_makes_do_with_what_was_measured():
