@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,15 @@ def test_scratchnn_never_imports_torch_or_parity():
     for path in source_files("scratchnn"):
         assert not list(imported(path, "torch")), path
         assert not list(imported(path, "parity")), path
-        assert not list(imported(path, "benchmarks")), path
+
+
+def test_nothing_that_is_installed_needs_the_benchmarks():
+    """They run from a checkout, and no wheel has them."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert wheel["targets"]["wheel"]["packages"] == ["scratchnn", "parity"]
+    for package in ("scratchnn", "parity"):
+        for path in source_files(package):
+            assert not list(imported(path, "benchmarks")), path
 
 
 def test_layout_check_sees_a_forbidden_import(tmp_path):
