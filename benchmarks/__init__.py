@@ -20,5 +20,6 @@ In reading order:
     plots.py        the other pictures
     report.py       puts both where they belong
 
-`python -m benchmarks` runs them, in a checkout: no wheel has them. docs/benchmarks.md says how, and how to read what comes out.
+`python -m benchmarks` runs them, in a checkout: no wheel has them. docs/benchmarks.md says how, and
+how to read what comes out.
 """
