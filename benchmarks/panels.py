@@ -45,8 +45,11 @@ def legend_below(axis: Any, **options: Any) -> None:
 
 
 def plain_ticks(axis: Any) -> None:
-    """Label a logarithmic x axis with 1, 2, 5 and their tens, as people write them."""
+    """Label a logarithmic x axis with 1, 10, ..., and 2, 5, ... where there is room for them."""
     ticker = need("matplotlib.ticker", "plots")
-    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_xlim()
+    few = high / low > 10**2.5
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1,) if few else (1, 2, 5)))
     axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axis.tick_params(axis="x", labelsize=7)

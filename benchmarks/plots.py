@@ -29,6 +29,7 @@ def epochs(results: Results) -> Any:
                 axis.axvline(_median(least), color=ORANGE, linestyle=style, label=name)
         axis.set(xscale="log", title=f"{case.name}, {case.data}")
         axis.set_xlabel(f"seconds an epoch, threads: {results.threads}")
+        plain_ticks(axis)
         if FLOORS[0] in rows:
             axis.legend(frameon=False, fontsize=8)
     return figure
@@ -74,6 +75,7 @@ def scaling(results: Results) -> Any:
         what = "an epoch" if rows[0].case.kind == "epoch" else "a step"
         axis.set(xscale="log", yscale="log", xlabel=f"{name} ({UNITS[name]})",
                  ylabel=f"seconds {what}")  # fmt: skip
+        plain_ticks(axis)
         legend_below(axis, title="exponent", title_fontsize=7)
     return figure
 

@@ -18,7 +18,7 @@ from benchmarks.environment import gpu
 from benchmarks.worker import environment
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 600  # seconds for any answer
+PATIENCE = 1800  # seconds for any answer: compilers take minutes
 
 
 class Process:

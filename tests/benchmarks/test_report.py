@@ -1,6 +1,7 @@
 """Tables and pictures from figures that are known."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -167,6 +168,22 @@ def test_threads_and_scaling_say_how_times_grow():
         assert axis.get_legend().get_title().get_text() == "speed-up from 1 to 2 threads"
     for axis in figures["scaling"].axes:
         assert [line[-4:] for line in labels(axis)] == ["0.00", "0.00"]
+
+
+@pytest.mark.parametrize("ends", [(1e-3, 1e-2), (1e-3, 0.1), (1e-3, 1), (1e-3, 100), (1e3, 64e3)])
+def test_ticks_have_room(ends):
+    """A few, written plainly, no two of which overlap."""
+    figure, (axis,) = panels.panels(1, 3.6, 3)
+    axis.plot(ends, [0, 1])
+    axis.set_xscale("log")
+    panels.plain_ticks(axis)
+    figure.draw_without_rendering()
+    low, high = axis.get_xlim()
+    shown = [t for t in axis.get_xticklabels(which="both") if low <= t.get_position()[0] <= high]
+    boxes = [text.get_window_extent() for text in shown if text.get_text()]
+    assert len(boxes) > 2
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    assert not any("10^" in text.get_text() for text in shown)
 
 
 def test_styles_differ():
