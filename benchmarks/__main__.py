@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import environment, report, results, runner
@@ -37,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(arguments: argparse.Namespace) -> int:
     """Check and time everything; save the results and draw them where asked for."""
     data = arguments.data or ("mnist" if has_mnist() else "digits")
+    load = environment.Load()
     plan = QUICK if arguments.quick else runner.Plan(rounds=arguments.rounds)
+    plan = replace(plan, before=load.look)
     chosen = [c for c in cases(data, quick=arguments.quick) if c.group in arguments.cases]
     counts = sorted(arguments.threads, reverse=True)
     rows: list[Row] = []
@@ -46,7 +49,9 @@ def measure(arguments: argparse.Namespace) -> int:
         some = [c for c in chosen if threads == counts[0] or c.group in EVERY_THREADS]
         measured, workers[threads] = runner.run(some, _backends(arguments), threads, plan)
         rows += measured
-    _save(Results(environment.environment(counts, workers), rows), arguments)
+    load.look()
+    facts = environment.environment(counts, workers, load, plan.seed)
+    _save(Results(facts, rows), arguments)
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         print(f"wrong: {row}", file=sys.stderr)

@@ -5,19 +5,19 @@ the plain loop below: that is the meaning of every line. In float32 it takes one
 be within what rounding can do to it; through a deep network that bound is loose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
 import scratchnn.functional as F
-from benchmarks.backends.floor import Products
+from benchmarks import ops
+from benchmarks.backends.floor import Products, stored
 from benchmarks.cases import Case
 from benchmarks.inputs import Problem, one_step, op_inputs, problem, short
-from benchmarks.ops import OPS
 from parity import bounds, loss_bounds
-from parity.verdict import compare
+from parity.verdict import Difference, compare
 from scratchnn import mlp
 from scratchnn.arrays import Array, IntArray
 from scratchnn.classification import cross_entropy_with_gradient
@@ -45,21 +45,20 @@ def check(case: Case, results: Results, roundoff: float | None = None) -> Check:
     return Check(str(worst), worst.ratio, all(d.holds for d in differences))
 
 
-def _check_op(case: Case, results: Results, u: float) -> list[Any]:
+def _check_op(case: Case, results: Results, u: float) -> list[Difference]:
     name = case.name.partition(" ")[0]
-    row = OPS[name]
     dy, arguments = op_inputs(name, case.shape)
-    ours = row.ours(dy, **arguments)
-    precise = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arguments.items()}
-    limits = row.bound(dy.astype(np.float64), **precise, u=u)
-    names = (name, *(f"d{argument}" for argument in row.wrt))
+    bound = ops.limits(name, dy, arguments, tf32=u > bounds.unit_roundoff(np.float32))
+    names = (name, *(f"d{argument}" for argument in ops.wrt(name)))
     return [
         compare(what, np.asarray(mine), results[f"{i}"], bounds.tolerance(limit, np.float32))
-        for i, (what, mine, limit) in enumerate(zip(names, ours, limits, strict=True))
+        for i, (what, mine, limit) in enumerate(
+            zip(names, ops.ours(name)(dy, **arguments), bound, strict=True)
+        )
     ]
 
 
-def _check_training(case: Case, results: Results, u: float) -> list[Any]:
+def _check_training(case: Case, results: Results, u: float) -> list[Difference]:
     exact = problem(short(case), "float64")
     step = problem(one_step(case), "float32")
     limit = bounds.tolerance(step_bound(step, u), np.float32)
@@ -71,7 +70,7 @@ def _check_training(case: Case, results: Results, u: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _check_inference(case: Case, results: Results, u: float) -> list[Any]:
+def _check_inference(case: Case, results: Results, u: float) -> list[Difference]:
     p = problem(case, "float32")
     z, errors = _forward(p, u)
     probabilities = F.softmax(z[-1])
@@ -80,7 +79,7 @@ def _check_inference(case: Case, results: Results, u: float) -> list[Any]:
     return [compare("p", ours, results["0"], bounds.tolerance(limit, np.float32))]
 
 
-def _check_loading(case: Case, results: Results, u: float) -> list[Any]:  # noqa: ARG001
+def _check_loading(case: Case, results: Results, u: float) -> list[Difference]:  # noqa: ARG001
     p = problem(short(case), "float32")
     order = p.order()
     return [
@@ -92,18 +91,31 @@ def _check_loading(case: Case, results: Results, u: float) -> list[Any]:  # noqa
 def check_floor(case: Case, part: str, results: Results) -> Check:
     """Check that the floor moves the right rows, and multiplies the right matrices."""
     p = problem(case, "float32")
-    first = (len(p.X) - 1) // p.batch * p.batch
-    if part == "bytes":
-        difference = compare("last batch", p.X[p.order()[first:]], results["0"], 0.0)
+    if part == "products":
+        differences = list(_products(Products(p), results))
     else:
-        X, dY = p.X[first:], Products(p).activations[1][: len(p.X) - first]
-        limit, _ = bounds.linear_backward_parameters(dY, X, bounds.unit_roundoff(np.float32))
-        tolerance = bounds.tolerance(limit, np.float32)
-        difference = compare("last dW of the first layer", X.T @ dY, results["0"], tolerance)
-    return Check(str(difference), difference.ratio, difference.holds)
+        first = (len(p.X) - 1) // p.batch * p.batch
+        X = stored(case, part)[p.order()[first:]].astype(np.float32)
+        differences = [compare("last batch", X, results["0"], 0.0)]
+    worst = max(differences, key=lambda d: d.ratio)
+    return Check(str(worst), worst.ratio, all(d.holds for d in differences))
 
 
-CHECKS: dict[str, Callable[[Case, Results, float], list[Any]]] = {
+def _products(products: Products, results: Results) -> Iterator[Difference]:
+    """Compare all products of the last batch."""
+    u, found = bounds.unit_roundoff(np.float32), iter(results.values())
+    for i, (A, W, dY) in enumerate(products.factors(), 1):
+        expected = [
+            ("Y", A @ W, bounds.linear(A, W, None, u)),
+            ("dW", A.T @ dY, bounds.linear_backward_parameters(dY, A, u)[0]),
+            ("dA", dY @ W.T, bounds.linear_backward_input(dY, W, u)),
+        ]
+        for name, product, limit in expected[: 3 if i > 1 else 2]:
+            tolerance = bounds.tolerance(limit, np.float32)
+            yield compare(f"{name} of layer {i}", product, next(found), tolerance)
+
+
+CHECKS: dict[str, Callable[[Case, Results, float], list[Difference]]] = {
     "op": _check_op,
     "step": _check_training,
     "epoch": _check_training,

@@ -1,4 +1,4 @@
-"""What the figures depend on: processor, GPU, driver, BLAS, versions, threads, commit."""
+"""What the figures depend on: processor, GPU, driver, BLAS, versions, threads, commit, load."""
 
 import os
 import platform
@@ -12,8 +12,35 @@ from typing import Any
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def environment(threads: list[int], workers: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of this machine, and what each worker said about itself."""
+class Load:
+    """How busy the machine is over a run, our own work and the compilers' included.
+
+    Units    threads that run or wait to: means over 1, 5 and 15 minutes, as the kernel has them
+    """
+
+    def __init__(self) -> None:
+        self.begin = self.end = self.largest = self._now()
+
+    def look(self) -> None:
+        """Look before a case, or at the end."""
+        self.end = self._now()
+        self.largest = max(self.largest, self.end)
+
+    def facts(self) -> dict[str, list[float]]:
+        """Return the load at the beginning, at the end, and where its first mean was largest."""
+        return {"begin": self.begin, "end": self.end, "largest": self.largest}
+
+    def _now(self) -> list[float]:
+        return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
+
+
+def environment(
+    threads: list[int], workers: dict[str, Any], load: Load, seed: int
+) -> dict[str, Any]:
+    """Return the facts of this machine, and what each worker said about itself.
+
+    `seed` is that of the order of the turns.
+    """
     return {
         **_software(),
         "machine": machine(),
@@ -21,6 +48,8 @@ def environment(threads: list[int], workers: dict[str, Any]) -> dict[str, Any]:
         "gpu": gpu(),
         "threads": threads,
         "date": datetime.now(UTC).date().isoformat(),
+        "load": load.facts(),
+        "seed of the turns": seed,
         "workers": workers,
     }
 

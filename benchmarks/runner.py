@@ -1,11 +1,14 @@
-"""Has every backend's results checked, and times all of them in turns."""
+"""Has every backend's results checked, and times all of them in turns, in random order."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import Case, NotRunError
@@ -23,10 +26,15 @@ MEMORY_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly to measure: rounds of turns of some seconds each."""
+    """How thoroughly to measure: rounds of turns of some seconds each, whose order is drawn.
+
+    `before` is called before each case, `say` with each row.
+    """
 
     rounds: int = 9
     seconds: float = 0.02
+    seed: int = 0
+    before: Callable[[], None] = lambda: None
     say: Callable[[str], None] = field(default=print)
 
 
@@ -38,12 +46,14 @@ def run(
     Return the rows, and what each worker says about versions and threads.
     """
     rows: list[Row] = []
+    times = partial(_times, rng=np.random.default_rng(plan.seed))
     with Team(threads) as team:
         for case in cases:
+            plan.before()
             able = [b for b in backends if b.does(case.group, case.kind)]
             present = [b for b in able if not team.absent(b)]
             measures = {"memory": _memory, "import": _imports}
-            found = measures.get(case.kind, _times)(case, present, team, plan)
+            found = measures.get(case.kind, times)(case, present, team, plan)
             if case.group not in {row.case.group for row in rows}:  # said once a group
                 found += [Row(case, b.name, threads, not_run=team.absent(b))
                           for b in able if b not in present]  # fmt: skip
@@ -53,12 +63,13 @@ def run(
         return rows, team.facts()
 
 
-def _times(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> list[Row]:
+def _times(
+    case: Case, backends: Sequence[Backend], team: Team, plan: Plan, rng: np.random.Generator
+) -> list[Row]:
     rows = [_ready(case, backend, team, plan.seconds) for backend in backends]
-    for round_ in range(plan.rounds):
+    for _ in range(plan.rounds):
         turns = [row for row in rows if not row.not_run and not _has_enough(row)]
-        first = round_ % max(1, len(turns))
-        for row in turns[first:] + turns[:first]:
+        for row in [turns[i] for i in rng.permutation(len(turns))]:
             time.sleep(REST if team.threads > 1 else SHORT_REST)
             try:
                 answer = team.member(row.backend).ask("time", number=row.number)

@@ -9,8 +9,9 @@ from benchmarks.results import Results, Row, by_backend, quantity
 from benchmarks.statistics import Summary
 
 OURS = "scratchnn"
-FLOORS = ("floor products", "floor bytes")
+FLOORS = ("floor products", "floor bytes", "floor float bytes")
 BOTH_FLOORS = "floor products + bytes"
+FLOAT_FLOORS = "floor products + float bytes"  # of those of ours whose data are floats
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _epoch_cells(rows: dict[str, Row], name: str) -> list[str]:
     if name not in rows:
         return ["", "", ""]
     row, ours = rows[name], rows.get(OURS)
-    least = floor(rows, BOTH_FLOORS)
+    least = floor(rows, FLOAT_FLOORS if name == f"{OURS} floats" else BOTH_FLOORS)
     s = row.summary
     return [
         f"{s.median:.3g} ({s.low:.3g} to {s.high:.3g})",
@@ -172,14 +173,13 @@ def _epoch_cells(rows: dict[str, Row], name: str) -> list[str]:
 
 
 def floor(rows: dict[str, Row], which: str) -> Row | None:
-    """Return the products' row, or the sum of both floors round by round."""
-    if FLOORS[0] not in rows or which == FLOORS[0]:
-        return rows.get(FLOORS[0])
-    products, moving = rows[FLOORS[0]], rows.get(FLOORS[1])
-    if moving is None:
-        return None
-    both = [a + b for a, b in zip(products.values, moving.values, strict=True)]
-    return Row(products.case, which, products.threads, both)
+    """Return a floor's row, or that of the sum of two round by round: `BOTH_FLOORS`."""
+    products, _, moving = which.partition(" + ")
+    one, other = rows.get(products), rows.get(f"floor {moving}")
+    if not moving or one is None or other is None:
+        return None if moving else one
+    pairs = zip(one.values, other.values, strict=False)  # of rounds that both have
+    return Row(one.case, which, one.threads, [a + b for a, b in pairs])
 
 
 def _range(s: Summary) -> str:

@@ -18,7 +18,7 @@ from benchmarks.environment import gpu
 from benchmarks.worker import environment
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 600  # seconds for any answer
+PATIENCE = 1800  # seconds for any answer: compilers take minutes
 
 
 class Process:
@@ -111,11 +111,18 @@ class Team(AbstractContextManager["Team"]):
         return None
 
     def checked(self, case: Case, backend: Backend) -> Check:
-        """Have a worker prepare a case, and compare its results with ours."""
+        """Have a worker prepare a case, and compare its results with ours.
+
+        Raises   NotRunError; RuntimeError for a worker that failed, or results of another form
+        """
         file = Path(self.folder.name) / "results.npz"
         self.member(backend.name).ask("prepare", case=case.as_dict(), results=str(file))
         with np.load(file) as results:
-            return judge(case, backend, dict(results))
+            found = dict(results)
+        try:
+            return judge(case, backend, found)
+        except (KeyError, TypeError, ValueError) as error:  # what a backend should not have made
+            raise RuntimeError(f"refused, its result cannot be compared: {error}") from error
 
     def facts(self) -> dict[str, Any]:
         """Return what each worker that has done something says about versions and threads."""

@@ -19,7 +19,9 @@ class Later:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(need(self._module, "torch"), name)
+        value = getattr(need(self._module, "torch"), name)
+        setattr(self, name, value)  # looked up once: who times an operation would see it
+        return value
 
 
 torch = Later("torch")

@@ -105,6 +105,7 @@ BACKENDS = {
             ("epoch", "loading"), ("epoch", "loading"),
         ),
         Backend("torch", "on_torch", kinds=ALL, imports="import torch"),
+        Backend("torch fused", "on_torch", {"fused": True}, TRAINING, ("step", "epoch")),
         Backend(
             "torch.compile", "on_torch", {"compiled": True},
             (*TRAINING, "inference"), ("step", "epoch", "inference"),
@@ -135,8 +136,10 @@ BACKENDS = {
             "scikit-learn", "on_sklearn", kinds=(*TRAINING, "inference", "import"),
             groups=("step", "inference", *EPOCHS), imports="import sklearn.neural_network",
         ),
-        Backend("floor products", "floor", {"part": "products"}, ("epoch",), ("epoch",)),
-        Backend("floor bytes", "floor", {"part": "bytes"}, ("epoch",), ("epoch",)),
+        *(
+            Backend(f"floor {part}", "floor", {"part": part}, ("epoch",), ("epoch",))
+            for part in ("products", "bytes", "float bytes")
+        ),
     )
 }  # fmt: skip
 

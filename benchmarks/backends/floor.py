@@ -1,15 +1,24 @@
 """What no implementation of an epoch can do without: its matrix products, and moving its data."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.backends import Task
 from benchmarks.cases import Case
-from benchmarks.inputs import Problem, problem
+from benchmarks.inputs import Problem, dataset, problem
 from scratchnn.arrays import Array
 
 
 class Floor:
-    """One part of an epoch: its "products", or the "bytes" of gathering every row once."""
+    """One part of an epoch.
+
+    "products"      its matrix products
+    "bytes"         every row gathered once as it is stored, and written once as floats
+    "float bytes"   every row gathered once, from data that are floats
+    """
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -17,24 +26,50 @@ class Floor:
     def floor(self, case: Case) -> Task:
         """Return the part of a case's epoch, with a result that can be checked."""
         p = problem(case, "float32")
-        work = Products(p) if self.part == "products" else Bytes(p)
+        work = Products(p) if self.part == "products" else Bytes(p, stored(case, self.part))
         return Task(work.run, work.result)
 
 
-class Products:
-    """Y = A W, dW = Aᵀ dY and, but for the first layer, dA = dY Wᵀ; batch by batch, in order.
+def stored(case: Case, part: str) -> NDArray[Any]:
+    """Return the rows that a floor moves."""
+    return dataset(case).X if part == "bytes" else problem(case, "float32").X
 
-    The activations and gradients are any numbers, and nothing is allocated on the way.
+
+class Product:
+    """The products of one dense layer in a batch: here alone it stands how each is multiplied.
+
+        Y = A W        dW = Aᵀ dY        dA = dY Wᵀ
+
+    A and dY are any numbers, but for the A of the first layer: rows of the data. Everything is in
+    rows, as scratchnn/layers.py has it, and nothing is allocated on the way.
     """
 
+    def __init__(self, W: Array, rows: int, rng: np.random.Generator) -> None:
+        D, H = W.shape
+        self.W, self.dW = W, np.empty_like(W)
+        self.A, self.dY = rng.random((rows, D), np.float32), rng.random((rows, H), np.float32)
+        self.Y, self.dA = np.empty_like(self.dY), np.empty_like(self.A)
+
+    def forward(self, A: Array) -> None:
+        """Multiply A (N, D) by W."""
+        np.matmul(A, self.W, out=self.Y[: len(A)])
+
+    def backward_parameters(self, A: Array) -> None:
+        """Multiply Aᵀ by dY."""
+        np.matmul(A.T, self.dY[: len(A)], out=self.dW)
+
+    def backward_input(self, rows: int) -> None:
+        """Multiply dY by Wᵀ."""
+        np.matmul(self.dY[:rows], self.W.T, out=self.dA[:rows])
+
+
+class Products:
+    """Y and dW of each layer and, but for the first one, dA; batch by batch, in order."""
+
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        rng = np.random.default_rng(0)
-        self.weights = [layer.W for layer in problem.start.layers]
-        widths = problem.start.sizes
-        self.activations = [rng.random((problem.batch, H), np.float32) for H in widths]
-        self.dW = [np.empty_like(W) for W in self.weights]
-        self.Y = [np.empty_like(a) for a in self.activations]
+        self.problem, rng = problem, np.random.default_rng(0)
+        layers = problem.start.layers
+        self.layers = [Product(layer.W, problem.batch, rng) for layer in layers]
 
     def run(self) -> None:
         """Multiply as often as an epoch does."""
@@ -43,39 +78,61 @@ class Products:
             self._batch(p.X[start : start + p.batch])
 
     def result(self) -> tuple[Array, ...]:
-        """Return the last batch's dW of the first layer."""
+        """Return Y, dW and dA, where there is one, of each layer in the last batch, in rows."""
+        for layer in self.layers:
+            for product in (layer.Y, layer.dW, layer.dA):
+                product.fill(np.nan)  # what is not multiplied is no number
         self.run()
-        return (self.dW[0],)
+        n = len(self.problem.X[self._last :])
+        return tuple(
+            product
+            for i, layer in enumerate(self.layers)
+            for product in (layer.Y[:n], layer.dW, layer.dA[:n])[: 3 if i else 2]
+        )
+
+    def factors(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield A, W and dY of each layer in the last batch, in rows."""
+        X = self.problem.X[self._last :]
+        for i, layer in enumerate(self.layers):
+            yield layer.A[: len(X)] if i else X, layer.W, layer.dY[: len(X)]
+
+    @property
+    def _last(self) -> int:
+        return (len(self.problem.X) - 1) // self.problem.batch * self.problem.batch
 
     def _batch(self, X: Array) -> None:
-        n, last = len(X), len(self.weights) - 1
-        a = [X, *(values[:n] for values in self.activations[1:])]
-        for i, W in enumerate(self.weights):
-            np.matmul(a[i], W, out=self.Y[i + 1][:n])
-        for i in range(last, -1, -1):
-            np.matmul(a[i].T, a[i + 1], out=self.dW[i])
+        n = len(X)
+        for i, layer in enumerate(self.layers):
+            layer.forward(layer.A[:n] if i else X)
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[i]
+            layer.backward_parameters(layer.A[:n] if i else X)
             if i > 0:
-                np.matmul(a[i + 1], self.weights[i].T, out=self.Y[i][:n])
+                layer.backward_input(n)
 
 
 class Bytes:
-    """Every row of the data, as floats, copied once into a batch, in random order."""
+    """Every row gathered once, in random order; what is not stored as floats, written as them."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.order = problem, problem.order()
-        self.batch = np.empty((problem.batch, problem.X.shape[1]), np.float32)
+    def __init__(self, problem: Problem, X: NDArray[Any]) -> None:
+        self.order, self.rows, self.X = problem.order(), problem.batch, X
+        self.batch = np.empty((self.rows, X.shape[1]), np.float32)
+        is_float = X.dtype == np.float32
+        self.gathered = self.batch if is_float else np.empty_like(self.batch, X.dtype)
 
     def run(self) -> None:
-        """Copy all rows, a batch at a time."""
-        p = self.problem
-        for start in range(0, len(self.order), p.batch):
-            rows = self.order[start : start + p.batch]
-            np.take(p.X, rows, axis=0, out=self.batch[: len(rows)], mode="clip")
+        """Move all rows, a batch at a time."""
+        for start in range(0, len(self.order), self.rows):
+            rows = self.order[start : start + self.rows]
+            gathered = self.gathered[: len(rows)]
+            np.take(self.X, rows, axis=0, out=gathered, mode="clip")
+            if self.gathered is not self.batch:
+                np.copyto(self.batch[: len(rows)], gathered)
 
     def result(self) -> tuple[Array, ...]:
         """Return the last batch."""
         self.run()
-        return (self.batch[: len(self.order) % self.problem.batch or self.problem.batch],)
+        return (self.batch[: len(self.order) % self.rows or self.rows],)
 
 
 open = Floor

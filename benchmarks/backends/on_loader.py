@@ -66,7 +66,7 @@ class Trainer(Network):
         total = 0.0
         for X, target in self.batches:
             X = X.reshape(len(X), -1).to(self.dtype)
-            total += float(self._learn(X, target)) * len(X)
+            total += float(self.learn(X, target)) * len(X)
         return total / self.problem.examples
 
 

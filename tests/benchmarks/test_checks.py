@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from benchmarks.backends import BACKENDS
+from benchmarks.backends.floor import Bytes, stored
 from benchmarks.backends.on_numpy import OnNumpy
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, NotRunError, cases
+from benchmarks.cases import MLP, OPS, SOFTMAX_REGRESSION, Case, NotRunError, cases
 from benchmarks.checks import check, check_floor, step_bound, train
 from benchmarks.inputs import problem, short
-from benchmarks.ops import OPS
 from benchmarks.work import results_of
 from parity import bounds
 
@@ -76,12 +76,32 @@ def test_check_refuses_wrong_probabilities_and_batches():
     assert not check(loading, batches | {"1": batches["1"][::-1]}).holds
 
 
-@pytest.mark.parametrize("part", ["products", "bytes"])
-def test_check_floor_refuses_other_numbers(part):
-    case = case_of("epoch", MLP)
+@pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
+@pytest.mark.parametrize("part", ["products", "bytes", "float bytes"])
+def test_check_floor_refuses_other_numbers(part, name):
+    """Any product that is off by a thousandth, or any batch."""
+    case = case_of("epoch", name)
     results = results_of(BACKENDS[f"floor {part}"].open(), case)
+    layers = len(case.sizes) - 1
+    assert len(results) == (3 * layers - 1 if part == "products" else 1)
     assert check_floor(case, part, results).holds
-    assert not check_floor(case, part, {"0": results["0"] * np.float32(1.001)}).holds
+    for key, array in results.items():
+        assert not check_floor(case, part, results | {key: array * np.float32(1.001)}).holds
+
+
+def test_floor_moves_the_bytes_that_are_stored():
+    """The pixels for scratchnn, gathered as they are and written once as floats."""
+    case = case_of("epoch", MLP)
+    assert stored(case, "bytes").dtype == np.uint8
+    assert stored(case, "float bytes").dtype == np.float32
+    p = problem(case, "float32")
+    narrow, wide = (Bytes(p, stored(case, part)) for part in ("bytes", "float bytes"))
+    assert narrow.gathered.dtype == np.uint8
+    assert wide.gathered is wide.batch
+    first = narrow.order[: case.batch]
+    narrow.order = wide.order = first
+    np.testing.assert_array_equal(narrow.result()[0], stored(case, "bytes")[first])
+    np.testing.assert_array_equal(wide.result()[0], p.X[first])
 
 
 def test_tf32_needs_its_own_roundoff():

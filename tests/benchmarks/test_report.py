@@ -1,11 +1,12 @@
 """Tables and pictures from figures that are known."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from benchmarks import report, tables
+from benchmarks import crossover, panels, report, tables
 from benchmarks.__main__ import has_mnist, main
 from benchmarks.cases import Case, cases
 from benchmarks.checks import Check
@@ -17,7 +18,10 @@ FACTS = {
     "date": "2026-01-01", "commit": "abc", "blas": "beads",
     "workers": {"2": {"torch": {"versions": {"numpy": "2", "torch": "2.9"}}}},
 }  # fmt: skip
-OURS = {"scratchnn": 1.0, "torch": 4.0, "floor products": 0.5, "floor bytes": 0.25}
+OURS = {
+    "scratchnn": 1.0, "torch": 4.0, "scratchnn floats": 1.2,
+    "floor products": 0.5, "floor bytes": 0.25, "floor float bytes": 0.3,
+}  # fmt: skip
 
 
 def results(threads=(2, 1)):
@@ -29,7 +33,7 @@ def results(threads=(2, 1)):
         for count in threads
         for case in cases("digits", quick=True)
         for name, factor in OURS.items()
-        if case.kind == "epoch" or not name.startswith("floor")
+        if case.group == "epoch" or name in ("scratchnn", "torch")
     ]  # fmt: skip
     rows.append(Row(rows[0].case, "JAX", 2, not_run="jax is not installed"))
     return Results(FACTS, rows)
@@ -75,6 +79,7 @@ def test_tables_have_the_figures():
     epochs = tables.epochs_table(found)
     assert "| torch |" in epochs
     assert "| 4.00 | 5.33 |" in epochs
+    assert "| 1.20 | 1.50 |" in epochs  # of scratchnn floats, whose floor moves floats
     assert "| cross_entropy (256, 10) |" in tables.group_table(found, ("op",))
     assert "JAX (jax is not installed)" in tables.not_run(found)
     assert "at 16 inputs: every batch size; 64 inputs: every batch size" in tables.crossover_line(
@@ -151,6 +156,74 @@ def test_draw_makes_every_picture_with_labels(tmp_path):
             assert axis.get_xlabel() or axis.get_ylabel()
 
 
+def labels(axis):
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+def test_threads_and_scaling_say_how_times_grow():
+    """Every time in `results` is proportional to 1 / threads, and the same at every size."""
+    figures = report.plots.all_of(results())
+    for axis in figures["threads"].axes:
+        assert labels(axis) == ["scratchnn, 2.00 ×", "torch, 2.00 ×", "scratchnn floats, 2.00 ×"]
+        assert axis.get_legend().get_title().get_text() == "speed-up from 1 to 2 threads"
+    for axis in figures["scaling"].axes:
+        assert [line[-4:] for line in labels(axis)] == ["0.00", "0.00"]
+
+
+@pytest.mark.parametrize("ends", [(1e-3, 1e-2), (1e-3, 0.1), (1e-3, 1), (1e-3, 100), (1e3, 64e3)])
+def test_ticks_have_room(ends):
+    """A few, written plainly, no two of which overlap."""
+    figure, (axis,) = panels.panels(1, 3.6, 3)
+    axis.plot(ends, [0, 1])
+    axis.set_xscale("log")
+    panels.plain_ticks(axis)
+    figure.draw_without_rendering()
+    low, high = axis.get_xlim()
+    shown = [t for t in axis.get_xticklabels(which="both") if low <= t.get_position()[0] <= high]
+    boxes = [text.get_window_extent() for text in shown if text.get_text()]
+    assert len(boxes) > 2
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    assert not any("10^" in text.get_text() for text in shown)
+
+
+def test_styles_differ():
+    found = panels.styles(map(str, range(18)))
+    assert len({tuple(style.values()) for style in found.values()}) == 18
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.043, "1/23"), (0.1, "0.10"), (0.995, "0.99"), (3.14, "3.1"), (9.96, "10"), (999.0, "999")],
+)
+def test_cells_have_four_characters(ratio, text):
+    assert crossover.label(ratio) == text
+    assert len(text) <= 4
+
+
+def test_crossover_draws_a_line_where_the_faster_one_changes():
+    """Between 2 and 1/2, and nowhere else: 1/2 beside no figure is no border."""
+    (axis,) = panels.panels(1, 3, 3)[1]
+    crossover._map(axis, np.array([[2.0, 0.5], [2.0, np.nan]]))
+    vertical, horizontal = axis.collections
+    assert [segment.tolist() for segment in vertical.get_segments()] == [[[0.5, -0.5], [0.5, 0.5]]]
+    assert not horizontal.get_segments()
+
+
+def test_pictures_have_no_legend_over_their_lines():
+    """Legends lie below the panels, and all text within the figure."""
+    for name in ("scaling", "threads", "ops", "crossover-torch"):
+        figure = report.plots.all_of(results())[name]
+        figure.draw_without_rendering()
+        width, height = figure.bbox.size
+        for axis in figure.axes:
+            box = axis.get_tightbbox()
+            assert min(box.x0, box.y0) >= 0
+            assert box.x1 <= width
+            assert box.y1 <= height
+            if legend := axis.get_legend():
+                assert legend.get_window_extent().y1 < axis.get_window_extent().y0
+
+
 def test_report_makes_do_with_what_was_measured():
     """Ours not run in half of the maps' cases, and each axis with a single size."""
     found, axes = results(), set()
@@ -190,7 +263,10 @@ def test_main_measures_saves_and_draws(tmp_path, capsys):
     file, pictures = tmp_path / "r.json", tmp_path / "pictures"
     arguments = ["--quick", "--data", "digits", "--cases", "op", "--backends", "scratchnn"]
     assert main([*arguments, "--json", str(file), "--plots", str(pictures)]) == 0
-    assert all(len(row.values) == 2 for row in Results.load(file).rows)
+    found = Results.load(file)
+    assert all(len(row.values) == 2 for row in found.rows)
+    assert found.environment["seed of the turns"] == 0
+    assert {"begin", "end", "largest"} == found.environment["load"].keys()
     assert main(["compare", str(file), str(file)]) == 0
     assert "1.00" in capsys.readouterr().out
     assert main(["compare", str(file), str(tmp_path / "none.json")]) == 3

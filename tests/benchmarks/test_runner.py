@@ -1,11 +1,12 @@
 """The run: workers are checked before they are timed, and what cannot run says why."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import inputs, runner, team, worker
+from benchmarks import environment, inputs, runner, team, worker
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import Case, NotRunError, cases
 from benchmarks.runner import Plan, run
@@ -68,8 +69,41 @@ def test_run_times_in_turns_after_the_checks(workers):
     asked = [(name, do) for name, do in workers.asked if do != "facts"]
     ready = [(name, do) for name in ("scratchnn", "torch") for do in ("prepare", "warm")]
     assert asked[:4] == ready
-    assert [name for name, do in asked[4:]] == ["scratchnn", "torch", "torch", "scratchnn"]
+    assert {name for name, do in asked[4:6]} == {name for name, do in asked[6:]}
+    assert [do for name, do in asked[4:]] == ["time"] * 4
     assert facts["torch"]["versions"]["torch"]
+
+
+def test_run_draws_the_order_of_each_round(workers):
+    """Every backend once a round, in the generator's order, whatever the seed."""
+    names = ("scratchnn", "torch", "scikit-learn")
+
+    def turns(seed):
+        workers.asked.clear()
+        plan = replace(QUIET, rounds=5, seed=seed)
+        run([CASES["inference"]], [BACKENDS[name] for name in names], 1, plan)
+        return [name for name, do in workers.asked if do == "time"]
+
+    rng = np.random.default_rng(3)
+    assert turns(3) == [names[i] for _ in range(5) for i in rng.permutation(3)]
+    assert turns(4) != turns(3)
+
+
+def test_run_looks_at_the_machine_before_each_case(workers):
+    looks = []
+    run([CASES["op"], CASES["op"]], [], 1, replace(QUIET, before=lambda: looks.append(1)))
+    assert len(looks) == 2
+
+
+def test_load_is_that_of_begin_and_end_and_the_largest(monkeypatch):
+    loads = iter([(0.104, 0.2, 0.3), (5.0, 0.2, 0.3), (1.0, 2.0, 3.0)])
+    monkeypatch.setattr(environment.os, "getloadavg", lambda: next(loads), raising=False)
+    load = environment.Load()
+    load.look()
+    load.look()
+    assert load.facts() == {
+        "begin": [0.1, 0.2, 0.3], "end": [1.0, 2.0, 3.0], "largest": [5.0, 0.2, 0.3],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("threads", "rest"), [(1, runner.SHORT_REST), (2, runner.REST)])
@@ -96,6 +130,19 @@ def test_run_refuses_a_wrong_backend_before_timing_it(workers):
     assert theirs.not_run.startswith("refused, its result is wrong: θ in float64")
     assert not theirs.values
     assert ("torch", "time") not in workers.asked
+
+
+@pytest.mark.parametrize("form", ["shape", "dtype", "missing"])
+def test_run_goes_on_after_results_of_another_form(workers, form):
+    def bend(name, results):
+        arrays = dict(np.load(results))
+        value = {"shape": arrays["1"][:-1], "dtype": arrays["1"].astype(np.float64)}
+        np.savez(results, **{"0": arrays["0"]} | ({"1": value[form]} if form in value else {}))
+
+    workers.bend = bend
+    (row,), _ = run([CASES["op"]], [BACKENDS["scratchnn"]], 1, QUIET)
+    assert row.wrong
+    assert row.not_run.startswith("refused, its result cannot be compared")
 
 
 def test_run_says_once_a_group_that_a_backend_is_missing(workers, monkeypatch):
@@ -172,7 +219,8 @@ def test_trainers_count_the_data_that_they_hold(name):
         pytest.skip(str(error))
     data = inputs.dataset(CASES["memory"])
     size = 1 if name == "scratchnn" else 4
-    assert trainer.data_bytes == size * data.X.size + data.target.nbytes
+    targets = (4 if name == "JAX" else 8) * data.target.size  # JAX has no int64
+    assert trainer.data_bytes == size * data.X.size + targets
     assert name == "scikit-learn" or trainer.problem.X.size == 0
 
 
