@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from scratchnn.arrays import Array, check_same_shape
+
+BLOCK = 65_536  # numbers: 256 KiB in float32, near the processor
 
 
 @dataclass
@@ -41,11 +41,8 @@ class SGD:
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
-    def step(self, theta: Array, grad: Array, *, scratch: Array | None = None) -> None:
-        """Move θ one step against the gradient, in place.
-
-        `grad` is left as it is, unless it is given as `scratch` for learning_rate v, too.
-        """
+    def step(self, theta: Array, grad: Array) -> None:
+        """Move θ one step against the gradient, in place; `grad` is left as it is."""
         check_same_shape(theta=theta, grad=grad)
         g = -grad if self.maximize else grad
         if self.weight_decay:
@@ -53,7 +50,9 @@ class SGD:
         if self.momentum:
             v = self._accumulate(g)
             g = g + self.momentum * v if self.nesterov else v
-        theta -= np.multiply(g, self.learning_rate, out=scratch)
+        for start in range(0, len(theta), BLOCK):  # learning_rate g is never there as a whole
+            part = theta[start : start + BLOCK]
+            part -= self.learning_rate * g[start : start + BLOCK]
 
     def _accumulate(self, g: Array) -> Array:
         if self.velocity is None:

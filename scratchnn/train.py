@@ -186,14 +186,14 @@ def train_step(
     ranks: Ranks = ALONE,
     share: float = 1.0,
 ) -> tuple[float, int]:
-    """Take one step of SGD in place, with `grad` as workspace; return the loss and hits before it.
+    """Take one step of SGD in place, overwriting `grad`; return the loss and hits before it.
 
     With several ranks X is a share of a batch, maybe none of it, and `grad` is `ranks.gradient`:
     the step, and what is returned, are those of the whole batch.
     """
     loss, hits = _gradient(parameters, grad, objective, X, target) if share else (0.0, 0)
     loss, hits = ranks.average(grad, loss, hits, share)
-    optimizer.step(parameters.theta, grad.theta, scratch=grad.theta)
+    optimizer.step(parameters.theta, grad.theta)
     return loss, hits
 
 

@@ -56,14 +56,17 @@ def test_step_works_in_place_and_leaves_the_gradient_alone(options):
 @pytest.mark.parametrize(
     "options", [{}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}, {"maximize": True}]
 )
-def test_step_with_the_gradient_as_scratch_ends_at_the_same_bits(options):
-    rng = np.random.default_rng(0)
-    theta, gradients = rng.normal(size=6).astype(np.float32), rng.normal(size=(3, 6))
-    plain, quick, same = SGD(0.1, **options), SGD(0.1, **options), theta.copy()
-    for grad in gradients.astype(np.float32):
-        plain.step(theta, grad)
-        quick.step(same, grad, scratch=grad)
-    np.testing.assert_array_equal(same, theta)
+def test_step_by_blocks_ends_at_the_same_bits(options, monkeypatch):
+    """Seven numbers in blocks of three, and all at once: three steps of each."""
+    ends = []
+    for block in (3, 7):
+        monkeypatch.setattr("scratchnn.sgd.BLOCK", block)
+        rng = np.random.default_rng(0)
+        theta, optimizer = rng.normal(size=7).astype(np.float32), SGD(0.1, **options)
+        for grad in rng.normal(size=(3, 7)).astype(np.float32):
+            optimizer.step(theta, grad)
+        ends.append(theta)
+    np.testing.assert_array_equal(*ends)
 
 
 def test_velocity_is_no_view_of_the_gradient():
