@@ -36,27 +36,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(arguments: argparse.Namespace) -> int:
-    """Check and time everything; save the results and draw them where asked for."""
+    """Check and time everything; save the results, also those until Ctrl-C, and draw them."""
     data = arguments.data or ("mnist" if has_mnist() else "digits")
+    rows: list[Row] = []
+
+    def say(row: Row) -> None:
+        rows.append(row)
+        print(row, flush=True)
+
     load = environment.Load()
     plan = QUICK if arguments.quick else runner.Plan(rounds=arguments.rounds)
-    plan = replace(plan, before=load.look)
+    plan = replace(plan, before=load.look, say=say)
     chosen = [c for c in cases(data, quick=arguments.quick) if c.group in arguments.cases]
     counts = sorted(arguments.threads, reverse=True)
-    rows: list[Row] = []
-    workers = {}
-    for threads in counts:
-        some = [c for c in chosen if threads == counts[0] or c.group in EVERY_THREADS]
-        measured, workers[threads] = runner.run(some, _backends(arguments), threads, plan)
-        rows += measured
-    load.look()
-    facts = environment.environment(counts, workers, load, plan.seed)
-    _save(Results(facts, rows), arguments)
-    wrong = [row for row in rows if row.wrong]
-    for row in wrong:
-        print(f"wrong: {row}", file=sys.stderr)
-    print(f"{len(rows)} rows, {sum(not row.not_run for row in rows)} measured, {len(wrong)} wrong")
-    return 1 if wrong else 0
+    facts, workers = environment.environment(counts, plan.seed), {}
+    try:
+        for threads in counts:
+            some = [c for c in chosen if threads == counts[0] or c.group in EVERY_THREADS]
+            _, workers[threads] = runner.run(some, _backends(arguments), threads, plan)
+    finally:
+        load.look()
+        ended = {"load": load.facts(), "workers": workers}
+        _save(Results(facts | ended, rows), arguments)
+    return _verdict(rows)
 
 
 def write_report(_: argparse.Namespace) -> int:
@@ -80,6 +82,14 @@ def compare(arguments: argparse.Namespace) -> int:
 def _backends(arguments: argparse.Namespace) -> list[Backend]:
     wanted = [BACKENDS[name] for name in arguments.backends]
     return [b for b in wanted if arguments.device in (None, "cuda" if b.is_cuda else "cpu")]
+
+
+def _verdict(rows: list[Row]) -> int:
+    wrong = [row for row in rows if row.wrong]
+    for row in wrong:
+        print(f"wrong: {row}", file=sys.stderr)
+    print(f"{len(rows)} rows, {sum(not row.not_run for row in rows)} measured, {len(wrong)} wrong")
+    return 1 if wrong else 0
 
 
 def _save(found: Results, arguments: argparse.Namespace) -> None:

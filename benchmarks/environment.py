@@ -34,12 +34,10 @@ class Load:
         return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
-def environment(
-    threads: list[int], workers: dict[str, Any], load: Load, seed: int
-) -> dict[str, Any]:
-    """Return the facts of this machine, and what each worker said about itself.
+def environment(threads: list[int], seed: int) -> dict[str, Any]:
+    """Return the facts of this machine as a run begins; `seed` is that of the order of the turns.
 
-    `seed` is that of the order of the turns.
+    What is known at its end, load and workers, is to be added.
     """
     return {
         **_software(),
@@ -48,9 +46,7 @@ def environment(
         "gpu": gpu(),
         "threads": threads,
         "date": datetime.now(UTC).date().isoformat(),
-        "load": load.facts(),
         "seed of the turns": seed,
-        "workers": workers,
     }
 
 

@@ -35,7 +35,7 @@ class Plan:
     seconds: float = 0.02
     seed: int = 0
     before: Callable[[], None] = lambda: None
-    say: Callable[[str], None] = field(default=print)
+    say: Callable[[Row], None] = field(default=print)
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
                           for b in able if b not in present]  # fmt: skip
             rows += found
             for row in found:
-                plan.say(str(row))
+                plan.say(row)
         return rows, team.facts()
 
 

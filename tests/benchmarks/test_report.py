@@ -285,3 +285,16 @@ def test_mnist_is_taken_where_it_is(monkeypatch, tmp_path):
     assert not has_mnist()
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     assert has_mnist()
+
+
+def test_main_saves_what_was_measured_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
+    row, file = results().rows[0], tmp_path / "r.json"
+
+    def run(cases, backends, threads, plan):
+        plan.say(row)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.runner.run", run)
+    assert main(["--quick", "--json", str(file)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert [found.case for found in Results.load(file).rows] == [row.case]
