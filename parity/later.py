@@ -16,12 +16,13 @@ class Later:
     """
 
     def __init__(self, module: str) -> None:
-        self._module = module
+        self._name = module
+        self._module: Any = None  # looked up once: who times an operation would see it
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(need(self._module, "torch"), name)
-        setattr(self, name, value)  # looked up once: who times an operation would see it
-        return value
+        if self._module is None:
+            self._module = need(self._name, "torch")
+        return getattr(self._module, name)
 
 
 torch = Later("torch")

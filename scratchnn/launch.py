@@ -16,7 +16,8 @@ from scratchnn.extras import MissingExtraError, need
 
 # What launchers tell the processes that they start: MPICH, Intel, Cray; Open MPI; PMIx; MVAPICH.
 LAUNCHERS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK")
-PATIENCE = 1.0  # seconds that a failing rank leaves to the first one, which may fail likewise
+FORWARDING = 0.2  # seconds that mpiexec has to pass on what was said, before it ends the ranks
+PATIENCE = 2.0  # seconds that a failing rank leaves to the first one, which may fail likewise
 
 
 def launched() -> bool:
@@ -65,6 +66,7 @@ def abort(ranks: Ranks, status: int) -> None:
     """End every rank now: those that wait for this one would wait for ever."""
     sys.stdout.flush()
     sys.stderr.flush()
+    time.sleep(FORWARDING)
     ranks.comm.Abort(status)
 
 
