@@ -103,7 +103,8 @@ def _end(
     if isinstance(stopped, FloatingPointError):
         raise stopped
     if stopped:
-        print(f"interrupted after {len(history.epochs)} whole epochs", file=sys.stderr)
+        whole = f"{len(history.epochs)} whole epochs; the parameters are those reached since"
+        print(f"interrupted after {whole}", file=sys.stderr)
     if run.recipe.data == "line":
         print(_describe_line(run), file=note)
     if arguments.json:

@@ -71,7 +71,7 @@ def check(
     Raises   ValueError for an unknown operation, option or check, or a function of other arguments
     """
     if op not in OPS:
-        raise ValueError(f"op must be one of {', '.join(OPS)}, got {op!r}")
+        raise ValueError(f"op must be one of {', '.join(map(repr, OPS))}, got {op!r}")
     if set(skip) - set(CHECKS):
         raise ValueError(f"skip must be among {', '.join(CHECKS)}, got {', '.join(skip)}")
     subject = Subject(OPS[op], function, settings or {}, any_shape)

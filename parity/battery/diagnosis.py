@@ -26,7 +26,7 @@ def cause(broken: Broken, asked: Subject | Backward) -> str:
 
 
 GUESSES = {
-    "raises": "the last line of the traceback stands above",
+    "raises": "what came names the line that raised",
     "shape": "is an axis summed that should stay, or keepdims missing, or one too many?",
     "kind": "return a NumPy array (or a number)",
 }

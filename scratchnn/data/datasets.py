@@ -173,7 +173,8 @@ def _find(folder: Path, stem: str, name: str) -> Path:
         if path.is_file():
             return path
     raise FileNotFoundError(
-        f"{folder / stem}[.gz] is missing: `scratchnn download {name}` fetches it"
+        f"{folder / stem}[.gz] is missing: "
+        f"`scratchnn download {name} --data-dir {folder.parents[1]}` fetches it"
     )
 
 

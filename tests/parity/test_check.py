@@ -145,7 +145,7 @@ def test_check_reports_what_a_function_raises():
         (["/nowhere.py:f", "--op", "softmax"], 2, "there is no file /nowhere.py"),
         ([str(FILE), "--op", "softmax"], 2, "a function is named FILE.py:FUNCTION"),
         ([f"{FILE}:sofmax", "--op", "softmax"], 2, "has no function sofmax"),
-        ([f"{FILE}:softmax", "--op", "sofmax"], 2, "op must be one of linear"),
+        ([f"{FILE}:softmax", "--op", "sofmax"], 2, "op must be one of 'linear'"),
         ([f"{FILE}:softmax", "--op", "cross_entropy"], 2, "softmax must take (z, target)"),
         ([f"{FILE}:softmax", "--op", "softmax", "--set", "reduction=none"], 2, "has the options"),
         ([f"{FILE}:softmax", "--op", "softmax", "--skip", "all"], 2, "skip must be among"),
