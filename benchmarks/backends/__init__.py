@@ -72,6 +72,11 @@ class Backend:
         return self.options.get("device") == "cuda"
 
     @property
+    def compiles(self) -> bool:
+        """Whether a compiler takes minutes before it can start."""
+        return bool(self.options.get("compiled"))
+
+    @property
     def roundoff(self) -> float | None:
         """The unit roundoff of its products, where it is not float32's: TF32 keeps 10 bits."""
         return 2.0**-11 if self.options.get("tf32") else None

@@ -298,3 +298,18 @@ def test_main_saves_what_was_measured_until_it_is_interrupted(tmp_path, monkeypa
     assert main(["--quick", "--json", str(file)]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert [found.case for found in Results.load(file).rows] == [row.case]
+
+
+def test_quick_has_no_time_for_a_compiler_that_is_not_named(monkeypatch):
+    asked = []
+
+    def run(cases, backends, threads, plan):
+        asked.append([backend.name for backend in backends])
+        return [], {}
+
+    monkeypatch.setattr("benchmarks.runner.run", run)
+    for more in ([], ["--backends", "torch.compile"]):
+        assert main(["--quick", *more]) == 0
+    assert "torch.compile" not in asked[0]
+    assert "scratchnn" in asked[0]
+    assert asked[1] == ["torch.compile"]

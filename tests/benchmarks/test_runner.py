@@ -249,7 +249,7 @@ def test_worker_has_its_threads_and_keeps_the_channel_clean():
 def test_every_backend_has_a_case_on_the_digits(name):
     """Every one that is installed trains, or says why not; on_torch's compiler takes its time."""
     if name == "torch.compile":
-        pytest.skip("python -m benchmarks --quick runs it")
+        pytest.skip("python -m benchmarks --quick --backends torch.compile runs it")
     process = worker.Worker(name, 1)
     case: Case = next(c for c in cases("digits", quick=True) if c.kind == "epoch")
     answer = process.answer({"do": "prepare", "case": case.as_dict(), "results": ""})
