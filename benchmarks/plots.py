@@ -86,10 +86,11 @@ def threads(results: Results) -> Any:
     for row in sorted(results.rows, key=lambda row: row.threads):
         if row.case.group == "epoch" and not row.not_run and row.backend not in FLOORS:
             found.setdefault(row.case.name, {}).setdefault(row.backend, []).append(row)
+    found = {name: lines for name, lines in found.items() if len(_counts(lines)) > 1}
     style = styles(dict.fromkeys(name for lines in found.values() for name in lines))
     figure, axes = panels(len(found), 4.4, 4.6)
     for axis, (name, lines) in zip(axes, found.items(), strict=True):
-        counts = sorted({row.threads for rows in lines.values() for row in rows})
+        counts = _counts(lines)
         for backend, rows in lines.items():
             _band(axis, [row.threads for row in rows], rows, _speedup(rows, counts), style[backend])
         axis.set(
@@ -101,6 +102,10 @@ def threads(results: Results) -> Any:
             axis, title=f"speed-up from {counts[0]} to {counts[-1]} threads", title_fontsize=7
         )
     return figure
+
+
+def _counts(lines: dict[str, list[Row]]) -> list[int]:
+    return sorted({row.threads for rows in lines.values() for row in rows})
 
 
 def _speedup(rows: list[Row], counts: list[int]) -> str:
@@ -120,7 +125,8 @@ def all_of(results: Results) -> dict[str, Any]:
         figures["ops"] = operations(results)
     if by_backend(results.of("scaling")):
         figures["scaling"] = scaling(results)
-    if len({row.threads for row in results.rows}) > 1:
+    epoch_counts = [(r.case, r.threads) for r in results.rows if r.values and r.backend == OURS]
+    if len(set(epoch_counts)) > len({case for case, _ in epoch_counts}):
         figures["threads"] = threads(results)
     pairs = [rows for rows in by_backend(results.of("crossover")).values() if OURS in rows]
     rivals = {name for rows in pairs for name in rows} - {OURS}

@@ -258,7 +258,7 @@ def break_layout(raw, how):
         (
             "missing",
             FileNotFoundError,
-            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn download mnist`",
+            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn download mnist --data-dir",
         ),
         ("no labels for some", DataError, "train-labels.* expected 7 labels, .* got 6"),
         ("labels as images", DataError, r"train-images.* 3 dimension.*, got uint8 of .*\(7,\)"),
