@@ -1,31 +1,32 @@
-"""Whether a classifier's probabilities are honest: of the answers given 0.8, are 8 in 10 right?"""
+"""Whether the probabilities of a classifier can be trusted.
+
+It is calibrated if, of the answers that it gives with probability 0.8, 8 in 10 are right.
+"""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnn.arrays import (
-    Array,
-    IntArray,
-    check_distributions,
-    check_float,
-    check_labels,
-    check_matrix,
-)
-from scratchnn.softmax import softmax
+from scratchnn.information import check_distributions
+from scratchnn.metrics import check_matrix
+from scratchnn.ops.shared import Array, IntArray, check_float, check_labels
+from scratchnn.ops.softmax import softmax
 
 ROUNDING = 2 * float(np.finfo(np.float64).eps)
-MOST_STEPS = 2_000  # 58 were enough for 3,000 random cases
+MOST_STEPS = 2_000  # 3,000 random cases needed at most 58
 
 
 @dataclass(frozen=True)
 class Reliability:
     """Predictions sorted by their confidence into bins of equal width.
 
-    Bin b is (edges[b], edges[b + 1]]; the first has its lower edge, too. An empty one has NaNs.
+    Bin b is (edges[b], edges[b + 1]]; the first has its lower edge, too. Confidence and accuracy
+    are means over the predictions of a bin, and NaN where a bin is empty.
 
-    Shapes   edges (B + 1,); count, confidence (mean), accuracy (B,)
+    Shapes   edges (B + 1,); count, confidence, accuracy (B,)
     """
 
     edges: Array
@@ -35,14 +36,16 @@ class Reliability:
 
 
 def reliability_bins(p: Array, target: IntArray, *, bins: int = 15) -> Reliability:
-    """Return count, mean confidence and accuracy of the predictions, by their confidence.
+    """Return how many predictions have which confidence, and how many of them are right.
 
         confidence_n = max_c p_nc        right_n = [argmax_c p_nc = target_n]
 
-    An honest classifier has accuracy = confidence in every bin, up to chance.
+    A calibrated classifier has accuracy = confidence in every bin, up to chance.
 
     Shapes   p (N, C), target (N,) in [0, C)
-    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Options  bins   the number of bins, of equal width, in [0, 1]
+    Raises   TypeError, ValueError for a row of p that is not a distribution, a target that does
+             not hold class indices, or bins below 1
     Source   Guo et al. 2017, arXiv:1706.04599
     """
     _check(p, target)
@@ -56,22 +59,22 @@ def reliability_bins(p: Array, target: IntArray, *, bins: int = 15) -> Reliabili
 
     def mean(x: Array) -> Array:
         total = np.bincount(b, weights=x, minlength=bins)
-        means: Array = np.divide(total, count, out=np.full(bins, math.nan), where=count > 0)
-        return means
+        return np.divide(total, count, out=np.full(bins, math.nan), where=count > 0)
 
     return Reliability(edges, count, mean(confidence), mean(right.astype(np.float64)))
 
 
 def expected_calibration_error(p: Array, target: IntArray, *, bins: int = 15) -> float:
-    """Return the mean gap between confidence and accuracy over the reliability bins.
+    """Return the mean difference between confidence and accuracy over the reliability bins.
 
         ECE = Σ_b (n_b / N) |accuracy_b - confidence_b|
 
-    It depends on `bins`, and chance alone makes it positive for an honest
-    classifier: compare only equal N and bins.
+    It depends on `bins`, and chance alone makes it positive for a calibrated
+    classifier. So compare only values with equal N and bins.
 
     Shapes   p (N, C), target (N,) in [0, C)
-    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Options  bins   the number of bins, of equal width, in [0, 1]
+    Raises   as `reliability_bins`
     Source   Naeini, Cooper & Hauskrecht 2015, doi:10.1609/aaai.v29i1.9602
     """
     r = reliability_bins(p, target, bins=bins)
@@ -81,15 +84,17 @@ def expected_calibration_error(p: Array, target: IntArray, *, bins: int = 15) ->
 
 
 def brier_score(p: Array, target: IntArray) -> float:
-    """Return the mean squared distance of the probabilities from the truth.
+    """Return the mean squared distance of the probabilities from the one-hot target.
 
         1/N Σ_n Σ_c (p_nc - [c = target_n])²        between 0 and 2
 
-    A proper score like the cross-entropy, but bounded. Of two classes many texts
-    count one alone, which halves it.
+    Like the cross-entropy it is a proper score: the true probabilities have the
+    best one in expectation. Unlike it, it is bounded. For two classes many texts
+    sum over one class only, which gives half of this.
 
     Shapes   p (N, C), target (N,) in [0, C)
-    Raises   TypeError, ValueError for what is no distribution in each row, or no class index
+    Raises   TypeError, ValueError for a row of p that is not a distribution, or a target that does
+             not hold class indices
     Source   Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
     """
     _check(p, target)
@@ -99,15 +104,19 @@ def brier_score(p: Array, target: IntArray) -> float:
 
 
 def fit_temperature(z: Array, target: IntArray) -> float:
-    """Return the T > 0 at which softmax(z / T) has the least cross-entropy on held-out examples.
+    """Return the T > 0 at which softmax(z / T) has the least cross-entropy.
 
-    T > 1 tempers an overconfident classifier; the order of classes, and so the
-    accuracy, stays. The loss is convex in β = 1/T, and its slope has one zero,
-    which Newton's method on log β finds, held inside the bracket known so far.
+    Give it logits of examples that were not trained on. A classifier that is too
+    confident gets T > 1. The order of the classes stays, and so does the accuracy.
+
+    The loss is convex in β = 1/T, so its slope has one zero. Newton's method on
+    log β finds it, and stays between the largest β where the slope was negative
+    and the smallest where it was positive.
 
     Shapes   z (N, C), target (N,) in [0, C)
     Raises   TypeError; ValueError for logits that are not finite, and where no T is best: all
-             right (the loss falls as T → 0), or no better than chance (it falls as T → ∞)
+             predictions are right (the loss falls as T → 0), or they are no better than chance (it
+             falls as T → ∞)
     Source   Guo et al. 2017, arXiv:1706.04599
     """
     _check_logits(z, target)
@@ -117,7 +126,7 @@ def fit_temperature(z: Array, target: IntArray) -> float:
         raise ValueError("no temperature is best: z favours its targets no more than chance")
     if not at_target.any():
         raise ValueError("no temperature is best: all targets have the largest z of their row")
-    scale = -float(gaps.min())  # so that nothing overflows, whatever the unit of z
+    scale = -float(gaps.min())  # nothing overflows then, whatever the unit of z
     gaps, at_target = gaps / scale, at_target / scale
     low, high, beta = 0.0, math.inf, -1 / float(gaps.mean())
     for _ in range(MOST_STEPS):
@@ -126,7 +135,7 @@ def fit_temperature(z: Array, target: IntArray) -> float:
         if not math.isfinite(curvature):
             break
         low, high = (beta, high) if slope < 0 else (low, beta)
-        step = -slope / max(curvature, abs(slope))  # Newton's, but at most e-fold
+        step = -slope / max(curvature, abs(slope))  # Newton's, and at most 1 in log β
         if abs(step) > ROUNDING and not low < beta * math.exp(step) < high:
             step = math.log(low / beta) / 2 + math.log(high / beta) / 2  # to √(low high)
         if abs(step) <= ROUNDING:
@@ -142,10 +151,12 @@ def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float
         β ∂L/∂β   = mean(E_p[x] - x_t)        with p = softmax(x)
         β² ∂²L/∂β² = mean(E_p[x²] - E_p[x]²)  ≥ 0: convex in β
 
-    So at the best T the mean logit that the model expects is the one observed.
+    At the best T the slope is 0: the mean logit that the model expects is then
+    the one observed.
 
     Shapes   z (N, C), target (N,) in [0, C)
-    Raises   TypeError, ValueError for logits that are not finite, or no class indices
+    Raises   TypeError, ValueError for logits that are not finite, a target that does not hold class
+             indices, or T ≤ 0
     """
     _check_logits(z, target)
     if not T > 0:
@@ -155,9 +166,9 @@ def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float
 
 
 def _gaps(z: Array) -> Array:
+    """Return z minus the maximum of its row: softmax is the same."""
     z = z.astype(np.float64)
-    gaps: Array = z - z.max(axis=1, keepdims=True)
-    return gaps
+    return z - z.max(axis=1, keepdims=True)
 
 
 def _derivatives(gaps: Array, at_target: Array, beta: float) -> tuple[float, float]:
@@ -172,13 +183,13 @@ def _check(p: Array, target: IntArray) -> None:
     check_float(p=p)
     check_matrix(p=p)
     check_distributions(1, p=p)
-    check_labels(target, *p.shape)
+    check_labels(target, p.shape[:1], p.shape[1])
 
 
 def _check_logits(z: Array, target: IntArray) -> None:
     check_float(z=z)
     check_matrix(z=z)
-    check_labels(target, *z.shape)
+    check_labels(target, z.shape[:1], z.shape[1])
     infinite = ~np.isfinite(z).all(axis=1)
     if infinite.any():
         raise ValueError(f"z must be finite, got {z[infinite.argmax()]} in row {infinite.argmax()}")

@@ -1,57 +1,66 @@
-"""Information theory of discrete distributions: how surprising, how uncertain, how far apart.
+"""Information theory of discrete distributions: surprise, uncertainty and divergence.
 
-Everywhere 0 log 0 = 0: what never happens surprises nobody.
+Everywhere 0 log 0 = 0, its limit: an outcome that never happens adds nothing to an expectation.
 """
+
+from __future__ import annotations
 
 import math
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from scratchnn.arrays import Array, check_distributions, check_probabilities, check_same_shape
+from scratchnn.ops.shared import Array, check_float, check_same_shape
 
 Unit: TypeAlias = Literal["nats", "bits"]
 
 LOG = {"nats": np.log, "bits": np.log2}
-NEAR = 1 / 8  # up to this s = (q - p) / (q + p), the divergence of p and q is a series
+NEAR = 1 / 8  # up to this s = (q - p) / (q + p), the divergence of p and q is taken from a series
 
 
 def surprisal(p: Array, *, unit: Unit = "nats") -> Array:
-    """Return how much is learned when something of probability p happens.
+    """Return the information that an event of probability p gives when it happens.
 
-        -log p        0 for the certain, ∞ for the impossible
+        -log p        0 for a certain event, ∞ for an impossible one
 
     Shapes   p (...) → (...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no probability
+    Options  unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p is not a probability
     """
     check_probabilities(p=p)
     return _surprisal(p, unit)
 
 
 def entropy(p: Array, *, axis: int = -1, unit: Unit = "nats") -> Array:
-    """Return the expected surprisal: the least mean code length, the floor of any prediction.
+    """Return the expected surprisal of a distribution: how uncertain its outcome is.
 
-        H(P) = -Σ p log p        between 0 (certainty) and log C (all alike)
+        H(P) = -Σ p log p        from 0 (one outcome is certain) to log C (all are equally likely)
+
+    It is the least mean length of a code for the outcomes, and the least
+    cross-entropy of any prediction.
 
     Shapes   p (..., C, ...) → (..., ...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+             unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p is not a distribution along `axis`
     """
     check_distributions(axis, p=p)
     return _expected(p, _surprisal(p, unit), axis)
 
 
 def cross_entropy(p: Array, q: Array, *, axis: int = -1, unit: Unit = "nats") -> Array:
-    """Return the expected surprisal of one who believes Q where P is true.
+    """Return the expected surprisal of a prediction Q where P is true.
 
-        H(P, Q) = -Σ p log q = H(P) + KL(P‖Q)        least, H(P) and not 0, at Q = P
+        H(P, Q) = -Σ p log q = H(P) + KL(P‖Q)
 
-    ∞ where P has mass and Q none. From logits: `functional.cross_entropy`.
+    It is least at Q = P, where it is H(P) and not 0. It is ∞ where p > 0 and
+    q = 0. `functional.cross_entropy` computes it from logits.
 
     Shapes   p, q (..., C, ...) → (..., ...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+             unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p or q is not a distribution along `axis`
     """
     _check_pair(p, q, axis)
     return _expected(p, _surprisal(q, unit), axis)
@@ -63,77 +72,133 @@ def perplexity(p: Array, *, axis: int = -1) -> Array:
         exp H(P) = 2^(H(P) in bits)        between 1 and C
 
     Shapes   p (..., C, ...) → (..., ...)
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+    Raises   TypeError, ValueError where p is not a distribution along `axis`
     """
-    y: Array = np.exp2(entropy(p, axis=axis, unit="bits"))  # exact for 2^k equal outcomes
-    return y
+    return np.exp2(entropy(p, axis=axis, unit="bits"))  # exact for 2^k equal outcomes
 
 
 def kl_divergence(p: Array, q: Array, *, axis: int = -1, unit: Unit = "nats") -> Array:
-    """Relative entropy: the surprise that believing Q adds where P is true.
+    """Return the surprisal that a prediction Q adds to the least possible where P is true.
 
         KL(P‖Q) = Σ p log(p/q) = Σ (p log(p/q) - p + q)        as Σ p = Σ q = 1
 
     Each term of the last sum is ≥ 0, so nothing cancels, and KL is 0 only at
-    P = Q. It is ∞ where P has mass and Q none, and not symmetric.
+    P = Q. It is ∞ where p > 0 and q = 0. It is not symmetric.
 
     Shapes   p, q (..., C, ...) → (..., ...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+             unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p or q is not a distribution along `axis`
     Torch    F.kl_div(log_q, p, reduction="none").sum(dim)
     """
     _check_pair(p, q, axis)
-    return _in(unit, _excess(p, q, q - p).sum(axis=axis))
+    return _from_nats(_kl_terms(p, q, q - p).sum(axis=axis), unit)
 
 
 def jeffreys_divergence(p: Array, q: Array, *, axis: int = -1, unit: Unit = "nats") -> Array:
-    """Kullback-Leibler both ways, which makes it symmetric.
+    """Return the sum of the Kullback-Leibler divergences both ways, which is symmetric.
 
         J(P, Q) = KL(P‖Q) + KL(Q‖P) = Σ (p - q) log(p/q)
 
     Shapes   p, q (..., C, ...) → (..., ...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+             unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p or q is not a distribution along `axis`
     """
-    there = kl_divergence(p, q, axis=axis, unit=unit)
-    return there + kl_divergence(q, p, axis=axis, unit=unit)
+    one_way = kl_divergence(p, q, axis=axis, unit=unit)
+    return one_way + kl_divergence(q, p, axis=axis, unit=unit)
 
 
 def jensen_shannon_divergence(p: Array, q: Array, *, axis: int = -1, unit: Unit = "nats") -> Array:
-    """Mean divergence from the mixture: symmetric and never infinite; its root is a metric.
+    """Return the mean divergence of P and Q from their mixture M.
 
         JS(P, Q) = KL(P‖M)/2 + KL(Q‖M)/2,  M = (P + Q)/2        between 0 and ln 2 (1 bit)
 
-    The distances q - m and p - m are taken as ∓(q - p)/2, which m does not round.
+    It is symmetric and always finite, and its square root is a metric. The
+    differences m - p = (q - p)/2 and m - q = -(q - p)/2 are taken from q - p, so
+    that the rounding of m does not enter them.
 
     Shapes   p, q (..., C, ...) → (..., ...)
-    Units    nats, or bits
-    Raises   TypeError, ValueError for what is no distribution along `axis`
+    Options  axis   the axis of the outcomes
+             unit   "nats" for the natural logarithm, "bits" for log2
+    Raises   TypeError, ValueError where p or q is not a distribution along `axis`
     Source   Lin 1991, doi:10.1109/18.61115; Endres & Schindelin 2003, doi:10.1109/TIT.2003.813506
     """
     _check_pair(p, q, axis)
     m, half = (p + q) / 2, (q - p) / 2
-    terms = _excess(p, m, half) + _excess(q, m, -half)
-    return _in(unit, terms.sum(axis=axis) / 2)
+    terms = _kl_terms(p, m, half) + _kl_terms(q, m, -half)
+    return _from_nats(terms.sum(axis=axis) / 2, unit)
+
+
+def check_probabilities(*, above_one: float = 0.0, **arrays: Array) -> None:
+    """Raise where a number is not a probability: it is negative, above 1, or NaN.
+
+    Options  above_one   how far rounding may lead above 1
+    Raises   TypeError, ValueError
+    """
+    check_float(**arrays)
+    for name, p in arrays.items():
+        if p.dtype.kind == "c":
+            raise TypeError(f"{name} must be real, got {p.dtype}")
+        wrong = ~((p >= 0) & (p <= 1 + above_one))  # True for NaN, too
+        if wrong.any():
+            at = tuple(map(int, np.argwhere(wrong)[0]))
+            raise ValueError(f"{name} must hold probabilities in [0, 1], got {p[at]} at {at}")
+
+
+def check_distributions(axis: int, **arrays: Array) -> None:
+    """Raise where an array is not a probability distribution along `axis`, up to rounding.
+
+        |Σ p - 1| ≤ 2 C u
+
+    u is the unit roundoff of the array's precision. C roundings come from
+    normalising C numbers, and C from summing them here.
+
+    Raises   TypeError, ValueError
+    """
+    for name, p in arrays.items():
+        check_float(**{name: p})
+        if not p.ndim:
+            raise ValueError(f"{name} must have an axis of classes, got a single number")
+        try:
+            C = p.shape[normalize_axis_index(axis, p.ndim)]
+        except TypeError:
+            raise TypeError(f"axis must be an integer, got {axis!r}") from None
+        tolerance = C * float(np.finfo(p.dtype).eps)
+        check_probabilities(above_one=tolerance, **{name: p})
+        total = p.sum(axis=axis)
+        wrong = abs(total - 1) > tolerance
+        if wrong.any():
+            at = tuple(map(int, np.argwhere(wrong)[0]))
+            raise ValueError(
+                f"{name} must sum to 1 along axis {axis}, within {tolerance:.1e} for rounding "
+                f"in {p.dtype}, got {total[at]}" + (f" at {at}" if at else "")
+            )
+
+
+def _check_pair(p: Array, q: Array, axis: int) -> None:
+    check_distributions(axis, p=p, q=q)
+    check_same_shape(p=p, q=q)
 
 
 def _surprisal(p: Array, unit: Unit) -> Array:
     with np.errstate(divide="ignore"):  # -log 0 = ∞
-        y: Array = 0 - _log(unit)(np.minimum(p, 1))  # not -log: no -0.0
-    return y
+        return 0 - _log(unit)(np.minimum(p, 1))  # 0 - x, as -x would make -0.0 of 0
 
 
 def _expected(p: Array, x: Array, axis: int) -> Array:
-    terms: Array = np.multiply(p, x, out=np.zeros_like(p + x), where=p > 0)  # 0 ∞ = 0
-    total: Array = terms.sum(axis=axis)
-    return total
+    """Return Σ p x along `axis`, where 0 · ∞ is 0."""
+    return np.multiply(p, x, out=np.zeros_like(p + x), where=p > 0).sum(axis=axis)
 
 
-def _excess(p: Array, q: Array, d: Array) -> Array:
-    """Return p log(p/q) + d where d = q - p: ≥ 0, and 0 only at p = q.
+def _kl_terms(p: Array, q: Array, d: Array) -> Array:
+    """Return p log(p/q) + d for d = q - p. It is ≥ 0, and 0 only at p = q.
 
-    With s = d / (p + q) it is log(q/p) = 2 atanh s, and for small s
+    With s = d / (p + q), log(q/p) is 2 atanh s, and for small s
+
         p log(p/q) + d = d s - 2p (s³/3 + s⁵/5 + ...)
+
     The series ends where the next term is below a rounding of float64.
     """
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # p = 0 or q = 0
@@ -145,8 +210,7 @@ def _excess(p: Array, q: Array, d: Array) -> Array:
         for k in range(19, 1, -2):
             series = series * (s * s) + 1 / k
         near = d * s - 2 * p * s * (s * s) * series
-        y: Array = np.where(p > 0, np.where(abs(s) < NEAR, near, far), d)
-    return y
+        return np.where(p > 0, np.where(abs(s) < NEAR, near, far), d)
 
 
 def _log(unit: Unit) -> np.ufunc:
@@ -155,10 +219,5 @@ def _log(unit: Unit) -> np.ufunc:
     return LOG[unit]
 
 
-def _in(unit: Unit, nats: Array) -> Array:
-    return nats * float(_log(unit)(math.e))  # a nat is 1, or log2(e) bits
-
-
-def _check_pair(p: Array, q: Array, axis: int) -> None:
-    check_distributions(axis, p=p, q=q)
-    check_same_shape(p=p, q=q)
+def _from_nats(nats: Array, unit: Unit) -> Array:
+    return nats * float(_log(unit)(math.e))  # a nat is log2(e) bits

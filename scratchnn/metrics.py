@@ -1,17 +1,22 @@
-"""How good a classifier is, apart from its loss: what it gets right, and what it takes for what."""
+"""How good a classifier is, counted in right and wrong answers."""
+
+from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.arrays import Array, IntArray, check_float, check_labels, check_matrix
+from scratchnn.ops.shared import Array, IntArray, check_float, check_labels
 
 
 def count_correct(z: Array, target: IntArray) -> int:
-    """Count the rows whose largest logit (or probability) is the target's; the first one of a tie.
+    """Count the rows whose largest logit (or probability) is that of the target.
+
+    Of equal logits the first counts as the largest, as in argmax.
 
     Shapes   z (N, C), target (N,)
+    Raises   TypeError, ValueError for a target that does not hold class indices
     """
     check_matrix(z=z)
-    check_labels(target, *z.shape)
+    check_labels(target, z.shape[:1], z.shape[1])
     return int((z.argmax(axis=1) == target).sum())
 
 
@@ -19,20 +24,22 @@ def accuracy(z: Array, target: IntArray) -> float:
     """Return the share of rows that are classified right, in [0, 1].
 
     Shapes   z (N, C), target (N,)
-    Raises   ValueError for NaN, or a target that holds no class indices
+    Raises   TypeError, ValueError for NaN, or a target that does not hold class indices
     """
     _check(z, target)
     return count_correct(z, target) / len(target)
 
 
 def top_k_accuracy(z: Array, target: IntArray, k: int) -> float:
-    """Return the share of rows whose target is among the k largest logits; 1 is `accuracy`.
+    """Return the share of rows whose target is among the k largest logits.
 
-    Of equal logits the first counts as the larger, as in argmax. (scikit-learn's
-    top_k_accuracy_score takes the last, against its own accuracy.)
+    With k = 1 that is `accuracy`. Of equal logits the first counts as the larger,
+    as in argmax. (In scikit-learn's top_k_accuracy_score it is the last, which
+    contradicts its own accuracy_score.)
 
     Shapes   z (N, C), target (N,)
-    Raises   ValueError for k outside of 1 to C, NaN, or a target that holds no class indices
+    Raises   TypeError, ValueError for k outside 1 to C, NaN, or a target that does not hold
+             class indices
     """
     _check(z, target)
     if not 1 <= k <= z.shape[1]:
@@ -44,14 +51,14 @@ def top_k_accuracy(z: Array, target: IntArray, k: int) -> float:
 
 
 def confusion_matrix(z: Array, target: IntArray) -> IntArray:
-    """Count what was taken for what: rows are the true classes, columns the predicted ones.
+    """Count for each true class (a row) how often each class was predicted (a column).
 
         M_ij = number of n with target_n = i and argmax z_n = j
 
-    The diagonal is what is right: accuracy = Σ_i M_ii / N.
+    The diagonal holds the right answers: accuracy = Σ_i M_ii / N.
 
     Shapes   z (N, C), target (N,) → (C, C)
-    Raises   ValueError for NaN, or a target that holds no class indices
+    Raises   TypeError, ValueError for NaN, or a target that does not hold class indices
     """
     _check(z, target)
     C = z.shape[1]
@@ -59,38 +66,54 @@ def confusion_matrix(z: Array, target: IntArray) -> IntArray:
 
 
 def precision(confusion: IntArray, *, undefined: float = 0.0) -> Array:
-    """Return for each class the share of right ones among those predicted.
+    """Return for each class how many of its predictions are right, as a share.
 
-        M_ii / Σ_j M_ji        0/0, for a class never predicted, is `undefined`
-
-    As in scikit-learn that is 0, which lowers an average over classes; math.nan shows it.
+        M_ii / Σ_j M_ji
 
     Shapes   confusion (C, C), true classes in rows → (C,)
+    Options  undefined   the result for a class that was never predicted, 0/0. The default of 0, as
+                         in scikit-learn, lowers an average over classes; math.nan shows the gap
+    Raises   ValueError for a matrix that is not square
     """
     _check_square(confusion)
     return _share(confusion.diagonal(), confusion.sum(axis=0), undefined)
 
 
 def recall(confusion: IntArray, *, undefined: float = 0.0) -> Array:
-    """Return for each class the share of right ones among those that there are.
+    """Return for each class how many of its examples are recognized, as a share.
 
-        M_ii / Σ_j M_ij        0/0, for a class that never occurs, is `undefined`
+        M_ii / Σ_j M_ij
 
     Shapes   confusion (C, C), true classes in rows → (C,)
+    Options  undefined   the result for a class that has no examples, 0/0
+    Raises   ValueError for a matrix that is not square
     """
     _check_square(confusion)
     return _share(confusion.diagonal(), confusion.sum(axis=1), undefined)
 
 
+def check_matrix(**arrays: Array | IntArray) -> None:
+    """Raise where an array is not a matrix with at least one row and one column.
+
+    Raises   ValueError
+    """
+    for name, array in arrays.items():
+        if array.ndim != 2:
+            raise ValueError(f"{name} must be a matrix (rows, columns), got shape {array.shape}")
+        if array.size == 0:
+            raise ValueError(
+                f"{name} must have at least one row and column, got shape {array.shape}"
+            )
+
+
 def _share(part: IntArray, whole: IntArray, undefined: float) -> Array:
-    shares: Array = np.divide(part, whole, out=np.full(len(whole), undefined), where=whole > 0)
-    return shares
+    return np.divide(part, whole, out=np.full(len(whole), undefined), where=whole > 0)
 
 
 def _check(z: Array, target: IntArray) -> None:
     check_float(z=z)
     check_matrix(z=z)
-    check_labels(target, *z.shape)
+    check_labels(target, z.shape[:1], z.shape[1])
     unordered = np.isnan(z).any(axis=1)
     if unordered.any():
         raise ValueError(

@@ -2,56 +2,54 @@
 
     print(gradcheck.check(f, backward, X, W, b))
 
-f(*arguments) returns an array, backward(dy, *arguments) the gradient of ⟨dy, f⟩ for each argument
-that is a floating-point array.
+f(*arguments) returns an array. backward(dy, *arguments) returns the gradient of ⟨dy, f⟩ = Σ dy f
+for each argument that is a floating-point array.
 """
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from scratchnn.gradcheck.compare import along_all_arguments, each_slope
-from scratchnn.gradcheck.pairs import Pair, PairError, draw
+from scratchnn.gradcheck.compare import compare
+from scratchnn.gradcheck.pairs import Pair, PairError
 from scratchnn.gradcheck.report import Finding, Report
 
 __all__ = ["Finding", "Report", "check"]
 
 
 def check(
-    f: Callable[..., Any],
-    backward: Callable[..., Any],
-    *arguments: Any,
+    f: Callable[..., object],
+    backward: Callable[..., object],
+    *arguments: object,
     wrt: Sequence[str | int] | None = None,
+    options: Mapping[str, object] | None = None,
     rng: np.random.Generator | int = 0,
     limit: int = 1000,
 ) -> Report:
-    """Compare backward(dy, *arguments) with what f does when its arguments move.
+    """Compare the gradients that backward returns with the slopes of f, which are measured.
 
-        each ∂⟨dy, f⟩/∂x_k      ⟨v, J u⟩ = ⟨Jᵀ v, u⟩      f(x + h u) - f(x) - h ⟨grad, u⟩ = O(h²)
+        each ∂⟨dy, f⟩/∂x_k      ⟨v, J u⟩ = ⟨Jᵀ v, u⟩      f(x + h u) - f(x) - h ⟨Jᵀ v, u⟩ = O(h²)
 
-    `wrt` chooses arguments by name or position: by default, all floating-point arrays. One of more
-    than `limit` elements is moved along random directions. dy is random, never ones.
+    f(*arguments, **options) is the function. backward(dy, *arguments, **options) returns the
+    gradient of each floating-point array among the arguments, in their order: one array, or a
+    tuple of them. dy has the shape of f's result. It is random and never ones, because a wrong
+    backward is often right for dy = 1.
 
-    Raises   TypeError where no argument is a floating-point array; ValueError for a `wrt` that f
-             does not have; whatever f and backward raise
+    Options  wrt       the names or positions of the arguments to check; default: all
+                       floating-point arrays
+             options   what f and backward get by keyword, as {"axis": 0}; it has no gradient
+             rng       a random generator, or the seed of one, for dy and the directions
+             limit     an argument with more elements is moved along 10 random directions, not
+                       along each element
+    Raises   TypeError where no argument is a floating-point array, or f does not take the
+             arguments; ValueError for a `wrt` that f does not have; whatever f itself raises.
+             Whatever backward raises is a finding of the report.
     """
-    name = getattr(f, "__name__", type(f).__name__)
-    rng = np.random.default_rng(rng)
     try:
-        pair = Pair(f, backward, arguments, wrt)
-        dy = draw(rng, pair.y.shape).astype(pair.y.dtype)
-        pair.check_habits(dy)
-        gradients = pair.gradients(dy)
+        pair = Pair(f, backward, arguments, options or {}, wrt)
+        findings = compare(pair, np.random.default_rng(rng), limit)
     except PairError as error:
-        return Report(name, (Finding("before comparing", error.argument, cause=str(error)),))
-    findings = [
-        each_slope(pair, i, dy, gradient, rng, limit)
-        for i, gradient in zip(pair.wrt, gradients, strict=True)
-        if gradient.size and dy.size
-    ]
-    if findings:
-        findings += along_all_arguments(pair, rng)
-    return Report(name, tuple(findings))
+        findings = [Finding("before comparing", error.argument, cause=str(error))]
+    return Report(getattr(f, "__name__", type(f).__name__), tuple(findings))

@@ -1,26 +1,68 @@
 """The three checks: each slope, the inner product, and Taylor's remainder."""
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from scratchnn.arrays import Array
 from scratchnn.gradcheck.derivatives import Curve, Measured, complex_step, five_points, order, steps
 from scratchnn.gradcheck.diagnosis import Evidence, cause_of
-from scratchnn.gradcheck.pairs import Pair, draw
+from scratchnn.gradcheck.pairs import Pair, PairError, draw
 from scratchnn.gradcheck.report import Finding
+from scratchnn.ops.shared import Array
 
-METHODS = {True: "complex step", False: "five-point differences"}
-DIRECTIONS = 10  # random ones, for an argument that has too many elements
+DIRECTIONS = 10  # the random ones, for an argument with more elements than the limit
+
+
+def compare(pair: Pair, rng: np.random.Generator, limit: int) -> list[Finding]:
+    """Check backward for one random dy; say what is wrong, if it is known.
+
+    Raises   PairError where f or backward makes a comparison impossible
+    """
+    dy = draw(rng, pair.y.shape).astype(pair.y.dtype)
+    try:
+        gradients = pair.gradients(dy)
+    except PairError as error:
+        words = recognized(pair, rng)
+        if words:
+            raise PairError("backward", words) from error
+        raise
+    pair.check_backward_is_pure(dy)
+    findings = [
+        each_slope(pair, i, dy, gradient, rng, limit)
+        for i, gradient in zip(pair.wrt, gradients, strict=True)
+        if gradient.size and dy.size
+    ]
+    if findings:
+        findings += along_all_arguments(pair, rng)
+    words = "" if all(finding.ok for finding in findings) else recognized(pair, rng)
+    return [replace(found, cause=words) if words and found.cause else found for found in findings]
+
+
+def recognized(pair: Pair, rng: np.random.Generator) -> str:
+    """Return in which other way backward takes its arguments, if its gradients are right then."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # it was not made for most of these arguments
+        for words, other in pair.called_otherwise():
+            try:
+                if all(finding.ok for finding in along_all_arguments(other, rng)):
+                    return words
+            except PairError:  # it does not take them, or returns something else
+                continue
+    return ""
 
 
 def each_slope(
     pair: Pair, i: int, dy: Array, gradient: Array, rng: np.random.Generator, limit: int
 ) -> Finding:
-    """Compare one argument's gradient with ∂⟨dy, f⟩ along each coordinate, or random directions."""
-    x = pair.arguments[i]
+    """Compare the gradient of argument i with the slopes of ⟨dy, f⟩, measured one by one.
+
+    The directions are the argument's elements, or random ones where it has more than `limit`.
+    """
+    x = pair.array(i)
     single = x.size <= limit
     scale = step_scale(pair, {i: draw(rng, x.shape)}, dy)
     directions = [scale * u for u in (_units(x.shape) if single else _random(rng, x.shape))]
@@ -29,43 +71,69 @@ def each_slope(
     ]
     analytic = is_analytic(pair, pair.curve({i: scale * draw(rng, x.shape)}, _probe(dy, None)))
     measured = [measure(curve, pair.u, analytic) for curve in curves]
-    evidence = _gather(pair, i, dy, gradient, rng, directions, measured)
+    evidence = _evidence(pair, i, dy, gradient, rng, directions, measured)
     worst = evidence.worst
     unit = scale if single else 1.0
-    index = tuple(map(int, np.unravel_index(worst, x.shape))) if single else None
     return Finding(
-        f"{'each element' if single else 'random directions'} by {METHODS[analytic]}",
-        pair.names[i], index,
-        float(evidence.formula[worst]) / unit, float(evidence.measured[worst]) / unit,
-        float(evidence.tolerance[worst]) / unit,
-        "" if evidence.holds else cause_of(evidence, curves[worst], measured[worst].noise[0]),
-    )  # fmt: skip
+        check=(
+            f"{'each element' if single else 'random directions'} "
+            f"by {'complex step' if analytic else 'five-point differences'}"
+        ),
+        argument=pair.names[i],
+        index=tuple(map(int, np.unravel_index(worst, x.shape))) if single else None,
+        formula=float(evidence.formula[worst]) / unit,
+        measured=float(evidence.measured[worst]) / unit,
+        tolerance=float(evidence.tolerance[worst]) / unit,
+        cause=(
+            ""
+            if evidence.holds
+            else cause_of(evidence, curves[worst], float(measured[worst].noise[0]))
+        ),
+    )
 
 
-def _gather(
-    pair: Pair, i: int, dy: Array, gradient: Array, rng: np.random.Generator,
-    directions: list[Array], measured: list[Measured],
-) -> Evidence:  # fmt: skip
-    """Put one argument's gradient beside its measured slopes, and what may explain a difference."""
+def _evidence(
+    pair: Pair,
+    i: int,
+    dy: Array,
+    gradient: Array,
+    rng: np.random.Generator,
+    directions: list[Array],
+    measured: list[Measured],
+) -> Evidence:
+    """Return the gradient of argument i with its measured slopes, and how far they may differ."""
 
     def project(g: Array) -> Array:
         return np.array([np.vdot(u, g) for u in directions])
 
-    value, error = (np.array([m[part] for m in measured]) for part in (0, 1))
+    value = np.array([m.value for m in measured])
+    error = np.array([m.error[0] for m in measured])
     moved = [project(g[pair.wrt.index(i)] - gradient) for g in _perturbed(pair, dy, rng)]
     rounded = rounding(pair, [*moved, pair.u * project(gradient), pair.u * value[:, 0]])
-    slopes, of_ones, diagonal = value.T
+    slopes, of_ones, diagonal = value.T  # as _probe has them
     return Evidence(
-        gradient=gradient, dy=dy, project=project, measured=slopes, of_ones=of_ones,
-        diagonal=diagonal, tolerance=error[:, 0] + rounded, lengths=_lengths(pair),
-        u=pair.u, argument=pair.names[i], at_result=pair.gradient_at_result(i, dy),
-    )  # fmt: skip
+        gradient=gradient,
+        dy=dy,
+        project=project,
+        measured=slopes,
+        of_ones=of_ones,
+        diagonal=diagonal,
+        tolerance=error + rounded,
+        lengths=_lengths(pair),
+        u=pair.u,
+    )
 
 
 def along_all_arguments(pair: Pair, rng: np.random.Generator) -> Iterator[Finding]:
-    """Compare along one direction of all arguments: ⟨v, J u⟩ with ⟨Jᵀ v, u⟩, and the remainder."""
+    """Move all arguments at once along one direction u, and compare in two ways.
+
+        ⟨v, J u⟩ = ⟨Jᵀ v, u⟩        f(x + h u) - f(x) - h ⟨Jᵀ v, u⟩ = O(h²)
+
+    v is another random dy, J u is measured, and Jᵀ v is what backward returns.
+    """
     v = draw(rng, pair.y.shape).astype(pair.y.dtype)
-    u = {i: draw(rng, pair.arguments[i].shape) for i in pair.wrt}
+    gradients = pair.gradients(v)
+    u = {i: draw(rng, pair.array(i).shape) for i in pair.wrt}
     scale = step_scale(pair, u, v)
     u = {i: scale * direction for i, direction in u.items()}
     phi = pair.curve(u, _probe(v, None))
@@ -74,16 +142,18 @@ def along_all_arguments(pair: Pair, rng: np.random.Generator) -> Iterator[Findin
     def slope(gradients: list[Array]) -> Array:
         return np.array(sum(np.vdot(u[i], g) for i, g in zip(pair.wrt, gradients, strict=True)))
 
-    gradients = pair.gradients(v)
     formula = slope(gradients)
     terms = sum(np.vdot(abs(u[i]), abs(g)) for i, g in zip(pair.wrt, gradients, strict=True))
     others = [slope(g) - formula for g in _perturbed(pair, v, rng)]
     rounded = rounding(pair, [*others, pair.u * np.array(terms), pair.u * measured.value[:1]])
     names = ", ".join(pair.names[i] for i in pair.wrt)
     yield Finding(
-        "⟨v, J u⟩ = ⟨Jᵀ v, u⟩", names, None,
-        float(formula), float(measured.value[0]), float(measured.error[0]) + rounded,
-    )  # fmt: skip
+        check="⟨v, J u⟩ = ⟨Jᵀ v, u⟩",
+        argument=names,
+        formula=float(formula),
+        measured=float(measured.value[0]),
+        tolerance=float(measured.error[0]) + rounded,
+    )
     t = steps(pair.u)
     values = np.array([phi(step)[0] for step in (0.0, *t)])
     remainder = abs(values[1:] - values[0] - t * formula)
@@ -92,7 +162,11 @@ def along_all_arguments(pair: Pair, rng: np.random.Generator) -> Iterator[Findin
 
 
 def is_analytic(pair: Pair, phi: Curve) -> bool:
-    """Whether the complex step gives what differences give, to half of the digits or better."""
+    """Whether the complex step can be used for φ.
+
+    Code that takes |z| loses the imaginary part without a word. So the complex step must agree
+    with five-point differences, to half of the digits.
+    """
     if pair.u > np.finfo(np.float64).eps:
         return False
     try:
@@ -107,7 +181,7 @@ def is_analytic(pair: Pair, phi: Curve) -> bool:
 
 
 def measure(phi: Curve, u: float, analytic: bool) -> Measured:
-    """Return φ'(0) by the better of the two ways."""
+    """Return φ'(0) by the complex step where φ is analytic, else by five-point differences."""
     exact = complex_step(phi) if analytic else None
     if exact is None:
         return five_points(phi, u)
@@ -115,9 +189,13 @@ def measure(phi: Curve, u: float, analytic: bool) -> Measured:
 
 
 def rounding(pair: Pair, responses: list[Array]) -> float:
-    """Return how far rounding may move a gradient: its response to one ulp, √n times over, twice.
+    """Return how far rounding may move a slope.
 
-        4 √n max |response|, and no more than n times it; n numbers go in and out
+        2 min(n, 4 √n) max |response|
+
+    A response is what one rounding of each number changes. n is the count of the numbers that go
+    in and out; their roundings add up like √n, as they are as often up as down, and never to more
+    than n. 4 and 2 are safety.
 
     Source   Higham & Mary 2019, doi:10.1137/18M1226312
     """
@@ -126,8 +204,8 @@ def rounding(pair: Pair, responses: list[Array]) -> float:
 
 
 def step_scale(pair: Pair, u: dict[int, Array], dy: Array) -> float:
-    """Return what a step is relative to: the size of x or 1, whichever measures a slope better."""
-    sizes = [np.sqrt(np.mean(pair.arguments[i] ** 2, dtype=np.float64)) for i in u]
+    """Return what the steps are relative to: the size of x, or 1 where that measures better."""
+    sizes = [np.sqrt(np.mean(pair.array(i) ** 2, dtype=np.float64)) for i in u]
     best, scale = np.inf, 1.0
     for candidate in {1.0, float(max(sizes)) or 1.0}:
         moved = {i: candidate * direction for i, direction in u.items()}
@@ -149,13 +227,14 @@ def _probe(dy: Array, k: int | None) -> Callable[[Array], Array]:
 
 
 def _perturbed(pair: Pair, dy: Array, rng: np.random.Generator) -> Iterator[list[Array]]:
-    """Yield gradients at arguments that are each a rounding away."""
+    """Yield the gradients three times, each at dy and arguments that are moved by a rounding."""
     for _ in range(3):
         ulp = pair.u * draw(rng, dy.shape)
         yield pair.nearby(rng).gradients((dy * (1 + ulp)).astype(dy.dtype))
 
 
 def _units(shape: tuple[int, ...]) -> Iterator[Array]:
+    """Yield the directions that move one element each."""
     for k in range(int(np.prod(shape))):
         unit = np.zeros(shape)
         unit.flat[k] = 1
@@ -168,8 +247,8 @@ def _random(rng: np.random.Generator, shape: tuple[int, ...]) -> Iterator[Array]
 
 
 def _lengths(pair: Pair) -> dict[str, int]:
-    """Return the lengths that a mean could have been taken over, by what they are."""
-    arrays = {pair.names[i]: pair.arguments[i].shape for i in pair.floats} | {"y": pair.y.shape}
+    """Return the lengths that a mean could be taken over, by what they are."""
+    arrays = {pair.names[i]: pair.array(i).shape for i in pair.floats} | {"y": pair.y.shape}
     lengths = {
         f"the length of axis {axis} of {name}": length
         for name, shape in arrays.items()

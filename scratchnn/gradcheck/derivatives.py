@@ -1,20 +1,29 @@
-"""Derivatives measured without formulas: by a complex step, or by differences with their error.
+"""Derivatives of a function at one point, measured from its values alone.
 
-Everything here is about one function of one number, t → φ(t) (m,), near t = 0.
+The function is φ: it takes one number t and returns an array (m,). What is measured is φ'(0), the
+derivative of each of the m values at t = 0: by the complex step, or by five-point differences,
+which come with an estimate of their error.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from scratchnn.arrays import Array
+from scratchnn.ops.shared import Array
 
-Curve: TypeAlias = Callable[[Any], Array]
+Curve: TypeAlias = Callable[[complex], Array]
 
 
 class Measured(NamedTuple):
-    """φ'(0), an estimate of its error, and the rounding noise of φ itself, each (m,)."""
+    """A measured derivative.
+
+    Shapes   value     φ'(0), (m,)
+             error     an estimate of its error, (m,)
+             noise     how far rounding moves the values of φ itself, (m,)
+    """
 
     value: Array
     error: Array
@@ -22,9 +31,11 @@ class Measured(NamedTuple):
 
 
 def complex_step(phi: Curve) -> Array | None:
-    """Return φ'(0) = Im φ(ih) / h, exact to rounding where φ is analytic; None where it is real.
+    """Return φ'(0) = Im φ(ih) / h, or None where φ(ih) is real.
 
-    Nothing is subtracted, so that h can be tiny and the truncation h² φ'''/6 vanishes.
+    Nothing is subtracted, so nothing cancels and h can be tiny. The formula's own
+    error, h² φ'''/6, is then below rounding. φ must be analytic: a formula that
+    takes complex numbers as they are, without |z|.
 
     Source   Squire & Trapp 1998, doi:10.1137/S003614459631241X
     """
@@ -34,31 +45,32 @@ def complex_step(phi: Curve) -> Array | None:
 
 
 def steps(u: float) -> Array:
-    """Return steps t, each half of the one before, from u^(1/10) down to u^(2/5).
+    """Return the steps t at which φ is evaluated, each half of the one before.
 
-    In the middle of them (of the exponents) is the best for five points, u^(1/5), where the
-    truncation h⁴ is as large as the rounding u / h.
+    They go from u^(1/10) down to u^(2/5). The best step of five-point differences
+    is near u^(1/5), in the middle: there the truncation h⁴ is as large as the
+    rounding u / h.
     """
     levels = int(np.log2(u ** (1 / 10 - 2 / 5)))
-    t: Array = u ** (1 / 10) * 0.5 ** np.arange(levels + 1)
-    return t
+    return u ** (1 / 10) * 0.5 ** np.arange(levels + 1)
 
 
 def five_points(phi: Curve, u: float) -> Measured:
-    """Return φ'(0) by five-point differences, at the step whose estimated error is smallest.
+    """Return φ'(0) by five-point differences, at the step with the smallest estimated error.
 
         C(h) = (φ(h) - φ(-h)) / 2h        D(h) = (4 C(h) - C(2h)) / 3 = φ'(0) + O(h⁴)
         error(h) = |D(h) - D(2h)| + 3 ε / h
 
-    The first term is the truncation, as Richardson estimates it; ε is the rounding of φ: u |φ|,
-    or more where D jitters at the smallest third of the steps. The weights of φ in D add up to
-    3/2 / h; twice that, as few steps are few samples of ε.
+    The first term of the error is the truncation, as Richardson estimates it. In
+    the second, ε is the rounding of φ: u |φ|, or more where D still changes at the
+    smallest third of the steps. The weights of φ in D add up to 3/2 / h. They are
+    doubled, because a few steps show ε only roughly.
 
     Source   Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0 (the weights)
     """
     t = steps(u)[:, None]
     right, left = (np.array([phi(sign * step) for step in t[:, 0]]) for sign in (1, -1))
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # φ may be infinite or NaN at some steps
         C = (right - left) / (2 * t)
         D, h = (4 * C[1:] - C[:-1]) / 3, t[1:]
         change = abs(np.diff(D, axis=0))
@@ -71,12 +83,13 @@ def five_points(phi: Curve, u: float) -> Measured:
 
 
 def order(remainder: Array, noise: Array | float) -> float:
-    """Return p of remainder ∝ tᵖ at `steps`, as t → 0; inf where all is rounding.
+    """Return the p with which the remainders at `steps` fall: remainder ∝ tᵖ as t → 0.
 
         p = log₂ (remainder(2t) / remainder(t))
 
-    where 2t is the smallest step whose remainder, like its predecessor's, is clear: six bits above
-    the noise.
+    2t is the smallest step whose remainder is more than 2⁶ times the noise, as is
+    the remainder of the step before it. Where no step has that, the remainder is
+    all rounding, and p is inf.
     """
     clear = remainder > 2**6 * noise
     (pairs,) = np.nonzero(clear[:-1] & clear[1:])
@@ -89,9 +102,11 @@ def order(remainder: Array, noise: Array | float) -> float:
 
 
 def bend(phi: Curve, u: float, noise: float) -> tuple[float, float, float]:
-    """Return the order of the second difference, and the slopes on the left and on the right.
+    """Return the order p of the second difference, and the slopes on the left and on the right.
 
-    φ(t) - 2 φ(0) + φ(-t) ∝ t² where φ is smooth, ∝ t where the slopes differ: a kink
+        φ(t) - 2 φ(0) + φ(-t) ∝ tᵖ
+
+    p is 2 where φ is smooth and 1 at a kink, where the two slopes differ.
     """
     t = steps(u)
     right, left = (np.array([phi(sign * step)[0] for step in t]) for sign in (1, -1))

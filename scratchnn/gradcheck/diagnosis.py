@@ -1,52 +1,61 @@
-"""Why a gradient is wrong: the usual mistakes, each tried on the numbers at hand."""
+"""Why a gradient is wrong: each of the usual mistakes is tried on the numbers at hand."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnn.arrays import Array
 from scratchnn.gradcheck.derivatives import Curve, bend
+from scratchnn.ops.shared import Array
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A gradient of one argument, beside what was measured along some directions.
+    """The gradient of one argument, and the slopes of f measured along K directions.
 
-    Shapes   measured, of_ones, diagonal, tolerance (K,): ∂⟨dy, f⟩ along each direction; the same
-             with dy = 1; the same with the Jacobian's diagonal alone
+    A slope is the derivative of ⟨dy, f⟩ = Σ dy f along a direction.
+
+    Parts    gradient    by backward, in the argument's shape
+             dy          the upstream gradient
+             project     takes a gradient and returns its slope along each direction, (K,)
+             measured    the slopes, (K,)
+             of_ones     the slopes for dy = 1, (K,)
+             diagonal    the slope of dy_k f_k along direction k, by the Jacobian's diagonal, (K,)
+             tolerance   how far formula and measurement may be apart, (K,)
+             lengths     lengths that a mean could be taken over: {"the length of axis 0 of X": 5}
+             u           the unit roundoff
     """
 
     gradient: Array
     dy: Array
-    project: Callable[[Array], Array]  # a gradient → its slope along each direction, (K,)
+    project: Callable[[Array], Array]
     measured: Array
     of_ones: Array
     diagonal: Array
     tolerance: Array
-    lengths: dict[str, int]  # "axis 0 of X": 5
+    lengths: dict[str, int]
     u: float
-    argument: str
-    at_result: Array | None  # what backward gives for f's result in the argument's place
 
     @property
     def formula(self) -> Array:
-        """The gradient's slope along each direction."""
+        """The slope along each direction by the gradient, (K,)."""
         return self.project(self.gradient)
 
     @property
     def worst(self) -> int:
-        """The direction whose error is the largest share of its tolerance."""
+        """The direction whose error is largest, relative to its tolerance."""
         share = abs(self.formula - self.measured) / np.maximum(self.tolerance, self.u**2)
         return int(np.argmax(share))
 
     @property
     def holds(self) -> bool:
-        """Whether formula and measurement agree, and the measurement says something."""
+        """Whether formula and measurement agree, and the measurement has a finite tolerance."""
         return self.matches(self.gradient) and bool(np.isfinite(self.tolerance).all())
 
     def matches(self, gradient: Array) -> bool:
-        """Whether this gradient would have been right."""
+        """Whether this gradient would be right."""
         return self.agree(self.project(gradient), self.measured)
 
     def agree(self, a: Array, b: Array) -> bool:
@@ -57,19 +66,16 @@ class Evidence:
 def cause_of(evidence: Evidence, worst: Curve, noise: float) -> str:
     """Return the likeliest reason why a gradient differs from what was measured.
 
-    `worst` is ⟨dy, f⟩ along the worst direction, and `noise` its rounding.
+    `worst` is the curve along the worst direction; its first value is ⟨dy, f⟩, whose rounding
+    is `noise`.
     """
     return next(_causes(evidence, worst, noise))
 
 
 def _causes(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
+    """Yield the reasons that fit the numbers, the likeliest first."""
     yield from _of_f(e, worst, noise)
     formula = e.formula
-    if e.at_result is not None and e.matches(e.at_result):
-        yield (
-            f"backward takes f's result, not {e.argument}: if that is how it is meant, "
-            "check lambda dy, x: backward(dy, f(x))"
-        )
     if not e.gradient.any():
         yield "the gradient is zero everywhere: is the argument forgotten in backward?"
     if e.agree(formula, e.of_ones):
@@ -87,7 +93,7 @@ def _causes(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
 
 
 def _of_f(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
-    """Say where f itself has no derivative."""
+    """Yield where f itself has no derivative."""
     if not np.isfinite(e.tolerance).all():
         yield "f is not finite nearby: its slope cannot be measured here"
     p, left, right = bend(worst, e.u, noise)
@@ -99,10 +105,10 @@ def _of_f(e: Evidence, worst: Curve, noise: float) -> Iterator[str]:
 
 
 def _factor(e: Evidence, formula: Array) -> Iterator[str]:
-    """Name a constant ratio: -1, 2, 1/2, or the length of some axis."""
+    """Yield what a constant factor may be: -1, or the length of some axis or its inverse."""
     if not e.measured.any():
         return
-    ratio = float(formula @ e.measured / (e.measured @ e.measured))
+    ratio = float(formula @ e.measured / (e.measured @ e.measured))  # by least squares
     if ratio == 0 or not e.agree(formula / ratio, e.measured):
         return
     for name, length in e.lengths.items():
@@ -116,6 +122,7 @@ def _factor(e: Evidence, formula: Array) -> Iterator[str]:
 
 
 def _transposed(e: Evidence) -> Iterator[str]:
+    """Yield whether the gradient is right once its last two axes are swapped."""
     swapped = e.gradient.swapaxes(-1, -2)
     for candidate in (swapped, swapped.reshape(e.gradient.shape)):
         if candidate.shape == e.gradient.shape and e.matches(candidate):

@@ -1,5 +1,7 @@
 """What gradcheck found, for people to read and for tests to assert."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +9,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check of one argument gave, at the element that is worst off."""
+    """The result of one check of one argument, at the element with the largest error.
+
+    Parts    check       what was compared, and how it was measured
+             argument    the argument of f, or "f" or "backward" where the problem is there
+             index       the element of the argument; None for a direction of many elements
+             formula     the slope by backward
+             measured    the slope of f
+             tolerance   how far they may be apart; all three are NaN where nothing was compared
+             cause       what is wrong, in words; empty where nothing is
+    """
 
     check: str
     argument: str
@@ -41,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one function; print it."""
+    """All findings about one function. Print it to read them."""
 
     function: str
     findings: tuple[Finding, ...]
@@ -53,11 +64,11 @@ class Report:
 
     @property
     def causes(self) -> str:
-        """What is wrong, in words, one finding a line."""
+        """What is wrong, in words, one line per cause."""
         return "\n".join(finding.cause for finding in self.findings if finding.cause)
 
     def assert_ok(self) -> None:
-        """Raise what `print` would show.
+        """Raise the text of the report if a check fails.
 
         Raises   AssertionError
         """
