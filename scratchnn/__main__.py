@@ -2,6 +2,6 @@
 
 import sys
 
-from scratchnn.cli import main
+from scratchnn.run.cli import main
 
 sys.exit(main())

@@ -1,44 +1,41 @@
 """Every operation under its torch name: `import scratchnn.functional as F`.
 
-Each f has its f_backward, which maps the gradient of f's result to that of its inputs.
+Each f has its f_backward. There is one rule:
+
+    f_backward(dy, *the arguments of f, **its options)
+
+returns the gradient of each floating-point array among the arguments, in their order: one array,
+or a tuple of them. dy is the gradient of f's result.
 """
 
-from scratchnn.activations import relu, relu_backward, sigmoid, sigmoid_backward
-from scratchnn.binary import (
+from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward
+from scratchnn.ops.binary import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
-    binary_cross_entropy_with_logits_backward_target,
 )
-from scratchnn.classification import (
+from scratchnn.ops.cross_entropy import (
     cross_entropy,
     cross_entropy_backward,
-    cross_entropy_backward_target,
     cross_entropy_with_gradient,
     nll_loss,
     nll_loss_backward,
 )
-from scratchnn.divergence import kl_div, kl_div_backward, kl_div_backward_target
-from scratchnn.linear import linear, linear_backward
-from scratchnn.regression import (
-    mse_loss,
-    mse_loss_backward,
-    mse_loss_backward_target,
-    squared_loss,
-    squared_loss_backward,
-    squared_loss_backward_target,
-)
-from scratchnn.robust import (
+from scratchnn.ops.divergence import kl_div, kl_div_backward
+from scratchnn.ops.kronecker import kronecker_linear, kronecker_linear_backward
+from scratchnn.ops.linear import linear, linear_backward
+from scratchnn.ops.regression import (
     huber_loss,
     huber_loss_backward,
-    huber_loss_backward_target,
     l1_loss,
     l1_loss_backward,
-    l1_loss_backward_target,
+    mse_loss,
+    mse_loss_backward,
     smooth_l1_loss,
     smooth_l1_loss_backward,
-    smooth_l1_loss_backward_target,
+    squared_loss,
+    squared_loss_backward,
 )
-from scratchnn.softmax import (
+from scratchnn.ops.softmax import (
     log_softmax,
     log_softmax_backward,
     logsumexp,
@@ -50,20 +47,17 @@ from scratchnn.softmax import (
 __all__ = [
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
-    "binary_cross_entropy_with_logits_backward_target",
     "cross_entropy",
     "cross_entropy_backward",
-    "cross_entropy_backward_target",
     "cross_entropy_with_gradient",
     "huber_loss",
     "huber_loss_backward",
-    "huber_loss_backward_target",
     "kl_div",
     "kl_div_backward",
-    "kl_div_backward_target",
+    "kronecker_linear",
+    "kronecker_linear_backward",
     "l1_loss",
     "l1_loss_backward",
-    "l1_loss_backward_target",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -72,7 +66,6 @@ __all__ = [
     "logsumexp_backward",
     "mse_loss",
     "mse_loss_backward",
-    "mse_loss_backward_target",
     "nll_loss",
     "nll_loss_backward",
     "relu",
@@ -81,10 +74,8 @@ __all__ = [
     "sigmoid_backward",
     "smooth_l1_loss",
     "smooth_l1_loss_backward",
-    "smooth_l1_loss_backward_target",
     "softmax",
     "softmax_backward",
     "squared_loss",
     "squared_loss_backward",
-    "squared_loss_backward_target",
 ]

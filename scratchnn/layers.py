@@ -1,126 +1,216 @@
-"""The two kinds of layer: dense, and structured. Each is its arrays, views into θ, with methods."""
+"""The layers that a network is made of. Each knows the shapes of its parameters.
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+A layer holds sizes and no numbers: its parameters are views into the network's flat vector θ
+(mlp.py), which it is given with every call.
+"""
 
-from math import prod
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from scratchnn.arrays import Array
-from scratchnn.kronecker import (
-    check_divides,
-    kronecker_backward_input,
-    kronecker_backward_parameters,
-    kronecker_linear,
-)
-from scratchnn.linear import linear, linear_backward_input, linear_backward_parameters
+from scratchnn.ops import kronecker
+from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward
+from scratchnn.ops.kronecker import kronecker_linear
+from scratchnn.ops.linear import as_rows, linear, sum_rows
+from scratchnn.ops.shared import Array
+
+Shapes = dict[str, tuple[int, ...]]
 
 
-class Kronecker(int):
-    """The size of a layer whose weight is a sum of n Kronecker products: [64, Kronecker(512, n=4)].
+class Layer(Protocol):
+    """What a network asks of a layer.
 
-    It is a whole number in all else.
+    op       the name of its operation in scratchnn.functional
+    shapes   the names and shapes of its parameters, in the order in which they lie in θ
     """
 
+    op: ClassVar[str]
+
+    @property
+    def shapes(self) -> Shapes: ...
+
+    def init(
+        self, parameters: Sequence[Array], std: float | None, rng: np.random.Generator
+    ) -> None:
+        """Draw the parameters in place; see `mlp.init`."""
+
+    def forward(self, x: Array, *parameters: Array) -> Array:
+        """Return y. An activation whose backward needs only y may overwrite x with it."""
+
+    def backward(self, dy: Array, x: Array, y: Array, *parameters: Array) -> Array:
+        """Return dx. It may overwrite dy."""
+
+    def gradients(self, dy: Array, x: Array, *parameters: Array, out: Sequence[Array]) -> None:
+        """Write the gradients of the parameters into `out`."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Y = X W + b, from D to H features.
+
+    In θ, W (D, H) and b (H,) lie one after the other. So they are one matrix
+    (D + 1, H), whose last row meets a column of ones behind X.
+    """
+
+    D: int
+    H: int
+    op: ClassVar[str] = "linear"
+
+    @property
+    def shapes(self) -> Shapes:
+        return {"W": (self.D, self.H), "b": (self.H,)}
+
+    def init(
+        self, parameters: Sequence[Array], std: float | None, rng: np.random.Generator
+    ) -> None:
+        W, b = parameters
+        if std is not None:
+            W[...] = rng.normal(0, std, W.shape)
+            return
+        bound = 1 / np.sqrt(self.D)
+        for part in (W, b):
+            part[...] = rng.uniform(-bound, bound, part.shape)
+
+    def forward(self, X: Array, W: Array, b: Array) -> Array:
+        return linear(X, W, b)
+
+    def backward(self, dY: Array, X: Array, Y: Array, W: Array, b: Array) -> Array:
+        return dY @ W.T
+
+    def gradients(self, dY: Array, X: Array, W: Array, b: Array, *, out: Sequence[Array]) -> None:
+        dW, db = out
+        np.matmul(as_rows(X).T, as_rows(dY), out=dW)
+        sum_rows(dY, out=db)
+
+
+@dataclass(frozen=True)
+class Kronecker:
+    """Y = X (Σ_i A_i ⊗ S_i) + b, from D to H features, with 1/n of a dense layer's weights.
+
+    Raises   ValueError unless n divides D and H
+    """
+
+    D: int
+    H: int
     n: int
+    op: ClassVar[str] = "kronecker_linear"
 
-    def __new__(cls, size: int, n: int) -> Kronecker:
-        """Return this size with its n."""
-        self = super().__new__(cls, size)
-        self.n = n
-        return self
+    def __post_init__(self) -> None:
+        D, H, n = self.D, self.H, self.n
+        if n < 1 or D % n or H % n:
+            raise ValueError(
+                f"n must divide D = {D} and H = {H}, the sizes of the layer, got n = {n}"
+            )
 
-    def __reduce__(self) -> tuple[type[Kronecker], tuple[int, int]]:
-        return type(self), (int(self), self.n)
+    @property
+    def shapes(self) -> Shapes:
+        n = self.n
+        return {"A": (n, n, n), "S": (n, self.D // n, self.H // n), "b": (self.H,)}
 
-    def __repr__(self) -> str:
-        return f"Kronecker({int(self)}, n={self.n})"
+    def init(
+        self, parameters: Sequence[Array], std: float | None, rng: np.random.Generator
+    ) -> None:
+        """Draw A ~ N(0, 1/n), and S and b as a dense layer's W and b.
 
-
-class Layer(NamedTuple):
-    """A dense layer: weight W (D, H) and bias b (H,)."""
-
-    W: Array
-    b: Array
-
-    def forward(self, X: Array) -> Array:
-        """Y = X W + b."""
-        return linear(X, self.W, self.b)
-
-    def backward_input(self, dY: Array) -> Array:
-        """Return dX."""
-        return linear_backward_input(dY, self.W)
-
-    def backward_parameters(self, dY: Array, X: Array, grad: Any) -> None:
-        """Write dW and db into `grad`."""
-        linear_backward_parameters(dY, X, out=grad)
-
-    def draw(self, std: float | None, rng: np.random.Generator) -> None:
-        """Draw W and b as `mlp.init` says."""
+        Then the weight Σ_i A_i ⊗ S_i has the variance of a dense layer's.
+        """
+        A, S, b = parameters
+        A[...] = rng.normal(0, 1 / np.sqrt(self.n), A.shape)
         if std is not None:
-            self.W[...] = rng.normal(0, std, self.W.shape)
+            S[...] = rng.normal(0, std, S.shape)
             return
-        bound = 1 / np.sqrt(self.W.shape[0])
-        for part in self:
+        bound = 1 / np.sqrt(self.D)
+        for part in (S, b):
             part[...] = rng.uniform(-bound, bound, part.shape)
 
+    def forward(self, X: Array, A: Array, S: Array, b: Array) -> Array:
+        return kronecker_linear(X, A, S, b)
 
-class KroneckerLayer(NamedTuple):
-    """A structured layer: A (n, n, n), S (n, D/n, H/n) and bias b (H,)."""
+    def backward(self, dY: Array, X: Array, Y: Array, A: Array, S: Array, b: Array) -> Array:
+        return kronecker.input_gradient(dY, A, S)
 
-    A: Array
-    S: Array
-    b: Array
-
-    def forward(self, X: Array) -> Array:
-        """Y = X (Σ_i A_i ⊗ S_i) + b."""
-        return kronecker_linear(X, *self)
-
-    def backward_input(self, dY: Array) -> Array:
-        """Return dX."""
-        return kronecker_backward_input(dY, self.A, self.S)
-
-    def backward_parameters(self, dY: Array, X: Array, grad: Any) -> None:
-        """Write dA, dS and db into `grad`."""
-        gradients = kronecker_backward_parameters(dY, X, self.A, self.S)
-        for view, gradient in zip(grad, gradients, strict=True):
-            view[...] = gradient
-
-    def draw(self, std: float | None, rng: np.random.Generator) -> None:
-        """Draw A ~ N(0, 1/n), and S and b as a dense layer's: W then has a dense one's variance."""
-        n, p, _ = self.S.shape
-        self.A[...] = rng.normal(0, 1 / np.sqrt(n), self.A.shape)
-        if std is not None:
-            self.S[...] = rng.normal(0, std, self.S.shape)
-            return
-        bound = 1 / np.sqrt(n * p)
-        for part in (self.S, self.b):
-            part[...] = rng.uniform(-bound, bound, part.shape)
+    def gradients(
+        self, dY: Array, X: Array, A: Array, S: Array, b: Array, *, out: Sequence[Array]
+    ) -> None:
+        dA, dS, db = out
+        dA[...], dS[...] = kronecker.factor_gradients(dY, X, A, S)
+        sum_rows(dY, out=db)
 
 
-def shapes(D: int, H: int) -> list[tuple[int, ...]]:
-    """Return the shapes of the arrays of a layer from D to H features.
+class Activation:
+    """A function of each entry: a layer without parameters."""
 
-    Raises   ValueError unless the n of a `Kronecker` size divides both
+    shapes: ClassVar[Shapes] = {}
+
+    def init(
+        self, parameters: Sequence[Array], std: float | None, rng: np.random.Generator
+    ) -> None:
+        """Draw nothing."""
+
+    def gradients(self, dy: Array, x: Array, *, out: Sequence[Array]) -> None:
+        """Write nothing."""
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """y = max(z, 0). It overwrites z: its backward needs y alone."""
+
+    op: ClassVar[str] = "relu"
+
+    def forward(self, z: Array) -> Array:
+        return relu(z, out=z)
+
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return relu_backward(dy, None, y=y, out=dy)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """y = 1 / (1 + exp(-z))."""
+
+    op: ClassVar[str] = "sigmoid"
+
+    def forward(self, z: Array) -> Array:
+        return sigmoid(z)
+
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        return sigmoid_backward(dy, z)
+
+
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid}
+LAYERS: dict[str, type[Layer]] = {"dense": Dense, "kronecker": Kronecker, **ACTIVATIONS}
+
+
+def activation(name: str) -> Layer:
+    """Return the activation of this name, with its default options.
+
+    Raises   ValueError that lists the names
     """
-    n = H.n if isinstance(H, Kronecker) else None
-    D, H = int(D), int(H)
-    if n is None:
-        return [(D, H), (H,)]
-    check_divides(D, H, n)
-    return [(n, n, n), (n, D // n, H // n), (H,)]
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]()
 
 
-def layer_of(D: int, H: int, theta: Array) -> Layer | KroneckerLayer:
-    """Return the layer from D to H features whose arrays are views into theta, in their order."""
-    views, start = [], 0
-    for shape in shapes(D, H):
-        views.append(theta[start : start + prod(shape)].reshape(shape))
-        start += prod(shape)
-    return KroneckerLayer(*views) if isinstance(H, Kronecker) else Layer(*views)
+def describe(layer: Layer) -> dict[str, str | int | float]:
+    """Return a layer's name and sizes, ready for JSON: {"layer": "dense", "D": 64, "H": 30}."""
+    name = next(name for name, kind in LAYERS.items() if type(layer) is kind)
+    return {"layer": name, **asdict(layer)}  # type: ignore[call-overload]
 
 
-def count(D: int, H: int) -> int:
-    """Return the number of parameters of a layer from D to H features."""
-    return sum(prod(shape) for shape in shapes(D, H))
+def from_description(description: dict[str, str | int | float]) -> Layer:
+    """Return the layer that `describe` described.
+
+    Raises   ValueError for an unknown layer, or sizes that it does not have
+    """
+    sizes = dict(description)
+    name = sizes.pop("layer", None)
+    if name not in LAYERS:
+        raise ValueError(f"layer must be one of {', '.join(LAYERS)}, got {name!r}")
+    try:
+        return LAYERS[str(name)](**sizes)
+    except TypeError as error:
+        raise ValueError(f"a {name} layer has other sizes than {sizes}: {error}") from error

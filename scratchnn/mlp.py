@@ -1,58 +1,53 @@
 """The multilayer perceptron: one flat vector θ, layers as views into it, forward and backward.
 
 With no hidden layer it is softmax regression [784, 10], linear regression [2, 1] or logistic
-regression [784, 1]: what differs is the loss.
+regression [784, 1]. What differs is the loss.
 """
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from math import prod
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn.activations import relu, relu_backward
-from scratchnn.arrays import Array, IntArray, check_same_shape
-from scratchnn.layers import Kronecker, Layer, layer_of
-from scratchnn.layers import count as layer_count
+from scratchnn.layers import Dense, Kronecker, Layer, activation
+from scratchnn.ops.shared import Array, IntArray, check_same_shape
 
-__all__ = [
-    "Kronecker",
-    "Layer",
-    "Parameters",
-    "backward",
-    "count",
-    "forward",
-    "init",
-    "predict",
-]
+__all__ = ["Parameters", "backward", "count", "forward", "init", "layers", "predict"]
 
 
 class Parameters:
-    """The weights of a network as one flat vector θ; each layer's W and b are views into it.
+    """The parameters of a network as one flat vector θ. Each layer's are views into it.
 
         θ = [W_1, b_1, W_2, b_2, ...], each W in rows
 
-    A size `Kronecker(H, n)` makes the layer that leads to it structured: A, S and b in place of
-    W and b. So SGD is one line on θ, and a gradient is a `Parameters`, too.
+    So an optimizer is a few lines on θ, and a gradient is a `Parameters`, too.
 
-    Raises   ValueError for fewer than two sizes, or a θ of another length
+        layers   the layers, in order
+        theta    θ, of shape (count(layers),)
+        views    for each layer its parameters, as a tuple of views into θ: (W, b), or ()
+
+    Raises   ValueError for layers that do not fit each other, or a θ of another length
     """
 
-    def __init__(self, sizes: Sequence[int], theta: Array) -> None:
-        self.sizes = _checked(sizes)
-        if theta.shape != (count(sizes),):
-            raise ValueError(f"theta must have shape ({count(sizes)},), got {theta.shape}")
+    def __init__(self, layers: Sequence[Layer], theta: Array) -> None:
+        self.layers = tuple(layers)
+        self.sizes = _checked(self.layers)
+        if theta.shape != (count(layers),):
+            raise ValueError(f"theta must have shape ({count(layers)},), got {theta.shape}")
         self._theta = theta
-        self.layers: list[Any] = []  # Layer or KroneckerLayer
+        self.views: list[tuple[Array, ...]] = []
         start = 0
-        for D, H in pairwise(self.sizes):
-            end = start + layer_count(D, H)
-            self.layers.append(layer_of(D, H, theta[start:end]))
-            start = end
+        for layer in layers:
+            views = []
+            for shape in layer.shapes.values():
+                views.append(theta[start : start + prod(shape)].reshape(shape))
+                start += prod(shape)
+            self.views.append(tuple(views))
 
     @property
     def theta(self) -> Array:
@@ -65,20 +60,25 @@ class Parameters:
         self._theta[...] = values
 
     @classmethod
-    def zeros(cls, sizes: Sequence[int], dtype: DTypeLike = np.float32) -> Parameters:
+    def zeros(cls, layers: Sequence[Layer], dtype: DTypeLike = np.float32) -> Parameters:
         """Return parameters that are all zero."""
-        return cls(sizes, np.zeros(count(sizes), dtype))
+        return cls(layers, np.zeros(count(layers), dtype))
 
     @classmethod
-    def from_arrays(cls, layers: Sequence[tuple[Array, Array]]) -> Parameters:
-        """Copy explicit (W, b) pairs into a new θ.
+    def from_arrays(
+        cls, pairs: Sequence[tuple[Array, Array]], activation: str = "relu"
+    ) -> Parameters:
+        """Copy explicit (W, b) pairs of dense layers into a new θ.
 
+        Options  activation   between the layers, by name
         Raises   ValueError when a shape does not fit the layer before
         """
-        sizes = [layers[0][0].shape[0]] + [W.shape[1] for W, _ in layers]
-        parameters = cls.zeros(sizes, np.result_type(*(array for pair in layers for array in pair)))
-        for i, (layer, pair) in enumerate(zip(parameters.layers, layers, strict=True), 1):
-            for name, view, array in zip(("W", "b"), layer, pair, strict=True):
+        sizes = [pairs[0][0].shape[0]] + [W.shape[1] for W, _ in pairs]
+        dtype = np.result_type(*(array for pair in pairs for array in pair))
+        parameters = cls.zeros(layers(sizes, activation=activation), dtype)
+        views = (pair for pair in parameters.views if pair)
+        for i, (pair, given) in enumerate(zip(views, pairs, strict=True), 1):
+            for name, view, array in zip(("W", "b"), pair, given, strict=True):
                 if view.shape != array.shape:
                     raise ValueError(
                         f"{name} of layer {i} must have shape {view.shape}, got {array.shape}"
@@ -86,85 +86,123 @@ class Parameters:
                 view[...] = array
         return parameters
 
+    def arrays(self) -> Iterator[tuple[int, str, Array]]:
+        """Yield all parameters in the order of θ, each as (number of the layer, name, view)."""
+        for i, (layer, views) in enumerate(zip(self.layers, self.views, strict=True)):
+            for name, view in zip(layer.shapes, views, strict=True):
+                yield i, name, view
+
+    def like(self, theta: Array) -> Parameters:
+        """Return parameters of the same layers over another flat vector, which is not copied."""
+        return Parameters(self.layers, theta)
+
     def copy(self) -> Parameters:
         """Return parameters with a θ of their own."""
-        return Parameters(self.sizes, self.theta.copy())
+        return self.like(self.theta.copy())
 
     def astype(self, dtype: DTypeLike) -> Parameters:
         """Return a copy whose θ has another precision."""
-        return Parameters(self.sizes, self.theta.astype(dtype))
+        return self.like(self.theta.astype(dtype))
 
-    def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[int, ...], Array]]:
-        return type(self), (self.sizes, self._theta)  # so that the layers of a copy are its views
+    def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[Layer, ...], Array]]:
+        return type(self), (self.layers, self._theta)  # the layers of a copy are its views
 
     def __repr__(self) -> str:
-        return (
-            f"Parameters({'-'.join(map(str, self.sizes))}, {self.theta.size:,} {self.theta.dtype})"
-        )
+        sizes = "-".join(map(str, self.sizes))
+        kinds = {layer.op for layer in self.layers} - {"linear", "relu"}
+        words = f", {', '.join(sorted(kinds))}" if kinds else ""
+        return f"Parameters({sizes}{words}, {self.theta.size:,} {self.theta.dtype})"
 
 
-def count(sizes: Sequence[int]) -> int:
-    """Return the number of parameters: Σ (D + 1) H over dense layers, n³ + D H / n + H over others.
+def layers(
+    sizes: Sequence[int], *, activation: str = "relu", kronecker: int | None = None
+) -> tuple[Layer, ...]:
+    """Return the layers of a multilayer perceptron: dense, activation, dense, ..., dense.
 
-    Raises   ValueError for a `Kronecker` size whose n does not divide it and the size before
+    Options  activation   the name of the function after each hidden layer
+             kronecker    n: hidden layers whose weight is a sum of n Kronecker products;
+                          default: dense ones
+    Raises   ValueError for fewer than two sizes, sizes below 1, or an unknown activation
     """
-    return sum(layer_count(D, H) for D, H in pairwise(_checked(sizes)))
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes must be two or more positive numbers, got {list(sizes)}")
+    *hidden, last = pairwise(map(operator.index, sizes))
+    found: list[Layer] = []
+    for D, H in hidden:
+        found += [Kronecker(D, H, kronecker) if kronecker else Dense(D, H), _activation(activation)]
+    return *found, Dense(*last)
+
+
+def count(layers: Sequence[Layer]) -> int:
+    """Return the number of parameters: (D + 1) H for a dense layer, n³ + D H / n + H for others."""
+    return sum(prod(shape) for layer in layers for shape in layer.shapes.values())
 
 
 def init(
-    sizes: Sequence[int],
+    network: Sequence[int] | Sequence[Layer],
     *,
+    activation: str = "relu",
+    kronecker: int | None = None,
     std: float | None = None,
     rng: np.random.Generator | int | None = None,
     dtype: DTypeLike = np.float32,
 ) -> Parameters:
-    """Draw initial parameters.
+    """Draw the initial parameters of a network.
 
         std given:   W ~ N(0, std²)             b = 0
         otherwise:   W, b ~ U(-1/√D, 1/√D)      torch's default for nn.Linear
 
     They are drawn in float64 and rounded, so that both precisions start alike.
 
-    Shapes   sizes [D, H_1, ..., C] → θ (count(sizes),)
+    Shapes   network: the sizes [D, H_1, ..., C], or the layers themselves → θ (count(layers),)
+    Options  activation, kronecker   see `layers`; of a network given by sizes
+             std     standard deviation of the weights
+             rng     a generator or a seed; default: other numbers each time
+             dtype   the precision of θ, and so of training
+    Raises   ValueError for sizes or layers that make no network
     """
     rng = np.random.default_rng(rng)
-    parameters = Parameters.zeros(sizes, dtype)
-    for layer in parameters.layers:
-        layer.draw(std, rng)
+    made = [layer for layer in network if not isinstance(layer, (int, np.integer))]
+    if not made:
+        made = list(layers(network, activation=activation, kronecker=kronecker))
+    parameters = Parameters.zeros(made, dtype)
+    for layer, views in zip(parameters.layers, parameters.views, strict=True):
+        layer.init(views, std, rng)
     return parameters
 
 
 def forward(parameters: Parameters, X: Array) -> list[Array]:
-    """Return every layer's output, from the input to the logits, as `backward` needs them.
+    """Return the input and every layer's output, down to the logits, as `backward` needs them.
 
-        a_0 = X        a_l = relu(a_(l-1) W_l + b_l)        z = a_(L-1) W_L + b_L
+        z = X W_1 + b_1        a = relu(z)        z = a W_2 + b_2        ...
 
-    Shapes   X (N, D) → [X (N, D), a_1 (N, H_1), ..., z (N, C)]
+    An activation that overwrites its input, as relu does, leaves the same array in both places.
+
+    Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ..., z (N, C)]
     """
-    *hidden, last = parameters.layers
-    activations = [X]
-    for layer in hidden:
-        z = layer.forward(activations[-1])
-        activations.append(relu(z, out=z))
-    activations.append(last.forward(activations[-1]))
-    return activations
+    outputs = [X]
+    for layer, views in zip(parameters.layers, parameters.views, strict=True):
+        outputs.append(layer.forward(outputs[-1], *views))
+    return outputs
 
 
 def backward(
-    parameters: Parameters, activations: list[Array], dz: Array, *, out: Parameters | None = None
+    parameters: Parameters, outputs: list[Array], dz: Array, *, out: Parameters | None = None
 ) -> Parameters:
     """Backpropagation: the gradient of the loss with respect to θ, from that of the logits.
 
         dW_l = a_(l-1)ᵀ dz_l        db_l = Σ_n dz_l        dz_(l-1) = dz_l W_lᵀ ∘ [a_(l-1) > 0]
 
-    Shapes   activations as from `forward`, dz (N, C) → a gradient of θ's form; `out` is overwritten
+    Shapes   outputs as from `forward`, dz (N, C) → a gradient of θ's form
+    Options  out   parameters that are overwritten by the gradient
     """
-    grad = out or Parameters(parameters.sizes, np.empty_like(parameters.theta))
-    for i, layer in reversed(list(enumerate(parameters.layers))):
-        layer.backward_parameters(dz, activations[i], grad.layers[i])
+    grad = out or parameters.like(np.empty_like(parameters.theta))
+    dy = dz
+    for i in reversed(range(len(parameters.layers))):
+        layer, views = parameters.layers[i], parameters.views[i]
+        layer.gradients(dy, outputs[i], *views, out=grad.views[i])
         if i > 0:  # nobody asks for the gradient of the data
-            da = layer.backward_input(dz)
-            dz = relu_backward(da, activations[i], out=da)
+            dy = layer.backward(dy, outputs[i], outputs[i + 1], *views)
     return grad
 
 
@@ -179,7 +217,15 @@ def predict(parameters: Parameters, X: Array) -> IntArray:
     return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
 
 
-def _checked(sizes: Sequence[int]) -> tuple[int, ...]:
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"sizes must be two or more positive numbers, got {list(sizes)}")
-    return tuple(s if isinstance(s, Kronecker) else operator.index(s) for s in sizes)
+_activation = activation  # `layers` and `init` have an argument of that name
+
+
+def _checked(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return the sizes of a network; raise where layers do not fit each other."""
+    sized = [layer for layer in layers if isinstance(layer, (Dense, Kronecker))]
+    if not sized or layers[0] is not sized[0]:
+        raise ValueError(f"layers must begin with one that has weights, got {list(layers)}")
+    for before, after in pairwise(sized):
+        if before.H != after.D:
+            raise ValueError(f"{after} must take the {before.H} features of {before}")
+    return sized[0].D, *(layer.H for layer in sized)

@@ -1,85 +1,194 @@
-"""What a network is trained for: a loss with its gradient in one pass, and what counts as right.
+"""What a network is trained for: a loss with its options, and what counts as a right answer.
 
-The networks of the recipes are alike; they differ in their objective.
+The networks of the recipes are alike. They differ in their objective.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
-from scratchnn.arrays import Array, IntArray, check_labels
-from scratchnn.binary import (
-    binary_cross_entropy_with_logits,
-    binary_cross_entropy_with_logits_backward,
-)
-from scratchnn.classification import cross_entropy_with_gradient
-from scratchnn.regression import (
-    mse_loss,
-    mse_loss_backward,
-    squared_loss,
-    squared_loss_backward,
-)
+import scratchnn.functional as F
+from scratchnn.ops.shared import AnyArray, Array, IntArray, check_labels
 
 
-class Objective(NamedTuple):
-    """A mean loss of a batch with its gradient dz, and the count of right answers, if any.
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A mean loss of a batch, with its gradient.
 
-    The loss comes first, and refuses what is no target; the count does not look again.
+        op        the name of its operation in scratchnn.functional
+        classes   whether it asks for classes, so that there is an accuracy
 
-    Shapes   network output z (N, C), targets as the data set has them → (loss, dz (N, C))
+    Shapes   network output z (N, C), targets as the data set has them
     """
 
-    loss_and_gradient: Callable[[Array, NDArray[Any]], tuple[Array, Array]]
-    correct: Callable[[Array, NDArray[Any]], int] | None
+    op: ClassVar[str]
+    classes: ClassVar[bool] = False
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of the operation; the reduction is a mean."""
+        return {"reduction": "mean"} | {
+            part.name: getattr(self, part.name) for part in fields(self)
+        }
+
+    def prepared(self, z: Array, target: AnyArray) -> AnyArray:
+        """Return the target as the operation takes it."""
+        return target
+
+    def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
+        """Return the mean loss and its gradient dz.
+
+        Shapes   z (N, C) → (), (N, C)
+        """
+        target = self.prepared(z, target)
+        loss = getattr(F, self.op)(z, target, **self.options)
+        gradients = getattr(F, f"{self.op}_backward")(1.0, z, target, **self.options)
+        return loss, gradients[0] if isinstance(gradients, tuple) else gradients
+
+    def count(self, target: AnyArray) -> float:
+        """Return what the mean of the loss divides by: how much these targets count."""
+        return len(target)
+
+    def correct(self, z: Array, target: AnyArray) -> int:
+        """Return how many rows have the right class; 0 where there are no classes."""
+        return 0
 
 
-def one_hot(target: IntArray, classes: int, dtype: type | np.dtype[Any] = np.float32) -> Array:
+@dataclass(frozen=True, eq=False)
+class CrossEntropy(Objective):
+    """Which class? The cross-entropy of softmax(z).
+
+    Options  weight, ignore_index, label_smoothing   as in `functional.cross_entropy`
+    """
+
+    weight: Array | None = None
+    ignore_index: int = -100
+    label_smoothing: float = 0.0
+    op: ClassVar[str] = "cross_entropy"
+    classes: ClassVar[bool] = True
+
+    def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
+        if self.weight is None and self.ignore_index < 0 and not self.label_smoothing:
+            return F.cross_entropy_with_gradient(z, target)
+        return super().loss_and_gradient(z, target)
+
+    def count(self, target: AnyArray) -> float:
+        if target.dtype.kind == "f" or (self.weight is None and self.ignore_index < 0):
+            return len(target)  # a data set has no negative labels
+        seen = target[target != self.ignore_index]
+        return len(seen) if self.weight is None else float(self.weight[seen].sum())
+
+    def correct(self, z: Array, target: AnyArray) -> int:
+        likeliest = target if target.ndim == 1 else target.argmax(axis=1)
+        return int(np.count_nonzero(z.argmax(axis=1) == likeliest))
+
+
+@dataclass(frozen=True, eq=False)
+class TwoClasses(Objective):
+    """Class 1, yes or no? The binary cross-entropy of one logit per row and labels 0 and 1."""
+
+    op: ClassVar[str] = "binary_cross_entropy_with_logits"
+    classes: ClassVar[bool] = True
+
+    def prepared(self, z: Array, target: AnyArray) -> AnyArray:
+        check_labels(target, z.shape[:1], 2)
+        return target.astype(z.dtype)[:, None]
+
+    def correct(self, z: Array, target: AnyArray) -> int:
+        return int(((z[:, 0] > 0) == (target == 1)).sum())  # z > 0 where σ(z) > 1/2
+
+
+@dataclass(frozen=True, eq=False)
+class OneVsRest(Objective):
+    """One yes-or-no question per class: the binary cross-entropy of C logits per row."""
+
+    op: ClassVar[str] = "binary_cross_entropy_with_logits"
+    classes: ClassVar[bool] = True
+
+    def prepared(self, z: Array, target: AnyArray) -> AnyArray:
+        return one_hot(target, z.shape[1], z.dtype)
+
+    def correct(self, z: Array, target: AnyArray) -> int:
+        return int(np.count_nonzero(z.argmax(axis=1) == target))
+
+
+@dataclass(frozen=True, eq=False)
+class SquaredLoss(Objective):
+    """How much? Half the squared error."""
+
+    op: ClassVar[str] = "squared_loss"
+
+
+@dataclass(frozen=True, eq=False)
+class MSELoss(Objective):
+    """How much? The squared error, without the 1/2."""
+
+    op: ClassVar[str] = "mse_loss"
+
+
+@dataclass(frozen=True, eq=False)
+class L1Loss(Objective):
+    """How much? The absolute error."""
+
+    op: ClassVar[str] = "l1_loss"
+
+
+@dataclass(frozen=True, eq=False)
+class HuberLoss(Objective):
+    """How much? Huber's loss.
+
+    Options  delta   as in `functional.huber_loss`
+    """
+
+    delta: float = 1.0
+    op: ClassVar[str] = "huber_loss"
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothL1Loss(Objective):
+    """How much? Huber's loss divided by beta.
+
+    Options  beta   as in `functional.smooth_l1_loss`
+    """
+
+    beta: float = 1.0
+    op: ClassVar[str] = "smooth_l1_loss"
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "cross_entropy": CrossEntropy(),
+    "two_classes": TwoClasses(),
+    "one_vs_rest": OneVsRest(),
+    "squared_loss": SquaredLoss(),
+    "mse_loss": MSELoss(),
+    "l1_loss": L1Loss(),
+    "huber_loss": HuberLoss(),
+    "smooth_l1_loss": SmoothL1Loss(),
+}
+
+
+def get(objective: str | Objective) -> Objective:
+    """Return the objective of this name, or the objective itself.
+
+    Raises   ValueError that lists the names
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
+    return OBJECTIVES[objective]
+
+
+def one_hot(target: IntArray, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """Return a row for each label, with 1 at the label's class and 0 elsewhere.
 
     Shapes   target (N,) → (N, classes)
     """
-    check_labels(target, len(target), classes)
-    rows: Array = np.zeros((len(target), classes), dtype)
+    check_labels(target, (len(target),), classes)
+    rows = np.zeros((len(target), classes), dtype)
     rows[np.arange(len(target)), target] = 1
     return rows
-
-
-def _two_classes(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    check_labels(target, len(z), 2)
-    return _bce(z, target.astype(z.dtype)[:, None])
-
-
-def _one_vs_rest(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    return _bce(z, one_hot(target, z.shape[1], z.dtype))
-
-
-def _bce(z: Array, target: Array) -> tuple[Array, Array]:
-    loss = binary_cross_entropy_with_logits(z, target)
-    return loss, binary_cross_entropy_with_logits_backward(1.0, z, target)
-
-
-def _squared_loss(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    return squared_loss(z, target), squared_loss_backward(1.0, z, target)
-
-
-def _mse_loss(z: Array, target: NDArray[Any]) -> tuple[Array, Array]:
-    return mse_loss(z, target), mse_loss_backward(1.0, z, target)
-
-
-def _count_largest(z: Array, target: IntArray) -> int:
-    return int(np.count_nonzero(z.argmax(axis=1) == target))
-
-
-def _count_sign(z: Array, target: NDArray[Any]) -> int:
-    return int(((z[:, 0] > 0) == (target == 1)).sum())  # z > 0 where σ(z) > 1/2
-
-
-OBJECTIVES = {
-    "cross_entropy": Objective(cross_entropy_with_gradient, _count_largest),
-    "two_classes": Objective(_two_classes, _count_sign),
-    "one_vs_rest": Objective(_one_vs_rest, _count_largest),
-    "squared_loss": Objective(_squared_loss, None),
-    "mse_loss": Objective(_mse_loss, None),
-}

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scratchnn.arrays import IntArray
+from scratchnn.ops.shared import IntArray
 from scratchnn.calibration import Reliability
 from scratchnn.data import Dataset
 from scratchnn.extras import need

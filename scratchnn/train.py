@@ -1,29 +1,75 @@
 """Training: the loop over minibatches, the evaluation after each epoch, and the record of both."""
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scratchnn.arrays import Array
+from scratchnn import objectives
 from scratchnn.data import Dataset
-from scratchnn.distributed import ALONE, Ranks
 from scratchnn.mlp import Parameters, backward, forward
-from scratchnn.objectives import OBJECTIVES, Objective
-from scratchnn.sgd import SGD
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.optim import Optimizer
 
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
 
 
+class Step(NamedTuple):
+    """What a step of training saw before it changed θ.
+
+    Units    loss: the mean over the batch, in nats or squared units of the target
+             count: what that mean divided by; examples: the rows of the batch
+    """
+
+    loss: float
+    correct: int
+    count: float
+    examples: int
+
+
+def steps(
+    parameters: Parameters,
+    data: Dataset,
+    optimizer: Optimizer,
+    objective: Objective,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Generator[Step]:
+    """Take a step on each minibatch of an epoch; yield what it saw."""
+    grad = parameters.like(np.zeros_like(parameters.theta))
+    order = data.order(batch_size, rng)
+    with closing(data.batches(order, parameters.theta.dtype, rng)) as batches:
+        for X, target in batches:
+            with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
+                loss, correct = gradient(parameters, X, target, objective, out=grad)
+                optimizer.step(parameters.theta, grad.theta)
+            yield Step(loss, correct, objective.count(target), len(X))
+
+
+def gradient(
+    parameters: Parameters, X: Array, target: AnyArray, objective: Objective, *, out: Parameters
+) -> tuple[float, int]:
+    """Write the gradient of the mean loss into `out`; return the loss and the right answers.
+
+    Shapes   X (N, D), targets as the data set has them
+    """
+    outputs = forward(parameters, X)
+    z = outputs[-1]
+    loss, dz = objective.loss_and_gradient(z, target)
+    correct = objective.correct(z, target)
+    backward(parameters, outputs, dz, out=out)
+    return float(loss), correct
+
+
 class Score(NamedTuple):
-    """The mean loss of some examples, and the share classified right, where that means anything."""
+    """The mean loss of some examples, and the share classified right; None without classes."""
 
     loss: float
     accuracy: float | None
@@ -31,30 +77,32 @@ class Score(NamedTuple):
 
 @dataclass
 class Totals:
-    """Sums over examples: means of them are right with a short last batch, too."""
+    """Sums over steps. Means made of them are right with a short last batch, too."""
 
     loss: float = 0.0
     correct: int = 0
+    count: float = 0.0
     examples: int = 0
 
-    def add(self, mean_loss: float, correct: int, examples: int) -> None:
+    def add(self, step: Step) -> None:
         """Add a batch by its mean loss."""
-        self.loss += mean_loss * examples
-        self.correct += correct
-        self.examples += examples
+        self.loss += step.loss * step.count
+        self.correct += step.correct
+        self.count += step.count
+        self.examples += step.examples
 
     def score(self, objective: Objective) -> Score:
         """Return the means."""
-        accuracy = self.correct / self.examples if objective.correct else None
-        return Score(self.loss / self.examples, accuracy)
+        accuracy = self.correct / self.examples if objective.classes else None
+        return Score(self.loss / self.count if self.count else math.nan, accuracy)
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One row of a history.
 
-    `running_*` average over the epoch's batches while θ moves, as tutorials report them; `train_*`
-    and `test_*` are evaluated at the end of the epoch, all at the same θ, if at all.
+    `running_*` average over the epoch's batches while θ moves, as tutorials report them. `train_*`
+    and `test_*` are evaluated at the end of the epoch, all at the same θ; None where they are not.
 
     Units    loss in nats (or squared units of the target), accuracy in [0, 1], seconds
     """
@@ -76,11 +124,11 @@ class History:
 
     epochs: list[Epoch] = field(default_factory=list)
 
-    def column(self, name: str) -> list[Any]:
+    def column(self, name: str) -> list[float | None]:
         """Return one quantity over the epochs: history.column("test_accuracy")."""
         return [getattr(epoch, name) for epoch in self.epochs]
 
-    def as_dicts(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, float | None]]:
         """Return the rows as plain dictionaries, ready for JSON."""
         return [asdict(epoch) for epoch in self.epochs]
 
@@ -90,9 +138,54 @@ class Batch(NamedTuple):
 
     epoch: int  # from 1
     number: int  # from 1
-    of: int  # batches in an epoch
+    of: int  # batches per epoch
     loss: float
     examples: int
+
+
+def evaluate(
+    parameters: Parameters, data: Dataset, objective: str | Objective = "cross_entropy"
+) -> Score:
+    """Return the mean loss over a whole data set, and the accuracy where there are classes.
+
+    Options  objective   the loss, by name or as an object of scratchnn.objectives
+    Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
+             that is not finite
+    """
+    goal = objectives.get(objective)
+    totals = total(parameters, data, goal, range(0, len(data), EVALUATION_BATCH))
+    return finite(totals.score(goal), data)
+
+
+def total(parameters: Parameters, data: Dataset, objective: Objective, starts: range) -> Totals:
+    """Add up loss and right answers over the rows that begin at each start."""
+    _check_fits(parameters, data)
+    totals = Totals()
+    slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
+    with closing(data.batches(slices, parameters.theta.dtype)) as batches:
+        for X, target in batches:
+            with np.errstate(over="ignore", invalid="ignore"):  # `finite` reports it
+                z = forward(parameters, X)[-1]
+                loss, _ = objective.loss_and_gradient(z, target)
+            count, correct = objective.count(target), objective.correct(z, target)
+            totals.add(Step(float(loss), correct, count, len(X)))
+    return totals
+
+
+def finite(score: Score, data: Dataset) -> Score:
+    """Return the score; raise where its loss is not finite.
+
+    Raises   FloatingPointError
+    """
+    if not math.isfinite(score.loss):
+        raise FloatingPointError(f"the loss on {data.name} is {score.loss}")
+    return score
+
+
+Steps: TypeAlias = Callable[
+    [Parameters, Dataset, Optimizer, Objective, int, np.random.Generator], Generator[Step]
+]
+Evaluate: TypeAlias = Callable[[Parameters, Dataset, Objective], Score]
 
 
 def fit(
@@ -100,8 +193,8 @@ def fit(
     train: Dataset,
     test: Dataset | None = None,
     *,
-    optimizer: SGD,
-    objective: str = "cross_entropy",
+    optimizer: Optimizer,
+    objective: str | Objective = "cross_entropy",
     epochs: int = 10,
     batch_size: int = 256,
     rng: np.random.Generator | int | None = None,
@@ -109,186 +202,78 @@ def fit(
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-    ranks: Ranks = ALONE,
+    steps: Steps = steps,
+    evaluate: Evaluate = evaluate,
 ) -> History:
-    """Train a network by minibatch SGD, in place, and evaluate it after every epoch.
+    """Train a network on minibatches, in place, and evaluate it after every epoch.
 
-    The precision is that of θ. Rows are appended to `history` as they come, so
-    that whoever passes one has it when Ctrl-C ends the training. Without the
-    `evaluation`, which takes long beside a small network's epoch, it has None there.
-    Several `ranks` share each batch, start with θ, velocity and rng of the first,
-    and get one history.
+    An epoch takes each example of `train` once, in random order, a batch at a
+    time. For each batch the optimizer moves the parameters against the gradient
+    of the mean loss. The precision is that of the parameters.
 
+    Options  test         a data set to evaluate on, too; nothing is trained on it
+             optimizer    how a gradient changes θ: SGD(0.1), for instance
+             objective    the loss, by name or as an object of scratchnn.objectives
+             epochs       how often each example is seen
+             batch_size   the examples per step; the last batch may be shorter
+             rng          a generator or a seed for the order; default: another one each time
+             evaluation   whether loss and accuracy are measured after each epoch. Next to the
+                          epoch of a small network that takes long
+             history      a history to go on with. It is filled as the epochs end, so whoever
+                          passes one has it when Ctrl-C ends the training
+             on_batch     called with a Batch after each step
+             on_epoch     called with an Epoch after each epoch
+             steps        what trains for an epoch, and
+             evaluate     what evaluates; scratchnn.distributed hands in its own
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data
     """
-    _objective(objective)  # refuses what is none
+    goal, rng = objectives.get(objective), np.random.default_rng(rng)
     for data in (train, test) if test else (train,):
         _check_fits(parameters, data)
-    rng = ranks.same(np.random.default_rng(rng))
-    parameters.theta = ranks.same(parameters.theta)
-    optimizer.velocity = ranks.same(optimizer.velocity)
-    run = _Run(
-        parameters, train, test, optimizer=optimizer, objective=objective, batch_size=batch_size,
-        rng=rng, evaluation=evaluation, on_batch=on_batch, ranks=ranks,
-    )  # fmt: skip
     history = History() if history is None else history
+    batches = math.ceil(len(train) / batch_size)
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
-        row = ranks.same(_epoch(run, epoch))  # its seconds
+        start, running = perf_counter(), Totals()
+        taken = steps(parameters, train, optimizer, goal, batch_size, rng)
+        with closing(taken):
+            for number, step in enumerate(taken, 1):
+                if not math.isfinite(step.loss):
+                    where = f"the loss is {step.loss} in epoch {epoch}, batch {number}"
+                    raise _diverged(where, optimizer)
+                running.add(step)
+                if on_batch:
+                    on_batch(Batch(epoch, number, batches, step.loss, step.examples))
+        trained = perf_counter()
+        try:
+            after, tested = (
+                evaluate(parameters, data, goal) if evaluation and data else (None, None)
+                for data in (train, test)
+            )
+        except FloatingPointError as error:
+            raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
+        row = Epoch(
+            epoch,
+            *running.score(goal),
+            *after,
+            *tested,
+            training_seconds=trained - start,
+            seconds=perf_counter() - start,
+        )
         history.epochs.append(row)
         if on_epoch:
             on_epoch(row)
     return history
 
 
-def evaluate(
-    parameters: Parameters,
-    data: Dataset,
-    objective: str = "cross_entropy",
-    *,
-    ranks: Ranks = ALONE,
-) -> Score:
-    """Return the mean loss over a whole data set, and the accuracy where there are classes.
-
-    Several `ranks` take turns at its rows, and all get the result.
-
-    Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
-             that is not finite
-    """
-    goal = _objective(objective)
-    _check_fits(parameters, data)
-    totals, first = Totals(), ranks.rank * EVALUATION_BATCH
-    starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
-    slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
-    batches = data.batches(slices, parameters.theta.dtype)
-    with (
-        closing(batches),
-        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
-    ):
-        for X, target in batches:
-            z = forward(parameters, X)[-1]
-            loss, _ = goal.loss_and_gradient(z, target)
-            totals.add(float(loss), goal.correct(z, target) if goal.correct else 0, len(X))
-    loss_sum, correct, examples = ranks.sum([totals.loss, totals.correct, totals.examples])
-    totals = Totals(loss_sum, int(correct), int(examples))
-    if not math.isfinite(totals.loss):
-        raise FloatingPointError(f"the loss on {data.name} is {totals.loss / len(data)}")
-    return totals.score(goal)
-
-
-def train_step(
-    parameters: Parameters,
-    grad: Parameters,
-    objective: Objective,
-    optimizer: SGD,
-    X: Array,
-    target: NDArray[Any],
-    ranks: Ranks = ALONE,
-    share: float = 1.0,
-) -> tuple[float, int]:
-    """Take one step of SGD in place, overwriting `grad`; return the loss and hits before it.
-
-    With several ranks X is a share of a batch, maybe none of it, and `grad` is `ranks.gradient`:
-    the step, and what is returned, are those of the whole batch.
-    """
-    loss, hits = _gradient(parameters, grad, objective, X, target) if share else (0.0, 0)
-    loss, hits = ranks.average(grad, loss, hits, share)
-    optimizer.step(parameters.theta, grad.theta)
-    return loss, hits
-
-
-def _gradient(
-    parameters: Parameters, grad: Parameters, objective: Objective, X: Array, target: NDArray[Any]
-) -> tuple[float, int]:
-    activations = forward(parameters, X)
-    z = activations[-1]
-    loss, dz = objective.loss_and_gradient(z, target)
-    backward(parameters, activations, dz, out=grad)
-    return float(loss), objective.correct(z, target) if objective.correct else 0
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What is the same in all epochs of a training; see `fit`."""
-
-    parameters: Parameters
-    train: Dataset
-    test: Dataset | None
-    optimizer: SGD
-    objective: str
-    batch_size: int
-    rng: np.random.Generator
-    evaluation: bool
-    on_batch: Callable[[Batch], None] | None
-    ranks: Ranks
-
-
-def _epoch(run: _Run, epoch: int) -> Epoch:
-    """Train for an epoch, evaluate, and return its row of the history."""
-    start = perf_counter()
-    running = _train_epoch(run, epoch)
-    trained = perf_counter()
-    try:
-        after, tested = (
-            evaluate(run.parameters, data, run.objective, ranks=run.ranks)
-            if run.evaluation and data
-            else None
-            for data in (run.train, run.test)
-        )
-    except FloatingPointError as error:
-        raise _diverged(f"{error} after epoch {epoch}", run.optimizer) from error
-    return Epoch(
-        epoch,
-        *running,
-        *_columns(after),
-        *_columns(tested),
-        training_seconds=trained - start,
-        seconds=perf_counter() - start,
-    )
-
-
-def _train_epoch(run: _Run, epoch: int) -> Score:
-    """Take a step on each batch; return the loss and the accuracy while θ moved."""
-    goal, ranks, rows = _objective(run.objective), run.ranks, len(run.train)
-    grad, totals = ranks.gradient(run.parameters), Totals()
-    order = map(ranks.shard, run.train.order(run.batch_size, run.rng))
-    batches = run.train.batches(order, run.parameters.theta.dtype, ranks.own(run.rng))
-    with (
-        closing(batches),
-        np.errstate(over="ignore", invalid="ignore"),  # a loss that is not finite is reported
-    ):
-        for number, (X, target) in enumerate(batches, 1):
-            n = min(run.batch_size, rows - (number - 1) * run.batch_size)
-            loss, hits = train_step(
-                run.parameters, grad, goal, run.optimizer, X, target, ranks, len(X) / n
-            )
-            if not math.isfinite(loss):
-                where = f"the loss is {loss} in epoch {epoch}, batch {number}"
-                raise _diverged(where, run.optimizer)
-            totals.add(loss, hits, n)
-            if run.on_batch:
-                run.on_batch(Batch(epoch, number, math.ceil(rows / run.batch_size), loss, n))
-    return totals.score(goal)
-
-
-def _columns(score: Score | None) -> tuple[float | None, float | None]:
-    return score or (None, None)
-
-
-def _diverged(what: str, optimizer: SGD) -> FloatingPointError:
+def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
     rate = optimizer.learning_rate
     return FloatingPointError(f"{what}: try a learning rate below {rate}, or less momentum")
-
-
-def _objective(name: str) -> Objective:
-    if name not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
-    return OBJECTIVES[name]
 
 
 def _check_fits(parameters: Parameters, data: Dataset) -> None:
     if parameters.sizes[0] != data.features:
         raise ValueError(
-            f"{data.name} has {data.features} features an example, "
+            f"{data.name} has {data.features} features per example, "
             f"and the network takes {parameters.sizes[0]}"
         )

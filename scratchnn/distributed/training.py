@@ -1,0 +1,124 @@
+"""fit and evaluate over several ranks: scratchnn.train's, with the batches shared out.
+
+Each rank computes the gradient of its part of a batch. `Ranks.average` makes the batch's gradient
+of them, and every rank takes the same step from it. So all have the same θ at all times.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+
+from scratchnn import objectives, train
+from scratchnn.data import Dataset
+from scratchnn.distributed.ranks import Ranks
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import IntArray
+from scratchnn.optim import Optimizer
+from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, Score, Step, Totals
+
+
+def fit(
+    parameters: Parameters,
+    train_data: Dataset,
+    test: Dataset | None = None,
+    *,
+    ranks: Ranks,
+    optimizer: Optimizer,
+    objective: str | Objective = "cross_entropy",
+    epochs: int = 10,
+    batch_size: int = 256,
+    rng: np.random.Generator | int | None = None,
+    evaluation: bool = True,
+    history: History | None = None,
+    on_batch: Callable[[Batch], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Train a network on all ranks together, as `scratchnn.fit` does on one.
+
+    They start with the θ, the optimizer's state and the rng of the first rank, and get one
+    history.
+
+    Options  ranks   the processes: `scratchnn.launch.world()` returns those of mpiexec
+             the others are those of `scratchnn.fit`
+    Raises   as `scratchnn.fit`
+    """
+    rng = ranks.same(np.random.default_rng(rng))
+    parameters.theta = ranks.same(parameters.theta)
+    optimizer.state = ranks.same(optimizer.state)
+    history = train.fit(
+        parameters,
+        train_data,
+        test,
+        optimizer=optimizer,
+        objective=objective,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        evaluation=evaluation,
+        history=history,
+        on_batch=on_batch,
+        on_epoch=on_epoch,
+        steps=partial(steps, ranks=ranks),
+        evaluate=partial(evaluate, ranks=ranks),
+    )
+    history.epochs[:] = ranks.same(history.epochs)  # the seconds of the first rank
+    return history
+
+
+def steps(
+    parameters: Parameters,
+    data: Dataset,
+    optimizer: Optimizer,
+    objective: Objective,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    ranks: Ranks,
+) -> Generator[Step]:
+    """Take a step on each minibatch of an epoch, of which each rank has a part."""
+    grad, whole = ranks.gradient(parameters), deque[IntArray]()
+
+    def part(rows: IntArray) -> IntArray:
+        whole.append(rows)
+        return ranks.shard(rows)
+
+    order = map(part, data.order(batch_size, rng))
+    with closing(data.batches(order, parameters.theta.dtype, ranks.own(rng))) as batches:
+        for X, target in batches:
+            rows = whole.popleft()
+            count = objective.count(data.target[rows])
+            share = objective.count(target) / count if len(X) and count else 0.0
+            with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
+                loss, correct = 0.0, 0
+                if share:
+                    loss, correct = train.gradient(parameters, X, target, objective, out=grad)
+                loss, correct = ranks.average(grad, loss, correct, share)
+                optimizer.step(parameters.theta, grad.theta)
+            yield Step(loss, correct, count, len(rows))
+
+
+def evaluate(
+    parameters: Parameters,
+    data: Dataset,
+    objective: str | Objective = "cross_entropy",
+    *,
+    ranks: Ranks,
+) -> Score:
+    """Evaluate as `scratchnn.evaluate` does; the ranks take turns at the rows.
+
+    Options  ranks       the processes
+             objective   the loss, by name or as an object of scratchnn.objectives
+    Raises   as `scratchnn.evaluate`
+    """
+    goal = objectives.get(objective)
+    first = ranks.rank * EVALUATION_BATCH
+    starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
+    mine = train.total(parameters, data, goal, starts)
+    loss, correct, count, examples = ranks.sum([mine.loss, mine.correct, mine.count, mine.examples])
+    return train.finite(Totals(loss, int(correct), count, int(examples)).score(goal), data)

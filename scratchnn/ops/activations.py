@@ -1,0 +1,74 @@
+"""The nonlinear functions between layers, and the one that turns a logit into a probability."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnn.ops.shared import Array, check_float, check_same_shape
+
+
+def relu(z: Array, *, out: Array | None = None) -> Array:
+    """Set negative entries to zero.
+
+        y = max(z, 0)
+
+    Shapes   z (...) → y, the same shape
+    Options  out   an array for the result; it may be z
+    Torch    torch.relu(z)
+    """
+    check_float(z=z)
+    return np.maximum(z, 0, out=out)
+
+
+def relu_backward(
+    dy: Array, z: Array | None, *, y: Array | None = None, out: Array | None = None
+) -> Array:
+    """Vector-Jacobian product of `relu`: dz from dy.
+
+        ∂y/∂z = [z > 0] = [y > 0]
+
+    The kink at z = 0 has no derivative; 0 is the usual choice, and torch's. Where
+    z is NaN, dy passes, as in torch.
+
+    Shapes   dy, z (...) → dz, the same shape
+    Options  y     relu(z), where it is known already; z may then be None
+             out   an array for the result; it may be dy
+    """
+    y = z if y is None else y
+    if y is None:
+        raise TypeError("relu_backward needs z, or y = relu(z)")
+    check_float(dy=dy, y=y)
+    check_same_shape(y=y, dy=dy)
+    return np.multiply(dy.astype(y.dtype, copy=False), ~(y <= 0), out=out)  # nan is not ≤ 0
+
+
+def sigmoid(z: Array) -> Array:
+    """Turn a logit into a probability.
+
+        σ(z) = 1 / (1 + exp(-z)) = exp(z) / (1 + exp(z))
+
+    The first form serves z ≥ 0 and the second z < 0, so that exp never
+    overflows; both have the same e = exp(-|z|).
+
+    Shapes   z (...) → p, the same shape
+    Torch    torch.sigmoid(z)
+    """
+    check_float(z=z)
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def sigmoid_backward(dp: Array, z: Array) -> Array:
+    """Vector-Jacobian product of `sigmoid`: dz from dp.
+
+        σ'(z) = σ(z) (1 - σ(z)) = e / (1 + e)²,   e = exp(-|z|)
+
+    The last form has no 1 - σ, which cancels where σ is close to 1.
+
+    Shapes   dp, z (...) → dz, the same shape
+    """
+    check_float(dp=dp, z=z)
+    check_same_shape(z=z, dp=dp)
+    e = np.exp(-np.abs(z))
+    with np.errstate(invalid="ignore"):  # an infinite dp at σ' = 0 is nan, as in torch
+        return dp.astype(z.dtype, copy=False) * (e / (1 + e) ** 2)

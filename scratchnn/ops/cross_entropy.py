@@ -1,0 +1,309 @@
+"""Losses that ask which class: cross-entropy from logits, and the negative log-likelihood.
+
+First comes what training does: loss and gradient of class indices, from one exponential.
+
+Then come all options. They are one formula. A target puts a mass v_c on each class c:
+
+    class index t:      v_c = w_t (1 - ε) [c = t] + w_c ε / C
+    probabilities t_c:  v_c = w_c ((1 - ε) t_c + ε / C)
+
+with the class weights w and the label smoothing ε; in a row that is ignored, v = 0. Then
+
+    loss = -Σ_c v_c log p_c        ∂loss/∂z_c = p_c Σ_k v_k - v_c
+"""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnn.ops.shared import (
+    AnyArray,
+    Array,
+    BoolArray,
+    IntArray,
+    Reduction,
+    check_float,
+    check_labels,
+    check_matrix,
+    check_same_shape,
+    reduce,
+    reduce_backward,
+)
+from scratchnn.ops.softmax import exponentials, from_rows, to_rows
+
+
+def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Array]:
+    """Return the mean `cross_entropy` of class indices and its gradient, from one exponential.
+
+        loss = -mean log p_t        dz = (p - onehot(t)) / N
+
+    With m, e and q of `exponentials`, p = e / (1 + q), and 1 / (1 + q) at the
+    maximum. At the target, p - 1 is expm1(log p), which does not cancel where p
+    is close to 1.
+
+    Shapes   z (N, C), target (N,) → (), (N, C); N and C at least 1
+    Units    nats
+    Raises   TypeError, ValueError for a target that does not hold class indices
+    """
+    check_float(z=z)
+    check_matrix(z=z)
+    check_labels(target, z.shape[:1], z.shape[1])
+    rows = np.arange(len(z))
+    m, top, e, q = exponentials(z)
+    with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
+        log_p = (z[rows, target] - m) - np.log1p(q)
+    e[rows, top] = 1
+    share = 1 / len(z)
+    dz = np.multiply(e, (share / (1 + q))[:, None], out=e)
+    dz[rows, target] = share * np.expm1(log_p)
+    return reduce(-log_p, "mean"), dz
+
+
+def cross_entropy(
+    z: Array,
+    target: AnyArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    """Measure how surprised the prediction softmax(z) is by the target, in nats.
+
+        loss = -Σ_c v_c log softmax(z)_c
+
+    For a class index t without options that is -log p_t: the logarithm of one
+    over the probability that was given to the right class. v is defined at the
+    top of this file. The mean divides by the number of rows; for class indices
+    with weights, by the sum of w_t over the rows that are not ignored.
+
+    Shapes   z (C,), (N, C) or (N, C, ...), the logits
+             target   class indices, of the shape of z without C, or
+                      probabilities, of the shape of z
+             → () or, for "none", the shape of z without C
+    Options  weight            (C,): how much each class counts; default: 1 each
+             ignore_index      rows with this class index do not count
+             reduction         "mean", "sum", or "none" for the loss of each row
+             label_smoothing   ε in [0, 1]: the share of the target that is spread
+                               evenly over all classes
+    Units    nats
+    Raises   TypeError, ValueError for a target that holds neither, or options out of range
+    Torch    torch.nn.functional.cross_entropy(z, target)
+    """
+    check_float(z=z)
+    rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
+    m, _, _, q = exponentials(rows)
+    with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
+        log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
+        losses = -mass.v * log_p
+    if not mass.v.all():
+        losses[mass.v == 0] = 0  # 0 · log 0
+    if losses.ndim == 2:
+        losses = losses.sum(axis=1).astype(z.dtype, copy=False)
+    return reduce(losses.reshape(mass.shape)[()], reduction, mass.count)
+
+
+def cross_entropy_backward(
+    dloss: Array | float,
+    z: Array,
+    target: AnyArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Array | tuple[Array, Array]:
+    """Vector-Jacobian product of `cross_entropy`: dz from dloss.
+
+        ∂loss/∂z_c = p_c Σ_k v_k - v_c = p_c Σ_(k≠c) v_k + v_c (p_c - 1)
+
+    For a class index t without options that is p - onehot(t). p_c - 1 is
+    expm1(log p_c), which does not cancel where p_c is close to 1. Where the
+    target holds probabilities, it has a gradient, too:
+
+        ∂loss/∂t_c = -w_c (1 - ε) log p_c
+
+    Shapes   dloss () or, for "none", the shape of z without C; z, target as in `cross_entropy`
+             → dz, the shape of z; with probabilities as target (dz, dtarget)
+    Options  as given to `cross_entropy`
+    """
+    check_float(z=z)
+    rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
+    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.count, dtype=z.dtype)
+    dlosses = dlosses.reshape(-1)
+    m, top, e, q = exponentials(rows)
+    with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
+        log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
+        own = (mass.v.T * dlosses).T * np.expm1(log_p)  # v_c (p_c - 1)
+        e[np.arange(len(rows)), top] = 1
+        share = dlosses / (1 + q)  # p dlosses is e times this
+        if mass.where is ...:
+            dz = e * (_mass_elsewhere(mass.v).T * share).T + own
+        else:  # all mass is at one class
+            dz = np.multiply(e, (mass.v * share)[:, None], out=e)
+            dz[mass.where] = own
+        if mass.ignored is not None:
+            dz[mass.ignored] = 0
+    dz = from_rows(dz.astype(z.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
+    if target.dtype.kind in "iu":
+        return dz
+    dtarget = -(1 - float(label_smoothing)) * (log_p.T * dlosses).T
+    if weight is not None:
+        dtarget *= weight.astype(z.dtype, copy=False)
+    return dz, from_rows(dtarget.astype(target.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
+
+
+def nll_loss(
+    log_p: Array,
+    target: IntArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Return the negative log-likelihood of the target classes.
+
+        loss = -w_t log p_t,   0 in a row that is ignored
+
+    The mean divides by the sum of w_t over the rows that are not ignored.
+
+    Shapes   log_p (C,), (N, C) or (N, C, ...), logarithms of probabilities
+             target   class indices, of the shape of log_p without C
+             → () or, for "none", the shape of target
+    Options  weight         (C,): how much each class counts; default: 1 each
+             ignore_index   rows with this class index do not count
+             reduction      "mean", "sum", or "none" for the loss of each row
+    Units    nats
+    Raises   TypeError, ValueError for a target that does not hold class indices
+    Torch    torch.nn.functional.nll_loss(log_p, target)
+    """
+    check_float(log_p=log_p)
+    _check_indices(target)
+    rows, mass = target_mass(log_p, target, weight, ignore_index)
+    with np.errstate(invalid="ignore"):  # 0 · inf
+        losses = -mass.v * rows[mass.where]
+    if not mass.v.all():
+        losses[mass.v == 0] = 0  # 0 · log 0
+    return reduce(losses.reshape(mass.shape)[()], reduction, mass.count)
+
+
+def nll_loss_backward(
+    dloss: Array | float,
+    log_p: Array,
+    target: IntArray,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Vector-Jacobian product of `nll_loss`: d(log p) from dloss.
+
+        ∂loss/∂(log p_c) = -w_t [c = t]
+
+    Shapes   dloss () or, for "none", the shape of target; log_p, target as in `nll_loss`
+             → dlog_p, the shape of log_p
+    Options  as given to `nll_loss`
+    """
+    check_float(log_p=log_p)
+    _check_indices(target)
+    rows, mass = target_mass(log_p, target, weight, ignore_index)
+    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.count, dtype=log_p.dtype)
+    dlog_p = np.zeros_like(rows)
+    with np.errstate(invalid="ignore"):  # the mean of nothing
+        dlog_p[mass.where] = -mass.v * dlosses.reshape(-1)
+    if mass.ignored is not None:
+        dlog_p[mass.ignored] = 0
+    return from_rows(dlog_p, log_p.shape, min(log_p.ndim - 1, 1))
+
+
+class Mass(NamedTuple):
+    """The mass v that the target puts on the classes of each row.
+
+    Shapes   where     index of the entries of (N, C) that have mass: one class per row, or all (...)
+             v         (N,) or (N, C), the mass there
+             count     what a mean divides by
+             shape     of the losses: that of z without C
+             ignored   (N,), or None where no row is ignored
+    """
+
+    where: tuple[IntArray, IntArray] | EllipsisType
+    v: Array
+    count: Array | int
+    shape: tuple[int, ...]
+    ignored: BoolArray | None = None
+
+
+def target_mass(
+    z: Array,
+    target: AnyArray,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float = 0.0,
+) -> tuple[Array, Mass]:
+    """Return z with one example per row, and the mass v of the target; check all arguments.
+
+    Shapes   z (..., C, ...) → rows (N, C)
+    Raises   TypeError, ValueError
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
+    axis, epsilon = min(z.ndim - 1, 1), float(label_smoothing)
+    if axis < 0 or z.shape[axis] == 0:
+        raise ValueError(f"z must have shape (C,), (N, C) or (N, C, ...) with C > 0, got {z.shape}")
+    rows = to_rows(z, axis)
+    (N, C), shape = rows.shape, z.shape[:axis] + z.shape[axis + 1 :]
+    w = None
+    if weight is not None:
+        check_float(weight=weight)
+        if weight.shape != (C,):
+            raise ValueError(f"weight must have shape ({C},), one per class, got {weight.shape}")
+        w = weight.astype(z.dtype, copy=False)
+    kind = target.dtype.kind if isinstance(target, np.ndarray) else "O"
+    if kind in "fc" and target.ndim == z.ndim:
+        check_same_shape(z=z, target=target)
+        if ignore_index >= 0:
+            raise ValueError("ignore_index is for class indices, and target holds probabilities")
+        v = (1 - epsilon) * to_rows(target, axis) + epsilon / C
+        return rows, Mass(..., v if w is None else w * v, N, shape)
+    ignored = None
+    if kind in "iu" and target.size and (ignore_index >= 0 or target.min() < 0):
+        ignored = target == ignore_index
+        target = np.where(ignored, 0, target)
+    check_labels(target, shape, C)
+    index, n = target.reshape(-1), np.arange(N)
+    v = np.ones(N, z.dtype) if w is None else w[index]
+    if ignored is not None:
+        ignored = ignored.reshape(-1)
+        v = v * ~ignored
+    count = N if w is None and ignored is None else v.sum()
+    if not epsilon:
+        return rows, Mass((n, index), v, count, shape, ignored)
+    spread = np.tile(epsilon / C * (np.ones(C, z.dtype) if w is None else w), (N, 1))
+    spread[n, index] += (1 - epsilon) * v
+    if ignored is not None:
+        spread[ignored] = 0
+    return rows, Mass(..., spread, count, shape, ignored)
+
+
+def _mass_elsewhere(v: Array) -> Array:
+    """Return Σ_(k≠c) v_k for each class c.
+
+    The largest v is left out of the sum and not subtracted from it. The mass elsewhere of any
+    other class is at least half of all mass, so there the difference is accurate.
+
+    Shapes   v (N, C) → (N, C)
+    """
+    rows, top = np.arange(len(v)), v.argmax(axis=1)
+    rest = v.copy()
+    rest[rows, top] = 0
+    elsewhere = v.sum(axis=1, keepdims=True) - v
+    elsewhere[rows, top] = rest.sum(axis=1)
+    return elsewhere
+
+
+def _check_indices(target: IntArray) -> None:
+    if getattr(target, "dtype", np.dtype(object)).kind not in "iu":
+        check_labels(target, (), 0)

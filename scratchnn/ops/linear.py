@@ -1,0 +1,85 @@
+"""The affine map of a dense layer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from scratchnn.ops.shared import AnyArray, Array, check_float
+
+
+def linear(X: Array, W: Array, b: Array | None = None) -> Array:
+    """Map the last axis of X from D to H features.
+
+        Y = X W + b
+
+    With a column of ones appended to X, and b as a row below W, this is one
+    matrix product: the bias is a weight whose input is always 1.
+
+    Shapes   X (..., D), W (D, H), b (H,) → Y (..., H)
+    Options  b   the bias; default: none
+    Raises   TypeError, ValueError
+    Torch    torch.nn.functional.linear(X, W.T, b)
+    """
+    check_float(X=X, W=W)
+    Y = X @ W
+    if b is not None:
+        check_bias(b, W.shape[1])
+        Y += b
+    return Y
+
+
+def linear_backward(
+    dY: Array, X: Array, W: Array, b: Array | None = None
+) -> tuple[Array, Array] | tuple[Array, Array, Array]:
+    """Vector-Jacobian product of `linear`: dX, dW and db from dY.
+
+        Y_nh = Σ_d X_nd W_dh + b_h
+        dX = dY Wᵀ        dW = Xᵀ dY        db = Σ_n dY_n
+
+    n runs over all axes of X but the last.
+
+    Shapes   dY (..., H), X (..., D), W (D, H), b (H,)
+             → dX (..., D), dW (D, H) and, where there is a bias, db (H,)
+    Raises   TypeError, ValueError
+    """
+    check_float(dY=dY, X=X, W=W)
+    expected = (*X.shape[:-1], W.shape[1])
+    if X.shape[-1] != W.shape[0] or dY.shape != expected:
+        raise ValueError(
+            f"dY must have shape {expected} and X {W.shape[0]} features, "
+            f"got {dY.shape} and {X.shape[-1]}"
+        )
+    dY = dY.astype(np.result_type(X, W), copy=False)
+    dX = dY @ W.T
+    dW = as_rows(X).T @ as_rows(dY)
+    if b is None:
+        return dX, dW
+    check_bias(b, W.shape[1])
+    return dX, dW, sum_rows(dY)
+
+
+def sum_rows(dY: Array, out: Array | None = None) -> Array:
+    """Return Σ_n dY_n as a product with a row of ones, whose weights the bias is.
+
+    Shapes   dY (..., H) → (H,)
+    Options  out   an array for the result
+    """
+    dY = as_rows(dY)
+    return np.matmul(np.ones(len(dY), dY.dtype), dY, out=out)
+
+
+def check_bias(b: Array, features: int) -> None:
+    """Raise where b is not one floating-point bias per feature.
+
+    Raises   TypeError, ValueError
+    """
+    check_float(b=b)
+    if b.shape != (features,):
+        raise ValueError(f"b must have shape ({features},), one bias per feature, got {b.shape}")
+
+
+def as_rows(X: AnyArray) -> AnyArray:
+    """Put all axes but the last into one: (..., D) → (N, D)."""
+    return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])  # -1 would not do for D = 0

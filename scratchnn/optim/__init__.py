@@ -1,0 +1,32 @@
+"""Optimizers: how a gradient changes the parameters. All follow one protocol.
+
+sgd.py   minibatch SGD, with momentum
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from scratchnn.ops.shared import Array
+from scratchnn.optim.sgd import SGD
+
+__all__ = ["OPTIMIZERS", "SGD", "Optimizer"]
+
+
+class Optimizer(Protocol):
+    """What training asks of an optimizer.
+
+    learning_rate   the size of a step; it may be changed between steps
+    state           the arrays that it keeps from step to step, by name; empty before the first
+                    step. A checkpoint saves it, and assigning it restores it.
+    """
+
+    learning_rate: float
+    state: dict[str, Array]
+
+    def step(self, theta: Array, grad: Array) -> None:
+        """Change θ in place, against its gradient; leave `grad` as it is."""
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD}

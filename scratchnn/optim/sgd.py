@@ -1,0 +1,78 @@
+"""Stochastic gradient descent on the flat parameter vector."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from scratchnn.ops.shared import Array, check_same_shape
+
+BLOCK = 65_536  # numbers: 256 KiB in float32, which stay in the processor's cache
+
+
+@dataclass
+class SGD:
+    """Minibatch SGD with momentum. Every option means what it means in torch.optim.SGD.
+
+        g = ∂L/∂θ + weight_decay θ              (-∂L/∂θ with maximize)
+        v = g  at first, then  momentum v + (1 - dampening) g
+        θ = θ - learning_rate v                 (g + momentum v in place of v with nesterov)
+
+    The learning rate stands outside v, so a change of it acts at once. In
+    Sutskever's form it stands inside.
+
+    Options  learning_rate   the size of a step
+             momentum        how much of the velocity v is kept
+             dampening       how much of the gradient is left out of v
+             weight_decay    how much of θ is added to its gradient
+             nesterov        whether to look one step of momentum ahead
+             maximize        whether to go up, along the gradient
+    State    velocity   v, of θ's shape, where there is momentum
+    Raises   ValueError for a negative rate, nesterov without plain momentum, or a step of
+             another network than the velocity's
+    Torch    torch.optim.SGD
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    dampening: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+    maximize: bool = False
+    state: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be finite and not negative, got {getattr(self, name)}"
+                )
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+
+    def step(self, theta: Array, grad: Array) -> None:
+        """Move θ one step against the gradient, in place; `grad` is left as it is.
+
+        Shapes   theta, grad (n,)
+        """
+        check_same_shape(theta=theta, grad=grad)
+        g = -grad if self.maximize else grad
+        if self.weight_decay:
+            g = g + self.weight_decay * theta
+        if self.momentum:
+            v = self._velocity(g)
+            g = g + self.momentum * v if self.nesterov else v
+        for start in range(0, len(theta), BLOCK):  # learning_rate g is never there as a whole
+            part = theta[start : start + BLOCK]
+            part -= self.learning_rate * g[start : start + BLOCK]
+
+    def _velocity(self, g: Array) -> Array:
+        """Return v after this gradient."""
+        v = self.state.get("velocity")
+        if v is None:
+            v = self.state["velocity"] = g.copy()
+            return v
+        check_same_shape(theta=g, velocity=v)
+        v *= self.momentum
+        v += g if self.dampening == 0 else (1 - self.dampening) * g
+        return v

@@ -1,0 +1,74 @@
+"""The command line's arguments: what both `scratchnn` and `python -m parity` understand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from scratchnn.layers import ACTIVATIONS
+from scratchnn.run import recipes
+from scratchnn.data.datasets import DATA
+from scratchnn.data.download import SOURCES
+from scratchnn.run.recipes import RECIPES, Recipe
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with exit status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `recipe_for` and `recipes.prepare` need."""
+    parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
+    parser.add_argument(
+        "--data",
+        choices=DATA,
+        help="default: the bundled digits (or the line, for linear regression)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    parser.add_argument("--epochs", type=positive_int)
+    parser.add_argument("--batch-size", type=positive_int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--momentum", type=float)
+    parser.add_argument(
+        "--activation", choices=ACTIVATIONS, help="after each hidden layer; default: the recipe's"
+    )
+    parser.add_argument("--threads", type=positive_int, help="of NumPy's matrix products")
+    parser.add_argument("--seed", type=seed, default=1)
+    parser.add_argument("--out", metavar="DIR", help="save the results in this folder")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number from 1 up, for argparse."""
+    return _whole_number(text, 1)
+
+
+def seed(text: str) -> int:
+    """Parse a whole number from 0 up, for argparse."""
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} up, got {text!r}")
+    return int(text)
+
+
+def recipe_for(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe that the arguments name, with the hyper-parameters that they give."""
+    recipe = recipes.get(arguments.recipe)
+    data = arguments.data or recipe.default_data
+    if arguments.data_dir and data not in SOURCES:
+        raise ValueError(f"--data-dir goes with --data {' or '.join(SOURCES)}, got --data {data}")
+    return recipe.on(
+        data,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        momentum=arguments.momentum,
+        activation=arguments.activation,
+    )

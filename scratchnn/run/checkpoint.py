@@ -1,0 +1,86 @@
+"""Saving and loading a network: an .npz with θ, its layers, a description, and a SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnn import mlp
+from scratchnn.data import DataError
+from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
+from scratchnn.mlp import Parameters
+from scratchnn.ops.shared import AnyArray
+
+
+def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
+    """Write θ, the layers and a description (of JSON values) to an .npz file.
+
+    The file takes its place only when it is whole, so that a crash leaves the old one.
+    """
+    path, text = Path(path), json.dumps(description)
+    layers = json.dumps([describe(layer) for layer in parameters.layers])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(
+            file,
+            theta=parameters.theta,
+            layers=np.array(layers),
+            sha256=np.array(_digest(layers, parameters.theta)),
+            description=np.array(text),
+        )
+    os.replace(partial, path)
+
+
+def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
+    """Read what `save` wrote: the parameters and the description.
+
+    Files of scratchnn 0.1, which hold sizes in place of layers, load as well.
+
+    Raises   FileNotFoundError; DataError for a file that is damaged or something else
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
+            theta, sha256 = content["theta"], str(content["sha256"])
+            layers, signed = _layers(content)
+            parameters = Parameters(layers, theta)
+            description: dict[str, Any] = json.loads(str(content["description"]))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is missing: `scratchnn train --out DIR` writes parameters"
+        ) from error
+    except Exception as error:  # np.load raises a dozen kinds on bytes that are not its own
+        raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
+    if _digest(signed, theta) != sha256:
+        raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+    return parameters, description
+
+
+def _layers(content: Mapping[str, AnyArray]) -> tuple[list[Layer], str]:
+    """Return the layers, and the text by which the SHA-256 knows them."""
+    if "layers" in content:
+        text = str(content["layers"])
+        return [from_description(row) for row in json.loads(text)], text
+    return _layers_of_version_1(content)
+
+
+def _layers_of_version_1(content: Mapping[str, AnyArray]) -> tuple[list[Layer], str]:
+    """Read a file of 0.1: sizes, an n for each Kronecker layer's, and ReLUs between the layers."""
+    sizes: list[int] = content["sizes"].tolist()
+    terms = content["kronecker"].tolist() if "kronecker" in content else [0] * len(sizes)
+    layers: list[Layer] = []
+    for D, H, n in zip(sizes[:-1], sizes[1:], terms[1:], strict=True):
+        layers += [Kronecker(D, H, n) if n else Dense(D, H), ReLU()]
+    named = [f"Kronecker({H}, n={n})" if n else str(H) for H, n in zip(sizes, terms, strict=True)]
+    comma = "," if len(named) == 1 else ""
+    return layers[:-1], f"({', '.join(named)}{comma})"
+
+
+def _digest(layers: str, theta: AnyArray) -> str:
+    return hashlib.sha256(f"{layers}{theta.dtype}".encode() + theta.tobytes()).hexdigest()

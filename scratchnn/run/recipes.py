@@ -1,0 +1,229 @@
+"""The reference models by name, with their data and hyper-parameters.
+
+R0 to R4 are the five tutorials that this project implements; docs/reference.md says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchnn import layers, mlp
+from scratchnn.data import Dataset, load, stream
+from scratchnn.mlp import Parameters
+from scratchnn.optim import SGD, Optimizer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model, its objective, its reference data, and how it is trained there.
+
+    `digits` holds what differs on the bundled digits, which are 1,437 and not 60,000.
+    """
+
+    name: str
+    summary: str
+    data: str
+    objective: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    momentum: float = 0.0
+    hidden: tuple[int, ...] = ()
+    activation: str = "relu"
+    kronecker: int | None = None  # n of the hidden layers; None: dense
+    init_std: float | None = 0.01  # None: torch's uniform default
+    normalize: bool = False
+    classes: tuple[int, int] | None = None
+    digits: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def default_data(self) -> str:
+        """What `scratchnn train` takes where nothing is said: data that are always there."""
+        return "line" if self.data == "line" else "digits"
+
+    def on(self, data: str, **changes: Any) -> Recipe:
+        """Return the recipe for this data set, with those `changes` that are not None.
+
+        Raises   ValueError for data of another kind
+        """
+        if (data == "line") != (self.data == "line"):
+            allowed = "line" if self.data == "line" else "digits, mnist or fashion-mnist"
+            raise ValueError(f"{self.name} trains on {allowed}, got {data!r}")
+        given = {name: value for name, value in changes.items() if value is not None}
+        layers.activation(given.get("activation", self.activation))  # raises for an unknown one
+        tuned = self.digits if data == "digits" else {}
+        return replace(self, data=data, **(tuned | given))
+
+
+@dataclass
+class Run:
+    """A recipe made ready: data in memory, parameters drawn, the rng about to shuffle."""
+
+    recipe: Recipe
+    train: Dataset
+    test: Dataset | None
+    parameters: Parameters
+    optimizer: Optimizer
+    rng: np.random.Generator
+
+
+def prepare(
+    recipe: Recipe,
+    *,
+    data_dir: str | Path | None = None,
+    seed: int = 1,
+    dtype: DTypeLike = np.float32,
+    streamed: bool = False,
+) -> Run:
+    """Load a recipe's data and draw its initial parameters from the seed.
+
+    Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
+    """
+    train, test = load_data(recipe, data_dir, streamed=streamed)
+    outputs = 1 if recipe.classes else train.outputs
+    rng = np.random.default_rng(seed)
+    parameters = mlp.init(
+        [train.features, *recipe.hidden, outputs],
+        activation=recipe.activation,
+        kronecker=recipe.kronecker,
+        std=recipe.init_std,
+        rng=rng,
+        dtype=dtype,
+    )
+    optimizer = SGD(recipe.learning_rate, momentum=recipe.momentum)
+    return Run(recipe, train, test, parameters, optimizer, rng)
+
+
+def load_data(
+    recipe: Recipe, data_dir: str | Path | None = None, *, streamed: bool = False
+) -> tuple[Dataset, Dataset | None]:
+    """Return (train, test) as the recipe wants them: normalized or not, all classes or two.
+
+    Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
+    """
+    source = stream if streamed else load
+    train, test = source(recipe.data, data_dir, normalize=recipe.normalize)
+    if recipe.classes is None:
+        return train, test
+    return train.only(recipe.classes), test.only(recipe.classes) if test else None
+
+
+def get(name: str) -> Recipe:
+    """Return the recipe of this name.
+
+    Raises   ValueError that lists the names
+    """
+    if name not in RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, got {name!r}")
+    return RECIPES[name]
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "softmax-regression",
+            "softmax regression from logits (R0)",
+            "fashion-mnist",
+            "cross_entropy",
+            learning_rate=0.1,
+            batch_size=256,
+            epochs=20,
+            digits={"learning_rate": 0.5, "batch_size": 64},
+        ),
+        Recipe(
+            "softmax-regression-scratch",
+            "softmax regression, 10 epochs (R2, R4)",
+            "fashion-mnist",
+            "cross_entropy",
+            learning_rate=0.1,
+            batch_size=256,
+            epochs=10,
+            digits={"learning_rate": 0.5, "batch_size": 64},
+        ),
+        Recipe(
+            "mlp",
+            "four hidden layers of ReLU (R1)",
+            "mnist",
+            "cross_entropy",
+            learning_rate=0.01,
+            momentum=0.5,
+            batch_size=64,
+            epochs=10,
+            hidden=(512, 256, 128, 64),
+            init_std=None,
+            normalize=True,
+            digits={"learning_rate": 0.1, "batch_size": 32, "epochs": 20},
+        ),
+        Recipe(
+            "mlp-kronecker",
+            "the same with 1/4 of the weights, sums of Kronecker products",
+            "mnist",
+            "cross_entropy",
+            learning_rate=0.01,
+            momentum=0.5,
+            batch_size=64,
+            epochs=10,
+            hidden=(512, 256, 128, 64),
+            kronecker=4,
+            init_std=None,
+            normalize=True,
+            digits={"learning_rate": 0.05, "batch_size": 32, "epochs": 20},
+        ),
+        Recipe(
+            "linear-regression",
+            "a line through noise, squared loss with 1/2 (R2, from scratch)",
+            "line",
+            "squared_loss",
+            learning_rate=0.03,
+            batch_size=10,
+            epochs=10,
+        ),
+        Recipe(
+            "linear-regression-concise",
+            "the same with torch's MSE, without the 1/2 (R2, concise)",
+            "line",
+            "mse_loss",
+            learning_rate=0.03,
+            batch_size=10,
+            epochs=3,
+        ),
+        Recipe(
+            "multinomial-logistic",
+            "softmax regression under its statistical name (R3)",
+            "mnist",
+            "cross_entropy",
+            learning_rate=0.1,
+            batch_size=256,
+            epochs=100,
+            init_std=None,
+            digits={"learning_rate": 0.5, "batch_size": 64},
+        ),
+        Recipe(
+            "logistic-regression",
+            "3 against 8, one output through a sigmoid (R3)",
+            "mnist",
+            "two_classes",
+            learning_rate=0.1,
+            batch_size=256,
+            epochs=10,
+            classes=(3, 8),
+            digits={"learning_rate": 0.5, "batch_size": 64, "epochs": 20},
+        ),
+        Recipe(
+            "logistic-regression-one-vs-rest",
+            "ten yes-or-no questions, one a class (R3)",
+            "mnist",
+            "one_vs_rest",
+            learning_rate=0.5,
+            batch_size=256,
+            epochs=10,
+            digits={"learning_rate": 2.0, "batch_size": 64, "epochs": 20},
+        ),
+    )
+}
