@@ -1,4 +1,4 @@
-"""A softmax regression of your own, its gradient nearly right, and what gradcheck says."""
+"""A softmax regression of your own whose gradient is nearly right, and what gradcheck says."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def gradient(dloss, X, W, b, target):
     e = np.exp(X @ W + b)
     dz = e / e.sum(axis=1, keepdims=True)  # p
     dz[np.arange(len(X)), target] -= 1  # p - onehot
-    dz *= dloss  # and here something is missing
+    dz *= dloss  # something is missing here
     return X.T @ dz, dz.sum(axis=0)
 
 

@@ -2,37 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 import scratchnn.functional as F
-from parity.ops import OPS
 from scratchnn import gradcheck, mlp
 from scratchnn.gradcheck.derivatives import complex_step, five_points, order, steps
-from scratchnn.mlp import Parameters
-from tests.helpers import DTYPES, C, D, H, N
 
+N, D, H, C = 5, 3, 7, 4  # distinct, so that a transpose cannot hide
+DTYPES = (np.float32, np.float64)
 U = 2.0**-53
 
 
 def rng():
     return np.random.default_rng(0)
-
-
-def linear_backward(dY, X, W, b):
-    return F.linear_backward(dY, X, W)
-
-
-def softmax_backward(dp, z):
-    return F.softmax_backward(dp, F.softmax(z))
-
-
-def cross_entropy(z, target):
-    return F.cross_entropy(z, target)
-
-
-def cross_entropy_backward(dloss, z, target):
-    return F.cross_entropy_backward(dloss, F.log_softmax(z), target)
 
 
 def dense(N=N, D=D, H=H):
@@ -48,53 +29,26 @@ def labelled():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", OPS)
-def test_every_operation_passes(name, dtype):
-    """With the shapes and options of its parity cases, and values where it is smooth."""
-    op = OPS[name]
-
-    @settings(max_examples=10)
-    @given(op.cases(dtype), st.integers(0, 99))
-    def run(case, seed):
-        smooth = np.random.default_rng(seed)
-        for key in op.inputs:
-            values = smooth.normal(size=case[key].shape)
-            case[key] = np.asarray(abs(values) if (case[key] >= 0).all() else values, dtype)
-        options = {key: value for key, value in case.items() if key not in op.inputs}
-        arguments = [case[key] for key in op.inputs]
-        assume(np.isfinite(op.ours(**case)).all())
-
-        def f(*inputs):
-            return op.ours(**dict(zip(op.inputs, inputs, strict=True)), **options)
-
-        def backward(dy, *inputs):
-            return op.backward(dy, **dict(zip(op.inputs, inputs, strict=True)), **options)
-
-        gradcheck.check(f, backward, *arguments, limit=50).assert_ok()
-
-    run()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [[D, C], [D, H, 6, C], [D, 40, 30, C]])
 def test_backpropagation_passes_as_a_function_of_theta(sizes, dtype):
     X = rng().normal(size=(N, D)).astype(dtype)
 
+    network = mlp.init(sizes, rng=1, dtype=dtype)
+
     def f(theta):
-        return mlp.forward(Parameters(sizes, theta), X.astype(theta.real.dtype))[-1]
+        return mlp.forward(network.like(theta), X.astype(theta.real.dtype))[-1]
 
     def backward(dz, theta):
-        network = Parameters(sizes, theta)
-        return mlp.backward(network, mlp.forward(network, X.astype(theta.dtype)), dz).theta
+        outputs = mlp.forward(network.like(theta), X.astype(theta.dtype))
+        return mlp.backward(network.like(theta), outputs, dz).theta
 
-    theta = mlp.init(sizes, rng=1, dtype=dtype).theta
-    report = gradcheck.check(f, backward, theta)
+    report = gradcheck.check(f, backward, network.theta)
     report.assert_ok()
-    assert ("random directions" in str(report)) == (theta.size > 1000)
+    assert ("random directions" in str(report)) == (network.theta.size > 1000)
 
 
 def test_report_says_what_was_compared():
-    report = gradcheck.check(F.linear, linear_backward, *dense())
+    report = gradcheck.check(F.linear, F.linear_backward, *dense())
     assert report.ok
     assert str(report).startswith("linear: the gradient is right\n")
     assert [finding.argument for finding in report.findings] == ["X", "W", "b", *["X, W, b"] * 2]
@@ -150,10 +104,10 @@ def test_wrt_chooses_arguments():
         report = gradcheck.check(F.linear, lambda dY, X, W, b: X.T @ dY, X, W, b, wrt=wrt)
         report.assert_ok()
         assert {finding.argument for finding in report.findings} == {"W"}
-    gradcheck.check(F.linear, linear_backward, X, W, b, wrt=["b", "X"]).assert_ok()
+    gradcheck.check(F.linear, F.linear_backward, X, W, b, wrt=["b", "X"]).assert_ok()
     message = r"wrt must be among the floating-point arrays \['X', 'W', 'b'\], got 'dX'"
     with pytest.raises(ValueError, match=message):
-        gradcheck.check(F.linear, linear_backward, X, W, b, wrt=["dX"])
+        gradcheck.check(F.linear, F.linear_backward, X, W, b, wrt=["dX"])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +128,7 @@ def test_checking_nothing_is_refused():
     with pytest.raises(TypeError, match="must be a floating-point array, got none"):
         gradcheck.check(lambda: np.ones(3), lambda dy: None)
     with pytest.raises(ValueError, match="wrt must name at least one argument"):
-        gradcheck.check(F.linear, linear_backward, *dense(), wrt=[])
+        gradcheck.check(F.linear, F.linear_backward, *dense(), wrt=[])
 
 
 def test_scales_are_those_of_the_argument():
@@ -183,7 +137,7 @@ def test_scales_are_those_of_the_argument():
         gradcheck.check(np.log, lambda dy, x: dy / x, x).assert_ok()
         assert not gradcheck.check(np.log, lambda dy, x: dy / x * (1 + 1e-6), x).ok
     z = 1e-30 * rng().normal(size=(N, C))
-    gradcheck.check(F.softmax, softmax_backward, z).assert_ok()
+    gradcheck.check(F.softmax, F.softmax_backward, z).assert_ok()
     assert not gradcheck.check(F.sigmoid, lambda dp, z: dp * (0.25 + 1e-6), z).ok
 
 
@@ -195,7 +149,7 @@ def test_empty_arrays_have_nothing_to_compare():
 
 
 def times(factor):
-    return lambda dloss, z, target: factor * cross_entropy_backward(dloss, z, target)
+    return lambda dloss, z, target: factor * F.cross_entropy_backward(dloss, z, target)
 
 
 def in_place(z):
@@ -209,11 +163,11 @@ def in_place_backward(dy, z):
 
 
 def one_more_random_number(dy, z, state=np.random.default_rng(0)):  # noqa: B008
-    return softmax_backward(dy, z) + state.normal()
+    return F.softmax_backward(dy, z) + state.normal()
 
 
 def forgets_a_term(dy, z):
-    dz = softmax_backward(dy, z)
+    dz = F.softmax_backward(dy, z)
     dz[2, 3] = 0
     return dz
 
@@ -222,56 +176,86 @@ Z = rng().normal(size=(N, C))
 AT_ZERO = np.where(np.arange(C) == 2, 0.0, Z)
 WRONG = {  # what is wrong: f, backward, arguments, what the report must say
     "no 1/N": (
-        cross_entropy, times(N), labelled(),
+        F.cross_entropy,
+        times(N),
+        labelled(),
         "5 times too large, the length of axis 0 of z: is 1/5 missing, a sum for a mean?",
     ),
-    "1/N twice": (cross_entropy, times(1 / N), labelled(), "too small by 5, the length of axis 0"),
-    "sign": (cross_entropy, times(-1), labelled(), "the sign is wrong"),
-    "factor 2": (cross_entropy, times(2), labelled(), "the gradient is 2 times"),
-    "factor 1 + 1e-9": (cross_entropy, times(1 + 1e-9), labelled(), "off by a constant factor"),
-    "zero": (cross_entropy, times(0), labelled(), "zero everywhere"),
+    "1/N twice": (
+        F.cross_entropy,
+        times(1 / N),
+        labelled(),
+        "too small by 5, the length of axis 0",
+    ),
+    "sign": (F.cross_entropy, times(-1), labelled(), "the sign is wrong"),
+    "factor 2": (F.cross_entropy, times(2), labelled(), "the gradient is 2 times"),
+    "factor 1 + 1e-9": (F.cross_entropy, times(1 + 1e-9), labelled(), "off by a constant factor"),
+    "zero": (F.cross_entropy, times(0), labelled(), "zero everywhere"),
     "no dy": (
-        cross_entropy, lambda dloss, z, target: cross_entropy_backward(1.0, z, target), labelled(),
+        F.cross_entropy,
+        lambda dloss, z, target: F.cross_entropy_backward(1.0, z, target),
+        labelled(),
         "backward ignores its upstream gradient dy",
     ),
     "an argument ignored": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, X.T @ dY, np.zeros_like(b)), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, X.T @ dY, np.zeros_like(b)),
+        dense(),
         "zero everywhere: is the argument forgotten",
     ),
     "a gradient too few": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, X.T @ dY), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, X.T @ dY),
+        dense(),
         r"backward must return a gradient for each of (X, W, b), got 2",
     ),
     "dW transposed": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, dY.T @ X, dY.sum(0)), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, dY.T @ X, dY.sum(0)),
+        dense(),
         "its gradient must have its shape (3, 7), got (7, 3): it is transposed",
     ),
     "a square dW transposed": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, dY.T @ X, dY.sum(0)), dense(D=H),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, dY.T @ X, dY.sum(0)),
+        dense(D=H),
         "the gradient is transposed",
     ),
     "dW transposed and reshaped": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, (dY.T @ X).reshape(W.shape), dY.sum(0)), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, (dY.T @ X).reshape(W.shape), dY.sum(0)),
+        dense(),
         "the gradient is transposed, and reshaped",
     ),
     "db along the wrong axis": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY.sum(1)), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY.sum(1)),
+        dense(),
         "got (5,): it is dy summed over axis 1, and that is the wrong axis",
     ),
     "db along the wrong axis, N = H": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY.sum(1)), dense(N=H),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY.sum(1)),
+        dense(N=H),
         "it should be dy summed over axis 0",
     ),
     "db not summed": (
-        F.linear, lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY), dense(),
+        F.linear,
+        lambda dY, X, W, b: (dY @ W.T, X.T @ dY, dY),
+        dense(),
         "it is not summed over the rows that share the argument",
     ),
     "softmax's diagonal alone": (
-        F.softmax, lambda dp, z: dp * F.softmax(z) * (1 - F.softmax(z)), (Z,),
+        F.softmax,
+        lambda dp, z: dp * F.softmax(z) * (1 - F.softmax(z)),
+        (Z,),
         "only the Jacobian's diagonal is there",
     ),
     "relu'(0) = 1": (
-        F.relu, lambda dy, z: dy * (z >= 0), (AT_ZERO,), "f has a kink here: its slope is",
+        F.relu,
+        lambda dy, z: dy * (z >= 0),
+        (AT_ZERO,),
+        "f has a kink here: its slope is",
     ),
     "one element": (F.softmax, forgets_a_term, (Z,), "1 of 20 slopes differ"),
     "f in place": (in_place, lambda dy, z: dy, (Z,), "f modifies z in place"),
@@ -279,7 +263,7 @@ WRONG = {  # what is wrong: f, backward, arguments, what the report must say
     "random": (F.softmax, one_more_random_number, (Z,), "backward gave another result"),
     "not a number": (np.tanh, lambda dy, z: np.log(abs(z) * 0 - 1), (Z,), "its gradient is nan"),
     "whole numbers": (np.tanh, lambda dy, z: np.ones(z.shape, int), (Z,), "got int64"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("bug", WRONG)
@@ -293,22 +277,227 @@ def test_wrong_gradient_is_found_and_its_cause_named(bug):
         report.assert_ok()
 
 
-@pytest.mark.parametrize(
-    ("f", "backward"),
-    [
-        (F.softmax, F.softmax_backward),
-        (F.log_softmax, F.log_softmax_backward),
-        (np.tanh, lambda dy, y: dy * (1 - y**2)),
-        (np.exp, np.multiply),
-    ],
-)
-@pytest.mark.parametrize("shape", [(N, C), (40, 30)])
-def test_backward_that_takes_the_result_is_named(f, backward, shape):
-    z = rng().normal(size=shape)
-    report = gradcheck.check(f, backward, z)
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax_by_result(dp, p, axis=-1):
+    return p * (dp - (dp * p).sum(axis=axis, keepdims=True))
+
+
+def logits(X, W, b):
+    return X @ W + b
+
+
+def logits_backward(dz, X, W):
+    return dz @ W.T, X.T @ dz, dz.sum(axis=0)
+
+
+def squares(X, W, b):
+    return logits(X, W, b) ** 2
+
+
+def squares_by_result(dy, X, W, y):
+    return logits_backward(2 * np.sqrt(y) * dy, X, W)
+
+
+def mean_square(z):
+    return np.mean(z**2)
+
+
+POSITIVE = [abs(x) for x in dense()]
+OTHERWISE = {  # how backward takes its arguments: f, backward, arguments, options, the report
+    "the result": (
+        *(np.tanh, lambda dy, y: dy * (1 - y**2), (Z,), {}),
+        "backward takes f's result, not x: if that is how it is meant, "
+        "check lambda dy, x: backward(dy, f(x))",
+    ),
+    "the result, with 1,200 elements": (
+        *(F.softmax, softmax_by_result, (rng().normal(size=(40, 30)),), {}),
+        "backward takes f's result, not z: ",
+    ),
+    "the result of a ufunc": (np.exp, np.multiply, (Z,), {}, "takes f's result, not x: "),
+    "the result and an argument": (
+        *(F.softmax, softmax_by_result, (Z, 0), {}),
+        "backward takes f's result, not z: if that is how it is meant, "
+        "check lambda dy, z, axis: backward(dy, f(z, axis), axis)",
+    ),
+    "the result and options": (
+        *(F.softmax, softmax_by_result, (Z,), {"axis": 0}),
+        "check lambda dy, z, **options: backward(dy, f(z, **options), **options)",
+    ),
+    "the result of another shape": (
+        *(lambda x: x.sum(axis=1) ** 2, lambda dy, y: np.outer(2 * dy * np.sqrt(y), [1] * C)),
+        *((abs(Z),), {}),
+        "backward takes f's result, not x: ",
+    ),
+    "the result without an argument": (
+        *(F.softmax, lambda dp, p: softmax_by_result(dp, p), (Z, -1), {}),
+        "check lambda dy, z, axis: backward(dy, f(z, axis))",
+    ),
+    "the result for the bias": (
+        *(squares, squares_by_result, POSITIVE, {}),
+        "backward takes f's result, not b: if that is how it is meant, "
+        "check lambda dy, X, W, b: backward(dy, X, W, f(X, W, b))",
+    ),
+    "the result, too": (
+        *(squares, lambda dy, X, W, b, y: squares_by_result(dy, X, W, y), POSITIVE, {}),
+        "backward takes f's result, too: if that is how it is meant, "
+        "check lambda dy, X, W, b: backward(dy, X, W, b, f(X, W, b))",
+    ),
+    "no bias": (
+        *(logits, logits_backward, dense(), {}),
+        "backward leaves out b: if that is how it is meant, "
+        "check lambda dy, X, W, b: backward(dy, X, W)",
+    ),
+    "no dy": (
+        *(mean_square, lambda z: 2 * z / z.size, (Z,), {}),
+        "backward takes no upstream gradient dy: if that is how it is meant, "
+        "check lambda dy, z: dy * backward(z)",
+    ),
+    "no dy, several gradients": (
+        *(lambda a, b: np.vdot(a, b), lambda a, b: (b, a), (Z, abs(Z)), {}),
+        "check lambda dy, a, b: [dy * dx for dx in backward(a, b)]",
+    ),
+    "the result and no dy": (
+        *(sigmoid, lambda y: y * (1 - y), (Z,), {}),
+        "backward takes f's result, not z, and no upstream gradient dy: if that is how it is "
+        "meant, check lambda dy, z: dy * backward(f(z))",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_backward_that_is_right_when_it_is_called_otherwise_is_named(how):
+    f, backward, arguments, options, words = OTHERWISE[how]
+    report = gradcheck.check(f, backward, *arguments, options=options)
     assert not report.ok
-    assert "backward takes f's result, not " in report.causes
-    gradcheck.check(f, lambda dy, z: backward(dy, f(z)), z).assert_ok()
+    assert words in report.causes, report
+    _, code = report.causes.split("check ", 1)
+    by_rule = eval(code.splitlines()[0], {"f": f, "backward": backward})  # what it recommends
+    gradcheck.check(f, by_rule, *arguments, options=options).assert_ok()
+
+
+RULE = "the rule is backward(dy, *the arguments of f)"
+WRONG_ARGUMENTS = {  # and a wrong gradient, so that no other way of calling it is right
+    "too few": (
+        *(F.softmax, lambda dy, p: dy, (Z, 0), {}),
+        f"backward(dy, p) takes 1 argument after dy, and f takes 2 (z, axis): {RULE}",
+    ),
+    "too many": (
+        *(F.softmax, lambda dp, z, axis, p: dp, (Z, 0), {}),
+        f"backward(dp, z, axis, p) takes 3 arguments after dp, and f takes 2 (z, axis): {RULE}",
+    ),
+    "more than there are": (
+        *(F.softmax, lambda dp, z, axis, keep, *more: dp, (Z, 0), {}),
+        f"takes at least 3 arguments after dp, and f takes 2 (z, axis): {RULE}",
+    ),
+    "some may be left out": (
+        *(F.linear, lambda dY, X=None, W=None: dY, dense(), {}),
+        "takes 0 to 2 arguments after dY, and f takes 3 (X, W, b), leaving out b: ",
+    ),
+    "no bias": (
+        *(F.linear, lambda dY, X, W: (dY @ W.T, X.T @ dY), dense(), {}),
+        "backward(dY, X, W) takes 2 arguments after dY, and f takes 3 (X, W, b), leaving out b: "
+        + RULE,
+    ),
+    "dy alone": (
+        *(F.linear, lambda dY: dY, dense(), {}),
+        "backward(dY) takes no arguments after dY, and f takes 3 (X, W, b): ",
+    ),
+    "nothing": (
+        np.tanh,
+        lambda: Z,
+        (Z,),
+        {},
+        "backward() takes no arguments, and f takes 1 (x): ",
+    ),
+    "no dy": (
+        *(F.softmax, lambda z: z, (Z,), {}),
+        f"backward(z) takes no upstream gradient dy before the arguments of f: {RULE}",
+    ),
+    "no option": (
+        *(F.softmax, lambda dp, z: dp, (Z,), {"axis": 0}),
+        "backward(dp, z) does not take axis: options are given to f and to backward by keyword",
+    ),
+    "another keyword": (
+        *(F.softmax, lambda dp, z, *, p: dp, (Z,), {}),
+        f"backward(dp, z) needs p by keyword: {RULE}",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRONG_ARGUMENTS)
+def test_backward_that_takes_other_arguments_gets_a_sentence(how):
+    f, backward, arguments, options, words = WRONG_ARGUMENTS[how]
+    report = gradcheck.check(f, backward, *arguments, options=options)
+    assert not report.ok
+    assert words in report.causes, report
+
+
+def test_exception_of_backward_is_shown_with_its_line():
+    def backward(dy, z):
+        part = z[:, :2]
+        return F.softmax_backward(dy, part)  # the line to show
+
+    report = gradcheck.check(F.softmax, backward, Z)
+    assert not report.ok
+    line = backward.__code__.co_firstlineno + 2
+    assert "backward raises ValueError: dp must have the shape of p (5, 2)" in report.causes
+    assert f"(line {line}: return F.softmax_backward(dy, part)" in report.causes
+    report = gradcheck.check(np.tanh, np.linalg.solve, Z)  # not a square matrix
+    assert "backward raises LinAlgError" in report.causes
+
+
+def test_exception_of_f_is_its_own():
+    def f(z):
+        if (z > 1).any():
+            raise ValueError("z must not be above 1")
+        return z**2
+
+    with pytest.raises(ValueError, match=r"^z must not be above 1$"):
+        gradcheck.check(f, lambda dy, z: 2 * dy * z, np.array([2.0]))
+    report = gradcheck.check(f, lambda dy, z: 2 * dy * z, np.array([1.0]))
+    assert "f raises ValueError: z must not be above 1 (line " in report.causes
+    assert "where its arguments are moved a little" in report.causes
+
+
+def test_wrong_use_of_check_is_an_error_with_a_sentence():
+    with pytest.raises(TypeError, match=r"f is linear\(X: .* cannot be called with 1 argument: "):
+        gradcheck.check(F.linear, F.linear_backward, Z)
+    with pytest.raises(TypeError, match=r"with 1 argument and the options dim: "):
+        gradcheck.check(F.softmax, F.softmax_backward, Z, options={"dim": 1})
+    with pytest.raises(TypeError, match="backward must be a function, got ndarray"):
+        gradcheck.check(F.softmax, Z)
+
+
+def test_options_are_given_to_both_and_left_as_they_are():
+    weight = np.ones(C)
+
+    def f(z, *, weight):
+        return z * weight
+
+    def backward(dy, z, *, weight):
+        return dy * weight
+
+    gradcheck.check(f, backward, Z, options={"weight": weight}).assert_ok()
+
+    def modifies(dy, z, *, weight):
+        weight *= 2
+        return dy * weight / 2
+
+    report = gradcheck.check(f, modifies, Z, options={"weight": weight})
+    assert report.causes == "backward modifies weight in place"
+    assert (weight == 1).all()
+
+
+def test_argument_among_the_options_is_named():
+    X, W, b = dense()
+    report = gradcheck.check(F.linear, F.linear_backward, X, W, options={"b": b})
+    assert report.causes == (
+        "backward must return a gradient for each of (X, W), got 3: options have no gradient, "
+        "so give what has one by position"
+    )
 
 
 def test_worst_element_is_named():
@@ -328,20 +517,20 @@ def test_right_value_at_a_kink_is_undecided():
 def test_wrong_gradient_of_many_elements_is_found():
     z = rng().normal(size=(50, 40))
     backward = times(50)
-    report = gradcheck.check(cross_entropy, backward, z, np.arange(50) % 40)
+    report = gradcheck.check(F.cross_entropy, backward, z, np.arange(50) % 40)
     assert "50 times too large, the length of axis 0 of z" in report.causes
     assert report.findings[0].index is None
 
 
 @pytest.mark.parametrize("check", [0, 1, 2])
 def test_each_of_the_three_checks_fails_by_itself(check):
-    report = gradcheck.check(cross_entropy, times(1.01), *labelled())
+    report = gradcheck.check(F.cross_entropy, times(1.01), *labelled())
     assert not report.findings[check].ok
 
 
 def test_taylor_remainder_falls_with_the_square():
     right, wrong = (
-        gradcheck.check(cross_entropy, times(factor), *labelled()).findings[-1].measured
+        gradcheck.check(F.cross_entropy, times(factor), *labelled()).findings[-1].measured
         for factor in (1, 1.5)
     )
     assert right > 1.9
@@ -349,7 +538,7 @@ def test_taylor_remainder_falls_with_the_square():
 
 
 def test_softmax_backward_of_ones_is_zero_and_so_dy_is_random():
-    assert abs(softmax_backward(np.ones_like(Z), Z)).max() <= 4 * U
+    assert abs(F.softmax_backward(np.ones_like(Z), Z)).max() <= 4 * U
     assert "zero everywhere" in gradcheck.check(F.softmax, lambda dy, z: 0 * z, Z).causes
 
 

@@ -209,10 +209,10 @@ class Pair:
         if len(gradients) == len(self.floats):
             return [gradients[self.floats.index(i)] for i in self.wrt]
         expected = ", ".join(self.names[i] for i in self.wrt)
-        raise PairError(
-            "backward",
-            f"backward must return a gradient for each of ({expected}), got {len(gradients)}",
-        )
+        words = f"backward must return a gradient for each of ({expected}), got {len(gradients)}"
+        if self._options and len(gradients) > len(self.floats):
+            words += ": options have no gradient, so give what has one by position"
+        raise PairError("backward", words)
 
     def _pure(
         self, function: Function, label: str, names: Sequence[str], arguments: Sequence[object]
