@@ -2,49 +2,79 @@
 
 In reading order:
 
-    bounds.py       how far apart two right answers can be: rounding-error bounds
-    loss_bounds.py  the same for the losses, with all their options
-    oracle/         the right answers, in arithmetic that has digits to spare
-    verdict.py      a result, the right one, a tolerance, and the element that is worst off
-    conventions.py  where torch differs from the textbook
-    convert.py      θ <-> torch modules: the only place that transposes
-    devices/        CPU or CUDA; precision and determinism, set and recorded
-    later.py        torch, imported when first used
-    strategies.py   the inputs that Hypothesis draws
-    ops.py          the table of operations: ours, torch's, inputs, right answers, bounds
-    right.py        one operation on one case: the right answers, and their bounds
-    literal.py      values as Python, to the last bit
-    search/         which side left its bound there, and the worst case of an operation
-    data.py         DataLoader's minibatches, and how far resized floats may be off
-    accuracy/       errors in ulps, and times, beside other libraries' and textbooks'
-    steps/          one training step, judged: every operation on the inputs that torch's had
-    lockstep/       the same model, start and batches on both sides, compared at every step
-    report/         all that was found, as tables, pictures, JSON and HTML
-    training/       the three modes of `parity train`, and SGD with every option
-    golden/         recorded trainings of torch, checked with NumPy alone
+    digits.py       arithmetic with digits to spare
+    targets.py      what a target asks of each class
+    oracle.py       the right answer of each operation
+    bounds.py       how far rounding may lead away from it
+    loss_bounds.py  the same for the losses
+    theirs.py       torch's side of each operation; where it differs from the textbook
+    cases.py        the inputs of each operation: generated, plain and extreme ones
+    ops.py          the table of operations
+    judge.py        one operation on one case, three ways: ours, torch's, the right answer
+    convert.py      θ <-> torch modules
+    devices.py      CPU, CUDA, TF32, threads, the environment
+    search.py       the worst case of an operation, the smallest failure, its reproduction
+    training/       a training beside torch's, judged step by step; recorded trainings of torch
     flaws/          bugs that people make, with their cause
-    battery/        all checks of one operation, against anyone's function: `parity.check`
-    mutants.py      every flaw through every check
-    commands/       the commands of `python -m parity`, one a file
+    checking/       anyone's function: `parity.check`
+    accuracy/       errors in ulps, compared with other libraries and textbooks
+    report.py       one report as text, JSON and HTML
+    cli.py          the commands of `python -m parity`
 
-A folder's own docstring has the reading order of its files. `python -m parity` runs them: ops,
-train, record, replay, accuracy, check and mutants.
+A folder's own docstring has the reading order of its files.
 """
 
-import os
-from typing import Any
+from __future__ import annotations
 
-# Read when torch and CUDA start, so they are set before anything here imports torch.
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parity.checking import Report
+
+# torch and CUDA read these when they start, so they are set before anything here imports torch.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable sums
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the cores to NumPy's
 
 
-def __getattr__(name: str) -> Any:
-    """Import the battery when it is asked for: it brings the oracle and Hypothesis."""
-    if name != "check":
-        raise AttributeError(f"module 'parity' has no attribute {name!r}")
+def check(
+    function: Callable[..., Any],
+    op: str,
+    backward: Callable[..., Any] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    any_shape: bool = False,
+    skip: Collection[str] = (),
+    examples: int = 100,
+) -> Report:
+    """Check an implementation of an operation, and its backward, against the oracle and torch.
+
+    print(parity.check(softmax, "softmax", backward=softmax_backward))
+
+    `function` and `backward` get the arrays by position, and the options (axis or dim, reduction,
+    weight, ...) by name where they take them.
+
+    Options  op         a row of the table, as "softmax" or "cross_entropy, probabilities"
+             settings   the value that each other option has in it: {"reduction": "none"}
+             any_shape  also try arrays of other than two dimensions
+             skip       checks to leave out
+             examples   how many cases to generate
+    Raises   ValueError for an unknown operation, option or check, or a function of other arguments;
+             MissingExtraError where Hypothesis or mpmath is not installed
+    """
     from scratchnn.extras import need
 
     need("hypothesis", "check")
     need("mpmath", "check")
-    return need("parity.battery", "check").check
+    from parity import checking
+
+    return checking.check(
+        function,
+        op,
+        backward,
+        settings=settings,
+        any_shape=any_shape,
+        skip=skip,
+        examples=examples,
+    )

@@ -1,0 +1,380 @@
+"""The inputs of each operation: generated, plain and extreme ones.
+
+A case is a dictionary of arguments. For every operation there are two functions here:
+
+    f(draw, dtype)         a generated case, of whatever `draw` chooses: shapes, numbers and options
+    f_example(z, other, rng)   a plain case around the logits z (N, C), with every option set
+
+The numbers of a generated case come from a family, a seed and a shape. So Hypothesis shrinks a
+failing case to a small shape, the plainest family and seed 0. Importing this file takes NumPy
+alone; `strategy` imports Hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from scratchnn.ops.shared import Array, IntArray
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+Case: TypeAlias = dict[str, Any]
+Dtype: TypeAlias = type[np.float32] | type[np.float64]
+Shape: TypeAlias = tuple[int, ...]
+Generate: TypeAlias = "Callable[[Draw, Dtype], Case]"
+Example: TypeAlias = Callable[[Array, Array, np.random.Generator], Case]
+
+
+class Draw(Protocol):
+    """The choices that a generated case is made of; the first of each is the plainest."""
+
+    def integer(self, low: int, high: int) -> int:
+        """Choose an integer in [low, high]."""
+
+    def one_of(self, options: Sequence[T]) -> T:
+        """Choose one of these."""
+
+    def sizes(self, largest: int, at_least: int, at_most: int) -> Shape:
+        """Choose so many sizes, each in [1, largest]."""
+
+
+class _HypothesisDraw:
+    """Draws from Hypothesis, which shrinks them."""
+
+    def __init__(self, draw: Callable[[SearchStrategy[Any]], Any]) -> None:
+        from hypothesis import strategies as st
+
+        self._draw, self._st = draw, st
+
+    def integer(self, low: int, high: int) -> int:
+        return self._draw(self._st.integers(low, high))
+
+    def one_of(self, options: Sequence[T]) -> T:
+        return self._draw(self._st.sampled_from(options))
+
+    def sizes(self, largest: int, at_least: int, at_most: int) -> Shape:
+        sizes = self._st.lists(self._st.integers(1, largest), min_size=at_least, max_size=at_most)
+        return tuple(self._draw(sizes))
+
+
+def strategy(generate: Generate, dtype: Dtype) -> SearchStrategy[Case]:
+    """Return Hypothesis's strategy of the cases that a function of this file generates."""
+    from hypothesis import strategies as st
+
+    @st.composite
+    def cases(draw: Callable[[SearchStrategy[Any]], Any]) -> Case:
+        return generate(_HypothesisDraw(draw), dtype)
+
+    return cases()
+
+
+def _near_ties(rng: np.random.Generator, shape: Shape) -> Array:
+    return 1 + 1e-6 * rng.normal(size=shape)
+
+
+def _one_dominant(rng: np.random.Generator, shape: Shape) -> Array:
+    z = rng.normal(size=shape)
+    z.reshape(-1)[rng.integers(z.size, size=1 + z.size // 4)] += 40
+    return z
+
+
+FAMILIES: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
+    "whole numbers": lambda rng, shape: rng.integers(-3, 4, shape).astype(float),
+    "standard normal": lambda rng, shape: rng.normal(size=shape),
+    "wide": lambda rng, shape: 30 * rng.normal(size=shape),
+    "near ties": _near_ties,
+    "one dominant": _one_dominant,
+    "tiny": lambda rng, shape: 1e-30 * rng.normal(size=shape),
+    "positive": lambda rng, shape: rng.exponential(size=shape),
+    "huge": lambda rng, shape: 1e30 * rng.choice([-1.0, 0.0, 1.0], shape),
+}
+MODERATE = tuple(name for name in FAMILIES if name != "huge")  # a square does not overflow
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def array(
+    draw: Draw, dtype: Dtype, shape: Shape, families: Sequence[str] = tuple(FAMILIES)
+) -> Array:
+    """Draw an array of this shape and precision from one of the families."""
+    family = draw.one_of(families)
+    rng = np.random.default_rng(draw.integer(0, 2**32 - 1))
+    return np.asarray(FAMILIES[family](rng, shape), dtype)
+
+
+def _rng(draw: Draw) -> np.random.Generator:
+    return np.random.default_rng(draw.integer(0, 999))
+
+
+# Layers and activations
+
+
+def linear(draw: Draw, dtype: Dtype) -> Case:
+    """Draw X, W and b of a dense layer."""
+    D, H = draw.integer(1, 40), draw.integer(1, 40)
+    shapes = {"X": (*draw.sizes(5, 0, 3), D), "W": (D, H), "b": (H,)}
+    return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
+
+
+def linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    """Return a dense layer from the classes of z to those of `other`."""
+    D, H = z.shape[1], other.shape[1]
+    shapes = {"W": (D, H), "b": (H,)}
+    factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
+    return {"X": z, **factors}
+
+
+def without_bias(draw: Draw, dtype: Dtype) -> Case:
+    """Draw X and W alone."""
+    return _but(linear(draw, dtype), "b")
+
+
+def without_bias_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    """Return a dense layer without a bias."""
+    return _but(linear_example(z, other, rng), "b")
+
+
+def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
+    """Draw X, A, S and b of a sum of n Kronecker products."""
+    n, p, q = draw.integer(1, 3), draw.integer(1, 4), draw.integer(1, 4)
+    shapes = {"X": (draw.integer(1, 6), n * p), "A": (n, n, n), "S": (n, p, q), "b": (n * q,)}
+    return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
+
+
+def kronecker_linear_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
+    """Return a structured layer, of n = 2 blocks where the number of classes is even."""
+    D = z.shape[1]
+    n = 2 if D % 2 == 0 else 1
+    shapes = {"A": (n, n, n), "S": (n, D // n, 3), "b": (3 * n,)}
+    factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
+    return {"X": z, **factors}
+
+
+def elementwise(draw: Draw, dtype: Dtype) -> Case:
+    """Draw z of any shape, also without dimensions."""
+    return {"z": array(draw, dtype, draw.sizes(8, 0, 3))}
+
+
+def elementwise_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+    """Return z alone."""
+    return {"z": z}
+
+
+# Softmax and its relatives
+
+
+def softmax(draw: Draw, dtype: Dtype) -> Case:
+    """Draw z, an axis of it, and sometimes the precision to compute in."""
+    shape = draw.sizes(8, 1, 3)
+    axis = draw.integer(-len(shape), len(shape) - 1)
+    z = array(draw, dtype, shape)
+    return {"z": z, "axis": axis, "dtype": draw.one_of([None, None, None, "float32", "float64"])}
+
+
+def softmax_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+    """Return z, and the axis of its classes."""
+    return {"z": z, "axis": 1, "dtype": None}
+
+
+def logsumexp(draw: Draw, dtype: Dtype) -> Case:
+    """Draw z, the axis or axes that are summed over, and whether they are kept."""
+    shape = draw.sizes(8, 1, 3)
+    axes = range(len(shape))
+    one = draw.integer(-len(shape), len(shape) - 1)
+    axis = draw.one_of([one, tuple(axes), *combinations(axes, 2)])
+    return {"z": array(draw, dtype, shape), "axis": axis, "keepdims": draw.one_of([False, True])}
+
+
+def logsumexp_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+    """Return z, with the axis of its classes kept."""
+    return {"z": z, "axis": 1, "keepdims": True}
+
+
+# Losses of classes
+
+
+def nll_loss(draw: Draw, dtype: Dtype) -> Case:
+    """Draw log p, class indices and all options."""
+    case = _indices(draw, dtype)
+    return {"log_p": case.pop("z"), **case}
+
+
+def nll_loss_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
+    """Return log softmax(z), labels of which one is ignored, and weights."""
+    log_p = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+    return {"log_p": log_p, **_labels(z, rng)}
+
+
+def cross_entropy(draw: Draw, dtype: Dtype) -> Case:
+    """Draw logits, class indices and all options."""
+    return {**_indices(draw, dtype), "label_smoothing": _smoothing(draw)}
+
+
+def cross_entropy_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
+    """Return logits, labels of which one is ignored, weights and smoothing."""
+    return {"z": z, **_labels(z, rng), "label_smoothing": 0.1}
+
+
+def probabilities(draw: Draw, dtype: Dtype) -> Case:
+    """Draw logits, a distribution for each row, maybe almost one-hot, and all options."""
+    case = {**_logits(draw, dtype), "label_smoothing": _smoothing(draw)}
+    z, rng = case["z"], _rng(draw)
+    axis = 0 if z.ndim == 1 else 1
+    target = _thinned(draw, rng.random(z.shape) ** draw.one_of([1, 100]), axis, rng)
+    target /= target.sum(axis=axis, keepdims=True)
+    return {**case, "target": target.astype(dtype)}
+
+
+def probabilities_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    """Return logits, distributions, weights and smoothing."""
+    target = np.exp(other - np.logaddexp.reduce(other, axis=1, keepdims=True))
+    return {"z": z, "target": target, **_class_weight(z, rng), "label_smoothing": 0.1}
+
+
+def yes_or_no(draw: Draw, dtype: Dtype) -> Case:
+    """Draw logits, targets in [0, 1], mostly 0 and 1, and all options."""
+    shape, rng = draw.sizes(8, 1, 3), _rng(draw)
+    target = rng.integers(0, 2, shape) if draw.one_of([True, False]) else rng.random(shape)
+    case: Case = {"z": array(draw, dtype, shape), "target": target.astype(dtype)}
+    for name in ("weight", "pos_weight"):
+        kind = draw.one_of(["none", "of each entry", "of each class, in float64"])
+        if kind == "none":
+            case[name] = None
+        elif kind == "of each entry":
+            case[name] = array(draw, dtype, shape, ["positive"])
+        else:
+            case[name] = array(draw, np.float64, shape[-1:], ["positive"])
+    return {**case, "reduction": draw.one_of(REDUCTIONS)}
+
+
+def yes_or_no_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
+    """Return logits, targets in (0, 1), and both kinds of weights."""
+    case = {"z": z, **_class_weight(z, rng), "target": rng.random(z.shape).astype(z.dtype)}
+    return {**case, "pos_weight": case["weight"][::-1].copy()}
+
+
+def kl_div(draw: Draw, dtype: Dtype) -> Case:
+    """Draw log q, a target p or log p, and all options."""
+    shape, log_target = draw.sizes(8, 1, 3), draw.one_of([False, True])
+    log_q, log_p = (-array(draw, dtype, shape, ["positive"]) for _ in range(2))
+    target = log_p if log_target else _thinned(draw, np.exp(log_p), -1, _rng(draw))
+    reduction = draw.one_of([*REDUCTIONS, "batchmean"])
+    return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
+
+
+def kl_div_example(z: Array, other: Array, _: np.random.Generator) -> Case:
+    """Return log softmax(z), and distributions."""
+    log_q, log_p = (x - np.logaddexp.reduce(x, axis=1, keepdims=True) for x in (z, other))
+    options = {"log_target": False, "reduction": "batchmean"}
+    return {"log_q": log_q, "target": np.exp(log_p), **options}
+
+
+def _indices(draw: Draw, dtype: Dtype) -> Case:
+    """Draw logits, class indices, weights, a reduction and an index to ignore."""
+    case = _logits(draw, dtype)
+    z, rng = case["z"], _rng(draw)
+    C = z.shape[0 if z.ndim == 1 else 1]
+    target = np.asarray(rng.integers(C, size=z.shape[:1] + z.shape[2:] if z.ndim > 1 else ()))
+    ignore_index = draw.one_of([-100, -1, 0, C - 1])
+    if target.ndim and draw.one_of([False, True]):
+        target[rng.random(target.shape) < 0.3] = ignore_index
+    return {**case, "target": target, "ignore_index": ignore_index}
+
+
+def _labels(z: Array, rng: np.random.Generator) -> Case:
+    """Return a label for each row of z, of which the last is ignored, and weights."""
+    weight = _class_weight(z, rng)
+    target: IntArray = rng.integers(z.shape[1], size=len(z))
+    if len(z) > 1:
+        target[-1] = -100
+    return {"target": target, **weight, "ignore_index": -100}
+
+
+def _logits(draw: Draw, dtype: Dtype) -> Case:
+    """Draw logits of a row, of rows, or of images, with weights of the classes and a reduction."""
+    C = draw.integer(1, 12)
+    N, *rest = draw.sizes(5, 1, 3)
+    shape = (C,) if draw.one_of([False] * 4 + [True]) else (N, C, *rest)
+    weight = array(draw, dtype, (C,), ["positive"])
+    given = {"weight": draw.one_of([None, weight]), "reduction": draw.one_of(REDUCTIONS)}
+    return {"z": array(draw, dtype, shape), **given}
+
+
+def _class_weight(z: Array, rng: np.random.Generator) -> Case:
+    weight = rng.uniform(0.5, 3, (z.shape[1],)).astype(z.dtype)
+    return {"weight": weight, "reduction": "mean"}
+
+
+def _smoothing(draw: Draw) -> float:
+    return draw.one_of([0.0, 2e-7, 1e-3, 0.1, 1.0])
+
+
+def _thinned(draw: Draw, p: Array, axis: int, rng: np.random.Generator) -> Array:
+    """Return p with exact zeros in some places, or in all but the largest's, or in none."""
+    kind = draw.one_of(["full", "zeros", "one-hot"])
+    top = p == p.max(axis=axis, keepdims=True)
+    kept = {"full": True, "zeros": top | (rng.random(p.shape) < 0.5), "one-hot": top}[kind]
+    return np.where(kept, p, p.dtype.type(0))
+
+
+def _but(case: Case, name: str) -> Case:
+    return {key: value for key, value in case.items() if key != name}
+
+
+# Losses of a difference
+
+
+def regression(*options: str) -> Generate:
+    """Return a function that draws predictions, targets, a reduction, and positive options."""
+
+    def generate(draw: Draw, dtype: Dtype) -> Case:
+        shape = draw.sizes(8, 1, 3)
+        pair = {name: array(draw, dtype, shape, MODERATE) for name in ("prediction", "target")}
+        positive = {name: draw.one_of([0.25, 1.0, 3.0]) for name in options}
+        return {**pair, "reduction": draw.one_of(REDUCTIONS), **positive}
+
+    return generate
+
+
+def regression_example(*options: str) -> Example:
+    """Return a function of predictions z and targets `other`, with every option at 1/2."""
+
+    def example(z: Array, other: Array, _: np.random.Generator) -> Case:
+        halves = dict.fromkeys(options, 0.5)
+        return {"prediction": z, "target": other, **halves, "reduction": "mean"}
+
+    return example
+
+
+# Extreme cases
+
+INF = np.inf
+EXTREMES: dict[str, list[list[float]]] = {
+    "ties": [[2, 2, 2], [0, 0, 0]],
+    "tiny numbers": [[1e-30, -1e-30, 0], [0, 1e-30, 1e-30]],
+    "one row": [[1, 2, 3]],
+    "one class": [[3], [-2]],
+    "one dominant logit": [[40, 0, 1], [-1, 0, 39]],
+    "large logits": [[1000, 0, -1000], [0, -1000, 1000]],
+    "rows far apart": [[1000, 1001, 999], [-1000, -1001, -999]],
+    "huge logits": [[1e30, 0, -1e30], [-1e30, -1e30, 1e30]],
+    "-inf masks": [[-INF, 0, 1], [2, -INF, -INF]],
+    "one-hot target": [[1, 2, 3], [0, -1, 1]],
+}
+# The extreme cases that make sense for an operation:
+PLAIN = ("ties", "tiny numbers", "one row")
+LOGITS = (
+    *PLAIN,
+    "one class",
+    "one dominant logit",
+    "large logits",
+    "rows far apart",
+    "huge logits",
+)
+MASKED = (*LOGITS, "-inf masks")  # softmax and its relatives
+ONE_HOT = "one-hot target"  # the target has exact zeros: 0 log 0 = 0

@@ -1,0 +1,85 @@
+"""θ <-> torch modules: the only place that transposes, as torch keeps weights as (H, D)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from parity import theirs
+from scratchnn.layers import Layer
+from scratchnn.mlp import Parameters
+from scratchnn.ops.shared import AnyArray
+
+# The modules that torch has of its own for a layer, by the layer's operation. All others are an
+# `Operation`.
+MODULES: dict[str, type[nn.Module]] = {
+    "linear": nn.Linear,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class Operation(nn.Module):
+    """A layer that computes the function of parity.theirs with the name of its operation."""
+
+    def __init__(self, layer: Layer, arrays: Sequence[AnyArray]) -> None:
+        super().__init__()
+        self.function = getattr(theirs, layer.op)
+        self.options = {} if layer.shapes else vars(layer)  # those of a layer are its sizes
+        self.arrays = nn.ParameterList(map(to_tensor, arrays))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y."""
+        return self.function(x, *self.arrays, **self.options)
+
+
+def to_module(parameters: Parameters) -> nn.Sequential:
+    """Build the torch network with these parameters: Linear, ReLU, ..., Linear."""
+    layers = zip(parameters.layers, parameters.views, strict=True)
+    return nn.Sequential(*(_module(layer, arrays) for layer, arrays in layers))
+
+
+def _module(layer: Layer, arrays: Sequence[AnyArray]) -> nn.Module:
+    if layer.op not in MODULES:
+        return Operation(layer, arrays)
+    if layer.op != "linear":
+        return MODULES[layer.op]()
+    W, b = map(to_tensor, arrays)
+    linear = nn.Linear(len(W), len(b), dtype=W.dtype)
+    with torch.no_grad():
+        linear.weight.copy_(theirs.weight(W))
+        linear.bias.copy_(b)
+    return linear
+
+
+def to_parameters(tensors: Sequence[Tensor], like: Parameters) -> Parameters:
+    """Gather tensors in the order of module.parameters() in θ's form.
+
+    The tensors may be the parameters, their gradients or their momentum.
+    """
+    result = Parameters.zeros(like.layers, like.theta.dtype)
+    for (_, name, view), tensor in zip(result.arrays(), tensors, strict=True):
+        view[...] = to_array(theirs.weight(tensor) if name == "W" else tensor)
+    return result
+
+
+def to_array(tensor: Tensor) -> AnyArray:
+    """Return a NumPy copy of a tensor, from whatever device."""
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def to_tensor(array: AnyArray, device: torch.device | str = "cpu") -> Tensor:
+    """Return a tensor with a copy of the array."""
+    return torch.tensor(array, device=device)
+
+
+def to_tensors(values: dict[str, Any], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return arguments by name, with tensors for arrays."""
+    return {
+        name: to_tensor(value, device) if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }

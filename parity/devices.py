@@ -1,0 +1,220 @@
+"""CPU or CUDA; precision, determinism and threads, set in one place and recorded in every result.
+
+torch 2.9 renamed its precision switches, and raises where both names were used. At the end stands
+TF32 for any machine: products whose factors keep 10 bits, which the float32 bounds must refuse.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import scratchnn
+from scratchnn.extras import need
+
+Precision: TypeAlias = Literal["ieee", "tf32"]  # of products of float32 matrices
+
+
+def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.device:
+    """Make torch exact and repeatable; return the device of this name, or CUDA where there is one.
+
+    float32 then means IEEE float32, and not TF32, which keeps 10 bits of the 23. With
+    `deterministic`, torch gives the same bits each time; some operations on CUDA cannot, and raise.
+
+    Raises   ValueError for CUDA where there is none
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be one that torch can use here, got cuda: there is no GPU")
+    device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _set_precision("ieee")
+    torch.use_deterministic_algorithms(deterministic)
+    return device
+
+
+def available() -> list[str]:
+    """Return the names of the devices that torch can use here."""
+    return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Limit NumPy's and torch's threads in a block, or leave them as they are.
+
+    Raises   MissingExtraError
+    """
+    if number is None:
+        yield
+        return
+    limits, before = need("threadpoolctl", "cli").threadpool_limits, torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        with limits(number):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def products(device: torch.device | str, precision: Precision) -> Iterator[None]:
+    """Multiply float32 matrices in this precision; TF32 is simulated where there is no CUDA."""
+    if precision == "ieee":
+        yield
+    elif torch.device(device).type == "cuda":
+        _set_precision("tf32")
+        try:
+            yield
+        finally:
+            _set_precision("ieee")
+    else:
+        with simulated_tf32():
+            yield
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has finished its work, so that the time can be measured."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def environment(device: torch.device) -> dict[str, object]:
+    """Return what a result depends on: versions, processors, precision, threads, commit."""
+    facts: dict[str, object] = {
+        "scratchnn": scratchnn.__version__,
+        "commit": _output("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": _blas(),
+        "blas threads": _blas_threads(),
+        "torch": torch.__version__,
+        "torch threads": torch.get_num_threads(),
+        "cpu": _cpu(),
+        "cpus": os.cpu_count(),
+        "platform": platform.platform(),
+        "device": device.type,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "float32 products": _matmul_precision(),
+    }
+    return facts | _cuda(device) if device.type == "cuda" else facts
+
+
+def _cuda(device: torch.device) -> dict[str, object]:
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "gpu": properties.name,
+        "multiprocessors": properties.multi_processor_count,
+        "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
+        "cuda": torch.version.cuda,
+        "cublas": _cublas(),
+        "cudnn": torch.backends.cudnn.version(),
+        "cublas workspace": os.environ["CUBLAS_WORKSPACE_CONFIG"],
+    }
+
+
+def _set_precision(precision: Precision) -> None:
+    """Set the switches that this torch has: those of 2.9 and later, or the older ones."""
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+    if hasattr(matmul, "fp32_precision"):
+        matmul.fp32_precision = precision
+        cudnn.conv.fp32_precision = precision
+        cudnn.rnn.fp32_precision = precision
+    else:
+        matmul.allow_tf32 = precision == "tf32"
+        cudnn.allow_tf32 = precision == "tf32"
+
+
+def _matmul_precision() -> str:
+    matmul = torch.backends.cuda.matmul
+    if hasattr(matmul, "fp32_precision"):
+        return str(matmul.fp32_precision)
+    return "tf32" if matmul.allow_tf32 else "ieee"
+
+
+def _blas() -> str:
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{blas['name']} {blas.get('version', '')}".strip()
+
+
+def _blas_threads() -> int | None:
+    """Return how many threads NumPy's BLAS may use, where threadpoolctl is there to tell."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ModuleNotFoundError:
+        return None
+    numbers = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max(numbers, default=None)
+
+
+def _cpu() -> str:
+    """Return the processor's name, as the kernel has it on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _cublas() -> str | None:
+    """Return the version of the package that torch's wheels take cuBLAS from."""
+    packages = {str(found.metadata["Name"]): found.version for found in metadata.distributions()}
+    return next((packages[name] for name in sorted(packages) if "nvidia-cublas" in name), None)
+
+
+def _output(*command: str) -> str | None:
+    """Return what a command prints, None where it fails or is not there."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            command, cwd=here, capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def shorten(x: Tensor) -> Tensor:
+    """Round float32 to the 10 bits of mantissa that TF32 keeps; halves go up."""
+    bits = x.contiguous().view(torch.int32)
+    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+class TF32Product(torch.autograd.Function):
+    """X Wᵀ as the tensor cores of NVIDIA compute it: of shortened factors, also backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, X: Tensor, W: Tensor) -> Tensor:
+        """Return X Wᵀ."""
+        ctx.save_for_backward(X, W)
+        return shorten(X) @ shorten(W).T
+
+    @staticmethod
+    def backward(ctx: Any, dY: Tensor) -> tuple[Tensor, Tensor]:
+        """Return dY W and dYᵀ X."""
+        dY, X, W = (shorten(factor) for factor in (dY, *ctx.saved_tensors))
+        return dY @ W, dY.reshape(-1, dY.shape[-1]).T @ X.reshape(-1, X.shape[-1])
+
+
+def tf32_linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """Stand in for torch.nn.functional.linear."""
+    if X.dtype != torch.float32:
+        return X @ W.T if b is None else X @ W.T + b
+    Y = TF32Product.apply(X, W)
+    return Y if b is None else Y + b
+
+
+@contextmanager
+def simulated_tf32() -> Iterator[None]:
+    """Make float32 products TF32's in torch.nn.Linear and torch.nn.functional.linear."""
+    with patch("torch.nn.functional.linear", tf32_linear):
+        yield

@@ -1,0 +1,148 @@
+"""Arithmetic with digits to spare: float64 for float32, and 51 digits for float64.
+
+The 51 digits come from gmpy2 where it is installed (2 µs for an exponential), else from mpmath
+(ten times as long), in arrays of Python objects. Either is imported when it is first needed, so
+that importing this file takes NumPy alone. gmpy2 computes to the precision of its context. Each
+thread has a context of its own, and other code may change it: compute inside `precise`.
+
+Source   Fousse et al. 2007, doi:10.1145/1236463.1236468 (MPFR, correctly rounded)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from scratchnn.extras import need
+from scratchnn.ops.shared import Array
+
+Numbers: TypeAlias = Any  # an array of float64, or of numbers of 51 digits; or one such number
+Elementwise: TypeAlias = Callable[[Numbers], Numbers]
+
+BITS = 170
+DIGITS = int(BITS * np.log10(2))
+
+
+class Arithmetic(NamedTuple):
+    """What gmpy2 or mpmath offers, as functions of arrays."""
+
+    number: Elementwise
+    exp: Elementwise
+    log: Elementwise
+    log1p: Elementwise
+    context: Callable[[], AbstractContextManager[object]]
+
+
+@contextmanager
+def precise() -> Iterator[None]:
+    """Compute with 51 digits in this thread, and restore its precision after; also a decorator."""
+    with _arithmetic().context():
+        yield
+
+
+def lift(value: object, dtype: DTypeLike) -> Numbers:
+    """Give a floating-point argument of an operation in `dtype` digits to spare.
+
+    All other arguments are returned as they are.
+    """
+    if not (isinstance(value, float) or getattr(value, "dtype", np.dtype(int)).kind == "f"):
+        return value
+    array = np.asarray(value, np.float64)
+    if np.dtype(dtype) == np.float64:
+        with precise(), np.errstate(all="ignore"):  # gmpy2 leaves flags in the processor
+            return _arithmetic().number(array.astype(object))
+    return array[()]
+
+
+def rounded(exact: Numbers, dtype: DTypeLike) -> Array:
+    """Return right answers, rounded to `dtype`."""
+    with np.errstate(over="ignore"):
+        return np.asarray(exact).astype(np.float64).astype(dtype)
+
+
+def cast(x: Numbers, dtype: DTypeLike | None) -> Numbers:
+    """Round x to `dtype` and keep its digits to spare; None leaves it as it is."""
+    if dtype is None:
+        return x
+    return lift(rounded(x, dtype), np.float64 if np.asarray(x).dtype == object else np.float32)
+
+
+@precise()
+def distance(result: Array, exact: Numbers) -> NDArray[np.float64]:
+    """Return |result - exact|, entry by entry.
+
+    It is 0 for equal infinities and for two NaNs, and inf where only one of the two is finite.
+    """
+    right, exact = rounded(exact, result.dtype), np.asarray(exact)
+    with np.errstate(invalid="ignore"):
+        wide = lift(result, np.float64 if exact.dtype == object else np.float32)
+        error = np.asarray(abs(wide - exact)).astype(np.float64)
+    agree = (result == right) | (np.isnan(result) & np.isnan(right))
+    finite = np.isfinite(result) & np.isfinite(right)
+    return np.where(finite, error, np.where(agree, 0.0, np.inf))
+
+
+def exp(x: Numbers) -> Numbers:
+    """Return e^x."""
+    return _arithmetic().exp(x) if np.asarray(x).dtype == object else np.exp(x)
+
+
+def log(x: Numbers) -> Numbers:
+    """Return ln x."""
+    return _arithmetic().log(x) if np.asarray(x).dtype == object else np.log(x)
+
+
+def log1p(x: Numbers) -> Numbers:
+    """Return ln(1 + x)."""
+    return _arithmetic().log1p(x) if np.asarray(x).dtype == object else np.log1p(x)
+
+
+@cache
+def _arithmetic() -> Arithmetic:
+    """Return gmpy2's arithmetic, or mpmath's.
+
+    Raises   MissingExtraError where neither is installed
+    """
+    try:
+        import gmpy2
+    except ModuleNotFoundError:
+        return _mpmath()
+    return Arithmetic(
+        _elementwise(gmpy2.mpfr),
+        _elementwise(gmpy2.exp),
+        _elementwise(gmpy2.log),
+        _elementwise(gmpy2.log1p),
+        lambda: gmpy2.context(precision=BITS),
+    )
+
+
+def _mpmath() -> Arithmetic:
+    """Return mpmath's arithmetic, in a context of our own, as everyone shares mpmath.mp.
+
+    A logarithm of a negative number is NaN, where mpmath has a complex number.
+    """
+    mp = need("mpmath", "check").MPContext()
+    mp.prec = BITS
+
+    def log(x: Numbers) -> Numbers:
+        return mp.nan if x < 0 else mp.log(x)
+
+    def log1p(x: Numbers) -> Numbers:
+        return mp.nan if x < -1 else mp.log1p(x)
+
+    return Arithmetic(
+        _elementwise(mp.mpf),
+        _elementwise(mp.exp),
+        _elementwise(log),
+        _elementwise(log1p),
+        nullcontext,
+    )
+
+
+def _elementwise(function: Callable[[Numbers], Numbers]) -> Elementwise:
+    return np.frompyfunc(function, 1, 1)

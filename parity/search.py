@@ -1,0 +1,179 @@
+"""The worst that an operation can be made to do, as Hypothesis finds it, and how to see it again.
+
+The cases are those that the operation's row generates; a failure is shrunk to the smallest case
+that still fails. Hypothesis could also climb towards the bound (`target`). But then half of the
+cases are alike, and a planted overflow was missed that as many different cases find.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from textwrap import indent
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from parity import bounds
+from parity.cases import Case, Dtype
+from parity.devices import Precision
+from parity.judge import Error, Verdict, judge, literal
+from parity.ops import Op
+
+# A row of the matrix: the type of its numbers, and the precision of torch's matrix products.
+ROWS: dict[str, tuple[Dtype, Precision]] = {
+    "float32": (np.float32, "ieee"),
+    "float64": (np.float64, "ieee"),
+    "tf32": (np.float32, "tf32"),
+}
+
+
+@dataclass(frozen=True)
+class Worst:
+    """One side's error closest to its bound, what it was of, and its largest error in ulps."""
+
+    quantity: str
+    error: Error
+    ulps: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest case found in which a side leaves its bound, or an operation raises."""
+
+    message: str
+    guilty: tuple[str, ...]
+    code: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One operation in one precision, on all devices.
+
+    `refused` counts the cases in which TF32 products left the float32 bound; None elsewhere;
+    `refusals` counts them by side and product, as in "torch cpu: linear, dW".
+    """
+
+    op: str
+    dtype: str
+    cases: int
+    sides: dict[str, Worst]
+    refused: int | None
+    failure: Failure | None
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no side left its bound, and TF32 products left the one of float32."""
+        return self.failure is None and self.refused != 0
+
+
+def search(
+    op: Op,
+    dtype: str = "float32",
+    on: Sequence[str] = ("cpu",),
+    examples: int = 200,
+    random_seed: int = 0,
+    analysis: bounds.Analysis = "mixed",
+) -> Cell:
+    """Look for the case in which a side of the op comes closest to its bound, or leaves it."""
+    number, precision = ROWS[dtype]
+    record = _Record(op, on, precision, analysis)
+
+    @seed(random_seed)
+    @_settings(examples)
+    @given(op.cases(number), st.integers(0, 2**32 - 1))
+    def attempt(case: Case, dy_seed: int) -> None:
+        record.add(case, dy_seed)
+
+    with bounds.analysis(analysis):
+        try:
+            attempt()
+        except Exception:
+            if record.failure is None:  # not of the operation
+                raise
+    refused = record.refused if precision == "tf32" else None
+    counted = {} if refused is None else dict(record.refusals)
+    return Cell(op.name, dtype, record.cases, record.sides, refused, record.failure, counted)
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@dataclass
+class _Record:
+    """What the search has found so far."""
+
+    op: Op
+    on: Sequence[str]
+    precision: Precision
+    analysis: bounds.Analysis
+    cases: int = 0
+    refused: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    sides: dict[str, Worst] = field(default_factory=dict)
+    failure: Failure | None = None  # the last one: Hypothesis ends with the smallest
+
+    def add(self, case: Case, dy_seed: int) -> None:
+        """Judge one case.
+
+        Raises   AssertionError where a side left its bound; what the operation raises
+        """
+        self.cases += 1
+        try:
+            verdicts = judge(self.op, case, dy_seed, self.on, self.precision)
+        except Exception as error:
+            self._fail(f"{type(error).__name__}: {error}", (), case, dy_seed)
+            raise
+        for verdict in verdicts:
+            self._compare(verdict)
+        for verdict in verdicts:
+            if not verdict.holds:
+                self._fail(str(verdict), verdict.guilty, case, dy_seed)
+                raise AssertionError(f"{' and '.join(verdict.guilty)} left the bound")
+        if self.precision == "tf32":
+            as_float32 = judge(self.op, case, dy_seed, self.on, "tf32", "ieee")
+            self.refused += not all(verdict.holds for verdict in as_float32)
+            self.refusals.update(f"{side}: {v.quantity}" for v in as_float32 for side in v.guilty)
+
+    def _compare(self, verdict: Verdict) -> None:
+        for error in verdict.errors:
+            found = Worst(verdict.quantity, error, error.ulps)
+            before = self.sides.get(error.side, found)
+            closest = max(before, found, key=lambda worst: worst.error.ratio)
+            self.sides[error.side] = replace(closest, ulps=max(before.ulps, found.ulps))
+
+    def _fail(self, message: str, guilty: tuple[str, ...], case: Case, dy_seed: int) -> None:
+        code = reproduction(self.op, case, dy_seed, self.on, self.precision, self.analysis)
+        self.failure = Failure(message, guilty, code)
+
+
+def reproduction(
+    op: Op,
+    case: Case,
+    dy_seed: int = 0,
+    on: Sequence[str] = ("cpu",),
+    precision: Precision = "ieee",
+    analysis: bounds.Analysis = "mixed",
+) -> str:
+    """Return a program that judges an operation on one case, and prints the verdicts."""
+    arguments = "".join(f"    {name!r}: {literal(value)},\n" for name, value in case.items())
+    options = f", dy_seed={dy_seed}, on={list(on)}"
+    options += f", precision={precision!r}" if precision != "ieee" else ""
+    judged = f"for verdict in judge(OPS[{op.name!r}], case{options}):\n    print(verdict)\n"
+    imports = "from parity.judge import judge\nfrom parity.ops import OPS\n"
+    if analysis != "mixed":
+        imports = f"from parity import bounds\n{imports}"
+        judged = f"with bounds.analysis({analysis!r}):\n{indent(judged, '    ')}"
+    return f"import numpy as np\n\n{imports}\ncase = {{\n{arguments}}}\n{judged}"

@@ -1,0 +1,209 @@
+"""torch's side of each operation, optimizer and objective, and where torch differs from the
+textbook; docs/conventions.md lists the differences.
+
+A function of the name of an operation takes tensors, and otherwise the operation's own arguments
+and options. Importing this file does not import torch, so that an implementation can be checked
+against the oracle where torch is not installed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchnn.extras import need
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import Array
+from scratchnn.optim import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
+Weight = TypeVar("Weight", Array, "Tensor")
+
+
+class _Torch:
+    """torch, imported when something of it is first used, and looked up once.
+
+    Raises   MissingExtraError where it is not installed
+    """
+
+    _module: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._module is None:
+            self._module = need("torch", "torch")
+        return getattr(self._module, name)
+
+
+torch: Any = _Torch()
+
+
+def has_torch() -> bool:
+    """Return whether torch is installed."""
+    return find_spec("torch") is not None
+
+
+def weight(W: Weight) -> Weight:
+    """Turn a weight into the other's layout: it is (D, H) in algebra and here, (H, D) in torch."""
+    return W.T
+
+
+def linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """Return X W + b; W is (D, H)."""
+    return torch.nn.functional.linear(X, weight(W), b)
+
+
+def kronecker_linear(X: Tensor, A: Tensor, S: Tensor, b: Tensor | None = None) -> Tensor:
+    """Return X (Σ_i A_i ⊗ S_i) + b. torch has no such layer: torch.kron forms the weight."""
+    products = [torch.kron(a, s) for a, s in zip(A, S, strict=True)]
+    return torch.nn.functional.linear(X, weight(torch.stack(products).sum(dim=0)), b)
+
+
+def relu(z: Tensor) -> Tensor:
+    """Return max(z, 0)."""
+    return torch.relu(z)
+
+
+def sigmoid(z: Tensor) -> Tensor:
+    """Return 1 / (1 + exp(-z))."""
+    return torch.sigmoid(z)
+
+
+def softmax(z: Tensor, axis: int = -1, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return exp z / Σ exp z."""
+    return torch.softmax(z, axis, **_of_dtype(dtype))
+
+
+def log_softmax(z: Tensor, axis: int = -1, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Return z - log Σ exp z."""
+    return torch.log_softmax(z, axis, **_of_dtype(dtype))
+
+
+def _of_dtype(dtype: DTypeLike | None) -> dict[str, object]:
+    return {} if dtype is None else {"dtype": getattr(torch, np.dtype(dtype).name)}
+
+
+def logsumexp(z: Tensor, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False) -> Tensor:
+    """Return log Σ exp z."""
+    return torch.logsumexp(z, axis, keepdims)
+
+
+def nll_loss(log_p: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return -w log p of the target classes, reduced."""
+    return torch.nn.functional.nll_loss(log_p, target, **options)
+
+
+def cross_entropy(z: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return cross-entropy of softmax(z) against class indices or probabilities."""
+    return torch.nn.functional.cross_entropy(z, target, **options)
+
+
+def binary_cross_entropy_with_logits(z: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return cross-entropy of σ(z); torch wants the target as floats of the shape of z."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(z, target, **options)
+
+
+def kl_div(log_q: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return torch's kl_div without its warning: "mean" is no divergence, "batchmean" is one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "reduction: 'mean' divides")
+        return torch.nn.functional.kl_div(log_q, target, **options)
+
+
+def squared_loss(prediction: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Return the textbook's loss, with 1/2; torch's mse_loss has none."""
+    return torch.nn.functional.mse_loss(prediction, target, reduction=reduction) / 2
+
+
+def mse_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return the squared error."""
+    return torch.nn.functional.mse_loss(prediction, target, **options)
+
+
+def l1_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return the absolute error."""
+    return torch.nn.functional.l1_loss(prediction, target, **options)
+
+
+def huber_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return Huber's loss."""
+    return torch.nn.functional.huber_loss(prediction, target, **options)
+
+
+def smooth_l1_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
+    """Return smooth L1; it is `huber_over_beta`."""
+    return torch.nn.functional.smooth_l1_loss(prediction, target, **options)
+
+
+def huber_over_beta(
+    prediction: Tensor, target: Tensor, *, beta: float = 1.0, **options: object
+) -> Tensor:
+    """Return smooth L1 from Huber's loss: they differ by the factor beta, and agree at 1."""
+    return huber_loss(prediction, target, delta=beta, **options) / beta
+
+
+def kl_divergence(log_q: Tensor, p: Tensor) -> Tensor:
+    """Return KL(p ‖ q) per row, the mean of all rows: torch's "mean" divides by N C, not by N."""
+    return kl_div(log_q, p, reduction="batchmean")
+
+
+def binary_cross_entropy(p: Tensor, target: Tensor) -> Tensor:
+    """Return the textbook's mean -t log p - (1 - t) log(1 - p): infinite where p = 0 and t = 1.
+
+    torch's function of this name takes no logarithm to be less than -100.
+    """
+    return -(torch.xlogy(target, p) + torch.xlogy(1 - target, 1 - p)).mean()
+
+
+def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> Any:
+    """Return the optimizer of torch.optim with the name and the settings of ours, before any step.
+
+    torch calls the learning rate lr; all other options have the same names.
+    """
+    options = {name: value for name, value in vars(ours).items() if name != "state"}
+    options["lr"] = options.pop("learning_rate")
+    return getattr(torch.optim, type(ours).__name__)(parameters, **options)
+
+
+def momentum_buffer(sgd: Any, parameter: Tensor) -> Tensor | None:
+    """Return torch's velocity v of a parameter; None before the first step or without momentum.
+
+    v = momentum v + (1 - dampening) g, and v = g at the first step.
+    """
+    return sgd.state[parameter].get("momentum_buffer")
+
+
+def sutskever_velocity(buffer: Tensor, learning_rate: float) -> Tensor:
+    """Return the textbook's velocity, v = momentum v - learning_rate g with θ += v, from torch's.
+
+    Each gradient in it keeps the learning rate of its own step; torch's has that of today alone.
+    """
+    return -learning_rate * buffer
+
+
+def change_learning_rate(sgd: Any, learning_rate: float) -> None:
+    """Change the learning rate as the textbook's momentum does: old gradients keep their own."""
+    for group in sgd.param_groups:
+        for parameter in group["params"]:
+            buffer = momentum_buffer(sgd, parameter)
+            if buffer is not None:
+                buffer *= group["lr"] / learning_rate
+        group["lr"] = learning_rate
+
+
+def correct(z: Tensor, target: Tensor, objective: Objective) -> int | None:
+    """Count the right answers by torch's argmax, or by the sign of a single logit.
+
+    None for an objective without classes.
+    """
+    if not objective.classes:
+        return None
+    found = z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)
+    return int((found == target).sum())
