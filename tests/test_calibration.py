@@ -36,7 +36,7 @@ def derivative_bounds(z, beta):
     """Bound the rounding errors of slope and curvature: x = β (z - m), p, and the sums of both."""
     x = beta * (z - z.max(axis=1, keepdims=True))
     p = F.softmax(x)
-    error = bounds.softmax(x, 1, U) + p * (abs(x) + EXP_ULPS + 3) * U  # p, and 2 u |x| in exp's x
+    error = bounds.softmax(x, 1, u=U) + p * (abs(x) + EXP_ULPS + 3) * U  # p, and 2 u |x| in exp's x
     total = bounds.gamma(len(z) + z.shape[1], U)
     slope = (error * abs(x)).sum() + (total + 3 * U) * (p * abs(x)).sum()
     slope += (total + 3 * U) * abs(x).max(axis=1).sum()
@@ -103,9 +103,9 @@ def test_scores_are_those_of_scikit_learn(rows, classes, seed):
     bound = bounds.gamma(2 * rows * classes + 3, U) * theirs
     assert_within(np.float64(brier_score(p, target)), theirs, bound)
     loss = sklearn.log_loss(target, p, labels=labels)
-    bound = 2 * loss_bounds.cross_entropy(z, target, "mean", U) + bounds.softmax(z, 1, U).sum() + U
+    bound = 2 * loss_bounds.cross_entropy(z, target, u=U) + bounds.softmax(z, 1, u=U).sum() + U
     own = np.float64(F.cross_entropy(z, target))
-    relative = (bounds.softmax(z, 1, U) / p).max()  # what log p inherits from p
+    relative = (bounds.softmax(z, 1, u=U) / p).max()  # what log p inherits from p
     assert_within(own, loss, bound + relative + bounds.gamma(rows + classes, U) * loss)
 
 
@@ -120,7 +120,7 @@ def test_temperature_derivatives_equal_complex_step():
     slope, curvature = temperature_derivatives(z, target, T)
     slope_bound, _ = derivative_bounds(z, beta)
     x = beta * (z - z.max(axis=1, keepdims=True))
-    bound = slope_bound + bounds.log_softmax(x, 1, U).max() * abs(x).max()
+    bound = slope_bound + bounds.log_softmax(x, 1, u=U).max() * abs(x).max()
     assert_within(np.float64(slope), slope_at(beta), bound)
     # β² L'' = (β ∂/∂β)² L - β L', by central differences of the slope
     e = 2.0**-16
