@@ -6,8 +6,8 @@ A layer holds sizes and no numbers: its parameters are views into the network's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -38,13 +38,13 @@ class Layer(Protocol):
     ) -> None:
         """Draw the parameters in place; see `mlp.init`."""
 
-    def forward(self, x: Array, *parameters: Array) -> Array:
+    def forward(self, x: Array, /, *parameters: Array) -> Array:
         """Return y. An activation whose backward needs only y may overwrite x with it."""
 
-    def backward(self, dy: Array, x: Array, y: Array, *parameters: Array) -> Array:
+    def backward(self, dy: Array, x: Array, y: Array, /, *parameters: Array) -> Array:
         """Return dx. It may overwrite dy."""
 
-    def gradients(self, dy: Array, x: Array, *parameters: Array, out: Sequence[Array]) -> None:
+    def gradients(self, dy: Array, x: Array, /, *parameters: Array, out: Sequence[Array]) -> None:
         """Write the gradients of the parameters into `out`."""
 
 
@@ -75,13 +75,15 @@ class Dense:
         for part in (W, b):
             part[...] = rng.uniform(-bound, bound, part.shape)
 
-    def forward(self, X: Array, W: Array, b: Array) -> Array:
+    def forward(self, X: Array, *parameters: Array) -> Array:
+        W, b = parameters
         return linear(X, W, b)
 
-    def backward(self, dY: Array, X: Array, Y: Array, W: Array, b: Array) -> Array:
+    def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
+        W, _ = parameters
         return dY @ W.T
 
-    def gradients(self, dY: Array, X: Array, W: Array, b: Array, *, out: Sequence[Array]) -> None:
+    def gradients(self, dY: Array, X: Array, *parameters: Array, out: Sequence[Array]) -> None:
         dW, db = out
         np.matmul(as_rows(X).T, as_rows(dY), out=dW)
         sum_rows(dY, out=db)
@@ -127,15 +129,16 @@ class Kronecker:
         for part in (S, b):
             part[...] = rng.uniform(-bound, bound, part.shape)
 
-    def forward(self, X: Array, A: Array, S: Array, b: Array) -> Array:
+    def forward(self, X: Array, *parameters: Array) -> Array:
+        A, S, b = parameters
         return kronecker_linear(X, A, S, b)
 
-    def backward(self, dY: Array, X: Array, Y: Array, A: Array, S: Array, b: Array) -> Array:
+    def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
+        A, S, _ = parameters
         return kronecker.input_gradient(dY, A, S)
 
-    def gradients(
-        self, dY: Array, X: Array, A: Array, S: Array, b: Array, *, out: Sequence[Array]
-    ) -> None:
+    def gradients(self, dY: Array, X: Array, *parameters: Array, out: Sequence[Array]) -> None:
+        A, S, _ = parameters
         dA, dS, db = out
         dA[...], dS[...] = kronecker.factor_gradients(dY, X, A, S)
         sum_rows(dY, out=db)
@@ -144,14 +147,16 @@ class Kronecker:
 class Activation:
     """A function of each entry: a layer without parameters."""
 
-    shapes: ClassVar[Shapes] = {}
+    @property
+    def shapes(self) -> Shapes:
+        return {}
 
     def init(
         self, parameters: Sequence[Array], std: float | None, rng: np.random.Generator
     ) -> None:
         """Draw nothing."""
 
-    def gradients(self, dy: Array, x: Array, *, out: Sequence[Array]) -> None:
+    def gradients(self, dy: Array, x: Array, *parameters: Array, out: Sequence[Array]) -> None:
         """Write nothing."""
 
 
@@ -161,10 +166,10 @@ class ReLU(Activation):
 
     op: ClassVar[str] = "relu"
 
-    def forward(self, z: Array) -> Array:
+    def forward(self, z: Array, *parameters: Array) -> Array:
         return relu(z, out=z)
 
-    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+    def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
         return relu_backward(dy, None, y=y, out=dy)
 
 
@@ -174,15 +179,15 @@ class Sigmoid(Activation):
 
     op: ClassVar[str] = "sigmoid"
 
-    def forward(self, z: Array) -> Array:
+    def forward(self, z: Array, *parameters: Array) -> Array:
         return sigmoid(z)
 
-    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+    def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
         return sigmoid_backward(dy, z)
 
 
-ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid}
-LAYERS: dict[str, type[Layer]] = {"dense": Dense, "kronecker": Kronecker, **ACTIVATIONS}
+ACTIVATIONS: dict[str, Callable[..., Layer]] = {"relu": ReLU, "sigmoid": Sigmoid}
+LAYERS: dict[str, Callable[..., Layer]] = {"dense": Dense, "kronecker": Kronecker, **ACTIVATIONS}
 
 
 def activation(name: str) -> Layer:
@@ -198,7 +203,7 @@ def activation(name: str) -> Layer:
 def describe(layer: Layer) -> dict[str, str | int | float]:
     """Return a layer's name and sizes, ready for JSON: {"layer": "dense", "D": 64, "H": 30}."""
     name = next(name for name, kind in LAYERS.items() if type(layer) is kind)
-    return {"layer": name, **asdict(layer)}  # type: ignore[call-overload]
+    return {"layer": name, **vars(layer)}
 
 
 def from_description(description: dict[str, str | int | float]) -> Layer:

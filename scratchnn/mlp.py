@@ -162,10 +162,11 @@ def init(
     Raises   ValueError for sizes or layers that make no network
     """
     rng = np.random.default_rng(rng)
+    sizes = [size for size in network if isinstance(size, (int, np.integer))]
     made = [layer for layer in network if not isinstance(layer, (int, np.integer))]
-    if not made:
-        made = list(layers(network, activation=activation, kronecker=kronecker))
-    parameters = Parameters.zeros(made, dtype)
+    parameters = Parameters.zeros(
+        made or layers(sizes, activation=activation, kronecker=kronecker), dtype
+    )
     for layer, views in zip(parameters.layers, parameters.views, strict=True):
         layer.init(views, std, rng)
     return parameters

@@ -18,6 +18,7 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 
+NOT_MEASURED = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
 
 
@@ -25,12 +26,12 @@ class Step(NamedTuple):
     """What a step of training saw before it changed θ.
 
     Units    loss: the mean over the batch, in nats or squared units of the target
-             count: what that mean divided by; examples: the rows of the batch
+             divisor: what that mean divided by; examples: the rows of the batch
     """
 
     loss: float
     correct: int
-    count: float
+    divisor: float
     examples: int
 
 
@@ -81,20 +82,20 @@ class Totals:
 
     loss: float = 0.0
     correct: int = 0
-    count: float = 0.0
+    divisor: float = 0.0
     examples: int = 0
 
     def add(self, step: Step) -> None:
         """Add a batch by its mean loss."""
-        self.loss += step.loss * step.count
+        self.loss += step.loss * step.divisor
         self.correct += step.correct
-        self.count += step.count
+        self.divisor += step.divisor
         self.examples += step.examples
 
     def score(self, objective: Objective) -> Score:
         """Return the means."""
         accuracy = self.correct / self.examples if objective.classes else None
-        return Score(self.loss / self.count if self.count else math.nan, accuracy)
+        return Score(self.loss / self.divisor if self.divisor else math.nan, accuracy)
 
 
 @dataclass(frozen=True)
@@ -245,21 +246,17 @@ def fit(
                 if on_batch:
                     on_batch(Batch(epoch, number, batches, step.loss, step.examples))
         trained = perf_counter()
+        after: Score | tuple[None, None] = NOT_MEASURED
+        tested: Score | tuple[None, None] = NOT_MEASURED
         try:
-            after, tested = (
-                evaluate(parameters, data, goal) if evaluation and data else (None, None)
-                for data in (train, test)
-            )
+            if evaluation:
+                after = evaluate(parameters, train, goal)
+            if evaluation and test:
+                tested = evaluate(parameters, test, goal)
         except FloatingPointError as error:
             raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
-        row = Epoch(
-            epoch,
-            *running.score(goal),
-            *after,
-            *tested,
-            training_seconds=trained - start,
-            seconds=perf_counter() - start,
-        )
+        loss, accuracy = running.score(goal)
+        row = Epoch(epoch, loss, accuracy, *after, *tested, trained - start, perf_counter() - start)
         history.epochs.append(row)
         if on_epoch:
             on_epoch(row)

@@ -50,7 +50,7 @@ class Ranks:
         self.size: int = comm.Get_size() if comm else 1
 
     def shard(self, rows: IntArray) -> IntArray:
-        """Return this rank's part of a batch. Parts differ by one row at most; some may be empty."""
+        """Return this rank's part of a batch. Parts differ by at most one row, and may be empty."""
         n = len(rows)
         return rows[n * self.rank // self.size : n * (self.rank + 1) // self.size]
 

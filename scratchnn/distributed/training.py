@@ -120,5 +120,7 @@ def evaluate(
     first = ranks.rank * EVALUATION_BATCH
     starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
     mine = train.total(parameters, data, goal, starts)
-    loss, correct, count, examples = ranks.sum([mine.loss, mine.correct, mine.count, mine.examples])
-    return train.finite(Totals(loss, int(correct), count, int(examples)).score(goal), data)
+    loss, correct, divisor, examples = ranks.sum(
+        [mine.loss, mine.correct, mine.divisor, mine.examples]
+    )
+    return train.finite(Totals(loss, int(correct), divisor, int(examples)).score(goal), data)

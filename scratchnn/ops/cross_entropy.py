@@ -103,7 +103,7 @@ def cross_entropy(
         losses[mass.v == 0] = 0  # 0 · log 0
     if losses.ndim == 2:
         losses = losses.sum(axis=1).astype(z.dtype, copy=False)
-    return reduce(losses.reshape(mass.shape)[()], reduction, mass.count)
+    return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
 def cross_entropy_backward(
@@ -132,7 +132,7 @@ def cross_entropy_backward(
     """
     check_float(z=z)
     rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
-    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.count, dtype=z.dtype)
+    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.divisor, dtype=z.dtype)
     dlosses = dlosses.reshape(-1)
     m, top, e, q = exponentials(rows)
     with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
@@ -187,7 +187,7 @@ def nll_loss(
         losses = -mass.v * rows[mass.where]
     if not mass.v.all():
         losses[mass.v == 0] = 0  # 0 · log 0
-    return reduce(losses.reshape(mass.shape)[()], reduction, mass.count)
+    return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
 def nll_loss_backward(
@@ -210,7 +210,7 @@ def nll_loss_backward(
     check_float(log_p=log_p)
     _check_indices(target)
     rows, mass = target_mass(log_p, target, weight, ignore_index)
-    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.count, dtype=log_p.dtype)
+    dlosses = reduce_backward(dloss, mass.shape, reduction, mass.divisor, dtype=log_p.dtype)
     dlog_p = np.zeros_like(rows)
     with np.errstate(invalid="ignore"):  # the mean of nothing
         dlog_p[mass.where] = -mass.v * dlosses.reshape(-1)
@@ -222,16 +222,16 @@ def nll_loss_backward(
 class Mass(NamedTuple):
     """The mass v that the target puts on the classes of each row.
 
-    Shapes   where     index of the entries of (N, C) that have mass: one class per row, or all (...)
+    Shapes   where     the entries of (N, C) that have mass, as an index: one class per row, or ...
              v         (N,) or (N, C), the mass there
-             count     what a mean divides by
+             divisor   what a mean divides by
              shape     of the losses: that of z without C
              ignored   (N,), or None where no row is ignored
     """
 
     where: tuple[IntArray, IntArray] | EllipsisType
     v: Array
-    count: Array | int
+    divisor: Array | int
     shape: tuple[int, ...]
     ignored: BoolArray | None = None
 

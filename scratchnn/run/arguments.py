@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from scratchnn.layers import ACTIVATIONS
-from scratchnn.run import recipes
 from scratchnn.data.datasets import DATA
 from scratchnn.data.download import SOURCES
+from scratchnn.layers import ACTIVATIONS
+from scratchnn.run import recipes
 from scratchnn.run.recipes import RECIPES, Recipe
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from scratchnn import mlp
 from scratchnn.data import DataError
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
