@@ -246,8 +246,8 @@ def fit(
                 if on_batch:
                     on_batch(Batch(epoch, number, batches, step.loss, step.examples))
         trained = perf_counter()
-        after: Score | tuple[None, None] = NOT_MEASURED
-        tested: Score | tuple[None, None] = NOT_MEASURED
+        after: tuple[float | None, float | None] = NOT_MEASURED
+        tested: tuple[float | None, float | None] = NOT_MEASURED
         try:
             if evaluation:
                 after = evaluate(parameters, train, goal)

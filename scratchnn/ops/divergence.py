@@ -65,6 +65,7 @@ def kl_div_backward(
     _check(log_q, target)
     with np.errstate(invalid="ignore"):  # inf - inf and 0 · inf are nan, as in torch
         p: Array
+        slope: Array
         if log_target:
             p = np.exp(target)
             slope = p * (target - log_q + 1)
