@@ -112,10 +112,10 @@ def with_value(shape, place, value):
         (images(N, 0), labels(N, C), CLASSES, r"at least one example, got shape \(5, 0\)"),
         (images(N, 2, D), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5, 2, 3\)"),
         (images(N), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5,\)"),
-        (images(N, D), labels(N - 1, C), CLASSES, "one entry an example, 5, got 4"),
+        (images(N, D), labels(N - 1, C), CLASSES, "one entry per example, 5, got 4"),
         (images(N, D), np.array([0, 1, 2, 3, 4]), CLASSES, r"in \[0, 4\), got .* \[0, 4\]"),
         (images(N, D), np.array([0, 1, 2, 3, -1]), CLASSES, r"in \[0, 4\), got .* \[-1, 3\]"),
-        (images(N, D), np.zeros(N), CLASSES, r"one integer class an example, got float64"),
+        (images(N, D), np.zeros(N), CLASSES, r"one integer class per example, got float64"),
         (images(N, D), np.zeros((N, 1), int), CLASSES, r"got int64 of shape \(5, 1\)"),
         (images(N, D), np.zeros(N, bool), CLASSES, "got bool"),
         (

@@ -64,7 +64,7 @@ def test_image_folder_refuses_folders_without_images(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match=r"bird must have an image, one of \.jpg"):
         image_folder(folder)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="must have a folder a class, got none"):
+    with pytest.raises(FileNotFoundError, match="must have a folder per class, got none"):
         image_folder(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         image_folder(tmp_path / "nowhere")

@@ -1,4 +1,16 @@
-"""Data: IDX files, image folders, data sets, transforms of images and minibatches."""
+"""Data sets, the files they are read from, transforms of images, and minibatches.
+
+dataset        Dataset: examples in rows, and the transform that makes network inputs of them
+datasets       digits, mnist, fashion_mnist, synthetic_line; load takes them by name
+idx, folder    files of MNIST's format; a folder of images per class
+transforms     ToTensor, Normalize: from pixels to network inputs
+geometry       pad, crop, flip
+resampling     resize
+augmentation   random crops and flips, for each training batch anew
+batches        minibatches: which examples a batch holds
+streaming      Stream: data that stay in their files
+download       MNIST and Fashion-MNIST from the network
+"""
 
 from scratchnn.data.augmentation import random_crop, random_hflip, random_vflip
 from scratchnn.data.batches import minibatches

@@ -1,4 +1,4 @@
-"""Changing the images of a batch at random, each on its own: crops and flips.
+"""Random crops and flips: each image of a batch is changed on its own.
 
 `Dataset.augment` takes such functions, or one made of several:
 
@@ -6,28 +6,30 @@
         return random_hflip(random_crop(images, 28, padding=2, rng=rng), rng=rng)
 """
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from scratchnn.data.geometry import hflip, pad, square, vflip
+from scratchnn.ops.shared import AnyArray
 
 
 def random_crop(
-    images: NDArray[Any],
+    images: AnyArray,
     size: int | tuple[int, int],
     *,
     padding: int | Sequence[int] = 0,
     rng: np.random.Generator | int | None = None,
-) -> NDArray[Any]:
-    """Cut a window out of each image, all places inside the padded image being equally likely.
+) -> AnyArray:
+    """Cut a window out of each image. All places inside the padded image are equally likely.
 
     Shapes   images (N, H, W) → (N, height, width)
+    Options  size      (height, width) of the window, or one number for a square
+             padding   pixels of 0 that are added first, as in `pad`
+             rng       a random generator, or the seed of one
     Raises   ValueError for a window larger than the padded image
     Torch    torchvision.transforms.RandomCrop, of each image
     """
@@ -40,38 +42,43 @@ def random_crop(
         )
     top, left = rng.integers(H - height + 1, size=N), rng.integers(W - width + 1, size=N)
     windows = sliding_window_view(padded, (height, width), axis=(1, 2))  # (N, tops, lefts, ...)
-    cut: NDArray[Any] = windows[np.arange(N), top, left]
-    return cut
+    return windows[np.arange(N), top, left]
 
 
 def random_hflip(
-    images: NDArray[Any], p: float = 0.5, *, rng: np.random.Generator | int | None = None
-) -> NDArray[Any]:
-    """Mirror left and right of each image with probability p.
+    images: AnyArray, p: float = 0.5, *, rng: np.random.Generator | int | None = None
+) -> AnyArray:
+    """Swap left and right of each image with probability p.
 
-    Raises   ValueError for a p outside [0, 1]
+    Shapes   images (N, H, W) → the same
+    Options  p     the probability of a flip
+             rng   a random generator, or the seed of one
+    Raises   ValueError for p outside [0, 1]
     Torch    torchvision.transforms.RandomHorizontalFlip, of each image
     """
     return _flip(hflip, images, p, rng)
 
 
 def random_vflip(
-    images: NDArray[Any], p: float = 0.5, *, rng: np.random.Generator | int | None = None
-) -> NDArray[Any]:
-    """Turn each image upside down with probability p.
+    images: AnyArray, p: float = 0.5, *, rng: np.random.Generator | int | None = None
+) -> AnyArray:
+    """Swap top and bottom of each image with probability p.
 
-    Raises   ValueError for a p outside [0, 1]
+    Shapes   images (N, H, W) → the same
+    Options  p     the probability of a flip
+             rng   a random generator, or the seed of one
+    Raises   ValueError for p outside [0, 1]
     Torch    torchvision.transforms.RandomVerticalFlip, of each image
     """
     return _flip(vflip, images, p, rng)
 
 
 def _flip(
-    flip: Callable[[NDArray[Any]], NDArray[Any]],
-    images: NDArray[Any],
+    flip: Callable[[AnyArray], AnyArray],
+    images: AnyArray,
     p: float,
     rng: np.random.Generator | int | None,
-) -> NDArray[Any]:
+) -> AnyArray:
     if not 0 <= p <= 1:
         raise ValueError(f"p must be a probability in [0, 1], got {p}")
     chosen = np.random.default_rng(rng).random(len(images)) < p

@@ -1,12 +1,12 @@
-"""Minibatches: the order in which a training run sees its examples."""
+"""Minibatches: the order in which a training run takes its examples."""
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from scratchnn.arrays import IntArray
+from scratchnn.ops.shared import IntArray
 
 
 def minibatches(
@@ -16,11 +16,15 @@ def minibatches(
     *,
     drop_last: bool = False,
 ) -> list[IntArray]:
-    """Return the indices of an epoch's batches, shuffled if there is an rng; the last may be short.
+    """Return the indices of each batch of one epoch.
 
-    Every example comes exactly once: 60,000 in batches of 64 make 937 whole ones and a half,
-    which `drop_last` leaves out.
+    Every example comes exactly once: 60,000 examples in batches of 64 are 937
+    batches of 64 and a last one of 32.
 
+    Options  examples     how many there are
+             batch_size   how many are in a batch
+             rng          shuffles the examples; without it they come in order
+             drop_last    leave out a last batch that is shorter
     Raises   ValueError for a batch size below 1
     Torch    torch.utils.data.DataLoader(shuffle, drop_last)
     """
@@ -39,13 +43,20 @@ def block_minibatches(
     window: int,
     announce: Callable[[IntArray], None] = lambda _: None,
 ) -> Iterator[IntArray]:
-    """Return an iterator over the batches of data that are read in blocks of neighbouring rows.
+    """Return an iterator over the batches of one epoch, for data that are read from a file.
 
-    The blocks are shuffled; their rows are shuffled among `window` blocks at a time, and ascend
-    within a batch. Every example comes exactly once an epoch. Only a window's indices are in
-    memory, and one a block. `announce` gets the first rows of the blocks of this window and the
-    next.
+    Reading single rows from all over a file is slow. So blocks of neighbouring
+    rows are shuffled, and then the rows within a window of several blocks. Within
+    a batch the rows ascend. Every example comes exactly once. Memory holds the
+    indices of one window, and one index per block.
 
+    Options  examples     how many there are
+             batch_size   how many are in a batch
+             rng          shuffles the blocks, and the rows in a window
+             block        the number of rows in a block
+             window       the number of blocks in a window
+             announce     is called with the first rows of the blocks of this window and the next,
+                          before they are needed
     Raises   ValueError for a batch size, block or window below 1
     """
     _check(batch_size=batch_size, block=block, window=window)
@@ -61,7 +72,7 @@ def _in_windows(
     announce: Callable[[IntArray], None],
 ) -> Iterator[IntArray]:
     starts = block * rng.permutation(-(-examples // block))
-    rest = starts[:0]
+    rest = starts[:0]  # the rows of a window that did not fill a batch
     for i in range(0, len(starts), window):
         announce(starts[i : i + 2 * window])
         rows = (starts[i : i + window, None] + np.arange(block)).ravel()

@@ -1,38 +1,42 @@
-"""Examples in rows, as they are stored, and what a batch of them is."""
+"""Examples in rows, as they are stored, and the batches that are made of them."""
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from scratchnn.arrays import Array, IntArray
 from scratchnn.data.batches import minibatches
 from scratchnn.data.idx import DataError
 from scratchnn.data.transforms import Transform, as_float
+from scratchnn.ops.shared import AnyArray, Array, IntArray
 
-# Takes the images (N, height, width) of a batch, and what draws random numbers.
-Augment: TypeAlias = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
+# Takes the images (N, height, width) of a batch and a random generator, and returns images.
+Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples in rows, as stored, and the transform that makes network inputs of a batch of them.
+    """Examples in rows, and the transform that makes network inputs of them, batch by batch.
 
-    Images are flat and stay uint8 in memory; `batch` makes floats of those it takes. `augment`
-    changes the images of a training batch at random, and nothing that is evaluated.
+    Images are rows of pixels, and stay uint8 in memory. `batch` makes floats of those it takes.
 
-    Shapes   X (N, D); target (N,) class indices, or (N, K) real numbers; image_size (H, W) with
-             H W = D, where the rows are images
-    Raises   DataError for no examples, lengths that differ, NaN, labels out of range
+    Shapes   X (N, D); target (N,) class indices, or (N, K) real numbers
+    Options  name         for messages
+             classes      the names of the classes; empty for real targets
+             transform    takes rows of X and a dtype, and returns network inputs
+             image_size   (H, W) with H W = D, where the rows are images
+             augment      changes the images of a training batch at random; it is not applied to
+                          what is evaluated
+    Raises   DataError for no examples, lengths that differ, NaN, or labels out of range
     """
 
     name: str
-    X: NDArray[Any]
-    target: NDArray[Any]
+    X: AnyArray
+    target: AnyArray
     classes: tuple[str, ...] = ()
     transform: Transform = as_float
     image_size: tuple[int, int] | None = None
@@ -46,12 +50,12 @@ class Dataset:
             )
         if len(self.target) != len(self.X):
             raise DataError(
-                f"{self.name}: target must have one entry an example, {len(self.X):,}, "
+                f"{self.name}: target must have one entry per example, {len(self.X):,}, "
                 f"got {len(self.target):,}"
             )
         for name, values in (("X", self.X), ("target", self.target)):
             if isinstance(values, np.memmap):
-                continue  # the loss will tell; looking would read all of the file
+                continue  # to look would read all of the file; the loss will show it
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 first = tuple(np.argwhere(~np.isfinite(values))[0])
                 raise DataError(
@@ -79,7 +83,7 @@ class Dataset:
     def _check_labels(self) -> None:
         if self.target.dtype.kind not in "iu" or self.target.ndim != 1:
             raise DataError(
-                f"{self.name}: target must be one integer class an example, "
+                f"{self.name}: target must be one integer class per example, "
                 f"got {self.target.dtype} of shape {self.target.shape}"
             )
         low, high = self.target.min(), self.target.max()
@@ -93,12 +97,12 @@ class Dataset:
     def of_images(
         cls,
         name: str,
-        images: NDArray[Any],
-        target: NDArray[Any],
+        images: AnyArray,
+        target: AnyArray,
         classes: tuple[str, ...],
         transform: Transform,
     ) -> Self:
-        """Make a data set of images (N, height, width), each a row of pixels."""
+        """Return a data set of images (N, height, width), each a row of pixels."""
         N, height, width = images.shape
         X = images.reshape(N, height * width)
         return cls(name, X, target, classes, transform, (height, width))
@@ -117,29 +121,31 @@ class Dataset:
         return len(self.classes) or int(self.target.shape[1])
 
     @property
-    def images(self) -> NDArray[Any]:
-        """The examples as images (N, height, width); a view.
+    def images(self) -> AnyArray:
+        """The examples as images (N, height, width), a view.
 
-        Raises   ValueError where they are none
+        Raises   ValueError where they are not images
         """
         return self._as_images(self.X)
 
-    def with_images(self, images: NDArray[Any]) -> Dataset:
-        """Return the same examples with other images (N, height, width): resized, cropped."""
+    def with_images(self, images: AnyArray) -> Dataset:
+        """Return the same examples with other images (N, height, width), resized for example."""
         return replace(
             self, X=images.reshape(len(images), -1), image_size=(images.shape[1], images.shape[2])
         )
 
     def labels(self, rows: IntArray | slice = slice(None)) -> list[str]:
-        """Return the names of the classes of some rows."""
+        """Return the names of the classes of some rows; default: of all."""
         return [self.classes[c] for c in self.target[rows]]
 
     def batch(
         self, rows: IntArray | slice, dtype: DTypeLike, rng: np.random.Generator | None = None
-    ) -> tuple[Array, NDArray[Any]]:
-        """Return inputs and targets of some rows, ready for a network of this precision.
+    ) -> tuple[Array, AnyArray]:
+        """Return inputs and targets of some rows, for a network of this precision.
 
-        With an rng, they are to train on: `augment` is applied.
+        Options  rows    indices or a slice
+                 dtype   of the inputs, and of real targets
+                 rng     is given for a training batch: `augment` is applied, and draws from it
         """
         # take is twice as fast as indexing with an array
         X = self.X[rows] if isinstance(rows, slice) else np.asarray(self.X).take(rows, axis=0)
@@ -151,7 +157,7 @@ class Dataset:
         return self.transform(X, dtype), target
 
     def order(self, batch_size: int, rng: np.random.Generator) -> Iterable[IntArray]:
-        """Return the rows of an epoch's batches."""
+        """Return the rows of each batch of one epoch."""
         return minibatches(len(self), batch_size, rng)
 
     def batches(
@@ -159,17 +165,17 @@ class Dataset:
         order: Iterable[IntArray | slice],
         dtype: DTypeLike,
         rng: np.random.Generator | None = None,
-    ) -> Generator[tuple[Array, NDArray[Any]]]:
+    ) -> Generator[tuple[Array, AnyArray]]:
         """Yield a `batch` for each of these rows."""
         return (self.batch(rows, dtype, rng) for rows in order)
 
-    def _as_images(self, X: NDArray[Any]) -> NDArray[Any]:
+    def _as_images(self, X: AnyArray) -> AnyArray:
         if self.image_size is None:
             raise ValueError(f"{self.name} has no images: its image_size is None")
         return X.reshape(-1, *self.image_size)
 
     def only(self, classes: Sequence[int]) -> Dataset:
-        """Keep these classes alone, numbered anew from 0 in the order given."""
+        """Return the examples of these classes, which are numbered from 0 in the order given."""
         keep = np.isin(self.target, classes)
         number = np.zeros(len(self.classes), np.intp)
         number[list(classes)] = np.arange(len(classes))

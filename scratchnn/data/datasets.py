@@ -1,11 +1,11 @@
 """The data sets: bundled digits, MNIST and Fashion-MNIST from a folder, and a synthetic line."""
 
-from __future__ import annotations  # numpy.random need not be imported for a type
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 from scratchnn.data.dataset import Dataset
 from scratchnn.data.idx import DataError, read_idx
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
+from scratchnn.ops.shared import AnyArray
 
 FASHION_CLASSES = (
-    "t-shirt", "trouser", "pullover", "dress", "coat",
-    "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 DIGIT_CLASSES = tuple("0123456789")
 FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 CLASSES = {"mnist": DIGIT_CLASSES, "fashion-mnist": FASHION_CLASSES}
@@ -25,14 +34,18 @@ LINE_W, LINE_B = (2.0, -3.4), 4.2
 
 
 class Pixels(NamedTuple):
-    """What the stored numbers mean: the white of a pixel; mean and deviation when scaled to 1."""
+    """What the stored pixels mean.
+
+    Parts    max_value   the value of a white pixel
+             mean, std   of the training pixels, scaled to [0, 1]
+    """
 
     max_value: int
     mean: float
     std: float
 
     def transform(self, normalize: bool) -> Transform:
-        """Return ToTensor, with Normalize after it if asked for."""
+        """Return Normalize, or ToTensor, which is its first step."""
         return (
             Normalize(self.mean, self.std, self.max_value)
             if normalize
@@ -48,8 +61,10 @@ PIXELS = {
 
 
 def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
-    """Return (train, test): 1,437 and 360 handwritten digits of 8 x 8 pixels in 0 to 16, bundled.
+    """Return (train, test): 1,437 and 360 handwritten digits, which come with the package.
 
+    Shapes   images of 8 x 8 pixels from 0 to 16
+    Options  normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
     Source   Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits (the test set),
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
@@ -70,8 +85,11 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
 def mnist(
     data_dir: str | Path | None = None, *, normalize: bool = False
 ) -> tuple[Dataset, Dataset]:
-    """Return (train, test) of MNIST: 60,000 and 10,000 digits of 28 x 28 pixels in 0 to 255.
+    """Return (train, test) of MNIST: 60,000 and 10,000 handwritten digits.
 
+    Shapes   images of 28 x 28 pixels from 0 to 255
+    Options  data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
     Raises   FileNotFoundError, DataError
     Source   LeCun, Bottou, Bengio & Haffner 1998, doi:10.1109/5.726791
     """
@@ -81,8 +99,11 @@ def mnist(
 def fashion_mnist(
     data_dir: str | Path | None = None, *, normalize: bool = False
 ) -> tuple[Dataset, Dataset]:
-    """Return (train, test) of Fashion-MNIST: 28 x 28 pixels of clothes, in ten classes.
+    """Return (train, test) of Fashion-MNIST: 60,000 and 10,000 pictures of clothes, in ten classes.
 
+    Shapes   images of 28 x 28 pixels from 0 to 255
+    Options  data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
     Raises   FileNotFoundError, DataError
     Source   Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747
     """
@@ -97,11 +118,15 @@ def synthetic_line(
     noise: float = 0.1,
     rng: np.random.Generator | int | None = 0,
 ) -> Dataset:
-    """Draw points of a line (a plane, ...) with normal noise.
+    """Draw points of a line (or a plane, ...) with normal noise.
 
         y = X w + b + ε,   X ~ N(0, 1),   ε ~ N(0, noise²)
 
     Shapes   X (examples, len(w)), target (examples, 1), both float64
+    Options  w, b       the slope along each feature, and the value at X = 0
+             examples   how many points
+             noise      the standard deviation of ε
+             rng        a random generator, or the seed of one
     """
     rng = np.random.default_rng(rng)
     X = rng.normal(size=(examples, len(w)))
@@ -115,8 +140,11 @@ DATA = ("digits", "mnist", "fashion-mnist", "line")
 def load(
     name: str, data_dir: str | Path | None = None, *, normalize: bool = False
 ) -> tuple[Dataset, Dataset | None]:
-    """Return (train, test) of the data set of this name; the line has no test set.
+    """Return (train, test) of the data set of this name. The line has no test set: None.
 
+    Options  name        "digits", "mnist", "fashion-mnist" or "line"
+             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
     Raises   ValueError for an unknown name; FileNotFoundError, DataError
     """
     match name:
@@ -132,9 +160,9 @@ def load(
 
 
 def data_folder(data_dir: str | Path | None = None) -> Path:
-    """Return the folder that data sets lie in: the one given, or the one of SCRATCHNN_DATA.
+    """Return the folder of the data: the one given, or that of the variable SCRATCHNN_DATA.
 
-    Raises   FileNotFoundError when there is neither
+    Raises   FileNotFoundError where there is neither
     """
     folder = data_dir or os.environ.get("SCRATCHNN_DATA")
     if not folder:
@@ -146,10 +174,11 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
 
 
 def torchvision_layout(
-    name: str, data_dir: str | Path | None, read: Callable[[Path], NDArray[Any]] = read_idx
+    name: str, data_dir: str | Path | None, read: Callable[[Path], AnyArray] = read_idx
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yield name, images and labels of the two parts of a data set in torchvision's layout.
 
+    Options  read   reads one file: `read_idx`, or `map_idx`
     Raises   FileNotFoundError, DataError
     """
     raw = data_folder(data_dir) / FOLDERS[name] / "raw"
@@ -179,9 +208,9 @@ def _find(folder: Path, stem: str, name: str) -> Path:
 
 
 def _read_pair(
-    images_path: Path, labels_path: Path, read: Callable[[Path], NDArray[Any]] = read_idx
+    images_path: Path, labels_path: Path, read: Callable[[Path], AnyArray] = read_idx
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read images (N, height, width) and their labels (N,)."""
+    """Return images (N, height, width) and their labels (N,), both checked."""
     images, labels = read(images_path), read(labels_path)
     for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
         if array.dtype != np.uint8 or array.ndim != ndim:
@@ -191,6 +220,6 @@ def _read_pair(
             )
     if len(images) != len(labels):
         raise DataError(
-            f"{labels_path}: expected {len(images):,} labels, one an image, got {len(labels):,}"
+            f"{labels_path}: expected {len(images):,} labels, one per image, got {len(labels):,}"
         )
     return images, labels

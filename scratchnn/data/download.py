@@ -1,4 +1,6 @@
-"""Fetching MNIST and Fashion-MNIST into a folder, in torchvision's layout."""
+"""Downloading MNIST and Fashion-MNIST into a folder, in torchvision's layout."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -6,7 +8,7 @@ from scratchnn.data.datasets import data_folder
 from scratchnn.data.idx import DataError
 from scratchnn.extras import need
 
-# Folder, address, and the MD5 sum of each file; as in torchvision.datasets.
+# Folder, address, and the MD5 sum of each file, as in torchvision.datasets.
 SOURCES = {
     "mnist": (
         "MNIST",
@@ -32,15 +34,17 @@ SOURCES = {
 
 
 def download(name: str, data_dir: str | Path | None = None) -> Path:
-    """Fetch the files of a data set that are not there yet, check their sums, return their folder.
+    """Download the files of a data set that are missing, check their sums, return their folder.
 
+    Options  name       "mnist" or "fashion-mnist"
+             data_dir   the folder of the data; default: $SCRATCHNN_DATA
     Raises   MissingExtraError; DataError when a file cannot be fetched or is not the right one
     """
     folder, address, sums = SOURCES[name]
     pooch = need("pooch", "data")
     raw = data_folder(data_dir) / folder / "raw"
     for file, md5 in sums.items():
-        if (raw / file).exists() or (raw / file).with_suffix("").exists():  # loading checks them
+        if (raw / file).exists() or (raw / file).with_suffix("").exists():  # loading checks it
             continue
         try:
             pooch.retrieve(address + file, f"md5:{md5}", fname=file, path=raw)

@@ -1,4 +1,6 @@
-"""Images in folders, one folder a class, read by Pillow into memory as grey values."""
+"""Images in folders, one folder per class, read by Pillow into memory as grey values."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -15,18 +17,19 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 
 
 def image_folder(folder: str | Path, *, size: int | tuple[int, int] | None = None) -> Dataset:
-    """Read folder/CLASS/.../IMAGE, classes and files in alphabetical order, as uint8 grey values.
+    """Read folder/CLASS/.../IMAGE as grey values in uint8, in alphabetical order.
 
-    With a size every image is resized to it; without, all must have the same.
-
-    Raises   MissingExtraError; FileNotFoundError for no class, or one without images; DataError
-             for a file that is no image, or images of different sizes
+    Options  folder   has one folder per class
+             size     every image is resized to it, as by `resize`; without it, all must have the
+                      same size
+    Raises   MissingExtraError; FileNotFoundError for no class, or a class without images; DataError
+             for a file that is not an image, or images of different sizes
     Torch    torchvision.datasets.ImageFolder with transforms.Grayscale (and Resize)
     """
     root = Path(folder).expanduser()
     classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if not classes:
-        raise FileNotFoundError(f"{root} must have a folder a class, got none")
+        raise FileNotFoundError(f"{root} must have a folder per class, got none")
     paths = [_images_in(root / name) for name in classes]
     images = [_read(path, size) for of_class in paths for path in of_class]
     shapes = {image.shape for image in images}
@@ -53,7 +56,7 @@ def _read(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
         with pillow.open(path) as image:
             if image.mode[0] in "IF":
                 raise DataError(f"{path}: pixels must have 8 bits, got Pillow's mode {image.mode}")
-            pixels = np.array(image.convert("RGB").convert("L"))  # as ImageFolder and Grayscale do
+            pixels = np.array(image.convert("RGB").convert("L"))  # as ImageFolder, then Grayscale
     except (OSError, SyntaxError) as error:  # Pillow's for damaged files
         raise DataError(f"{path} cannot be read as an image: {error}") from error
     return pixels if size is None else resize(pixels, size)

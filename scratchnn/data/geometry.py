@@ -1,29 +1,34 @@
-"""Moving whole pixels of images (..., height, width): pad, crop, flip, as torchvision does.
+"""Padding, cropping and flipping images (..., height, width), as torchvision does.
 
-Source   torchvision.transforms.functional, whose names, arguments and defaults these have
+Names, arguments and defaults are those of torchvision.transforms.functional.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
+from scratchnn.ops.shared import AnyArray
+
+PaddingMode: TypeAlias = Literal["constant", "edge", "reflect", "symmetric"]
 
 
 def pad(
-    images: NDArray[Any],
+    images: AnyArray,
     padding: int | Sequence[int],
     fill: float = 0,
     padding_mode: PaddingMode = "constant",
-) -> NDArray[Any]:
-    """Widen images by pixels of value `fill`, or by what stands at their edge.
-
-    Two numbers of padding are for left and right, top and bottom; four for left, top, right,
-    bottom.
+) -> AnyArray:
+    """Add pixels on each side of the images.
 
     Shapes   images (..., H, W) → (..., top + H + bottom, left + W + right)
+    Options  padding        how many pixels: one number for all sides; two for left and right, top
+                            and bottom; four for left, top, right, bottom
+             fill           their value
+             padding_mode   "constant" takes `fill`; "edge" repeats the outermost pixel; "reflect"
+                            mirrors the image without it, "symmetric" with it
     Raises   ValueError for another count of numbers, or negative ones
     Torch    torchvision.transforms.functional.pad
     """
@@ -34,10 +39,12 @@ def pad(
     return np.pad(images, widths, mode=padding_mode)
 
 
-def crop(images: NDArray[Any], top: int, left: int, height: int, width: int) -> NDArray[Any]:
-    """Cut out the window whose first pixel is (top, left); outside the image it is 0.
+def crop(images: AnyArray, top: int, left: int, height: int, width: int) -> AnyArray:
+    """Cut out a window. Where it lies outside the image, it is 0.
 
     Shapes   images (..., H, W) → (..., height, width), a view where nothing is outside
+    Options  top, left       the window's first pixel
+             height, width   its size
     Raises   ValueError for a window without pixels
     Torch    torchvision.transforms.functional.crop
     """
@@ -50,12 +57,14 @@ def crop(images: NDArray[Any], top: int, left: int, height: int, width: int) -> 
     return images[..., top : top + height, left : left + width]
 
 
-def center_crop(images: NDArray[Any], size: int | tuple[int, int]) -> NDArray[Any]:
-    """Cut out the middle, a square for one number; what lies outside a smaller image is 0.
+def center_crop(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
+    """Cut out the middle. Where it lies outside a smaller image, it is 0.
 
-    Where an odd number of pixels goes, the half is rounded to even, as Python rounds.
+    Where an odd number of pixels is removed, half of it is rounded to even, as
+    Python's round does.
 
     Shapes   images (..., H, W) → (..., height, width)
+    Options  size   (height, width), or one number for a square
     Torch    torchvision.transforms.functional.center_crop
     """
     height, width = square(size)
@@ -63,23 +72,23 @@ def center_crop(images: NDArray[Any], size: int | tuple[int, int]) -> NDArray[An
     return crop(images, _middle(H, height), _middle(W, width), height, width)
 
 
-def hflip(images: NDArray[Any]) -> NDArray[Any]:
-    """Mirror left and right; a view."""
+def hflip(images: AnyArray) -> AnyArray:
+    """Swap left and right. The result is a view."""
     return images[..., ::-1]
 
 
-def vflip(images: NDArray[Any]) -> NDArray[Any]:
-    """Turn top to bottom; a view."""
+def vflip(images: AnyArray) -> AnyArray:
+    """Swap top and bottom. The result is a view."""
     return images[..., ::-1, :]
 
 
 def square(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width), the same twice for one number."""
+    """Return (height, width): of one number, the same twice."""
     return (size, size) if isinstance(size, int) else size
 
 
 def check_size(height: int, width: int) -> None:
-    """Refuse images without pixels: slicing would return them.
+    """Raise for an image without pixels: slicing would return an empty one.
 
     Raises   ValueError
     """

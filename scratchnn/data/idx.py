@@ -1,17 +1,21 @@
-"""The IDX file format of MNIST: a header of magic number and sizes, then the numbers, big-endian.
+"""The IDX file format of MNIST: a header with a magic number and the sizes, then the numbers.
+
+All of it is big-endian.
 
 Source   http://yann.lecun.com/exdb/mnist/
 """
+
+from __future__ import annotations
 
 import gzip
 import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from scratchnn.ops.shared import AnyArray
 
 # The third byte of the magic number says the type, the fourth the number of dimensions.
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -20,11 +24,11 @@ _GZIP = b"\x1f\x8b"
 
 
 class DataError(ValueError):
-    """Data that are missing, damaged or not what was expected; the message says which."""
+    """Data that are missing, damaged or not what was expected. The message says which."""
 
 
-def read_idx(path: str | Path) -> NDArray[Any]:
-    """Read an IDX file, compressed by gzip or not, into a new writable array.
+def read_idx(path: str | Path) -> AnyArray:
+    """Read an IDX file, compressed by gzip or not, into a new array.
 
     Raises   FileNotFoundError; DataError for a wrong magic number, type or length
     """
@@ -34,8 +38,8 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     return values.astype(dtype.newbyteorder("="))  # a copy: frombuffer's array is read-only
 
 
-def map_idx(path: str | Path) -> np.memmap[Any, Any]:
-    """Map an IDX file that is not compressed, read-only: pages are read as they are used.
+def map_idx(path: str | Path) -> AnyArray:
+    """Map an IDX file that is not compressed, read-only: the system reads what is used of it.
 
     Raises   FileNotFoundError; DataError as `read_idx`, and for a compressed file
     """
@@ -48,7 +52,7 @@ def map_idx(path: str | Path) -> np.memmap[Any, Any]:
     return np.memmap(path, dtype, "r", offset=header, shape=shape)
 
 
-def write_idx(path: str | Path, values: NDArray[Any]) -> None:
+def write_idx(path: str | Path, values: AnyArray) -> None:
     """Write an array as an IDX file, compressed where the name ends in .gz.
 
     Raises   TypeError for a dtype that IDX does not have
@@ -75,7 +79,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _parse_header(
     path: str | Path, content: bytes, length: int
-) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+) -> tuple[np.dtype[np.generic], tuple[int, ...], int]:
     """Return dtype, shape and size of the header of a file of this length, from its first bytes."""
     if len(content) < 4:
         raise DataError(

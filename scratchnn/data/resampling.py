@@ -1,29 +1,31 @@
 """Resizing images: two products with small matrices, one for rows and one for columns.
 
-Source   Pillow's Resample.c, and torch's interpolate with antialias, whose weights these are
+Source   Pillow's Resample.c, and torch's interpolate with antialias: the weights are theirs
 """
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.arrays import Array
 from scratchnn.data.geometry import check_size
+from scratchnn.ops.shared import AnyArray, Array
 
 BLOCK = 512  # images at a time: 28 x 28 enlarged to 64 x 64 in float64 take 16 MB
-FIXED_POINT = 2.0**22  # Pillow's weights of 8-bit pixels are whole multiples of 1 / 2²²
+FIXED_POINT = 2.0**22  # Pillow's weights of 8-bit pixels are multiples of 1 / 2²²
 
 
-def resize(images: NDArray[Any], size: int | tuple[int, int]) -> NDArray[Any]:
-    """Resize images to (height, width), or their shorter side to one number, bilinearly.
+def resize(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
+    """Resize images bilinearly.
 
         Y = A X Bᵀ        A, B = interpolation_matrix of heights, of widths
 
-    Bytes are rounded after X Bᵀ and again after A (X Bᵀ), and then equal Pillow's; but from 13.0
-    Pillow starts with A X where the height shrinks much more than the width.
+    Bytes are rounded after X Bᵀ and again after A (X Bᵀ). They then equal
+    Pillow's, with one exception: from version 13.0 on, Pillow starts with A X
+    where the height shrinks much more than the width.
 
     Shapes   images (..., H, W), uint8 or floating point → (..., height, width), the same dtype
+    Options  size   (height, width), or one number for the shorter side
     Raises   TypeError for another dtype; ValueError for a size below 1
     Torch    torchvision.transforms.functional.resize, of PIL images (bytes) and tensors (floats)
     """
@@ -42,13 +44,14 @@ def resize(images: NDArray[Any], size: int | tuple[int, int]) -> NDArray[Any]:
 
 
 def interpolation_matrix(length: int, new_length: int) -> Array:
-    """Return the weights of `length` pixels in each of `new_length` ones; its rows sum to 1.
+    """Return the weight of each old pixel in each new one. The rows sum to 1.
 
         w_ij ∝ max(0, 1 - |j + 1/2 - c_i| / max(s, 1))
         c_i = (i + 1/2) s,   s = length / new_length
 
-    A pixel's centre is at 1/2. Enlarging (s < 1) interpolates between the two nearest pixels;
-    shrinking widens the triangle to s, so that every pixel counts: that is the antialiasing.
+    A pixel's centre is at 1/2. Enlarging (s < 1) interpolates between the two
+    nearest pixels. Shrinking widens the triangle to s, so that every pixel counts:
+    that is the antialiasing.
 
     Shapes   (new_length, length), float64
     """
@@ -56,8 +59,7 @@ def interpolation_matrix(length: int, new_length: int) -> Array:
     centre = (np.arange(new_length)[:, None] + 0.5) * s
     distance = np.arange(length) - centre + 0.5
     weights = np.maximum(0.0, 1.0 - abs(distance * (1 / max(s, 1.0))))
-    normalized: Array = weights / weights.sum(axis=1, keepdims=True)
-    return normalized
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
@@ -74,12 +76,11 @@ def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
 
 def _resample_floats(images: Array, A: Array, B: Array) -> Array:
     A, B = A.astype(images.dtype), B.astype(images.dtype)
-    resized: Array = A @ (images @ B.T)
-    return resized
+    return A @ (images @ B.T)
 
 
 def _resample_bytes(images: NDArray[np.uint8], A: Array, B: Array) -> NDArray[np.uint8]:
-    """Multiply whole numbers below 2⁵³ as float64: exact, whatever the order of the sums."""
+    """Multiply whole numbers below 2⁵³ in float64, which is exact in whatever order it sums."""
     A, B = (np.floor(weights * FIXED_POINT + 0.5) for weights in (A, B))
     return _rounded(A @ _rounded(images @ B.T))
 

@@ -1,45 +1,53 @@
-"""From stored pixels to network inputs, a batch at a time, bit for bit as torchvision does."""
+"""From stored pixels to the inputs of a network, bit for bit as torchvision does.
+
+A data set applies its transform to one batch at a time.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from scratchnn.arrays import Array
+from scratchnn.ops.shared import AnyArray, Array
 
 # Takes stored values and the precision to compute in.
-Transform: TypeAlias = Callable[[NDArray[Any], DTypeLike], Array]
+Transform: TypeAlias = Callable[[AnyArray, DTypeLike], Array]
 
 
 @dataclass(frozen=True)
 class ToTensor:
-    """Scale whole-number pixels to [0, 1].
+    """Scale pixels that are whole numbers to [0, 1].
 
         x = pixel / max_value
 
     Shapes   pixels (...) → x, the same shape
+    Options  max_value   the value of a white pixel
     Torch    torchvision.transforms.ToTensor, for max_value = 255
     """
 
     max_value: int = 255
 
-    def __call__(self, pixels: NDArray[Any], dtype: DTypeLike = np.float32) -> Array:
-        x: Array = pixels.astype(dtype)
+    def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
+        x = pixels.astype(dtype)
         x /= self.max_value
         return x
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Scale to [0, 1] as ToTensor, then shift and scale to mean 0 and standard deviation 1.
+    """Scale to [0, 1] as ToTensor, then to mean 0 and standard deviation 1.
 
         x = (pixel / max_value - mean) / std
 
     The range is not [-1, 1]: for MNIST (0.1307, 0.3081) it is -0.424 to 2.821.
 
     Shapes   pixels (...) → x, the same shape
+    Options  mean, std   of the pixels of the training images, scaled to [0, 1]
+             max_value   the value of a white pixel
     Torch    torchvision.transforms.Normalize((mean,), (std,)) after ToTensor
     """
 
@@ -47,13 +55,13 @@ class Normalize:
     std: float
     max_value: int = 255
 
-    def __call__(self, pixels: NDArray[Any], dtype: DTypeLike = np.float32) -> Array:
+    def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         x = ToTensor(self.max_value)(pixels, dtype)
         x -= self.mean
         x /= self.std
         return x
 
 
-def as_float(values: NDArray[Any], dtype: DTypeLike = np.float32) -> Array:
-    """Change nothing but the precision."""
+def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
+    """Convert to a precision, and change nothing else."""
     return values.astype(dtype, copy=False)
