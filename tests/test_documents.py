@@ -1,6 +1,9 @@
-"""What the README and the examples show is what the code does and what was measured."""
+"""What the README, the pages and the examples show is what the code does and what was measured."""
+
+from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -9,40 +12,55 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnn.cli import main
-from scratchnn.recipes import RECIPES
+import scratchnn.functional as F
+from scratchnn.run.cli import main
+from scratchnn.run.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCSTRING = re.compile(r'^    """.*?"""\n', re.DOTALL | re.MULTILINE)
 
 
-def load_results_script():
+def python_of(page: str) -> list[str]:
+    """Return the Python code that a page shows, block by block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_tables_are_those_of_the_results_files():
+    pytest.importorskip("torch")
     spec = importlib.util.spec_from_file_location("results", ROOT / "docs/results.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    results = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(results)
+    for page in results.PAGES:
+        text = (ROOT / page).read_text()
+        assert results.with_tables(page, text) == text, page
+        wrong = re.sub(r"^(\| .*)\|$", r"\1, improved |", text, flags=re.MULTILINE)
+        assert results.with_tables(page, wrong) != wrong, page
 
 
-results = load_results_script()
-
-
-@pytest.mark.parametrize("page", results.PAGES)
-def test_tables_are_those_of_the_results_files(page):
-    text = (ROOT / page).read_text()
-    assert results.with_tables(page, text) == text
-    wrong = re.sub(r"^(\| .*)\|$", r"\1, improved |", text, flags=re.MULTILINE)
-    assert results.with_tables(page, wrong) != wrong
+def test_readme_shows_softmax_as_it_is():
+    """The code is that of the file; the docstrings leave out the parts after the reason."""
+    (shown,) = (code for code in python_of("README.md") if code.startswith("def softmax"))
+    source = "\n\n".join(map(inspect.getsource, (F.softmax, F.softmax_backward)))
+    assert DOCSTRING.sub("", shown) == DOCSTRING.sub("", source)
+    for ours, theirs in zip(DOCSTRING.findall(shown), DOCSTRING.findall(source), strict=True):
+        assert theirs.startswith(ours.removesuffix('    """\n'))
 
 
 def test_readme_python_runs(capsys):
-    (code,) = re.findall(r"```python\n(import scratchnn.*?)```", README, re.DOTALL)
-    exec(code.replace("batch_size=64", "batch_size=64, epochs=1"), {})
-    assert 0 < float(capsys.readouterr().out) < 1
+    names = {}
+    for code in python_of("README.md"):
+        if not code.startswith("def "):
+            exec(code, names)
+    said = float(capsys.readouterr().out)
+    assert f"  # {said:.3f} after" in README
+    np.testing.assert_allclose(names["dz"].sum(), 0, atol=1e-15)
+    assert names["W"].shape == (64, 30)
 
 
 def test_gradcheck_example_runs(capsys):
-    page = (ROOT / "docs/gradcheck.md").read_text()
-    (code,) = re.findall(r"```python\n(import numpy.*?)```", page, re.DOTALL)
+    (code,) = (code for code in python_of("docs/gradcheck.md") if "import numpy" in code)
     exec(code, {})
     said = f"# {capsys.readouterr().out.splitlines()[0]}"
     assert said in code.splitlines()
@@ -51,23 +69,25 @@ def test_gradcheck_example_runs(capsys):
 def test_data_page_python_runs(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    code = "".join(
-        re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), re.DOTALL)
-    )
     names, rng = {}, np.random.default_rng(1)
-    exec(code, names)
+    exec("".join(python_of("docs/data.md")), names)
     assert (tmp_path / "runs" / "digits.png").exists()
     assert names["large"].features == 64 * 64
     assert names["augmented"].batch(slice(3), float, rng)[0].shape == (3, 64)
 
 
-def test_readme_shows_softmax_as_it_is():
-    """But for the parts of the docstrings that say shapes and sources."""
-    (shown,) = re.findall(r"```python\n(def softmax.*?)```", README, re.DOTALL)
-    source = (ROOT / "scratchnn/softmax.py").read_text().replace("    check_float(z=z)\n", "")
-    source = source.replace(": Array = np.subtract", " = np.subtract")
-    for line in shown.splitlines():
-        assert line in source, line
+def test_information_page_says_what_its_python_gives():
+    """A comment that begins with a number is the value of its line, to the digits shown."""
+    (code,) = python_of("docs/information.md")
+    names = {}
+    for line in code.splitlines():
+        expression, _, said = line.partition("  # ")
+        number = re.match(r"-?\d[\d.]*", said)
+        if number is None:
+            exec(line, names)
+            continue
+        value = float(eval(expression, names))
+        assert f"{value:.{len(number[0].partition('.')[2])}f}" == number[0], line
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -85,11 +105,18 @@ def test_reference_page_names_every_correction():
     assert re.findall(r"`(test_r\d\w+)`", page) == tests
 
 
-def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
-            if not link.startswith("http"):
-                assert (page.parent / link).exists(), f"{page.name}: {link}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_in_code_font_are_there(page):
+    """`parity/ops.py` and `tests/parity/test_theirs.py`; a bare `train.py` is one of scratchnn."""
+    for path in re.findall(r"`((?:[\w-]+/)*[\w-]+\.py)`", page.read_text()):
+        assert (ROOT / path).exists() or (ROOT / "scratchnn" / path).exists(), path
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
