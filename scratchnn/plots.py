@@ -1,25 +1,34 @@
-"""Pictures, by matplotlib: colour-blind-safe, labelled, as SVG and PNG."""
+"""Pictures of data, training and predictions, by matplotlib; saved as SVG and PNG.
+
+Every function returns a matplotlib Figure. The colours can be told apart by colour-blind readers.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+import numpy as np
 
-from scratchnn.ops.shared import IntArray
 from scratchnn.calibration import Reliability
 from scratchnn.data import Dataset
 from scratchnn.extras import need
 from scratchnn.metrics import recall
+from scratchnn.ops.shared import AnyArray, IntArray
 from scratchnn.train import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito 2008
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 
 
-def new_figure(panels: int) -> tuple[Any, list[Any]]:
-    """Return an empty figure with some panels side by side.
+def new_figure(panels: int) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with some panels in a row, and the panels.
 
     Raises   MissingExtraError
     """
@@ -34,23 +43,25 @@ def new_figure(panels: int) -> tuple[Any, list[Any]]:
     return figure, list(axes)
 
 
-def curves(history: History, title: str = "") -> Any:
-    """Draw loss, and accuracy where there is one, over the epochs; return the figure.
+def curves(history: History, title: str = "") -> Figure:
+    """Draw the loss over the epochs, and the accuracy where there is one.
 
+    Options  title   above the figure
     Raises   MissingExtraError
     """
     quantities = (
         ["loss", "accuracy"] if history.column("train_accuracy")[:1] != [None] else ["loss"]
     )
     figure, axes = new_figure(len(quantities))
-    epochs = history.column("epoch")
+    epochs = np.array(history.column("epoch"))
     lines = (("running", GREY, ":"), ("train", BLUE, "-"), ("test", ORANGE, "--"))
     for axis, quantity in zip(axes, quantities, strict=True):
         for part, colour, style in lines:
             values = history.column(f"{part}_{quantity}")
             if None not in values:
                 label = "train, while θ moves" if part == "running" else part
-                axis.plot(epochs, values, style, color=colour, label=label, marker=".")
+                y = np.array(values)
+                axis.plot(epochs, y, style, color=colour, label=label, marker=".")
         axis.set(
             xlabel="epoch", ylabel=f"{quantity} (nats)" if _is_nats(quantity, axes) else quantity
         )
@@ -61,18 +72,19 @@ def curves(history: History, title: str = "") -> Any:
 
 
 def show_images(
-    images: NDArray[Any],
+    images: AnyArray,
     rows: int,
     columns: int,
     titles: Sequence[str] = (),
     scale: float = 1.5,
-) -> Any:
-    """Draw images in a grid, without axes, all on one scale of greys; return the figure.
+) -> Figure:
+    """Draw images in a grid, without axes, all on the same scale of greys.
 
-    plots.show_images(train.images[:18], 2, 9, titles=train.labels(slice(18)))
+        plots.show_images(train.images[:18], 2, 9, titles=train.labels(slice(18)))
 
     Shapes   images (N, height, width), N ≤ rows · columns
-    Units    `scale` in inches an image
+    Options  titles   one above each image; default: none
+             scale    inches per image
     Raises   MissingExtraError; ValueError for more images than places, or another count of titles
     """
     if len(images) > rows * columns or len(titles) not in (0, len(images)):
@@ -93,9 +105,10 @@ def show_images(
     return figure
 
 
-def scatter(data: Dataset, title: str = "") -> Any:
-    """Draw a regression's target over each of its features; return the figure.
+def scatter(data: Dataset, title: str = "") -> Figure:
+    """Draw the target of a regression over each of its features.
 
+    Options  title   above the figure
     Raises   MissingExtraError
     """
     figure, axes = new_figure(data.features)
@@ -106,19 +119,21 @@ def scatter(data: Dataset, title: str = "") -> Any:
     return figure
 
 
-def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") -> Any:
-    """Draw a confusion matrix; return the figure.
+def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") -> Figure:
+    """Draw a confusion matrix.
 
-    The shade is the share of the row, so that every true class counts alike;
-    the numbers are counts. Empty cells stay blank.
+    The shade is the share of the row, so that every true class counts the same. The
+    numbers are counts, and cells without any are blank.
 
     Shapes   matrix (C, C), true classes in rows, as from `metrics.confusion_matrix`
+    Options  classes   the names of the classes; default: 0, 1, 2, ...
+             title     above the figure
     Raises   MissingExtraError; ValueError for another number of class names
     """
-    recall(matrix)  # refuses what is not square
+    recall(matrix)  # raises where the matrix is not square
     names = list(classes) or [str(c) for c in range(len(matrix))]
     if len(names) != len(matrix):
-        raise ValueError(f"classes must be {len(matrix)} names, one a row, got {len(names)}")
+        raise ValueError(f"classes must be {len(matrix)} names, one per row, got {len(names)}")
     figure = need("matplotlib.figure", "plots").Figure(
         figsize=(2 + 0.42 * len(matrix), 1.2 + 0.42 * len(matrix)), layout="constrained"
     )
@@ -136,12 +151,14 @@ def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") ->
     return figure
 
 
-def reliability(bins: Reliability, title: str = "") -> Any:
-    """Draw accuracy over confidence, and the predictions in each bin; return the figure.
+def reliability(bins: Reliability, title: str = "") -> Figure:
+    """Draw accuracy over confidence, and the number of predictions in each bin.
 
-    On the dashed diagonal the classifier is honest; below it, overconfident.
-    The bars between the points and the diagonal are the gaps that the ECE averages.
+    On the dashed diagonal the classifier is calibrated, below it overconfident. The
+    bars between points and diagonal are the gaps whose mean is the ECE.
 
+    Options  bins    as from `calibration.reliability_bins`
+             title   above the figure
     Raises   MissingExtraError
     """
     figure, (left, right) = new_figure(2)
@@ -159,15 +176,15 @@ def reliability(bins: Reliability, title: str = "") -> Any:
     return figure
 
 
-def whole_numbers(axis: Any) -> None:
-    """Let the x axis count epochs, also where there is only one."""
+def whole_numbers(axis: Axes) -> None:
+    """Put ticks at whole numbers of the x axis, also where there is only one epoch."""
     low, high = axis.get_xlim()
     axis.set_xlim(min(low, 0.5), max(high, 1.5))
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.locator_params(axis="x", integer=True)
 
 
-def save(figure: Any, folder: str | Path, name: str) -> list[Path]:
-    """Write a figure as name.svg and name.png, and return their paths."""
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Write a figure as name.svg and name.png into a folder, and return their paths."""
     paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +193,7 @@ def save(figure: Any, folder: str | Path, name: str) -> list[Path]:
 
 
 def remove(folder: str | Path, name: str) -> None:
-    """Remove what `save` wrote under this name, and nothing else."""
+    """Remove the two files that `save` writes under this name."""
     for path in _files(folder, name):
         path.unlink(missing_ok=True)
 
@@ -185,12 +202,12 @@ def _files(folder: str | Path, name: str) -> list[Path]:
     return [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
 
 
-def png(figure: Any) -> bytes:
+def png(figure: Figure) -> bytes:
     """Return a figure as the content of a PNG file."""
     buffer = BytesIO()
     figure.savefig(buffer, dpi=100, format="png")
     return buffer.getvalue()
 
 
-def _is_nats(quantity: str, axes: list[Any]) -> bool:
-    return quantity == "loss" and len(axes) > 1  # a loss beside an accuracy is a classifier's
+def _is_nats(quantity: str, axes: list[Axes]) -> bool:
+    return quantity == "loss" and len(axes) > 1  # a loss with an accuracy is a classifier's

@@ -85,7 +85,7 @@ def test_confusion_text_can_be_read_on_its_shade():
 
 
 def test_confusion_refuses_other_names_and_shapes():
-    with pytest.raises(ValueError, match="classes must be 2 names, one a row, got 3"):
+    with pytest.raises(ValueError, match="classes must be 2 names, one per row, got 3"):
         plots.confusion(np.eye(2, dtype=int), "abc")
     with pytest.raises(ValueError, match="confusion must be square"):
         plots.confusion(np.zeros((2, 3), int))
