@@ -102,7 +102,7 @@ def cross_entropy(
     if not mass.v.all():
         losses[mass.v == 0] = 0  # 0 · log 0
     if losses.ndim == 2:
-        losses = losses.sum(axis=1).astype(z.dtype, copy=False)
+        losses = losses.sum(axis=1)
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
