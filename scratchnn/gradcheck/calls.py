@@ -67,10 +67,10 @@ def other_ways(f: Function, backward: Function, of_f: Signature) -> Iterator[tup
     ways = [
         Way(dy, kept, result)
         for dy in (True, False)
-        for left in fewer
-        for kept in combinations(range(count), left)
-        for result in (None, *reversed(range(left + 1)))
-        if dy or result is None or left < count
+        for size in fewer
+        for kept in combinations(range(count), size)
+        for result in (None, *reversed(range(size + 1)))
+        if dy or result is None or size < count
     ]
     for way in sorted(ways, key=lambda way: way.distance(count)):
         if any(way.distance(count)) and accepts(backward, way.number(), of_f.options):
