@@ -262,7 +262,8 @@ def kl_div(draw: Draw, dtype: Dtype) -> Case:
     """Draw log q, a target p or log p, and all options."""
     shape, log_target = draw.sizes(8, 1, 3), draw.one_of([False, True])
     log_q, log_p = (-array(draw, dtype, shape, ["positive"]) for _ in range(2))
-    target = log_p if log_target else _thinned(draw, np.exp(log_p), -1, _rng(draw))
+    p = _thinned(draw, np.exp(log_p), -1, _rng(draw))
+    target = log_p if log_target else p
     reduction = draw.one_of([*REDUCTIONS, "batchmean"])
     return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
 
@@ -280,8 +281,8 @@ def _indices(draw: Draw, dtype: Dtype) -> Case:
     z, rng = case["z"], _rng(draw)
     C = z.shape[0 if z.ndim == 1 else 1]
     target = np.asarray(rng.integers(C, size=z.shape[:1] + z.shape[2:] if z.ndim > 1 else ()))
-    ignore_index = draw.one_of([-100, -1, 0, C - 1])
-    if target.ndim and draw.one_of([False, True]):
+    ignore_index, ignored = draw.one_of([-100, -1, 0, C - 1]), draw.one_of([False, True])
+    if ignored and target.ndim:
         target[rng.random(target.shape) < 0.3] = ignore_index
     return {**case, "target": target, "ignore_index": ignore_index}
 

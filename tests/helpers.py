@@ -1,5 +1,7 @@
 """What many tests share: comparison within a computed bound, and derivatives without formulas."""
 
+from __future__ import annotations
+
 import gzip
 import shutil
 from collections.abc import Callable
@@ -10,8 +12,8 @@ import numpy as np
 import pytest
 
 from parity import bounds
-from parity.verdict import compare
-from scratchnn.arrays import Array
+from parity.judge import compare
+from scratchnn.ops.shared import Array
 
 N, D, H, C = 5, 3, 7, 4  # distinct, so that a transpose cannot hide
 DTYPES = (np.float32, np.float64)

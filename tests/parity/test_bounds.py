@@ -7,9 +7,8 @@ import pytest
 import torch
 
 import scratchnn.functional as F
-from parity import bounds, loss_bounds
+from parity import bounds, digits, judge, loss_bounds
 from parity.ops import OPS
-from parity.oracle import digits
 
 
 def test_bounds_see_a_zero_gradient_where_fixed_tolerances_do_not():
@@ -19,7 +18,7 @@ def test_bounds_see_a_zero_gradient_where_fixed_tolerances_do_not():
     target = rng.integers(10, size=4096)
     dz = F.cross_entropy_backward(1.0, z, target)
     u = bounds.unit_roundoff(np.float32)
-    bound = loss_bounds.cross_entropy_backward(1.0, z, target, "mean", u)
+    bound = loss_bounds.cross_entropy_backward(1.0, z, target, u=u)
     assert (abs(dz) > bounds.tolerance(bound, np.float32)).all()
     assert (abs(dz) < 1e-5).mean() > 0.25
 
@@ -68,12 +67,37 @@ def test_smallest_normal_is_that_of_the_precision():
 def test_bounds_hold_for_long_sums_of_equal_signs():
     dY = np.broadcast_to(np.float32(0.7), (60_000, 3))
     X = np.ones((60_000, 2), np.float32)
-    _, _, db = F.linear_backward(dY, X, np.ones((2, 3), np.float32))
-    _, db_bound = bounds.linear_backward_parameters(dY, X, bounds.unit_roundoff(np.float32))
+    W, b = np.ones((2, 3), np.float32), np.ones(3, np.float32)
+    _, _, db = F.linear_backward(dY, X, W, b)
+    *_, db_bound = bounds.linear_backward(dY, X, W, b, u=bounds.unit_roundoff(np.float32))
     assert (abs(db - 60_000 * np.float64(np.float32(0.7))) <= db_bound).all()
 
 
 def test_every_operation_has_its_derivation():
     page = (Path(__file__).parents[2] / "docs/bounds.md").read_text()
     headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
-    assert {name.partition(",")[0] for name in OPS} <= headings
+    assert {op.function for op in OPS.values()} <= headings
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "cross_entropy"])
+def test_bounds_of_masked_logits_are_numbers_where_the_answer_is(name, dtype):
+    """A class without probability adds nothing: 0 · inf would be NaN, and judge nobody."""
+    op = OPS[name]
+    case = op.extreme("-inf masks", dtype)
+    value = op.ours(**case)
+    bound = judge.value_bound(op, case)
+    assert np.isfinite(bound[np.isfinite(value)]).all()
+    (gradient,) = judge.gradient_bounds(op, case, np.ones_like(value))
+    assert np.isfinite(gradient).all()
+
+
+def test_cast_to_another_precision_is_judged_in_it():
+    """float64 logits in float32, and the other way: dz is rounded once more to float32."""
+    for dtype, other in ((np.float32, "float64"), (np.float64, "float32")):
+        case = OPS["softmax"].typical(dtype) | {"dtype": other}
+        value, gradient = judge.judge(OPS["softmax"], case)
+        assert value.holds, value
+        assert gradient.holds, gradient
+        coarse = judge.value_bound(OPS["softmax"], case | {"dtype": "float32"})
+        assert (judge.value_bound(OPS["softmax"], case) < coarse).all() == (other == "float64")

@@ -5,28 +5,55 @@ import pytest
 import torch
 
 from parity import bounds
-from parity.convert import to_module, to_parameters
+from parity.convert import to_array, to_module, to_parameters
 from scratchnn import mlp
 from tests.helpers import C, D, H, N, assert_within
 
+NETWORKS = {
+    "dense": {"activation": "relu"},
+    "dense, sigmoid": {"activation": "sigmoid"},
+    "structured": {"activation": "relu", "kronecker": 2},
+}
+
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_to_module_and_back_is_exact(dtype):
-    parameters = mlp.init([D, H, C], rng=0, dtype=dtype)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_to_module_and_back_is_exact(network, dtype):
+    parameters = mlp.init([6, 8, C], rng=0, dtype=dtype, **NETWORKS[network])
     module = to_module(parameters)
-    assert [type(layer).__name__ for layer in module] == ["Linear", "ReLU", "Linear"]
-    assert module[0].weight.shape == (H, D)
     back = to_parameters(list(module.parameters()), parameters)
     np.testing.assert_array_equal(back.theta, parameters.theta)
     assert back.theta.dtype == dtype
 
 
-def test_to_module_computes_the_same_function():
+def test_module_is_made_of_torchs_layers():
+    module = to_module(mlp.init([D, H, C], rng=0))
+    assert [type(layer).__name__ for layer in module] == ["Linear", "ReLU", "Linear"]
+    assert module[0].weight.shape == (H, D)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_module_computes_the_same_outputs_and_gradients(network):
+    """As far as 1e-12 shows: a transposed weight or a wrong order would not."""
+    rng = np.random.default_rng(0)
+    parameters = mlp.init([6, 8, C], rng=0, dtype=np.float64, **NETWORKS[network])
+    X, dz = rng.normal(size=(N, 6)), rng.normal(size=(N, C))
+    module = to_module(parameters)
+    z = module(torch.tensor(X))
+    z.backward(torch.tensor(dz))
+    outputs = mlp.forward(parameters, X)
+    np.testing.assert_allclose(to_array(z), outputs[-1], rtol=1e-12)
+    grad = to_parameters([tensor.grad for tensor in module.parameters()], parameters)
+    ours = mlp.backward(parameters, outputs, dz.copy())
+    np.testing.assert_allclose(grad.theta, ours.theta, rtol=1e-12, atol=1e-12)
+
+
+def test_single_layer_is_within_its_bound():
     parameters = mlp.init([D, C], rng=0, dtype=np.float64)
     X = np.random.default_rng(0).normal(size=(N, D))
-    z = to_module(parameters)(torch.tensor(X)).detach().numpy()
-    W, b = parameters.layers[0]
-    assert_within(mlp.forward(parameters, X)[-1], z, bounds.linear(X, W, b, 2.0**-53))
+    z = to_array(to_module(parameters)(torch.tensor(X)))
+    ((W, b),) = parameters.views
+    assert_within(mlp.forward(parameters, X)[-1], z, bounds.linear(X, W, b, u=2.0**-53))
 
 
 def test_to_module_shares_no_memory():

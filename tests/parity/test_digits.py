@@ -1,4 +1,4 @@
-"""The arithmetic that has digits to spare, beside mpmath at twice as many."""
+"""The arithmetic with digits to spare, compared with mpmath at twice as many."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from parity import right
+from parity import digits
+from parity.judge import right_value
 from parity.ops import OPS
-from parity.oracle import digits
 
 VALUES = np.array([-300.5, -1.0, -1e-20, 0.1, 1.0, 88.75, 700.0])
 
@@ -49,9 +49,9 @@ def test_float32_is_computed_in_float64():
 
 def test_right_answers_have_51_digits_in_a_thread():
     case = {"z": np.array([[0.1, 1.5]]), "axis": 1}
-    here = right.value(OPS["softmax"], case)
+    here = right_value(OPS["softmax"], case)
     with ThreadPoolExecutor() as pool:
-        there = pool.submit(right.value, OPS["softmax"], case).result()
+        there = pool.submit(right_value, OPS["softmax"], case).result()
     with digits.precise():
         errors = abs(there.sum(axis=1) - 1)
     assert (here == there).all()
@@ -62,7 +62,7 @@ def test_precise_leaves_the_precision_of_others_alone():
     gmpy2 = pytest.importorskip("gmpy2")
     before = mp.prec, gmpy2.get_context().precision
     with gmpy2.context(precision=20):
-        third = right.value(OPS["sigmoid"], {"z": np.array([0.1])})
+        third = right_value(OPS["sigmoid"], {"z": np.array([0.1])})
         assert gmpy2.get_context().precision == 20
     assert third[0].precision == digits.BITS
     assert (mp.prec, gmpy2.get_context().precision) == before
