@@ -8,19 +8,26 @@ cases are alike, and a planted overflow was missed that as many different cases 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 from textwrap import indent
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky, NoSuchExample
 
 from parity import bounds
 from parity.cases import Case, Dtype
-from parity.devices import Precision
 from parity.judge import Error, Verdict, judge, literal
 from parity.ops import Op
+
+if TYPE_CHECKING:
+    from parity.devices import Precision
+
+T = TypeVar("T")
 
 # A row of the matrix: the type of its numbers, and the precision of torch's matrix products.
 ROWS: dict[str, tuple[Dtype, Precision]] = {
@@ -81,34 +88,33 @@ def search(
     """Look for the case in which a side of the op comes closest to its bound, or leaves it."""
     number, precision = ROWS[dtype]
     record = _Record(op, on, precision, analysis)
-
-    @seed(random_seed)
-    @_settings(examples)
-    @given(op.cases(number), st.integers(0, 2**32 - 1))
-    def attempt(case: Case, dy_seed: int) -> None:
-        record.add(case, dy_seed)
-
+    drawn = st.tuples(op.cases(number), st.integers(0, 2**32 - 1))
     with bounds.analysis(analysis):
-        try:
-            attempt()
-        except Exception:
-            if record.failure is None:  # not of the operation
-                raise
+        smallest(drawn, lambda pair: not record.holds(*pair), examples, random_seed)
     refused = record.refused if precision == "tf32" else None
     counted = {} if refused is None else dict(record.refusals)
     return Cell(op.name, dtype, record.cases, record.sides, refused, record.failure, counted)
 
 
-def _settings(examples: int) -> settings:
-    return settings(
+def smallest(
+    cases: st.SearchStrategy[T], shows: Callable[[T], bool], examples: int, random_seed: int = 0
+) -> T | None:
+    """Return the smallest generated case that shows something; None if none does.
+
+    None also if `shows` does not say the same of one case twice.
+    """
+    options = settings(
         max_examples=examples,
         database=None,
         deadline=None,
         derandomize=False,
         phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
+    try:
+        return find(cases, shows, settings=options, random=Random(random_seed))
+    except (NoSuchExample, Flaky):
+        return None
 
 
 @dataclass
@@ -125,27 +131,25 @@ class _Record:
     sides: dict[str, Worst] = field(default_factory=dict)
     failure: Failure | None = None  # the last one: Hypothesis ends with the smallest
 
-    def add(self, case: Case, dy_seed: int) -> None:
-        """Judge one case.
-
-        Raises   AssertionError where a side left its bound; what the operation raises
-        """
+    def holds(self, case: Case, dy_seed: int) -> bool:
+        """Judge one case; return whether every side is within its bound, and none raises."""
         self.cases += 1
         try:
             verdicts = judge(self.op, case, dy_seed, self.on, self.precision)
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}", (), case, dy_seed)
-            raise
+            return False
         for verdict in verdicts:
             self._compare(verdict)
         for verdict in verdicts:
             if not verdict.holds:
                 self._fail(str(verdict), verdict.guilty, case, dy_seed)
-                raise AssertionError(f"{' and '.join(verdict.guilty)} left the bound")
+                return False
         if self.precision == "tf32":
             as_float32 = judge(self.op, case, dy_seed, self.on, "tf32", "ieee")
             self.refused += not all(verdict.holds for verdict in as_float32)
             self.refusals.update(f"{side}: {v.quantity}" for v in as_float32 for side in v.guilty)
+        return True
 
     def _compare(self, verdict: Verdict) -> None:
         for error in verdict.errors:
