@@ -232,6 +232,8 @@ def fit(
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     for data in (train, test) if test else (train,):
         _check_fits(parameters, data)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     history = History() if history is None else history
     batches = math.ceil(len(train) / batch_size)
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
