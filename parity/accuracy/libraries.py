@@ -1,27 +1,57 @@
-"""The same operations in every library: ours, the textbook's, torch, SciPy, JAX, scikit-learn.
+"""The same operations in every library: ours, torch, SciPy, JAX, scikit-learn, and textbooks.
 
-A library is a table of functions from `Inputs` to an array; what it does not have is not in it.
+Ours and torch's are those of the row. Any other library is a small table of what it has.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-import scratchnn.functional as F
-from parity.accuracy import textbook
-from parity.accuracy.answers import SOFT, Inputs
-from scratchnn.arrays import Array
+from parity.cases import Case
+from parity.judge import run_torch
+from parity.ops import Op, as_tuple
+from scratchnn.ops.shared import AnyArray, Array, IntArray
 
-Library: TypeAlias = dict[str, Callable[[Inputs], Array]]
+Result: TypeAlias = tuple[Array | None, Array | None]
+# Takes a row, a case of it and the upstream gradient; returns the value and the gradient in z, or
+# None for what the library does not have.
+Library: TypeAlias = Callable[[Op, Case, Array], Result]
+Functions: TypeAlias = Mapping[str, Callable[..., Array]]
 
 PACKAGES = {"torch": "torch", "SciPy": "scipy", "JAX": "jax", "scikit-learn": "scikit-learn"}
+SOFT = "cross_entropy, probabilities"
+BCE = "binary_cross_entropy_with_logits"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A library as two tables, by the names of rows.
+
+    values      functions of (z), or of (z, target)
+    gradients   functions of (dy, z), or of (dy, z, target)
+    """
+
+    values: Functions
+    gradients: Functions = field(default_factory=dict)
+
+    def __call__(self, op: Op, case: Case, dy: Array) -> Result:
+        """Return the value and the gradient, as far as they are in the tables."""
+        arguments = [case[name] for name in op.arguments]
+        value, gradient = self.values.get(op.name), self.gradients.get(op.name)
+        return (
+            None if value is None else np.asarray(value(*arguments)),
+            None if gradient is None else np.asarray(gradient(dy, *arguments)),
+        )
 
 
 def load(name: str) -> Library | None:
-    """Return a library's table, or None where it is not installed."""
+    """Return a library, or None where it is not installed."""
     try:
         return LIBRARIES[name]()
     except ModuleNotFoundError:
@@ -33,97 +63,37 @@ def versions() -> dict[str, str]:
     return {package: version(package) for name, package in PACKAGES.items() if load(name)}
 
 
-def _rows(log_p: Any, target: Any) -> Any:
-    return -log_p[np.arange(len(target)), target]
-
-
 def ours() -> Library:
     """Return scratchnn's operations."""
-
-    def bce(name: str) -> Library:
-        def t(i: Inputs) -> Array:
-            return i.yes if name == "bce, t in {0, 1}" else i.share
-
-        return {
-            name: lambda i: F.binary_cross_entropy_with_logits(i.z, t(i), reduction="none"),
-            f"{name} gradient": lambda i: F.binary_cross_entropy_with_logits_backward(
-                i.dy, i.z, t(i), reduction="none"
-            ),
-        }
-
-    return {
-        "softmax": lambda i: F.softmax(i.z),
-        "softmax gradient": lambda i: F.softmax_backward(i.dy, F.softmax(i.z)),
-        "log_softmax": lambda i: F.log_softmax(i.z),
-        "log_softmax gradient": lambda i: F.log_softmax_backward(i.dy, F.log_softmax(i.z)),
-        "logsumexp": lambda i: F.logsumexp(i.z),
-        "logsumexp gradient": lambda i: F.logsumexp_backward(i.dloss, i.z),
-        "cross_entropy": lambda i: F.cross_entropy(i.z, i.target, reduction="none"),
-        "cross_entropy gradient": lambda i: F.cross_entropy_backward(
-            i.dloss, i.z, i.target, reduction="none"
-        ),
-        SOFT: lambda i: F.cross_entropy(i.z, i.likely, reduction="none"),
-        f"{SOFT} gradient": lambda i: F.cross_entropy_backward(
-            i.dloss, i.z, i.likely, reduction="none"
-        ),
-        "sigmoid": lambda i: F.sigmoid(i.z),
-        "sigmoid gradient": lambda i: F.sigmoid_backward(i.dy, i.z),
-        **bce("bce, t in {0, 1}"),
-        **bce("bce, t in (0, 1)"),
-    }
+    return lambda op, case, dy: (op.ours(**case), as_tuple(op.backward(dy, **case))[0])
 
 
 def of_torch() -> Library:
-    """Return torch's operations, with the gradients of its autograd."""
-    torch = import_module("torch")
-    functional = torch.nn.functional
+    """Return torch's operations on the CPU, with the gradients of its autograd."""
+    import_module("torch")
 
-    def both(name: str, f: Callable[..., Any], dy: str, *targets: str) -> Library:
-        def run(i: Inputs) -> tuple[Any, Any]:
-            z = torch.tensor(i.z, requires_grad=True)
-            return z, f(z, *(torch.tensor(getattr(i, target)) for target in targets))
+    def run(op: Op, case: Case, dy: Array) -> Result:
+        value, dz, *_ = run_torch(op, case, dy)
+        return value, dz
 
-        def gradient(i: Inputs) -> Array:
-            z, y = run(i)
-            return torch.autograd.grad(y, z, torch.tensor(getattr(i, dy)))[0].numpy()
-
-        return {name: lambda i: run(i)[1].detach().numpy(), f"{name} gradient": gradient}
-
-    def bce(z: Any, t: Any) -> Any:
-        return functional.binary_cross_entropy_with_logits(z, t, reduction="none")
-
-    def cross_entropy(z: Any, t: Any) -> Any:
-        return functional.cross_entropy(z, t, reduction="none")
-
-    return (
-        both("softmax", lambda z: torch.softmax(z, -1), "dy")
-        | both("log_softmax", lambda z: torch.log_softmax(z, -1), "dy")
-        | both("logsumexp", lambda z: torch.logsumexp(z, -1), "dloss")
-        | both("cross_entropy", cross_entropy, "dloss", "target")
-        | both(SOFT, cross_entropy, "dloss", "likely")
-        | both("sigmoid", torch.sigmoid, "dy")
-        | both("bce, t in {0, 1}", bce, "dy", "yes")
-        | both("bce, t in (0, 1)", bce, "dy", "share")
-    )
+    return run
 
 
 def of_scipy() -> Library:
     """Return what scipy.special has; it has no gradients."""
     special = import_module("scipy.special")
-
-    def bce(z: Array, t: Array) -> Array:
-        return -(t * special.log_expit(z) + (1 - t) * special.log_expit(-z))
-
-    return {
-        "softmax": lambda i: special.softmax(i.z, axis=-1),
-        "log_softmax": lambda i: special.log_softmax(i.z, axis=-1),
-        "logsumexp": lambda i: special.logsumexp(i.z, axis=-1),
-        "cross_entropy": lambda i: _rows(special.log_softmax(i.z, axis=-1), i.target),
-        SOFT: lambda i: -(i.likely * special.log_softmax(i.z, axis=-1)).sum(axis=-1),
-        "sigmoid": lambda i: special.expit(i.z),
-        "bce, t in {0, 1}": lambda i: bce(i.z, i.yes),
-        "bce, t in (0, 1)": lambda i: bce(i.z, i.share),
-    }
+    log_softmax = special.log_softmax
+    return Table(
+        {
+            "softmax": lambda z: special.softmax(z, axis=-1),
+            "log_softmax": lambda z: log_softmax(z, axis=-1),
+            "logsumexp": lambda z: special.logsumexp(z, axis=-1),
+            "cross_entropy": lambda z, t: _of_labels(log_softmax(z, axis=-1), t),
+            SOFT: lambda z, t: -(t * log_softmax(z, axis=-1)).sum(axis=-1),
+            "sigmoid": special.expit,
+            BCE: lambda z, t: -(t * special.log_expit(z) + (1 - t) * special.log_expit(-z)),
+        }
+    )
 
 
 def of_jax() -> Library:
@@ -131,36 +101,25 @@ def of_jax() -> Library:
     jax = import_module("jax")
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_x64", True)
+    nn = jax.nn
+    values: Functions = {
+        "softmax": nn.softmax,
+        "log_softmax": nn.log_softmax,
+        "logsumexp": lambda z: nn.logsumexp(z, axis=-1),
+        "cross_entropy": lambda z, t: _of_labels(nn.log_softmax(z), t),
+        SOFT: lambda z, t: -(t * nn.log_softmax(z)).sum(axis=-1),
+        "sigmoid": nn.sigmoid,
+        BCE: lambda z, t: -(t * nn.log_sigmoid(z) + (1 - t) * nn.log_sigmoid(-z)),
+    }
 
-    def both(name: str, f: Callable[..., Any], dy: str, target: str | None = None) -> Library:
-        def apply(i: Inputs) -> Callable[[Any], Any]:
-            return lambda z: f(z, getattr(i, target)) if target else f(z)
+    def gradient(f: Callable[..., Array]) -> Callable[..., Array]:
+        def pull_back(dy: Array, z: Array, *target: AnyArray) -> Array:
+            _, vjp = jax.vjp(lambda z: f(z, *target), jax.numpy.asarray(z))
+            return vjp(jax.numpy.asarray(dy))[0]
 
-        def gradient(i: Inputs) -> Array:
-            _, pull_back = jax.vjp(apply(i), jax.numpy.asarray(i.z))
-            return np.asarray(pull_back(jax.numpy.asarray(getattr(i, dy)))[0])
+        return pull_back
 
-        return {name: lambda i: np.asarray(apply(i)(i.z)), f"{name} gradient": gradient}
-
-    def cross_entropy(z: Any, t: Any) -> Any:
-        return _rows(jax.nn.log_softmax(z), t)
-
-    def of_distribution(z: Any, t: Any) -> Any:
-        return -(t * jax.nn.log_softmax(z)).sum(axis=-1)
-
-    def bce(z: Any, t: Any) -> Any:
-        return -(t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z))
-
-    return (
-        both("softmax", jax.nn.softmax, "dy")
-        | both("log_softmax", jax.nn.log_softmax, "dy")
-        | both("logsumexp", lambda z: jax.nn.logsumexp(z, axis=-1), "dloss")
-        | both("cross_entropy", cross_entropy, "dloss", "target")
-        | both(SOFT, of_distribution, "dloss", "likely")
-        | both("sigmoid", jax.nn.sigmoid, "dy")
-        | both("bce, t in {0, 1}", bce, "dy", "yes")
-        | both("bce, t in (0, 1)", bce, "dy", "share")
-    )
+    return Table(values, {name: gradient(f) for name, f in values.items()})
 
 
 def of_sklearn() -> Library:
@@ -168,24 +127,97 @@ def of_sklearn() -> Library:
     extmath = import_module("sklearn.utils.extmath")
     loss = import_module("sklearn._loss.loss")
 
-    def multinomial(i: Inputs) -> tuple[Array, Array]:
-        f = loss.HalfMultinomialLoss(n_classes=i.z.shape[1])
-        value, dz = f.loss_gradient(i.target.astype(i.z.dtype), np.ascontiguousarray(i.z))
-        return value, dz * i.dloss[:, None]
+    def multinomial(z: Array, t: IntArray) -> tuple[Array, Array]:
+        f = loss.HalfMultinomialLoss(n_classes=z.shape[1])
+        return f.loss_gradient(t.astype(z.dtype), np.ascontiguousarray(z))
 
-    def binomial(i: Inputs, t: Array) -> tuple[Array, Array]:
-        value, dz = loss.HalfBinomialLoss().loss_gradient(t.ravel(), i.z.ravel())
-        return value.reshape(i.z.shape), dz.reshape(i.z.shape) * i.dy
+    def binomial(z: Array, t: Array) -> tuple[Array, Array]:
+        value, dz = loss.HalfBinomialLoss().loss_gradient(t.ravel(), z.ravel())
+        return value.reshape(z.shape), dz.reshape(z.shape)
 
-    return {
-        "softmax": lambda i: extmath.softmax(i.z),
-        "cross_entropy": lambda i: multinomial(i)[0],
-        "cross_entropy gradient": lambda i: multinomial(i)[1],
-        "bce, t in {0, 1}": lambda i: binomial(i, i.yes)[0],
-        "bce, t in (0, 1)": lambda i: binomial(i, i.share)[0],
-        "bce, t in {0, 1} gradient": lambda i: binomial(i, i.yes)[1],
-        "bce, t in (0, 1) gradient": lambda i: binomial(i, i.share)[1],
-    }
+    return Table(
+        {
+            "softmax": lambda z: extmath.softmax(z),
+            "cross_entropy": lambda z, t: multinomial(z, t)[0],
+            BCE: lambda z, t: binomial(z, t)[0],
+        },
+        {
+            "cross_entropy": lambda dy, z, t: multinomial(z, t)[1] * dy[:, None],
+            BCE: lambda dy, z, t: binomial(z, t)[1] * dy,
+        },
+    )
+
+
+# The formulas as they stand in most textbooks, with the maximum subtracted
+
+
+def _of_labels(log_p: Array, t: IntArray) -> Array:
+    """-log p_t."""
+    return -log_p[np.arange(len(t)), t]
+
+
+def _softmax(z: Array) -> Array:
+    """exp(z - m) / Σ exp(z - m)."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _softmax_gradient(dp: Array, z: Array) -> Array:
+    """p (dp - Σ dp p)."""
+    p = _softmax(z)
+    return p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+
+
+def _logsumexp(z: Array) -> Array:
+    """m + log Σ exp(z - m)."""
+    m = z.max(axis=-1)
+    return m + np.log(np.exp(z - m[:, None]).sum(axis=-1))
+
+
+def _log_softmax(z: Array) -> Array:
+    """z - logsumexp z."""
+    return z - _logsumexp(z)[:, None]
+
+
+def _minus_onehot(dloss: Array, z: Array, t: IntArray) -> Array:
+    """(p - onehot) dloss."""
+    dz = _softmax(z)
+    dz[np.arange(len(dz)), t] -= 1
+    return dz * dloss[:, None]
+
+
+def _sigmoid(z: Array) -> Array:
+    """1 / (1 + exp(-z))."""
+    return 1 / (1 + np.exp(-z))
+
+
+def _bce(z: Array, t: Array) -> Array:
+    """(1 - t) z + max(-z, 0) + log(1 + exp(-|z|))."""
+    return (1 - t) * z + np.maximum(-z, 0) + np.log(1 + np.exp(-abs(z)))
+
+
+def textbook() -> Library:
+    """Return the textbooks' formulas."""
+    return Table(
+        {
+            "softmax": _softmax,
+            "log_softmax": _log_softmax,
+            "logsumexp": _logsumexp,
+            "cross_entropy": lambda z, t: _of_labels(_log_softmax(z), t),
+            SOFT: lambda z, t: -(t * _log_softmax(z)).sum(axis=-1),
+            "sigmoid": _sigmoid,
+            BCE: _bce,
+        },
+        {
+            "softmax": _softmax_gradient,
+            "log_softmax": lambda dy, z: dy - _softmax(z) * dy.sum(axis=-1, keepdims=True),
+            "logsumexp": lambda dy, z: np.exp(_log_softmax(z)) * dy[:, None],
+            "cross_entropy": _minus_onehot,
+            SOFT: lambda dy, z, t: (_softmax(z) - t) * dy[:, None],
+            "sigmoid": lambda dy, z: dy * _sigmoid(z) * (1 - _sigmoid(z)),
+            BCE: lambda dy, z, t: dy * (_sigmoid(z) - t),
+        },
+    )
 
 
 LIBRARIES: dict[str, Callable[[], Library]] = {
@@ -194,5 +226,5 @@ LIBRARIES: dict[str, Callable[[], Library]] = {
     "SciPy": of_scipy,
     "JAX": of_jax,
     "scikit-learn": of_sklearn,
-    "textbook": textbook.library,
+    "textbook": textbook,
 }

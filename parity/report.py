@@ -1,0 +1,363 @@
+"""One report of what a command found: as text, as JSON, and as an HTML page.
+
+First comes what every command uses: a report with its sections, and how it is written. At the end
+stand the lines, the verdict and the sections of `python -m parity ops`.
+
+A page has no script, and its policy lets a browser load nothing: styles and pictures are inline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from parity import bounds
+from scratchnn import plots
+from scratchnn.extras import need
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from parity.search import Cell, Worst  # which needs Hypothesis
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a few words, and HTML made by the functions below."""
+
+    title: str
+    text: str
+    html: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found: its verdict, what it depends on, all results, and how to show them.
+
+    The sections are made when they are wanted, as only a page needs pictures.
+    """
+
+    title: str
+    holds: bool
+    verdict: str
+    settings: Mapping[str, object]
+    environment: Mapping[str, object]
+    results: object
+    sections: Callable[[], Sequence[Section]]
+
+
+class Part(NamedTuple):
+    """One of several runs: its name, verdict, results for JSON, and HTML."""
+
+    name: str
+    holds: bool
+    verdict: str
+    results: object
+    html: Callable[[], str] = str
+
+
+def together(
+    title: str,
+    parts: Sequence[Part],
+    settings: Mapping[str, object],
+    environment: Mapping[str, object],
+) -> Report:
+    """Return one report of several runs, such as a training in both precisions."""
+    words = (f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
+    return Report(
+        title,
+        all(part.holds for part in parts),
+        ", ".join(words),
+        settings,
+        environment,
+        [part.results for part in parts],
+        lambda: [Section(part.name, part.verdict, part.html()) for part in parts],
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `save` takes."""
+    parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
+    parser.add_argument("--html", metavar="FILE", help="save a page to read in a browser")
+
+
+def save(report: Report, json_file: str | None, html_file: str | None) -> list[Path]:
+    """Write the files that are named, and return their paths."""
+    paths = []
+    for name, make in ((json_file, as_json), (html_file, as_html)):
+        if name:
+            paths.append(Path(name))
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
+            paths[-1].write_text(make(report), encoding="utf-8")
+    return paths
+
+
+def as_json(report: Report) -> str:
+    """Return the report without its pictures; what is not finite becomes a string."""
+    names = ("title", "holds", "verdict", "settings", "environment", "results")
+    return to_json({name: getattr(report, name) for name in names})
+
+
+def to_json(value: object) -> str:
+    """Return any results as JSON; what is not finite becomes a string."""
+    return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    """Make a value one that JSON has: infinities and NaN become words."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def as_html(report: Report) -> str:
+    """Return the page."""
+    here = files("parity")
+    facts = {**report.settings, **report.environment}
+    return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(report.title),
+        style=here.joinpath("page.css").read_text(encoding="utf-8"),
+        outcome="holds" if report.holds else "fails",
+        word="parity holds" if report.holds else "parity fails",
+        verdict=escape(report.verdict),
+        sections="\n".join(map(_section, report.sections())),
+        facts="\n".join(
+            f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
+            for name, value in facts.items()
+            if value is not None
+        ),
+    )
+
+
+def _section(section: Section) -> str:
+    text = f"<p>{escape(section.text)}</p>" if section.text else ""
+    return f"<section><h2>{escape(section.title)}</h2>{text}{section.html}</section>"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+# Pieces of HTML
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)) -> str:
+    """Return a table of HTML cells, which scrolls where it is wide.
+
+    `words` are the columns that hold words; all others hold numbers.
+    """
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        kinds = ("" if i in words else ' class="number"' for i in range(len(row)))
+        return "".join(f"<{tag}{k}>{cell}</{tag}>" for k, cell in zip(kinds, row, strict=True))
+
+    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    head = f"<thead><tr>{cells('th', header)}</tr></thead>"
+    return f'<div class="wide"><table>{head}\n<tbody>{body}</tbody></table></div>'
+
+
+def percent(ratio: float) -> str:
+    """Return a share of a bound in words."""
+    return f"{ratio:.0%}" if ratio < 100 else "off"
+
+
+def share(ratio: float) -> str:
+    """Return a share of a bound with a bar next to it."""
+    kind = "share" if ratio <= 1 else "share over"
+    return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{percent(ratio)}</span>'
+
+
+def outcome(holds: bool) -> str:
+    """Return a word that says whether something holds."""
+    return f'<span class="{"holds" if holds else "fails"}">{"holds" if holds else "fails"}</span>'
+
+
+def code(text: str) -> str:
+    """Return a program, or what one prints."""
+    return f"<pre><code>{escape(text)}</code></pre>"
+
+
+def picture(figure: Figure, description: str) -> str:
+    """Return a matplotlib figure as inline SVG in the colours of the page.
+
+    Raises   MissingExtraError
+    """
+    file = io.StringIO()
+    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for light, both in (("#000000", "currentColor"), ("#e6e6e6", "var(--line)")):
+        svg = svg.replace(light, both)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg)
+    return f'<figure aria-label="{escape(description)}">{svg}</figure>'
+
+
+# What the search over the table of operations found: the cells of parity.search
+
+MATRIX = (
+    "For each side, the largest error as a share of its rounding-error bound, and the largest "
+    "error in units in the last place (ulps), over values and gradients of all generated cases. "
+    "“none”: no digit of some element is right, where terms cancel and the bound allows it."
+)
+COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN)
+
+
+def of_cells(
+    cells: Sequence[Cell], settings: Mapping[str, object], environment: Mapping[str, object]
+) -> Report:
+    """Return the report of all cells."""
+    held, cases = sum(cell.holds for cell in cells), sum(cell.cases for cell in cells)
+    return Report(
+        "NumPy compared with PyTorch, operation by operation",
+        held == len(cells),
+        f"{held} of {len(cells)} cells (operation × precision) hold, value and gradients, over "
+        f"{cases:,} generated cases",
+        settings,
+        environment,
+        [asdict(cell) | {"holds": cell.holds} for cell in cells],
+        lambda: _sections(cells),
+    )
+
+
+def cells_header(sides: Sequence[str]) -> str:
+    """Return the head of the table that `cell_line` fills."""
+    over = "".join(f"  {side:^17}" for side in sides)
+    return (
+        f"{'':49}{over}\n{'operation':33} {'dtype':8} {'cases':>6}"
+        f"{'  of bound     ulps' * len(sides)}  closest"
+    )
+
+
+def cell_line(cell: Cell) -> str:
+    """Format one cell."""
+    sides = "".join(
+        f"  {percent(worst.error.ratio):>8} {ulps(worst.ulps, cell.dtype):>8}"
+        for worst in cell.sides.values()
+    )
+    return f"{cell.op:33} {cell.dtype:8} {cell.cases:>6,}{sides}  {closest(cell)}"
+
+
+def closest(cell: Cell) -> str:
+    """Say which quantity came closest to its bound."""
+    if not cell.holds:
+        return "FAILS"
+    worst = max(cell.sides.values(), key=lambda worst: worst.error.ratio)
+    if worst.error.ratio == 0:
+        return "all exact"
+    return worst.quantity.removeprefix(cell.op).removeprefix(", ") or "value"
+
+
+def ulps(error: float, dtype: str) -> str:
+    """Format an error in ulps; from 1/2u on, no digit is right."""
+    if error >= _no_digit(dtype):
+        return "none"
+    return f"{error:.2g}" if error < 99.5 else f"{error:,.0f}" if error < 1e7 else f"{error:.0e}"
+
+
+def _no_digit(dtype: str) -> float:
+    """Return the error in ulps from which on no digit is right."""
+    return 0.5 / bounds.unit_roundoff("float32" if dtype == "tf32" else dtype)
+
+
+def refusals(cells: Sequence[Cell]) -> list[str]:
+    """Say for each row of TF32 that the bounds of float32 refuse it: the check of the check."""
+    return [
+        f"{cell.op} in TF32, judged as float32: refused in {cell.refused:,} of {cell.cases:,} "
+        f"cases, {'as it must be' if cell.refused else 'and it must be: the bound sees nothing'}"
+        for cell in cells
+        if cell.refused is not None and cell.failure is None
+    ]
+
+
+def cell_failure(cell: Cell) -> str:
+    """Return the smallest failing case, and the program that shows it; nothing where none is."""
+    if cell.failure is None:
+        return ""
+    sides = " and ".join(cell.failure.guilty) or "the operation"
+    what = "left its bound" if cell.failure.guilty else "raised"
+    return (
+        f"{cell.op} in {cell.dtype}: {sides} {what}. The smallest case:\n"
+        f"{cell.failure.message}\n\n{cell.failure.code}"
+    )
+
+
+def _sections(cells: Sequence[Cell]) -> list[Section]:
+    sections = [
+        Section(f"{cell.op} in {cell.dtype} fails", "", code(cell_failure(cell)))
+        for cell in cells
+        if cell.failure
+    ]
+    sections.append(Section("Operations", MATRIX))
+    dtypes = dict.fromkeys(cell.dtype for cell in cells)
+    sections += [
+        _matrix(dtype, [cell for cell in cells if cell.dtype == dtype]) for dtype in dtypes
+    ]
+    if texts := refusals(cells):
+        sections.append(Section("The check of the check", ". ".join(texts) + "."))
+    return sections
+
+
+def _matrix(dtype: str, cells: Sequence[Cell]) -> Section:
+    sides = list(dict.fromkeys(side for cell in cells for side in cell.sides))
+    parts = (f"{side}<br>{part}" for side in sides for part in ("share of bound", "ulps"))
+    rows = [
+        [
+            cell.op,
+            outcome(cell.holds),
+            *(text for side in sides for text in _shown(cell.sides.get(side), dtype)),
+            closest(cell),
+        ]
+        for cell in cells
+    ]
+    head = ["operation", "", *parts, "closest to<br>its bound"]
+    html = table(head, rows, words=(0, 1, len(head) - 1))
+    html += picture(_drawn(cells, sides, dtype), f"largest errors in {dtype}, in ulps")
+    return Section(dtype, "", html)
+
+
+def _shown(worst: Worst | None, dtype: str) -> tuple[str, str]:
+    return ("", "") if worst is None else (share(worst.error.ratio), ulps(worst.ulps, dtype))
+
+
+def _drawn(cells: Sequence[Cell], sides: Sequence[str], dtype: str) -> Figure:
+    """Draw the largest errors of each side in ulps, no larger than where no digit is right."""
+    lost = _no_digit(dtype)
+    figure, (axis,) = plots.new_figure(1)
+    figure.set_size_inches(9, 1.2 + 0.24 * len(cells))
+    for number, (side, colour) in enumerate(zip(sides, COLOURS, strict=False)):
+        found = {i: cell.sides[side].ulps for i, cell in enumerate(cells) if side in cell.sides}
+        heights = [i + 0.2 * (number - (len(sides) - 1) / 2) for i in found]
+        errors = [min(max(error, 0.1), lost) for error in found.values()]
+        axis.plot(errors, heights, "o", color=colour, markersize=4.5, label=side, clip_on=False)
+    axis.axvline(lost, color="black", linewidth=0.8)
+    axis.annotate(
+        "no digit is right",
+        (lost, -0.6),
+        (-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+    )
+    axis.set(xscale="log", xlim=(0.1, 2 * lost), ylim=(len(cells) - 0.5, -1))
+    axis.set_xlabel("largest error in ulps (0.1 stands for less)")
+    axis.set_yticks(range(len(cells)), [cell.op for cell in cells])
+    if sides:
+        axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
