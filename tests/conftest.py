@@ -1,4 +1,9 @@
-"""Fixtures and Hypothesis profiles for all tests."""
+"""Fixtures and Hypothesis profiles for all tests.
+
+HYPOTHESIS_PROFILE=long runs 5,000 examples of each property, and the tests marked `long`.
+"""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
@@ -6,9 +11,24 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
+from scratchnn import data
+from scratchnn.data import Dataset
+
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+
+settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("long", max_examples=5_000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.load_profile(PROFILE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `long`, unless the profile is long."""
+    if PROFILE == "long":
+        return
+    skip = pytest.mark.skip(reason="takes minutes: make test-long")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
 
 
 def _data(path: str) -> Path:
@@ -31,3 +51,9 @@ def mnist_dir() -> Path:
 def fashion_dir() -> Path:
     """The folder that holds 900 images of Fashion-MNIST in torchvision's layout."""
     return _data("fashion-mnist-sample/FashionMNIST/raw") / "fashion-mnist-sample"
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[Dataset, Dataset]:
+    """The bundled digits, loaded once: train and test."""
+    return data.digits()

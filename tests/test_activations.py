@@ -7,6 +7,8 @@ import scratchnn.functional as F
 from parity import bounds
 from tests.helpers import DTYPES, assert_within, complex_step_vjp
 
+U = bounds.unit_roundoff(np.float64)
+
 
 def test_relu_hand_values():
     z = np.array([-2.0, -0.0, 0.0, 3.0])
@@ -15,7 +17,16 @@ def test_relu_hand_values():
 
 def test_relu_backward_is_zero_at_zero():
     z, dy = np.array([-1.0, 0.0, 2.0]), np.array([5.0, 7.0, 11.0])
-    np.testing.assert_array_equal(F.relu_backward(dy, F.relu(z)), [0, 0, 11])
+    np.testing.assert_array_equal(F.relu_backward(dy, z), [0, 0, 11])
+
+
+def test_relu_backward_takes_the_result_where_it_is_known():
+    z, dy = np.array([-1.0, 0.0, 2.0, np.nan]), np.array([5.0, 7.0, 11.0, 13.0])
+    dz = F.relu_backward(dy, z)
+    np.testing.assert_array_equal(F.relu_backward(dy, z, y=F.relu(z)), dz)
+    np.testing.assert_array_equal(F.relu_backward(dy, None, y=F.relu(z)), dz)
+    with pytest.raises(TypeError, match=r"relu_backward needs z, or y = relu\(z\)"):
+        F.relu_backward(dy, None)
 
 
 def test_relu_works_in_place():
@@ -23,7 +34,7 @@ def test_relu_works_in_place():
     assert F.relu(z, out=z) is z
     np.testing.assert_array_equal(z, [0, 2])
     dy = np.array([3.0, 5.0])
-    assert F.relu_backward(dy, z, out=dy) is dy
+    assert F.relu_backward(dy, None, y=z, out=dy) is dy
     np.testing.assert_array_equal(dy, [0, 5])
 
 
@@ -31,10 +42,15 @@ def test_relu_passes_nan_on():
     assert np.isnan(F.relu(np.array([np.nan])))
 
 
+def test_relu_backward_passes_dy_where_z_is_nan():
+    """As torch does: x <= 0 ? 0 : dy, and NaN is not ≤ 0."""
+    np.testing.assert_array_equal(F.relu_backward(np.array([3.0]), np.array([np.nan])), [3])
+
+
 def test_sigmoid_hand_values():
     # σ(0) = 1/2, σ(ln 3) = 3/4
     z = np.log(np.array([1.0, 3.0, 1 / 3]))
-    assert_within(F.sigmoid(z), np.array([0.5, 0.75, 0.25]), bounds.sigmoid(z, 2**-53))
+    assert_within(F.sigmoid(z), np.array([0.5, 0.75, 0.25]), bounds.sigmoid(z, u=U))
 
 
 def test_sigmoid_threshold_is_at_zero():
@@ -44,13 +60,13 @@ def test_sigmoid_threshold_is_at_zero():
 
 def test_sigmoid_is_symmetric():
     z = np.random.default_rng(0).normal(size=50) * 5
-    assert_within(F.sigmoid(-z), 1 - F.sigmoid(z), bounds.sigmoid(-z, 2**-53) + 2**-53)
+    assert_within(F.sigmoid(-z), 1 - F.sigmoid(z), bounds.sigmoid(-z, u=U) + U)
 
 
 def test_sigmoid_equals_softmax_of_two_classes():
     z = np.random.default_rng(0).normal(size=(50, 2)) * 5
     difference = z[:, 1] - z[:, 0]
-    assert_within(F.softmax(z)[:, 1], F.sigmoid(difference), bounds.softmax(z, 1, 2**-53)[:, 1])
+    assert_within(F.softmax(z)[:, 1], F.sigmoid(difference), bounds.softmax(z, 1, u=U)[:, 1])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -64,7 +80,7 @@ def test_sigmoid_backward_equals_complex_step():
     rng = np.random.default_rng(0)
     z, dp = rng.normal(size=50) * 3, rng.normal(size=50)
     step = complex_step_vjp(lambda z: 1 / (1 + np.exp(-z)), z, dp)
-    assert_within(F.sigmoid_backward(dp, z), step, bounds.sigmoid_backward(dp, z, 2**-53))
+    assert_within(F.sigmoid_backward(dp, z), step, bounds.sigmoid_backward(dp, z, u=U))
 
 
 def test_sigmoid_backward_keeps_digits_where_1_minus_p_has_none():
@@ -78,6 +94,15 @@ def test_activations_keep_the_dtype(dtype):
     z = np.random.default_rng(0).normal(size=9).astype(dtype)
     results = F.relu(z), F.relu_backward(z, z), F.sigmoid(z), F.sigmoid_backward(z, z)
     assert {array.dtype for array in results} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("backward", [F.relu_backward, F.sigmoid_backward])
+def test_gradients_have_the_precision_and_the_shape_of_the_input(backward):
+    z = np.random.default_rng(0).normal(size=9)
+    assert backward(z, z.astype(np.float32)).dtype == np.float32
+    assert backward(z.astype(np.float32), z).dtype == np.float64
+    with pytest.raises(ValueError, match=r"must have the shape of .* \(9,\), got \(1,\)"):
+        backward(z[:1], z)
 
 
 @pytest.mark.parametrize("f", [F.relu, F.sigmoid])

@@ -5,8 +5,9 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds
-from scratchnn.linear import linear_backward_input, linear_backward_parameters
 from tests.helpers import DTYPES, D, H, N, assert_within, complex_step_vjp
+
+U = bounds.unit_roundoff(np.float64)
 
 
 @pytest.fixture
@@ -25,12 +26,9 @@ def test_linear_hand_values():
 
 
 def test_linear_backward_hand_values():
-    X, W, dY = (
-        np.array([[1.0, 2.0], [3.0, 4.0]]),
-        np.array([[5.0], [6.0]]),
-        np.array([[1.0], [10.0]]),
-    )
-    dX, dW, db = F.linear_backward(dY, X, W)
+    X = np.array([[1.0, 2.0], [3.0, 4.0]])
+    W, b, dY = np.array([[5.0], [6.0]]), np.array([7.0]), np.array([[1.0], [10.0]])
+    dX, dW, db = F.linear_backward(dY, X, W, b)
     np.testing.assert_array_equal(dX, [[5, 6], [50, 60]])
     np.testing.assert_array_equal(dW, [[31], [42]])
     np.testing.assert_array_equal(db, [11])
@@ -39,51 +37,47 @@ def test_linear_backward_hand_values():
 def test_linear_absorbs_the_bias_as_a_row_of_weights(layer):
     X, W, b = layer
     with_ones = np.column_stack([X, np.ones(N)]) @ np.vstack([W, b])
-    bound = bounds.linear(X, W, b, bounds.unit_roundoff(X.dtype))
+    bound = bounds.linear(X, W, b, u=U)
     assert_within(F.linear(X, W, b), with_ones, bound)
 
 
 def test_linear_backward_equals_complex_step(layer):
     X, W, b = layer
     dY = np.random.default_rng(1).normal(size=(N, H))
-    u = bounds.unit_roundoff(X.dtype)
-    dX, dW, db = F.linear_backward(dY, X, W)
-    dW_bound, db_bound = bounds.linear_backward_parameters(dY, X, u)
-    assert_within(
-        dX,
+    steps = (
         complex_step_vjp(lambda X: F.linear(X, W, b), X, dY),
-        bounds.linear_backward_input(dY, W, u),
+        complex_step_vjp(lambda W: F.linear(X, W, b + 0j), W, dY),
+        complex_step_vjp(lambda b: F.linear(X + 0j, W, b), b, dY),
     )
-    assert_within(dW, complex_step_vjp(lambda W: F.linear(X, W, b + 0j), W, dY), dW_bound)
-    assert_within(db, complex_step_vjp(lambda b: F.linear(X + 0j, W, b), b, dY), db_bound)
+    gradients = F.linear_backward(dY, X, W, b)
+    allowed = bounds.linear_backward(dY, X, W, b, u=U)
+    for gradient, step, bound in zip(gradients, steps, allowed, strict=True):
+        assert_within(gradient, step, bound)
 
 
-def test_linear_backward_parameters_writes_into_out(layer):
-    X, W, _ = layer
+def test_linear_backward_has_a_gradient_for_each_argument(layer):
+    X, W, b = layer
     dY = np.random.default_rng(1).normal(size=(N, H))
-    out = np.empty((D, H)), np.empty(H)
-    result = linear_backward_parameters(dY, X, out=out)
-    assert result[0] is out[0]
-    assert result[1] is out[1]
-    dX, dW, db = F.linear_backward(dY, X, W)
-    np.testing.assert_array_equal(out[0], dW)
-    np.testing.assert_array_equal(out[1], db)
-    np.testing.assert_array_equal(linear_backward_input(dY, W), dX)
+    dX, dW, db = F.linear_backward(dY, X, W, b)
+    assert [gradient.shape for gradient in (dX, dW, db)] == [X.shape, W.shape, b.shape]
+    for gradient, same in zip(F.linear_backward(dY, X, W), (dX, dW), strict=True):
+        np.testing.assert_array_equal(gradient, same)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_linear_keeps_the_dtype(layer, dtype):
     X, W, b = (array.astype(dtype) for array in layer)
     Y = F.linear(X, W, b)
-    assert {array.dtype for array in (Y, *F.linear_backward(Y, X, W))} == {np.dtype(dtype)}
+    assert {array.dtype for array in (Y, *F.linear_backward(Y, X, W, b))} == {np.dtype(dtype)}
 
 
 def test_linear_refuses_a_bias_that_would_broadcast(layer):
     X, W, _ = layer
-    with pytest.raises(
-        ValueError, match=r"b must have shape \(7,\), one bias a feature of Y, got \(1,\)"
-    ):
+    message = r"b must have shape \(7,\), one bias per feature, got \(1,\)"
+    with pytest.raises(ValueError, match=message):
         F.linear(X, W, np.ones(1))
+    with pytest.raises(ValueError, match=message):
+        F.linear_backward(np.ones((N, H)), X, W, np.ones(1))
 
 
 def test_linear_refuses_integers(layer):
@@ -92,10 +86,9 @@ def test_linear_refuses_integers(layer):
         F.linear(X.astype(np.int64), W, b)
 
 
-@pytest.mark.parametrize("name", ["dY", "X", "W"])
+@pytest.mark.parametrize("name", ["dY", "X", "W", "b"])
 def test_linear_backward_refuses_integers(layer, name):
-    X, W, _ = layer
-    arguments = {"dY": np.ones((N, H)), "X": X, "W": W}
+    arguments = {"dY": np.ones((N, H))} | dict(zip("XWb", layer, strict=True))
     arguments[name] = arguments[name].astype(int)
     with pytest.raises(TypeError, match=f"{name} must be floating point, got int64"):
         F.linear_backward(**arguments)
@@ -115,15 +108,13 @@ def test_linear_treats_leading_dimensions_as_rows(layer, leading):
     rng = np.random.default_rng(2)
     X, dY = rng.normal(size=(*leading, D)), rng.normal(size=(*leading, H))
     rows, dY_rows = X.reshape(-1, D), dY.reshape(-1, H)
-    u = bounds.unit_roundoff(X.dtype)
     expected = F.linear(rows, W, b).reshape(*leading, H)
-    assert_within(F.linear(X, W, b), expected, bounds.linear(X, W, b, u))
-    dX, dW, db = F.linear_backward(dY, X, W)
-    dX_rows, dW_rows, db_rows = F.linear_backward(dY_rows, rows, W)
-    dW_bound, db_bound = bounds.linear_backward_parameters(dY, X, u)
-    assert_within(dX, dX_rows.reshape(X.shape), bounds.linear_backward_input(dY, W, u))
-    assert_within(dW, dW_rows, dW_bound)
-    assert_within(db, db_rows, db_bound)
+    assert_within(F.linear(X, W, b), expected, bounds.linear(X, W, b, u=U))
+    gradients = F.linear_backward(dY, X, W, b)
+    of_rows = F.linear_backward(dY_rows, rows, W, b)
+    allowed = bounds.linear_backward(dY, X, W, b, u=U)
+    for gradient, expected, bound in zip(gradients, of_rows, allowed, strict=True):
+        assert_within(gradient, expected.reshape(gradient.shape), bound)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,11 +8,26 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds
-from scratchnn import mlp
+from scratchnn import gradcheck, mlp
+from scratchnn.layers import ACTIVATIONS, Dense, Kronecker, ReLU, Sigmoid
 from scratchnn.mlp import Parameters
+from scratchnn.ops.kronecker import kronecker_weight
 from tests.helpers import DTYPES, C, D, H, N, assert_within, complex_step_vjp
 
 SIZES = [D, H, 6, C]
+LAYERS = mlp.layers(SIZES)
+NETWORKS = {
+    "relu": LAYERS,
+    "sigmoid": mlp.layers(SIZES, activation="sigmoid"),
+    "kronecker": mlp.layers([D, 6, 3, C], kronecker=3),
+    "mixed": [Dense(D, 6), Sigmoid(), Kronecker(6, 4, n=2), ReLU(), Dense(4, C)],
+    "linear": mlp.layers([D, C]),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def any_network(request):
+    return mlp.init(NETWORKS[request.param], rng=0, dtype=np.float64)
 
 
 @pytest.fixture
@@ -25,49 +40,100 @@ def X():
     return np.random.default_rng(1).normal(size=(N, D))
 
 
-def test_parameters_layers_are_views_of_theta(network):
-    assert network.theta.shape == (mlp.count(SIZES),) == (3 * 7 + 7 + 7 * 6 + 6 + 6 * 4 + 4,)
+def test_layers_are_dense_with_an_activation_between():
+    assert mlp.layers([3, 7, 4]) == (Dense(3, 7), ReLU(), Dense(7, 4))
+    assert mlp.layers([3, 4], activation="sigmoid") == (Dense(3, 4),)
+    assert mlp.layers([4, 6, 8, 3], activation="sigmoid", kronecker=2) == (
+        Kronecker(4, 6, 2), Sigmoid(), Kronecker(6, 8, 2), Sigmoid(), Dense(8, 3),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="activation must be one of relu, sigmoid"):
+        mlp.layers([3, 7, 4], activation="step")
+
+
+def test_count_of_parameters():
+    assert mlp.count(LAYERS) == 3 * 7 + 7 + 7 * 6 + 6 + 6 * 4 + 4
+    kronecker = mlp.layers([784, 512, 10], kronecker=4)
+    assert mlp.count(kronecker) == 4**3 + 784 * 512 // 4 + 512 + 513 * 10
+    assert mlp.count([ReLU()]) == 0
+
+
+def test_parameters_have_views_of_theta(network):
+    assert network.theta.shape == (mlp.count(LAYERS),)
     network.theta[:] = np.arange(network.theta.size)
-    assert [(W.shape, b.shape) for W, b in network.layers] == [
-        ((3, 7), (7,)), ((7, 6), (6,)), ((6, 4), (4,)),
-    ]  # fmt: skip
-    W, b = network.layers[1]
+    shapes = [tuple(view.shape for view in views) for views in network.views]
+    assert shapes == [((3, 7), (7,)), (), ((7, 6), (6,)), (), ((6, 4), (4,))]
+    W, b = network.views[2]
     np.testing.assert_array_equal(W, np.arange(28, 70).reshape(7, 6))
     np.testing.assert_array_equal(b, np.arange(70, 76))
     W[2, 3] = -1
     assert network.theta[28 + 2 * 6 + 3] == -1
 
 
-def test_parameters_cover_theta_exactly(network):
-    flat = np.concatenate([part.ravel() for layer in network.layers for part in layer])
-    np.testing.assert_array_equal(flat, network.theta)
+def test_parameters_cover_theta_exactly(any_network):
+    flat = np.concatenate([view.ravel() for _, _, view in any_network.arrays()])
+    np.testing.assert_array_equal(flat, any_network.theta)
+
+
+def test_arrays_go_through_all_parameters_by_name():
+    network = mlp.init(NETWORKS["mixed"], rng=0)
+    assert [(i, name) for i, name, _ in network.arrays()] == [
+        (0, "W"), (0, "b"), (2, "A"), (2, "S"), (2, "b"), (4, "W"), (4, "b"),
+    ]  # fmt: skip
+    assert all(np.shares_memory(view, network.theta) for _, _, view in network.arrays())
+
+
+def test_sizes_are_the_features_in_and_out():
+    assert mlp.init(SIZES, rng=0).sizes == tuple(SIZES)
+    assert mlp.init(NETWORKS["mixed"], rng=0).sizes == (D, 6, 4, C)
+
+
+def test_repr_says_what_is_not_usual():
+    assert repr(mlp.init(SIZES, rng=0)) == "Parameters(3-7-6-4, 104 float32)"
+    assert repr(mlp.init(NETWORKS["mixed"], rng=0)) == (
+        "Parameters(3-6-4-4, kronecker_linear, sigmoid, 68 float32)"
+    )
+
+
+def test_assigning_to_theta_copies_the_numbers(network):
+    theta, view = network.theta, network.views[0][0]
+    network.theta = np.ones_like(theta)
+    assert network.theta is theta
+    assert (view == 1).all()
+    with pytest.raises(ValueError, match=r"values must have the shape of theta \(104,\)"):
+        network.theta = np.ones(1)
 
 
 def test_parameters_copy_and_astype_own_their_theta(network):
     for other in (network.copy(), network.astype(np.float64)):
         other.theta[:] = 0
         assert network.theta.any()
-    assert network.astype(np.float32).layers[0].W.dtype == np.float32
+    assert network.astype(np.float32).views[0][0].dtype == np.float32
+
+
+def test_parameters_like_are_over_the_vector_given(network):
+    theta = np.zeros_like(network.theta)
+    other = network.like(theta)
+    assert other.theta is theta
+    assert other.layers == network.layers
 
 
 @pytest.mark.parametrize("of", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
-@pytest.mark.parametrize("sizes", [SIZES, [4, mlp.Kronecker(6, n=2), 3]])
-def test_parameters_deepcopy_and_pickle_keep_the_layers_views(sizes, of):
-    network = mlp.init(sizes, rng=0)
-    other = of(network)
-    assert repr(other.sizes) == repr(network.sizes)
-    np.testing.assert_array_equal(other.theta, network.theta)
-    assert not np.shares_memory(other.theta, network.theta)
-    for layer in other.layers:
-        assert all(np.shares_memory(part, other.theta) for part in layer)
+def test_parameters_deepcopy_and_pickle_keep_the_layers_views(any_network, of):
+    other = of(any_network)
+    assert other.layers == any_network.layers
+    np.testing.assert_array_equal(other.theta, any_network.theta)
+    assert not np.shares_memory(other.theta, any_network.theta)
+    assert all(np.shares_memory(view, other.theta) for _, _, view in other.arrays())
 
 
-def test_from_arrays_copies(network):
-    layers = [(W.copy(), b.copy()) for W, b in network.layers]
-    same = Parameters.from_arrays(layers)
-    assert same.sizes == network.sizes
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_from_arrays_copies(activation):
+    network = mlp.init(SIZES, activation=activation, rng=0)
+    pairs = [(W.copy(), b.copy()) for W, b in filter(None, network.views)]
+    same = Parameters.from_arrays(pairs, activation)
+    assert same.layers == network.layers
     np.testing.assert_array_equal(same.theta, network.theta)
-    layers[0][0][:] = 0
+    pairs[0][0][:] = 0
     np.testing.assert_array_equal(same.theta, network.theta)
 
 
@@ -91,11 +157,27 @@ def test_init_refuses_impossible_sizes(sizes):
 
 def test_parameters_refuse_a_theta_of_another_length():
     with pytest.raises(ValueError, match=r"theta must have shape \(10,\), got \(9,\)"):
-        Parameters([4, 2], np.zeros(9))
+        Parameters([Dense(4, 2)], np.zeros(9))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "layers must begin with one that has weights"),
+        ([ReLU(), Dense(4, 2)], "layers must begin with one that has weights"),
+        (
+            [Dense(4, 3), ReLU(), Dense(4, 2)],
+            r"Dense\(D=4, H=2\) must take the 3 features of Dense",
+        ),
+    ],
+)
+def test_parameters_refuse_layers_that_make_no_network(layers, message):
+    with pytest.raises(ValueError, match=message):
+        Parameters(layers, np.zeros(0))
 
 
 def test_init_normal_has_zero_bias():
-    (W, b), = mlp.init([300, 200], std=0.01, rng=0).layers  # fmt: skip
+    ((W, b),) = mlp.init([300, 200], std=0.01, rng=0).views
     assert not b.any()
     standard_error = 0.01 / np.sqrt(W.size)
     assert abs(W.mean()) < 5 * standard_error
@@ -103,7 +185,7 @@ def test_init_normal_has_zero_bias():
 
 
 def test_init_uniform_fills_torchs_range():
-    (W, b), = mlp.init([400, 300], rng=0).layers  # fmt: skip
+    ((W, b),) = mlp.init([400, 300], rng=0).views
     for part in (W, b):
         assert abs(part).max() <= 1 / 20
         assert abs(part).max() > 0.97 / 20
@@ -116,26 +198,65 @@ def test_init_is_one_draw_for_both_precisions():
     assert (mlp.init(SIZES, rng=8).theta != single).all()
 
 
-def test_forward_is_linear_and_relu_in_turn(network, X):
-    (W1, b1), (W2, b2), (W3, b3) = network.layers
-    a1 = F.relu(F.linear(X, W1, b1))
-    a2 = F.relu(F.linear(a1, W2, b2))
-    activations = mlp.forward(network, X)
-    for actual, expected in zip(activations, [X, a1, a2, F.linear(a2, W3, b3)], strict=True):
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_forward_is_linear_and_an_activation_in_turn(X, activation):
+    network = mlp.init(SIZES, activation=activation, rng=0, dtype=np.float64)
+    f = getattr(F, activation)
+    (W1, b1), _, (W2, b2), _, (W3, b3) = network.views
+    a1 = f(F.linear(X, W1, b1))
+    a2 = f(F.linear(a1, W2, b2))
+    outputs = mlp.forward(network, X)
+    assert len(outputs) == len(network.layers) + 1
+    for actual, expected in zip(outputs[::2], [X, a1, a2], strict=False):
         np.testing.assert_array_equal(actual, expected)
-    assert activations[1].min() == 0
-    assert activations[-1].min() < 0  # no ReLU on the last
+    np.testing.assert_array_equal(outputs[-1], F.linear(a2, W3, b3))
+    assert outputs[-1].min() < 0  # no activation on the last
 
 
-def test_backward_equals_the_ops_one_by_one(network, X):
-    a0, a1, a2, _ = activations = mlp.forward(network, X)
+def test_forward_keeps_z_where_backward_needs_it_and_else_overwrites_it(X):
+    _, z, a, *_ = mlp.forward(mlp.init(SIZES, rng=0, dtype=np.float64), X)
+    assert z is a
+    _, z, a, *_ = mlp.forward(mlp.init(SIZES, activation="sigmoid", rng=0, dtype=np.float64), X)
+    np.testing.assert_array_equal(F.sigmoid(z), a)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_backward_equals_the_ops_one_by_one(X, activation):
+    network = mlp.init(SIZES, activation=activation, rng=0, dtype=np.float64)
+    f, f_backward = getattr(F, activation), getattr(F, f"{activation}_backward")
+    (W1, b1), _, (W2, b2), _, (W3, b3) = network.views
+    z1 = F.linear(X, W1, b1)
+    z2 = F.linear(f(z1), W2, b2)
     dz3 = np.random.default_rng(2).normal(size=(N, C))
-    da2, dW3, db3 = F.linear_backward(dz3, a2, network.layers[2].W)
-    da1, dW2, db2 = F.linear_backward(F.relu_backward(da2, a2), a1, network.layers[1].W)
-    _, dW1, db1 = F.linear_backward(F.relu_backward(da1, a1), a0, network.layers[0].W)
-    grad = mlp.backward(network, activations, dz3)
-    expected = Parameters.from_arrays([(dW1, db1), (dW2, db2), (dW3, db3)])
-    np.testing.assert_array_equal(grad.theta, expected.theta)
+    da2, *layer3 = F.linear_backward(dz3, f(z2), W3, b3)
+    da1, *layer2 = F.linear_backward(f_backward(da2, z2), f(z1), W2, b2)
+    _, *layer1 = F.linear_backward(f_backward(da1, z1), X, W1, b1)
+    grad = mlp.backward(network, mlp.forward(network, X), dz3)
+    assert grad.layers == network.layers
+    np.testing.assert_array_equal(
+        grad.theta, Parameters.from_arrays([layer1, layer2, layer3]).theta
+    )
+
+
+def test_backward_passes_gradcheck(any_network, X):
+    """Complex step, or differences, of each network with respect to θ."""
+
+    def f(theta):
+        return mlp.forward(any_network.like(theta), X)[-1]
+
+    def f_backward(dz, theta):
+        network = any_network.like(theta)
+        return mlp.backward(network, mlp.forward(network, X), dz).theta
+
+    gradcheck.check(f, f_backward, any_network.theta).assert_ok()
+
+
+def test_network_with_a_kronecker_layer_computes_what_its_dense_counterpart_does(X):
+    network = mlp.init([Kronecker(D, 6, n=3)], rng=0, dtype=np.float64)
+    A, S, b = network.views[0]
+    dense = Parameters.from_arrays([(kronecker_weight(A, S), b)])
+    bound = bounds.kronecker_linear(X, A, S, b, u=bounds.unit_roundoff(np.float64))
+    assert_within(mlp.forward(network, X)[-1], mlp.forward(dense, X)[-1], bound)
 
 
 def test_backward_of_a_linear_network_equals_complex_step(X):
@@ -143,53 +264,54 @@ def test_backward_of_a_linear_network_equals_complex_step(X):
     dz = np.random.default_rng(2).normal(size=(N, C))
     grad = mlp.backward(parameters, mlp.forward(parameters, X), dz)
     step = complex_step_vjp(
-        lambda theta: mlp.forward(Parameters([D, C], theta), X)[-1], parameters.theta, dz
+        lambda theta: mlp.forward(parameters.like(theta), X)[-1], parameters.theta, dz
     )
-    dW, db = bounds.linear_backward_parameters(dz, X, bounds.unit_roundoff(np.float64))
+    u = bounds.unit_roundoff(np.float64)
+    _, dW, db = bounds.linear_backward(dz, X, *parameters.views[0], u=u)
     assert_within(grad.theta, step, np.concatenate([dW.ravel(), db]))
 
 
-def test_backward_is_the_slope_of_the_loss(network, X):
+def test_backward_is_the_slope_of_the_loss(any_network, X):
     """The error of the tangent falls with h²: by 4 when h halves, as long as no ReLU flips."""
     target = np.array([0, 3, 1, 2, 2])
-    activations = mlp.forward(network, X)
-    dz = F.cross_entropy_backward(1.0, activations[-1], target)
-    grad = mlp.backward(network, activations, dz).theta
+    outputs = mlp.forward(any_network, X)
+    loss, dz = F.cross_entropy_with_gradient(outputs[-1], target)
+    grad = mlp.backward(any_network, outputs, dz).theta
     direction = np.random.default_rng(3).normal(size=grad.size)
 
     def error(h):
-        moved = Parameters(SIZES, network.theta + h * direction)
+        moved = any_network.like(any_network.theta + h * direction)
         value = F.cross_entropy(mlp.forward(moved, X)[-1], target)
-        return abs(value - F.cross_entropy(activations[-1], target) - h * grad @ direction)
+        return abs(value - loss - h * grad @ direction)
 
     ratios = [error(h) / error(h / 2) for h in (1e-3, 5e-4, 2.5e-4)]
     assert all(3.9 < ratio < 4.1 for ratio in ratios), ratios
 
 
-def test_backward_writes_into_out(network, X):
-    activations = mlp.forward(network, X)
+def test_backward_writes_into_out(any_network, X):
+    outputs = mlp.forward(any_network, X)
     dz = np.random.default_rng(2).normal(size=(N, C))
-    out = Parameters(SIZES, np.full_like(network.theta, np.nan))
-    assert mlp.backward(network, activations, dz, out=out) is out
-    np.testing.assert_array_equal(out.theta, mlp.backward(network, activations, dz).theta)
+    out = any_network.like(np.full_like(any_network.theta, np.nan))
+    assert mlp.backward(any_network, outputs, dz, out=out) is out
+    np.testing.assert_array_equal(out.theta, mlp.backward(any_network, outputs, dz).theta)
 
 
-def test_forward_and_backward_leave_their_inputs_alone(network, X):
+def test_forward_and_backward_leave_their_inputs_alone(any_network, X):
     dz = np.random.default_rng(2).normal(size=(N, C))
-    for array in (X, network.theta, dz):
+    for array in (X, any_network.theta, dz):
         array.flags.writeable = False
-    activations = mlp.forward(network, X)
-    for array in activations:
+    outputs = mlp.forward(any_network, X)
+    for array in outputs:
         array.flags.writeable = False
-    mlp.backward(network, activations, dz)
+    mlp.backward(any_network, outputs, dz)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtype_is_kept(network, X, dtype):
-    network, X = network.astype(dtype), X.astype(dtype)
-    activations = mlp.forward(network, X)
-    grad = mlp.backward(network, activations, activations[-1])
-    assert {array.dtype for array in [*activations, grad.theta]} == {np.dtype(dtype)}
+def test_dtype_is_kept(any_network, X, dtype):
+    network, X = any_network.astype(dtype), X.astype(dtype)
+    outputs = mlp.forward(network, X)
+    grad = mlp.backward(network, outputs, outputs[-1])
+    assert {array.dtype for array in [*outputs, grad.theta]} == {np.dtype(dtype)}
 
 
 def test_predict_takes_the_largest_logit(network, X):

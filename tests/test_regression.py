@@ -5,7 +5,7 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
-from scratchnn.reductions import reduce_backward
+from scratchnn.ops.shared import reduce_backward
 from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
 
 PREDICTION = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 5.0]])
@@ -20,8 +20,9 @@ def test_squared_loss_hand_values():
 
 
 def test_squared_loss_backward_hand_values():
-    dprediction = F.squared_loss_backward(3.0, PREDICTION, TARGET, reduction="sum")
+    dprediction, dtarget = F.squared_loss_backward(3.0, PREDICTION, TARGET, reduction="sum")
     np.testing.assert_array_equal(dprediction, [[0, 6, -3], [-6, 0, 12]])
+    np.testing.assert_array_equal(dtarget, -dprediction)
 
 
 def test_mse_loss_is_twice_the_squared_loss():
@@ -34,7 +35,7 @@ def test_mse_loss_is_twice_the_squared_loss():
         )
         np.testing.assert_array_equal(
             F.mse_loss_backward(upstream, *arguments, reduction=reduction),
-            2 * F.squared_loss_backward(upstream, *arguments, reduction=reduction),
+            2 * np.array(F.squared_loss_backward(upstream, *arguments, reduction=reduction)),
         )
 
 
@@ -44,18 +45,6 @@ def test_losses_refuse_what_would_broadcast(f):
         ValueError, match=r"target must have the shape of prediction \(5, 1\), got \(5,\)"
     ):
         f(np.zeros((5, 1)), np.zeros(5))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_losses_keep_the_dtype(dtype, reduction):
-    prediction, target = PREDICTION.astype(dtype), TARGET.astype(dtype)
-    for f, backward in (
-        (F.squared_loss, F.squared_loss_backward),
-        (F.mse_loss, F.mse_loss_backward),
-    ):
-        assert f(prediction, target, reduction=reduction).dtype == dtype
-        assert backward(1.0, prediction, target, reduction=reduction).dtype == dtype
 
 
 def test_mean_of_nothing_is_nan_and_silent_as_in_torch():
@@ -78,27 +67,26 @@ def test_upstream_gradient_that_would_broadcast_is_named(reduction, shape):
 
 U = bounds.unit_roundoff(np.float64)
 REDUCTIONS = ["none", "mean", "sum"]
-LOSSES = {  # the loss and its backward, with options; the loss again as a function of r alone
-    "squared_loss": (F.squared_loss, F.squared_loss_backward, {}, lambda r: r * r / 2),
-    "mse_loss": (F.mse_loss, F.mse_loss_backward, {}, lambda r: r * r),
-    "l1_loss": (F.l1_loss, F.l1_loss_backward, {}, lambda r: np.where(r.real > 0, r, -r)),
+LOSSES = {  # the options of a loss, and the loss again as a function of r alone
+    "squared_loss": ({}, lambda r: r * r / 2),
+    "mse_loss": ({}, lambda r: r * r),
+    "l1_loss": ({}, lambda r: np.where(r.real > 0, r, -r)),
     "huber_loss": (
-        F.huber_loss, F.huber_loss_backward, {"delta": 0.5},
+        {"delta": 0.5},
         lambda r: np.where(
             abs(r.real) <= 0.5, r * r / 2, 0.5 * (np.where(r.real > 0, r, -r) - 0.25)
         ),
     ),
     "smooth_l1_loss": (
-        F.smooth_l1_loss, F.smooth_l1_loss_backward, {"beta": 0.25},
-        lambda r: np.where(
-            abs(r.real) < 0.25, 2 * r * r, np.where(r.real > 0, r, -r) - 0.125
-        ),
+        {"beta": 0.25},
+        lambda r: np.where(abs(r.real) < 0.25, 2 * r * r, np.where(r.real > 0, r, -r) - 0.125),
     ),
-}  # fmt: skip
+}
 
 
-def of_target(backward):
-    return getattr(F, f"{backward.__name__}_target")
+def both(name):
+    """Return a loss and its backward."""
+    return getattr(F, name), getattr(F, f"{name}_backward")
 
 
 @pytest.fixture
@@ -116,7 +104,7 @@ def test_l1_loss_hand_values():
 
 def test_l1_loss_backward_hand_values():
     """The kink at 0 has slope 0."""
-    dprediction = F.l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum")
+    dprediction, _ = F.l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum")
     np.testing.assert_array_equal(dprediction, [[0, 3, -3], [-3, 0, 3]])
 
 
@@ -129,7 +117,7 @@ def test_huber_loss_hand_values():
 
 
 def test_huber_loss_backward_hand_values():
-    dprediction = F.huber_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", delta=2)
+    dprediction, _ = F.huber_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", delta=2)
     np.testing.assert_array_equal(dprediction, [[0, 6, -3], [-6, 0, 6]])
 
 
@@ -140,19 +128,16 @@ def test_smooth_l1_loss_hand_values():
 
 
 def test_smooth_l1_loss_backward_hand_values():
-    dprediction = F.smooth_l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", beta=2)
+    dprediction, _ = F.smooth_l1_loss_backward(3.0, PREDICTION, TARGET, reduction="sum", beta=2)
     np.testing.assert_array_equal(dprediction, [[0, 3, -1.5], [-3, 0, 3]])
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_of_the_target_are_the_negative_gradient(name, pair):
-    _, backward, options, _ = LOSSES[name]
+def test_gradient_of_the_target_is_the_negative_one(name, pair):
+    (_, backward), (options, _) = both(name), LOSSES[name]
     dloss = np.random.default_rng(1).normal(size=(N, C))
     for reduction, dy in (("none", dloss), ("mean", 0.7), ("sum", 0.7)):
-        dprediction, dtarget = (
-            gradient(dy, *pair, reduction=reduction, **options)
-            for gradient in (backward, of_target(backward))
-        )
+        dprediction, dtarget = backward(dy, *pair, reduction=reduction, **options)
         np.testing.assert_array_equal(dtarget, -dprediction)
 
 
@@ -164,11 +149,8 @@ def test_smooth_l1_loss_is_huber_loss_over_beta(pair, beta):
 
 def test_smooth_l1_loss_with_beta_zero_is_l1_loss(pair):
     assert F.smooth_l1_loss(*pair, beta=0) == F.l1_loss(*pair)
-    for smooth, sharp in (
-        (F.smooth_l1_loss_backward, F.l1_loss_backward),
-        (F.smooth_l1_loss_backward_target, F.l1_loss_backward_target),
-    ):
-        np.testing.assert_array_equal(smooth(0.7, *pair, beta=0), sharp(0.7, *pair))
+    smooth, sharp = F.smooth_l1_loss_backward(0.7, *pair, beta=0), F.l1_loss_backward(0.7, *pair)
+    np.testing.assert_array_equal(smooth, sharp)
 
 
 def test_huber_loss_lies_below_both_that_it_joins(pair):
@@ -179,63 +161,62 @@ def test_huber_loss_lies_below_both_that_it_joins(pair):
 
 def test_mse_loss_backward_computes_in_float32():
     prediction = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
-    dx = F.mse_loss_backward(1.0, prediction, np.zeros_like(prediction))
+    dx, _ = F.mse_loss_backward(1.0, prediction, np.zeros_like(prediction))
     np.testing.assert_array_equal(dx, 2 * prediction * np.float32(1 / prediction.size))
 
 
-@pytest.mark.parametrize("wrt", ["prediction", "target"])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_equal_complex_step(name, reduction, wrt, pair):
-    f, backward, options, of_r = LOSSES[name]
+def test_losses_and_gradients_equal_complex_step(name, reduction, pair):
+    (f, backward), (options, of_r) = both(name), LOSSES[name]
     prediction, target = pair
     dy = np.random.default_rng(1).normal(size=(N, C) if reduction == "none" else ())
+    options = options | {"reduction": reduction}
 
-    def loss(x):
-        losses = of_r(x - target if wrt == "prediction" else prediction - x)
+    def loss(prediction, target):
+        losses = of_r(prediction - target)
         return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
 
-    value = f(*pair, reduction=reduction, **options)
-    x = prediction if wrt == "prediction" else target
-    each = f(*pair, reduction="none", **options)
-    assert_within(value, loss(x), loss_bounds.difference_loss(each, reduction, U))
-    slope = backward(np.ones((N, C)), *pair, reduction="none", **options)
-    bound, _ = loss_bounds.difference_loss_backward(dy, slope, reduction, U)
-    gradient = backward if wrt == "prediction" else of_target(backward)
-    gradient = gradient(dy, *pair, reduction=reduction, **options)
-    assert_within(gradient, complex_step_vjp(loss, x, dy), bound)
+    bound = getattr(loss_bounds, name)(*pair, **options, u=U)
+    assert_within(f(*pair, **options), loss(*pair), bound)
+    dprediction, dtarget = backward(dy, *pair, **options)
+    dr_bound, _ = getattr(loss_bounds, f"{name}_backward")(dy, *pair, **options, u=U)
+    step = complex_step_vjp(lambda x: loss(x, target), prediction, dy)
+    assert_within(dprediction, step, dr_bound)
+    step = complex_step_vjp(lambda x: loss(prediction, x), target, dy)
+    assert_within(dtarget, step, dr_bound)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", LOSSES)
-def test_robust_losses_keep_the_dtype_and_their_inputs(name, reduction, dtype, pair):
-    f, backward, options, _ = LOSSES[name]
+def test_losses_keep_the_dtype_and_their_inputs(name, reduction, dtype, pair):
+    (f, backward), options = both(name), LOSSES[name][0] | {"reduction": reduction}
     prediction, target = (array.astype(dtype) for array in pair)
     for array in (prediction, target):
         array.flags.writeable = False
-    assert f(prediction, target, reduction=reduction, **options).dtype == dtype
-    for gradient in (backward, of_target(backward)):
-        dx = gradient(0.7, prediction, target, reduction=reduction, **options)
-        assert dx.dtype == dtype
+    loss, gradients = (
+        f(prediction, target, **options),
+        backward(0.7, prediction, target, **options),
+    )
+    assert {array.dtype for array in (loss, *gradients)} == {np.dtype(dtype)}
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_have_the_dtype_of_their_variable(name, pair):
-    _, backward, options, _ = LOSSES[name]
-    prediction, target = pair[0].astype(np.float32), pair[1]
-    assert backward(1.0, prediction, target, **options).dtype == np.float32
-    assert of_target(backward)(1.0, prediction, target, **options).dtype == np.float64
+    (_, backward), (options, _) = both(name), LOSSES[name]
+    dprediction, dtarget = backward(1.0, pair[0].astype(np.float32), pair[1], **options)
+    assert (dprediction.dtype, dtarget.dtype) == (np.float32, np.float64)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_losses_name_what_they_refuse(name, pair):
-    f, backward, options, _ = LOSSES[name]
-    with pytest.raises(ValueError, match=r"target must have the shape of prediction \(5, 4\)"):
-        f(pair[0], pair[1][0], **options)
-    for gradient in (backward, of_target(backward)):
+    (f, backward), (options, _) = both(name), LOSSES[name]
+    for call in (f, lambda *pair, **options: backward(1.0, *pair, **options)):
+        with pytest.raises(ValueError, match=r"target must have the shape of prediction \(5, 4\)"):
+            call(pair[0], pair[1][0], **options)
         with pytest.raises(TypeError, match="target must be floating point, got int64"):
-            gradient(1.0, pair[0], np.zeros((N, C), int), **options)
+            call(pair[0], np.zeros((N, C), int), **options)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, np.nan])
@@ -243,7 +224,6 @@ def test_huber_loss_refuses_what_is_not_positive(value, pair):
     for call in (
         F.huber_loss,
         lambda *pair, delta: F.huber_loss_backward(1.0, *pair, delta=delta),
-        lambda *pair, delta: F.huber_loss_backward_target(1.0, *pair, delta=delta),
     ):
         with pytest.raises(ValueError, match="delta must be positive, got"):
             call(*pair, delta=value)
@@ -254,7 +234,6 @@ def test_smooth_l1_loss_refuses_what_is_negative(value, pair):
     for call in (
         F.smooth_l1_loss,
         lambda *pair, beta: F.smooth_l1_loss_backward(1.0, *pair, beta=beta),
-        lambda *pair, beta: F.smooth_l1_loss_backward_target(1.0, *pair, beta=beta),
     ):
         with pytest.raises(ValueError, match="beta must not be negative, got"):
             call(*pair, beta=value)
@@ -268,5 +247,5 @@ def test_robust_losses_do_not_overflow(dtype):
     np.testing.assert_array_equal(F.l1_loss(r, nothing, reduction="none"), abs(r))
     np.testing.assert_array_equal(F.huber_loss(r, nothing, reduction="none"), abs(r))
     np.testing.assert_array_equal(F.smooth_l1_loss(r, nothing, reduction="none"), abs(r))
-    slopes = F.huber_loss_backward(1.0, r, nothing, reduction="none")
+    slopes, _ = F.huber_loss_backward(1.0, r, nothing, reduction="none")
     np.testing.assert_array_equal(slopes, [1, -1])

@@ -99,6 +99,7 @@ def _weight(name: str, weight: Array | None, z: Array) -> Array | None:
     if weight is None:
         return None
     check_float(**{name: weight})
-    if np.broadcast_shapes(weight.shape, z.shape) != z.shape:
+    pairs = zip(weight.shape[::-1], z.shape[::-1], strict=False)
+    if weight.ndim > z.ndim or any(length not in (1, n) for length, n in pairs):
         raise ValueError(f"{name} must broadcast to the shape of z {z.shape}, got {weight.shape}")
     return weight.astype(z.dtype, copy=False)

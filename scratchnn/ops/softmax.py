@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import DTypeLike
 
 from scratchnn.ops.shared import AnyArray, Array, IntArray, check_float, check_same_shape
@@ -123,7 +123,7 @@ def log_softmax_backward(
     _check_axis(axis, z)
     dy = to_rows(dlog_p.astype(z.dtype, copy=False), axis)
     if not z.size:
-        return np.zeros_like(z)
+        return np.zeros_like(given)
     _, top, e, q = exponentials(to_rows(z, axis))
     rows, total = np.arange(len(e)), 1 + q
     others = dy.copy()
@@ -148,7 +148,7 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
     Torch    torch.logsumexp(z, dim, keepdim)
     """
     check_float(z=z)
-    _check_axis(axis, z)
+    _check_axes(axis, z)
     rows = to_rows(z, axis)
     m, _, _, q = exponentials(rows)
     lse = m + np.log1p(np.where(np.isinf(m), 0, q))  # an infinite maximum is the result
@@ -166,7 +166,7 @@ def logsumexp_backward(
     Options  axis, keepdims   as given to `logsumexp`
     """
     check_float(z=z)
-    _check_axis(axis, z)
+    _check_axes(axis, z)
     rows = to_rows(z, axis)
     dlse = np.asarray(dlse, z.dtype)
     if dlse.shape != _reduced_shape(z, axis, keepdims):
@@ -241,11 +241,18 @@ def _converted(z: Array, dtype: DTypeLike | None) -> Array:
     return z
 
 
-def _check_axis(axis: int | tuple[int, ...], x: AnyArray) -> None:
+def _check_axis(axis: int, x: AnyArray) -> None:
+    try:
+        normalize_axis_index(axis, x.ndim or 1)
+    except TypeError:
+        raise TypeError(f"axis must be an integer, got {axis!r}") from None
+
+
+def _check_axes(axis: int | tuple[int, ...], x: AnyArray) -> None:
     try:
         normalize_axis_tuple(axis, x.ndim or 1)
     except TypeError:
-        raise TypeError(f"axis must be an integer, got {axis!r}") from None
+        raise TypeError(f"axis must be an integer, or a tuple of them, got {axis!r}") from None
 
 
 def _reduced_shape(z: Array, axis: int | tuple[int, ...], keepdims: bool) -> tuple[int, ...]:

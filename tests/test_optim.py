@@ -1,9 +1,10 @@
-"""SGD by hand; tests/parity/test_sgd.py compares every option with torch."""
+"""Optimizers: SGD by hand, and the protocol. tests/parity compares every option with torch."""
 
 import numpy as np
 import pytest
 
-from scratchnn.sgd import SGD
+from scratchnn import data, fit, mlp
+from scratchnn.optim import OPTIMIZERS, SGD
 
 
 def steps(optimizer, *gradients):
@@ -49,8 +50,7 @@ def test_step_works_in_place_and_leaves_the_gradient_alone(options):
         optimizer.step(theta, grad)
     np.testing.assert_array_equal(view, theta[2:4])
     assert theta.dtype == np.float32
-    if optimizer.velocity is not None:
-        assert optimizer.velocity.dtype == np.float32
+    assert all(array.dtype == np.float32 for array in optimizer.state.values())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_step_by_blocks_ends_at_the_same_bits(options, monkeypatch):
     """Seven numbers in blocks of three, and all at once: three steps of each."""
     ends = []
     for block in (3, 7):
-        monkeypatch.setattr("scratchnn.sgd.BLOCK", block)
+        monkeypatch.setattr("scratchnn.optim.sgd.BLOCK", block)
         rng = np.random.default_rng(0)
         theta, optimizer = rng.normal(size=7).astype(np.float32), SGD(0.1, **options)
         for grad in rng.normal(size=(3, 7)).astype(np.float32):
@@ -73,7 +73,7 @@ def test_velocity_is_no_view_of_the_gradient():
     optimizer, grad = SGD(0.1, momentum=0.9), np.ones(3)
     optimizer.step(np.zeros(3), grad)
     grad[:] = 7
-    np.testing.assert_array_equal(optimizer.velocity, np.ones(3))
+    np.testing.assert_array_equal(optimizer.state["velocity"], np.ones(3))
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,52 @@ def test_step_refuses_another_network_than_its_velocitys():
     theta = np.zeros(1)
     with pytest.raises(ValueError, match=r"velocity must have .* theta \(1,\), got \(3,\)"):
         optimizer.step(theta, np.ones(1))
-    np.testing.assert_array_equal((theta, optimizer.velocity[:1]), [[0], [1]])
+    np.testing.assert_array_equal((theta, optimizer.state["velocity"][:1]), [[0], [1]])
+
+
+# The protocol, for every optimizer
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizer_follows_the_protocol(name):
+    optimizer, theta = OPTIMIZERS[name](0.25), np.ones(3)
+    assert optimizer.learning_rate == 0.25
+    assert optimizer.state == {}
+    optimizer.step(theta, np.array([1.0, 0.0, -1.0]))
+    assert theta[0] < 1 == theta[1] < theta[2]  # against the gradient
+
+
+def test_state_is_empty_until_there_is_a_velocity():
+    plain, heavy = SGD(0.1), SGD(0.1, momentum=0.9)
+    for optimizer in (plain, heavy):
+        assert optimizer.state == {}
+        optimizer.step(np.zeros(3), np.ones(3))
+    assert plain.state == {}
+    assert list(heavy.state) == ["velocity"]
+
+
+def test_each_optimizer_has_a_state_of_its_own():
+    first, second = SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9)
+    first.step(np.zeros(3), np.ones(3))
+    assert second.state == {}
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}])
+def test_state_restored_continues_bit_for_bit(options):
+    """Two epochs at once, or one, a new optimizer with the saved state, and another one."""
+    rng = np.random.default_rng(0)
+    train = data.Dataset("t", rng.normal(size=(20, 4)), rng.integers(3, size=20), tuple("abc"))
+
+    def run(*epochs, restore=True):
+        network, state = mlp.init([4, 6, 3], rng=1), {}
+        order = np.random.default_rng(2)
+        for count in epochs:
+            optimizer = SGD(0.1, **options)
+            if restore:
+                optimizer.state = {name: array.copy() for name, array in state.items()}
+            fit(network, train, optimizer=optimizer, epochs=count, batch_size=8, rng=order)
+            state = optimizer.state
+        return network.theta
+
+    np.testing.assert_array_equal(run(1, 1), run(2))
+    assert (run(1, 1, restore=False) != run(2)).any()

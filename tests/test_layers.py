@@ -1,0 +1,187 @@
+"""Layers: each is its operation, on parameters whose shapes it knows."""
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+import scratchnn.functional as F
+from scratchnn import mlp
+from scratchnn.layers import (
+    ACTIVATIONS,
+    LAYERS,
+    Dense,
+    Kronecker,
+    ReLU,
+    Sigmoid,
+    activation,
+    describe,
+    from_description,
+)
+from scratchnn.ops.kronecker import kronecker_weight
+from tests.helpers import DTYPES, N
+
+EXAMPLES = [Dense(6, 4), Kronecker(6, 4, n=2), ReLU(), Sigmoid()]
+
+
+def drawn(layer, dtype=np.float64):
+    """Return x, dy and parameters of a layer, all random."""
+    rng = np.random.default_rng(0)
+    features = (getattr(layer, "D", 5), getattr(layer, "H", 5))
+    x, dy = (rng.normal(size=(N, size)).astype(dtype) for size in features)
+    return x, dy, [rng.normal(size=shape).astype(dtype) for shape in layer.shapes.values()]
+
+
+def test_every_layer_has_an_example():
+    assert [type(layer) for layer in EXAMPLES] == list(LAYERS.values())
+    assert list(ACTIVATIONS.values()) == [type(x) for x in EXAMPLES if not x.shapes]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (Dense(6, 4), {"W": (6, 4), "b": (4,)}),
+        (Kronecker(6, 4, n=2), {"A": (2, 2, 2), "S": (2, 3, 2), "b": (4,)}),
+        (ReLU(), {}),
+        (Sigmoid(), {}),
+    ],
+)
+def test_layer_knows_the_shapes_of_its_parameters(layer, shapes):
+    assert layer.shapes == shapes
+    assert list(layer.shapes) == list(shapes)  # the order in θ
+
+
+@pytest.mark.parametrize("layer", EXAMPLES)
+def test_parameters_have_the_names_of_the_arguments_of_the_operation(layer):
+    arguments = list(inspect.signature(getattr(F, layer.op)).parameters)
+    assert arguments[1 : 1 + len(layer.shapes)] == list(layer.shapes)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layer", EXAMPLES)
+def test_layer_is_the_operation_of_its_name(layer, dtype):
+    """Also its gradients, and where it overwrites what it may."""
+    x, dy, parameters = drawn(layer, dtype)
+    f, f_backward = getattr(F, layer.op), getattr(F, f"{layer.op}_backward")
+    expected_y = f(x, *parameters)
+    found = f_backward(dy, x, *parameters)
+    dx, *gradients = found if parameters else (found,)
+    given = x.copy()
+    y = layer.forward(given, *parameters)
+    np.testing.assert_array_equal(y, expected_y, strict=True)
+    out = [np.full_like(array, np.nan) for array in parameters]
+    layer.gradients(dy, given, *parameters, out=out)
+    np.testing.assert_array_equal(layer.backward(dy, given, y, *parameters), dx, strict=True)
+    for array, expected in zip(out, gradients, strict=True):
+        np.testing.assert_array_equal(array, expected, strict=True)
+
+
+@pytest.mark.parametrize("layer", EXAMPLES)
+def test_layer_with_parameters_leaves_its_input_alone(layer):
+    x, dy, parameters = drawn(layer)
+    if parameters:
+        for array in (x, dy, *parameters):
+            array.flags.writeable = False
+        y = layer.forward(x, *parameters)
+        layer.backward(dy, x, y, *parameters)
+        layer.gradients(dy, x, *parameters, out=[np.empty_like(array) for array in parameters])
+
+
+def test_relu_overwrites_z_and_sigmoid_does_not():
+    z = np.array([[-1.0, 2.0]])
+    assert Sigmoid().forward(z) is not z
+    np.testing.assert_array_equal(z, [[-1, 2]])
+    assert ReLU().forward(z) is z
+    np.testing.assert_array_equal(z, [[0, 2]])
+
+
+# Names
+
+
+@pytest.mark.parametrize("layer", EXAMPLES)
+def test_description_makes_the_same_layer(layer):
+    text = json.dumps(describe(layer))
+    assert from_description(json.loads(text)) == layer
+
+
+def test_describe_hand_written():
+    assert describe(Dense(64, 30)) == {"layer": "dense", "D": 64, "H": 30}
+    assert describe(Kronecker(8, 4, n=2)) == {"layer": "kronecker", "D": 8, "H": 4, "n": 2}
+    assert describe(ReLU()) == {"layer": "relu"}
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"layer": "conv"}, "layer must be one of dense, kronecker, relu, sigmoid, got 'conv'"),
+        ({}, "layer must be one of .*, got None"),
+        ({"layer": "dense", "D": 3}, "a dense layer has other sizes than {'D': 3}: .*H"),
+        ({"layer": "relu", "slope": 2}, "a relu layer has other sizes than .*slope"),
+        ({"layer": "kronecker", "D": 3, "H": 4, "n": 2}, "n must divide D = 3 and H = 4"),
+    ],
+)
+def test_from_description_refuses_what_is_no_layer(description, message):
+    with pytest.raises(ValueError, match=message):
+        from_description(description)
+
+
+def test_activation_by_name():
+    assert activation("sigmoid") == Sigmoid()
+    with pytest.raises(ValueError, match="activation must be one of relu, sigmoid, got 'tanh_'"):
+        activation("tanh_")
+
+
+@pytest.mark.parametrize("sizes", [(784, 510, 4), (10, 8, 4), (8, 8, 0), (8, 8, -2)])
+def test_kronecker_names_sizes_that_n_does_not_divide(sizes):
+    D, H, n = sizes
+    message = f"n must divide D = {D} and H = {H}, the sizes of the layer, got n = {n}"
+    with pytest.raises(ValueError, match=message):
+        Kronecker(*sizes)
+    if n > 0:
+        with pytest.raises(ValueError, match=message):
+            mlp.init([D, H, 10], kronecker=n)
+
+
+# Initial parameters
+
+
+STARTS = {  # seed 7, as version 0.1 drew them: some of θ, and its sum
+    ("dense", None): ([0.14444780263721269, 0.431342364512488, -0.45605799203861663,
+                       0.014888820271370284], 0.12952403383279265),
+    ("dense", 0.01): ([1.2301533574825743e-05, -0.009916465549964623, -0.012895377397849761, 0.0],
+                      -0.06328258066922175),
+    ("kronecker", None): ([0.0008698497809753273, -0.7012000035782772, 0.11407858910548102,
+                           -0.3335424417599727], -1.7079209595465983),
+    ("kronecker", 0.01): ([0.0008698497809753273, -0.7012000035782772, 0.0, 0.0],
+                          -0.7859848964739758),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "std"), STARTS)
+def test_init_draws_what_it_always_drew(kind, std):
+    """A seed gives the same start in every version."""
+    sizes, n = ([3, 4, 2], None) if kind == "dense" else ([4, 6, 3], 2)
+    if kind == "kronecker":
+        layers = [Kronecker(4, 6, n=2), ReLU(), Dense(6, 3)]
+        theta = mlp.init(layers, std=std, rng=7, dtype=np.float64).theta
+        by_sizes = mlp.init(sizes, kronecker=n, std=std, rng=7, dtype=np.float64).theta
+        np.testing.assert_array_equal(by_sizes, theta)
+    else:
+        theta = mlp.init(sizes, std=std, rng=7, dtype=np.float64).theta
+    some, total = STARTS[kind, std]
+    assert theta[[0, 5, -3, -1]].tolist() == some
+    assert abs(theta.sum() - total) < 1e-15
+
+
+@pytest.mark.parametrize("std", [None, 0.01])
+def test_init_gives_a_kronecker_weight_the_variance_of_a_dense_one(std):
+    layer = Kronecker(400, 400, n=4)
+    A, S, b = (np.zeros(shape) for shape in layer.shapes.values())
+    layer.init((A, S, b), std, np.random.default_rng(0))
+    variance = 1 / (3 * 400) if std is None else std**2
+    expected = variance * np.square(A).sum() / 4**2  # of W, given these few A
+    standard_error = expected * 5 / np.sqrt(S.size)
+    assert abs(kronecker_weight(A, S).var() - expected) < 5 * standard_error
+    assert abs(np.square(A).mean() * 4 - 1) < 5 * np.sqrt(2 / A.size)
+    assert b.any() == (std is None)
