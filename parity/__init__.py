@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from parity.checking import Report
@@ -39,11 +39,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads leave the
 
 
 def check(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     op: str,
-    backward: Callable[..., Any] | None = None,
+    backward: Callable[..., object] | None = None,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     any_shape: bool = False,
     skip: Collection[str] = (),
     examples: int = 100,

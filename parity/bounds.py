@@ -27,9 +27,9 @@ from numpy.typing import DTypeLike
 
 from parity import oracle
 from parity.digits import cast
+from parity.oracle import Axes
 from scratchnn.ops.shared import Array
 
-Axes: TypeAlias = int | tuple[int, ...]
 Analysis: TypeAlias = Literal["mixed", "worst-case", "probabilistic"]
 
 TF32 = 2.0**-10  # what rounding a factor to 10 bits of mantissa changes at most, even by cutting

@@ -10,7 +10,7 @@ the maximum's own 1, and 1 - p is made from what is left.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,7 +19,7 @@ from parity.digits import Numbers, cast, exp, log, log1p
 from parity.targets import from_rows, holds_indices, mass_elsewhere, target_mass, to_rows
 from scratchnn.ops.shared import AnyArray, BoolArray
 
-Axes = int | tuple[int, ...]
+Axes: TypeAlias = int | tuple[int, ...]
 
 
 def linear(X: Numbers, W: Numbers, b: Numbers | None = None) -> Numbers:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor
+    from torch.optim import SGD
+    from torch.optim import Optimizer as TorchOptimizer
 
 Weight = TypeVar("Weight", Array, "Tensor")
 
@@ -162,7 +164,7 @@ def binary_cross_entropy(p: Tensor, target: Tensor) -> Tensor:
     return -(torch.xlogy(target, p) + torch.xlogy(1 - target, 1 - p)).mean()
 
 
-def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> Any:
+def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> TorchOptimizer:
     """Return the optimizer of torch.optim with the name and the settings of ours, before any step.
 
     torch calls the learning rate lr; all other options have the same names.
@@ -172,7 +174,7 @@ def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> Any:
     return getattr(torch.optim, type(ours).__name__)(parameters, **options)
 
 
-def momentum_buffer(sgd: Any, parameter: Tensor) -> Tensor | None:
+def momentum_buffer(sgd: SGD, parameter: Tensor) -> Tensor | None:
     """Return torch's velocity v of a parameter; None before the first step or without momentum.
 
     v = momentum v + (1 - dampening) g, and v = g at the first step.
@@ -188,7 +190,7 @@ def sutskever_velocity(buffer: Tensor, learning_rate: float) -> Tensor:
     return -learning_rate * buffer
 
 
-def change_learning_rate(sgd: Any, learning_rate: float) -> None:
+def change_learning_rate(sgd: SGD, learning_rate: float) -> None:
     """Change the learning rate as the textbook's momentum does: old gradients keep their own."""
     for group in sgd.param_groups:
         for parameter in group["params"]:
