@@ -36,17 +36,19 @@ def judge(
     on: Sequence[str] = ("cpu",),
     precision: Precision = "ieee",
     judged_as: Precision | None = None,
+    *,
+    dy: Array | None = None,
 ) -> list[Verdict]:
     """Measure the value, then each gradient, of NumPy and of torch on each device.
 
-    The upstream gradient is random, drawn from `dy_seed`. `precision` is that of torch's products
-    of float32 matrices. Its bound is the one of that precision, or of another: `judged_as`. An
-    operation that parity.theirs does not have is judged without torch.
+    The upstream gradient is `dy`, or a random one, drawn from `dy_seed`. `precision` is that of
+    torch's products of float32 matrices. Its bound is the one of that precision, or of another:
+    `judged_as`. An operation that parity.theirs does not have is judged without torch.
 
     Raises   ValueError, TypeError where a side has another shape or dtype than the right answer
     """
     exact, dtype = right_value(op, case), value_dtype(op, case)
-    dy = upstream(exact, dtype, dy_seed)
+    dy = upstream(exact, dtype, dy_seed) if dy is None else dy
     strict = value_bound(op, case), *gradient_bounds(op, case, dy)
     results = {OURS: ((op.ours(**case), *as_tuple(op.backward(dy, **case))), strict)}
     loose = strict
@@ -64,7 +66,7 @@ def judge(
         Verdict(
             quantity,
             tuple(
-                measure(side, quantity, found[i], right, allowed[i] + _cast(right, dtype, own), own)
+                measure(side, quantity, found[i], right, allowed[i] + cast_error(right, dtype, own), own)
                 for side, (found, allowed) in results.items()
             ),
         )
@@ -72,7 +74,7 @@ def judge(
     ]
 
 
-def _cast(right: Numbers, computed: np.dtype[Any], own: np.dtype[Any]) -> Array | float:
+def cast_error(right: Numbers, computed: np.dtype[Any], own: np.dtype[Any]) -> Array | float:
     """Bound what rounding a result to its own dtype adds, where it was computed in a finer one."""
     if np.finfo(own).eps <= np.finfo(computed).eps:
         return 0.0

@@ -23,6 +23,7 @@ from parity import bounds
 from parity.cases import Case, Dtype
 from parity.judge import Error, Verdict, judge, literal
 from parity.ops import Op
+from scratchnn.ops.shared import Array
 
 if TYPE_CHECKING:
     from parity.devices import Precision
@@ -170,11 +171,16 @@ def reproduction(
     on: Sequence[str] = ("cpu",),
     precision: Precision = "ieee",
     analysis: bounds.Analysis = "mixed",
+    *,
+    judged_as: Precision | None = None,
+    dy: Array | None = None,
 ) -> str:
     """Return a program that judges an operation on one case, and prints the verdicts."""
     arguments = "".join(f"    {name!r}: {literal(value)},\n" for name, value in case.items())
-    options = f", dy_seed={dy_seed}, on={list(on)}"
+    options = f", dy_seed={dy_seed}" if dy is None else f", dy={literal(dy)}"
+    options += f", on={list(on)}"
     options += f", precision={precision!r}" if precision != "ieee" else ""
+    options += f", judged_as={judged_as!r}" if judged_as not in (None, precision) else ""
     judged = f"for verdict in judge(OPS[{op.name!r}], case{options}):\n    print(verdict)\n"
     imports = "from parity.judge import judge\nfrom parity.ops import OPS\n"
     if analysis != "mixed":
