@@ -62,6 +62,8 @@ class Objective:
 class CrossEntropy(Objective):
     """Which class? The cross-entropy of softmax(z).
 
+    The loss of a batch in which no row counts is 0. The accuracy counts all rows.
+
     Options  weight, ignore_index, label_smoothing   as in `functional.cross_entropy`
     """
 
@@ -74,7 +76,8 @@ class CrossEntropy(Objective):
     def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
         if self.weight is None and self.ignore_index < 0 and not self.label_smoothing:
             return F.cross_entropy_with_gradient(z, target)
-        return super().loss_and_gradient(z, target)
+        loss, dz = super().loss_and_gradient(z, target)
+        return (loss, dz) if self.count(target) else (np.zeros_like(loss), np.zeros_like(dz))
 
     def count(self, target: AnyArray) -> float:
         if target.dtype.kind == "f" or (self.weight is None and self.ignore_index < 0):

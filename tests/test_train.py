@@ -6,10 +6,13 @@ Where numbers are compared they are integers, or sums of powers of two, so that 
 import numpy as np
 import pytest
 
-from scratchnn import SGD, History, Parameters, data, evaluate, fit, mlp
+import scratchnn.functional as F
+from parity import bounds, loss_bounds
+from scratchnn import SGD, History, Parameters, evaluate, fit, mlp, train
 from scratchnn.data import Dataset
+from scratchnn.objectives import CrossEntropy
+from scratchnn.run.watch import epoch_line
 from scratchnn.train import EVALUATION_BATCH, Batch, Score
-from scratchnn.watch import epoch_line
 from tests.helpers import DTYPES, C, D, H
 
 CLASSES = tuple("abcd")
@@ -35,7 +38,7 @@ def plane(dtype=float):
 
 
 def squared_error(parameters, dataset):
-    (W, b), = parameters.layers  # fmt: skip
+    ((W, b),) = parameters.views
     return ((dataset.X @ W + b - dataset.target) ** 2 / 2).sum()
 
 
@@ -44,14 +47,14 @@ def squared_error(parameters, dataset):
 
 def test_fit_takes_the_step_of_the_formula():
     dataset, parameters = regression(8), plane()
-    (W, b), = plane().layers  # fmt: skip
+    ((W, b),) = plane().views
     residual = dataset.X @ W + b - dataset.target
     fit(
         parameters, dataset,
         optimizer=SGD(0.5), objective="squared_loss", epochs=1, batch_size=8, rng=1,
     )  # fmt: skip
-    np.testing.assert_array_equal(parameters.layers[0].W, W - 0.5 * dataset.X.T @ residual / 8)
-    np.testing.assert_array_equal(parameters.layers[0].b, b - 0.5 * residual.mean(axis=0))
+    np.testing.assert_array_equal(parameters.views[0][0], W - 0.5 * dataset.X.T @ residual / 8)
+    np.testing.assert_array_equal(parameters.views[0][1], b - 0.5 * residual.mean(axis=0))
 
 
 def test_fit_divides_a_short_batch_by_its_own_length():
@@ -81,8 +84,8 @@ def test_fit_augments_what_it_trains_on_and_nothing_that_it_evaluates():
         parameters, ones,
         optimizer=SGD(1.0), objective="squared_loss", epochs=1, batch_size=8, rng=1,
     )  # fmt: skip
-    np.testing.assert_array_equal(parameters.layers[0].W, np.ones((4, 1)))
-    np.testing.assert_array_equal(parameters.layers[0].b, [3.0])
+    np.testing.assert_array_equal(parameters.views[0][0], np.ones((4, 1)))
+    np.testing.assert_array_equal(parameters.views[0][1], [3.0])
     assert history.column("running_loss") == [9 / 2]  # of 0 W + 0 - 3
     assert history.column("train_loss") == [16 / 2]  # of 1 W + 3 - 3
 
@@ -310,7 +313,7 @@ def test_fit_and_evaluate_refuse_unknown_objectives(objective):
 
 
 def test_fit_and_evaluate_refuse_data_of_another_size():
-    message = "plane has 3 features an example, and the network takes 7"
+    message = "plane has 3 features per example, and the network takes 7"
     with pytest.raises(ValueError, match=message):
         fit(mlp.init([H, 1]), regression(8), optimizer=SGD(0.1), objective="mse_loss")
     with pytest.raises(ValueError, match=message):
@@ -347,11 +350,12 @@ def test_fit_refuses_a_test_set_of_another_size_before_training():
     np.testing.assert_array_equal(parameters.theta, plane().theta)
 
 
-def test_fit_learns_the_digits():
-    train, test = data.digits()
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_fit_learns_the_digits(digits, activation):
+    train, test = digits
+    network = mlp.init([64, 20, 10], activation=activation, rng=1)
     history = fit(
-        mlp.init([64, 10], std=0.01, rng=1), train, test,
-        optimizer=SGD(0.5), epochs=3, batch_size=64, rng=1,
+        network, train, test, optimizer=SGD(0.5, 0.5), epochs=6, batch_size=32, rng=1,
     )  # fmt: skip
     assert history.epochs[-1].test_accuracy > 0.85
 
@@ -368,3 +372,77 @@ def test_fit_without_evaluation_trains_the_same_and_leaves_its_columns_empty():
         assert None not in watched.column(name)
         assert alone.column(name) == [None, None]
     assert epoch_line(alone.epochs[0]).split()[2:6] == ["-"] * 4
+
+
+# Objectives with options
+
+
+OPTIONS = [
+    {"weight": np.array([0.5, 2.0, 1.0, 3.0])},
+    {"label_smoothing": 0.25},
+    {"weight": np.array([0.5, 2.0, 1.0, 3.0]), "label_smoothing": 0.25},
+    {"weight": np.array([0.5, 2.0, 1.0, 3.0]), "ignore_index": 2},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_mean_over_a_data_set_is_right_with_weights_and_a_short_last_batch(options, monkeypatch):
+    """Each batch counts by the weights of its rows. A mean over the rows is another number."""
+    monkeypatch.setattr(train, "EVALUATION_BATCH", 8)
+    dataset, network = classification(19), mlp.init([D, H, C], rng=1, dtype=np.float64)
+    z = mlp.forward(network, dataset.X)[-1]
+    whole = F.cross_entropy(z, dataset.target, **options)
+    u = bounds.unit_roundoff(np.float64)
+    bound = loss_bounds.cross_entropy(z, dataset.target, **options, u=u) + 19 * u * whole
+    objective = CrossEntropy(**options)
+    score = evaluate(network, dataset, objective)
+    np.testing.assert_allclose(score.loss, whole, rtol=0, atol=2 * bound)
+    assert score.accuracy == (z.argmax(axis=1) == dataset.target).mean()
+    (row,) = fit(
+        network, dataset, dataset, optimizer=SGD(0.0), objective=objective, epochs=1,
+        batch_size=8, rng=1,
+    ).epochs  # fmt: skip
+    for loss in (row.running_loss, row.train_loss, row.test_loss):
+        np.testing.assert_allclose(loss, whole, rtol=0, atol=2 * bound)
+
+
+def test_fit_takes_the_step_of_the_objective_that_it_is_given():
+    options = OPTIONS[2]
+    dataset, network = classification(8), mlp.init([D, C], rng=1, dtype=np.float64)
+    start = network.copy()
+    fit(
+        network, dataset, optimizer=SGD(0.5), objective=CrossEntropy(**options), epochs=1,
+        batch_size=8, rng=1,
+    )  # fmt: skip
+    outputs = mlp.forward(start, dataset.X)
+    dz = F.cross_entropy_backward(1.0, outputs[-1], dataset.target, **options)
+    grad = mlp.backward(start, outputs, dz)
+    np.testing.assert_allclose(network.theta, start.theta - 0.5 * grad.theta, rtol=1e-12)
+
+
+def test_fit_goes_on_over_a_batch_in_which_nothing_counts():
+    X, target = integers(6, D), np.array([0, 1, 2, 2, 3, 2])
+    dataset = Dataset("some ignored", X, target, CLASSES)
+    objective = CrossEntropy(ignore_index=2)
+    network = mlp.init([D, C], rng=1, dtype=np.float64)
+    history = fit(
+        network, dataset, optimizer=SGD(0.1), objective=objective, epochs=2, batch_size=1, rng=1
+    )
+    assert np.isfinite(history.column("running_loss")).all()
+    assert np.isfinite(history.column("train_loss")).all()
+    with pytest.raises(FloatingPointError, match="the loss on nothing is nan"):
+        evaluate(network, Dataset("nothing", X, np.full(6, 2), CLASSES), objective)
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_gradient_is_that_of_the_mean_loss(activation):
+    dataset = classification(8)
+    network = mlp.init([D, H, C], activation=activation, rng=1, dtype=np.float64)
+    out = network.like(np.zeros_like(network.theta))
+    objective = CrossEntropy(**OPTIONS[0])
+    loss, correct = train.gradient(network, dataset.X, dataset.target, objective, out=out)
+    outputs = mlp.forward(network, dataset.X)
+    expected, dz = objective.loss_and_gradient(outputs[-1], dataset.target)
+    assert loss == expected
+    assert correct == (outputs[-1].argmax(axis=1) == dataset.target).sum()
+    np.testing.assert_array_equal(out.theta, mlp.backward(network, outputs, dz).theta)

@@ -74,7 +74,7 @@ class Ranks:
             message[-2] = loss
             message *= share
         else:
-            message[:] = 0  # a shard without rows
+            message[:] = 0  # a shard without rows that count
         message[-1] = correct
         self.comm.Allreduce(_mpi().IN_PLACE, message)
         return float(message[-2]), int(message[-1])

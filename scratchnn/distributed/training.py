@@ -93,10 +93,10 @@ def steps(
         for X, target in batches:
             rows = whole.popleft()
             count = objective.count(data.target[rows])
-            share = objective.count(target) / count if len(X) and count else 0.0
+            share = objective.count(target) / count if count else 0.0
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = 0.0, 0
-                if share:
+                if len(X):
                     loss, correct = train.gradient(parameters, X, target, objective, out=grad)
                 loss, correct = ranks.average(grad, loss, correct, share)
                 optimizer.step(parameters.theta, grad.theta)
