@@ -66,7 +66,9 @@ def judge(
         Verdict(
             quantity,
             tuple(
-                measure(side, quantity, found[i], right, allowed[i] + cast_error(right, dtype, own), own)
+                measure(
+                    side, quantity, found[i], right, allowed[i] + cast_error(right, dtype, own), own
+                )
                 for side, (found, allowed) in results.items()
             ),
         )
