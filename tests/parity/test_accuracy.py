@@ -8,22 +8,23 @@ import numpy as np
 import pytest
 
 from parity import accuracy
-from parity.__main__ import main
-from parity.accuracy import Cell, is_lost, libraries, limit, textbook, ulps
-from parity.accuracy.answers import Inputs, answers
+from parity.accuracy import Cell, is_lost, libraries, limit, ulps
+from parity.accuracy.answers import FAMILIES, MEASURED, NAN_ON_MASKS, TERMS, answers, draw
+from parity.cli import main
 from tests.helpers import DTYPES
 
+QUANTITIES = {f"{name}{suffix}" for name in MEASURED for suffix in ("", " gradient")}
 
-def inputs(z, dy=1.0, yes=1.0, share=0.5, likely=0.5, target=0, dloss=1.0):
-    z = np.array([z])
-    return Inputs(
-        z, np.full_like(z, dy), np.full_like(z, yes), np.full_like(z, share),
-        np.full_like(z, likely), np.array([target]), np.array([dloss], z.dtype),
-    )  # fmt: skip
+
+def drawn(z, dy=1.0, yes=1.0, share=0.5, likely=0.5, labels=0, dloss=1.0):
+    """Return one row of everything that is drawn."""
+    wide = {"z": z, "dy": dy, "yes": yes, "share": share, "likely": likely}
+    wide = {name: np.array(np.broadcast_to(x, (1, len(z))), float) for name, x in wide.items()}
+    return {**wide, "labels": np.array([labels]), "dloss": np.array([dloss])}
 
 
 def test_oracle_hand_values():
-    found = answers(inputs([np.log(3.0), 0.0], likely=[0.25, 0.75], target=1, dloss=-2.0), 1)
+    found = answers(drawn([np.log(3.0), 0.0], likely=[0.25, 0.75], labels=1, dloss=-2.0), 1)
     close = {
         "softmax": [[0.75, 0.25]],
         "softmax gradient": [[0, 0]],  # of ones
@@ -48,7 +49,7 @@ def test_oracle_hand_values():
 def test_oracle_equals_mpmath_with_many_digits():
     z = [0.0, -50.5, 3.25, -745.0]
     t = [2.0**-60, 2.0**-58, 1.0, 2.0**-57]  # whose sum is beyond float64
-    found = answers(inputs(z, target=2, share=0.25, likely=t), 1)
+    found = answers(drawn(z, labels=2, share=0.25, likely=t), 1)
     with mpmath.workdps(400):
         e = [mpmath.exp(z_k) for z_k in z]
         p = [e_k / sum(e) for e_k in e]
@@ -70,7 +71,7 @@ def test_oracle_equals_mpmath_with_many_digits():
 
 
 def test_oracle_keeps_masks():
-    found = answers(inputs([0.0, -np.inf], target=1), 1)
+    found = answers(drawn([0.0, -np.inf], labels=1), 1)
     assert found["cross_entropy"].value == np.inf
     np.testing.assert_array_equal(found["log_softmax"].value, [[0, -np.inf]])
     np.testing.assert_array_equal(found["cross_entropy gradient"].value, [[1, -1]])
@@ -136,17 +137,49 @@ def small():
     tables = {name: libraries.load(name) for name in ("ours", "torch", "textbook")}
     found = []
     for dtype in DTYPES:
-        for family in accuracy.FAMILIES:
-            for classes, rows in ((2, 60), (10, 20)):
+        for family in FAMILIES:
+            for classes, rows in ((2, 40), (10, 10)):
                 task = family, rows, classes, dtype
-                right = answers(accuracy.draw(*task), rows)
-                found += accuracy.cells(*task, right, tables)
+                found += accuracy.cells(*task, answers(draw(*task), rows), tables)
     return found
 
 
 def test_every_operation_of_ours_holds_the_criterion(small):
-    assert {cell.op for cell in small} == set(libraries.ours()) == set(textbook.library())
+    assert {cell.op for cell in small} == QUANTITIES
+    assert len(small) == 2 * 2 * (len(FAMILIES) * len(QUANTITIES) - len(NAN_ON_MASKS))
     assert not [str(cell) for cell in small if not cell.holds]
+
+
+def test_everybody_is_measured(small):
+    assert all(set(cell.errors) == {"ours", "torch", "textbook"} for cell in small)
+    assert {cell.op for cell in small if cell.of_terms} == set(TERMS)
+
+
+def test_a_wrong_operation_breaks_the_criterion():
+    """One that computes as textbooks do."""
+    task = "one dominant", 20, 2, np.float32
+    wrong = {"ours": libraries.textbook()}
+    found = list(accuracy.cells(*task, answers(draw(*task), 20), wrong))
+    broken = {cell.op for cell in found if not cell.holds}
+    assert {"log_softmax", "cross_entropy", "cross_entropy gradient"} <= broken
+
+
+def test_losses_have_a_result_for_every_row_and_the_rest_for_a_few():
+    found = answers(draw("standard normal", 6, 3, np.float32), 2)
+    losses = {"logsumexp", "cross_entropy", "cross_entropy, probabilities"}
+    assert {name: answer.value.shape for name, answer in found.items()} == {
+        name: (6,) if name in losses else (2, 3) for name in QUANTITIES
+    }
+    assert all(answer.terms.shape == answer.value.shape for answer in found.values())
+
+
+def test_terms_are_no_smaller_than_the_result():
+    for family in FAMILIES:
+        found = answers(draw(family, 4, 3, np.float64), 4)
+        for name in TERMS:
+            value, terms = found[name]
+            finite = np.isfinite(value)
+            assert (abs(value[finite]) <= terms[finite] * (1 + 1e-12)).all(), (family, name)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -201,15 +234,15 @@ def test_command_prints_saves_and_judges(error, status, monkeypatch, tmp_path, c
 
 def test_results_file_holds_the_criterion():
     found = accuracy.read(accuracy.RESULTS)
-    assert {cell.op for cell in found} == set(libraries.ours())
+    assert {cell.op for cell in found} <= QUANTITIES
     assert {(c.family, c.classes, c.dtype) for c in found} == {
         (family, classes, dtype.__name__)
-        for family in accuracy.FAMILIES
+        for family in FAMILIES
         for classes in accuracy.CLASSES
         for dtype in DTYPES
     }
     assert set(found[0].errors) >= {"ours", "torch", "textbook"}
-    assert {cell.op for cell in found if cell.of_terms} == set(accuracy.SUMS)
+    assert {cell.op for cell in found if cell.of_terms} <= set(TERMS)
     assert not [str(cell) for cell in found if not cell.holds]
 
 

@@ -3,14 +3,14 @@
 import json
 import re
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
 
-from parity.__main__ import main
-from parity.ops import OPS
+from parity import theirs
+from parity.cli import main
 
+WITHOUT_A_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 QUICK = ["--examples", "3", "--op", "sigmoid", "linear"]  # with both variants of linear
 
 
@@ -41,14 +41,18 @@ def test_ops_prints_the_matrix_and_saves_it(capsys, tmp_path):
     assert f"saved {files[0]}, {files[1]}" in output
     found = json.loads((tmp_path / "ops.json").read_text())
     assert found["settings"] == {
-        "devices": ["cpu"], "dtype": "all", "examples": 3, "bounds": "mixed", "seed": 0,
-    }  # fmt: skip
+        "devices": ["cpu"],
+        "dtype": "all",
+        "examples": 3,
+        "bounds": "mixed",
+        "seed": 0,
+    }
     assert found["environment"]["torch threads"] == 1
     assert "<svg" in (tmp_path / "ops.html").read_text(encoding="utf-8")
 
 
 def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
-    monkeypatch.setitem(OPS, "sigmoid", replace(OPS["sigmoid"], torch=lambda z: torch.tanh(z)))
+    monkeypatch.setattr(theirs, "sigmoid", lambda z: torch.tanh(z))
     status, output, _ = run(capsys, *QUICK, "--dtype", "float64", "--bounds", "worst-case")
     assert status == 1
     assert "2 of 3 cells" in output
@@ -64,12 +68,9 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
         (["--examples", "0"], "must be a whole number from 1 up"),
         (["--bounds", "none"], "invalid choice"),
         (["--dtype", "tf32", "--op", "relu"], "tf32 is for operations that multiply matrices"),
-        pytest.param(
-            ["--device", "cuda"], "got cuda: there is no GPU",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
-        ),
+        pytest.param(["--device", "cuda"], "got cuda: there is no GPU", marks=WITHOUT_A_GPU),
     ],
-)  # fmt: skip
+)
 def test_ops_refuses_wrong_usage_with_status_2(capsys, arguments, message):
     try:
         status, _, error = run(capsys, *arguments)

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from parity.__main__ import main
+import scratchnn.functional as F
+from parity import report as page
+from parity.cli import main
 from parity.ops import OPS
-from parity.report import ops as ops_report
-from parity.report import page
 from parity.search import search
 from scratchnn import plots
 
@@ -32,21 +32,25 @@ def wrong(z):
     return z
 
 
+def broken(z):
+    return 1 / 0
+
+
 @pytest.fixture(scope="module")
 def cells():
     """A row that holds, one that does not, one that raises, and one of TF32."""
-    sigmoid, relu = OPS["sigmoid"], OPS["relu"]
-    return [
-        search(sigmoid, examples=5),
-        search(replace(sigmoid, ours=wrong), "float64", examples=20),
-        search(replace(relu, ours=lambda z: 1 / 0), "float64", examples=5),
-        search(OPS["linear"], "tf32", examples=5),
-    ]
+    found = [search(OPS["sigmoid"], examples=5)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "sigmoid", wrong)
+        patch.setattr(F, "relu", broken)
+        found.append(search(OPS["sigmoid"], "float64", examples=20))
+        found.append(search(OPS["relu"], "float64", examples=5))
+    return [*found, search(OPS["linear"], "tf32", examples=5)]
 
 
 @pytest.fixture
 def report(cells):
-    return ops_report.report(cells, {"seed": 0}, {"torch": "2", "gpu": None, "exact": True})
+    return page.of_cells(cells, {"seed": 0}, {"torch": "2", "gpu": None, "exact": True})
 
 
 def browse(tmp_path, text):
@@ -135,10 +139,11 @@ def test_page_is_balanced_and_refers_to_nothing_outside(report):
 
 def test_page_escapes_what_it_is_given(report):
     nasty = "<b>&\"'$x"
+    shown = [page.Section(nasty, nasty, page.code(nasty))]
+    facts = {nasty: nasty}
     html = page.as_html(
-        replace(report, title=nasty, verdict=nasty, settings={nasty: nasty},
-                sections=lambda: [page.Section(nasty, nasty, page.code(nasty))])
-    )  # fmt: skip
+        replace(report, title=nasty, verdict=nasty, settings=facts, sections=lambda: shown)
+    )
     assert "<b>" not in html
     assert html.count("&lt;b&gt;&amp;&quot;&#x27;$x") == 8
 
