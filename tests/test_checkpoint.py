@@ -1,12 +1,18 @@
 """Checkpoints: what was saved is loaded to the bit, and nothing damaged is."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from scratchnn import checkpoint, mlp
-from scratchnn.data import DataError
+from scratchnn import SGD, checkpoint, fit, mlp
+from scratchnn.data import DataError, Dataset
+from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid
 from scratchnn.mlp import Parameters
 from tests.helpers import DTYPES, C, D, H
+
+OLD = Path(__file__).parent / "checkpoints"  # made by scratchnn 0.1
 
 SIZES = [D, H, C]
 
@@ -30,19 +36,36 @@ def test_load_returns_what_save_wrote(tmp_path, dtype):
     checkpoint.save(tmp_path / "new" / "folder" / "p.npz", parameters, **description)
     loaded, what = checkpoint.load(str(tmp_path / "new" / "folder" / "p.npz"))
     np.testing.assert_array_equal(loaded.theta, parameters.theta, strict=True)
-    assert loaded.sizes == parameters.sizes
+    assert loaded.layers == parameters.layers
     assert what == description
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        mlp.layers(SIZES, activation="sigmoid"),
+        mlp.layers([4, 6, 8, 3], kronecker=2),
+        [Dense(D, 6), Sigmoid(), Kronecker(6, 4, n=2), ReLU(), Dense(4, C)],
+        [Dense(D, C)],
+    ],
+)
+def test_load_returns_the_layers(tmp_path, layers):
+    parameters = mlp.init(layers, rng=1)
+    checkpoint.save(tmp_path / "p.npz", parameters)
+    loaded, _ = checkpoint.load(tmp_path / "p.npz")
+    assert loaded.layers == tuple(layers)
+    np.testing.assert_array_equal(loaded.theta, parameters.theta, strict=True)
 
 
 def test_load_gives_parameters_that_can_be_trained(saved):
     loaded, _ = checkpoint.load(saved)
     loaded.theta -= loaded.theta
-    assert not loaded.layers[0].W.any()  # still a view
+    assert not loaded.views[0][0].any()  # still a view
 
 
 def test_save_keeps_what_is_not_finite(tmp_path):
     theta = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1])
-    checkpoint.save(tmp_path / "p.npz", Parameters([D - 1, 2], theta))
+    checkpoint.save(tmp_path / "p.npz", Parameters([Dense(D - 1, 2)], theta))
     assert checkpoint.load(tmp_path / "p.npz")[0].theta.tobytes() == theta.tobytes()
 
 
@@ -70,6 +93,10 @@ def test_load_missing_file(tmp_path):
         checkpoint.load(tmp_path / "nowhere.npz")
 
 
+def text(*layers):
+    return np.array(json.dumps(layers))
+
+
 def altered(saved, **changes):
     with np.load(saved) as content:
         return {name: changes.get(name, content[name]) for name in content.files}
@@ -82,12 +109,17 @@ def altered(saved, **changes):
         {"theta": np.zeros((60, 1), np.float32)},
         {"theta": np.zeros(60)},
         {"theta": np.zeros(59, np.float32)},
-        {"sizes": np.array([D, C, H])},
-        {"sizes": np.array([5, 10])},  # as many parameters
-        {"sizes": np.array([60])},
-        {"sizes": np.array(D)},
-        {"sizes": np.array([-D, H, C])},
-        {"sizes": np.array(["a", "b"])},
+        {"layers": text({"layer": "dense", "D": 5, "H": 10})},  # as many parameters
+        {"layers": text({"layer": "dense", "D": 60, "H": 1})},
+        {"layers": text({"layer": "dense", "D": -4, "H": -20})},
+        {"layers": text({"layer": "dense", "D": "a", "H": 2})},
+        {"layers": text({"layer": "dense", "D": 3})},
+        {"layers": text({"layer": "conv"})},
+        {"layers": text({"layer": "relu"})},
+        {"layers": text()},
+        {"layers": np.array("{}")},
+        {"layers": np.array("not JSON")},
+        {"layers": np.array([3, 4])},
         {"sha256": np.array("0" * 64)},
         {"description": np.array("{not json")},
     ],
@@ -103,12 +135,13 @@ def test_load_accepts_unaltered_contents(saved):
     assert checkpoint.load(saved)[1] == {"recipe": "mlp"}
 
 
-@pytest.mark.parametrize("name", ["theta", "sizes", "sha256", "description"])
+@pytest.mark.parametrize("name", ["theta", "layers", "sha256", "description"])
 def test_load_names_what_is_absent(saved, name):
     contents = altered(saved)
     del contents[name]
+    missing = "sizes" if name == "layers" else name  # as in files of 0.1
     np.savez(saved, **contents)
-    with pytest.raises(DataError, match=f"expected parameters saved by scratchnn, got .*{name}"):
+    with pytest.raises(DataError, match=f"expected parameters saved by scratchnn, got .*{missing}"):
         checkpoint.load(saved)
 
 
@@ -125,7 +158,7 @@ def test_load_refuses_other_files(tmp_path):
 
 def test_load_refuses_every_truncation(saved):
     content = saved.read_bytes()
-    for length in range(0, len(content), 7):
+    for length in range(0, len(content), 23):
         saved.write_bytes(content[:length])
         with pytest.raises(DataError):
             checkpoint.load(saved)
@@ -133,7 +166,7 @@ def test_load_refuses_every_truncation(saved):
 
 def test_load_never_returns_damaged_parameters(saved, parameters):
     content, refused = saved.read_bytes(), 0
-    for place in range(0, len(content), 3):
+    for place in range(0, len(content), 11):
         saved.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
         try:
             loaded, _ = checkpoint.load(saved)
@@ -141,5 +174,103 @@ def test_load_never_returns_damaged_parameters(saved, parameters):
             refused += 1
         else:  # a byte that means nothing, as of a time stamp
             np.testing.assert_array_equal(loaded.theta, parameters.theta, strict=True)
-            assert loaded.sizes == parameters.sizes
+            assert loaded.layers == parameters.layers
     assert refused > 0
+
+
+# Files of version 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "dtype", "description", "X", "z"),
+    [
+        (
+            "dense", [Dense(3, 4), ReLU(), Dense(4, 2)], np.float32,
+            {"recipe": "mlp", "data": "digits"}, np.arange(6, dtype=np.float32).reshape(2, 3),
+            [[-0.3430638313293457, 0.2089916169643402], [0.35120871663093567, 1.6856125593185425]],
+        ),
+        (
+            "kronecker", [Kronecker(4, 6, n=2), ReLU(), Dense(6, 3)], np.float64,
+            {"recipe": "mlp-kronecker"}, np.arange(8.0).reshape(2, 4),
+            [
+                [0.8253739185717266, 0.05616140764976438, 0.21828186322081744],
+                [1.455722614025478, -0.0880164283169993, 0.39811020045743517],
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_load_reads_files_of_version_0_1(name, layers, dtype, description, X, z):
+    """z is what 0.1 computed with them."""
+    loaded, what = checkpoint.load(OLD / f"{name}-0.1.npz")
+    assert loaded.layers == tuple(layers)
+    assert what == description
+    np.testing.assert_array_equal(loaded.theta, mlp.init(layers, rng=7, dtype=dtype).theta)
+    np.testing.assert_allclose(mlp.forward(loaded, X)[-1], z, rtol=1e-6)
+
+
+def test_load_reads_files_from_before_there_were_kronecker_layers(tmp_path):
+    contents = altered(OLD / "dense-0.1.npz")
+    del contents["kronecker"]
+    np.savez(tmp_path / "older.npz", **contents)
+    assert checkpoint.load(tmp_path / "older.npz")[0].sizes == (3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"theta": np.zeros(26, np.float32)},
+        {"sizes": np.array([2, 4, 3])},
+        {"sizes": np.array([12, 2])},  # as many parameters
+        {"sizes": np.array([26])},
+        {"sizes": np.array(3)},
+        {"sizes": np.array([-3, 4, 2])},
+        {"sizes": np.array(["a", "b"])},
+        {"kronecker": np.array([0, 1, 0])},
+        {"kronecker": np.array([0, 0])},
+    ],
+)
+def test_load_refuses_altered_files_of_version_0_1(tmp_path, changes):
+    np.savez(tmp_path / "old.npz", **altered(OLD / "dense-0.1.npz", **changes))
+    with pytest.raises(DataError, match=r"old\.npz"):
+        checkpoint.load(tmp_path / "old.npz")
+
+
+# The optimizer's state
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_training_goes_on_from_a_checkpoint_bit_for_bit(tmp_path, momentum):
+    rng = np.random.default_rng(0)
+    train = Dataset("t", rng.normal(size=(20, D)), rng.integers(C, size=20), tuple("abcd"))
+    path = tmp_path / "p.npz"
+
+    def train_on(network, optimizer, order, epochs):
+        fit(network, train, optimizer=optimizer, epochs=epochs, batch_size=8, rng=order)
+        return network.theta
+
+    whole = train_on(mlp.init(SIZES, rng=1), SGD(0.1, momentum), np.random.default_rng(2), epochs=2)
+    network, first, order = mlp.init(SIZES, rng=1), SGD(0.1, momentum), np.random.default_rng(2)
+    train_on(network, first, order, epochs=1)
+    checkpoint.save(path, network, optimizer=first, epoch=1)
+    second = SGD(0.1, momentum)
+    loaded, description = checkpoint.load(path, optimizer=second)
+    assert description == {"epoch": 1}
+    np.testing.assert_array_equal(train_on(loaded, second, order, epochs=1), whole)
+
+
+def test_checkpoint_without_a_state_leaves_the_optimizer_at_its_start(saved):
+    optimizer = SGD(0.1, 0.5)
+    optimizer.step(np.zeros(3), np.ones(3))
+    checkpoint.load(saved, optimizer=optimizer)
+    assert optimizer.state == {}
+
+
+def test_load_refuses_an_altered_state(tmp_path, parameters):
+    optimizer = SGD(0.1, 0.5)
+    optimizer.step(parameters.theta, np.ones_like(parameters.theta))
+    checkpoint.save(tmp_path / "p.npz", parameters, optimizer=optimizer)
+    checkpoint.load(tmp_path / "p.npz")
+    changed = altered(tmp_path / "p.npz", state_velocity=0 * parameters.theta)
+    np.savez(tmp_path / "p.npz", **changed)
+    with pytest.raises(DataError, match="do not match their SHA-256"):
+        checkpoint.load(tmp_path / "p.npz", optimizer=optimizer)

@@ -5,6 +5,7 @@ import pytest
 
 from scratchnn import data, fit, recipes
 from scratchnn.data import DataError
+from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid
 from tests.helpers import DTYPES
 
 # name: data, objective, learning rate, momentum, batch size, epochs; None: the text does not say.
@@ -65,6 +66,18 @@ def test_prepare_draws_a_network_for_the_data(name, sizes, dtype):
     )
 
 
+def test_prepare_makes_the_layers_that_the_recipe_asks_for():
+    kronecker = recipes.prepare(recipes.get("mlp-kronecker").on("digits"))
+    assert kronecker.parameters.layers[:3] == (
+        Kronecker(64, 512, 4),
+        ReLU(),
+        Kronecker(512, 256, 4),
+    )
+    assert kronecker.parameters.layers[-1] == Dense(64, 10)
+    sigmoid = recipes.prepare(recipes.get("mlp").on("digits", activation="sigmoid"))
+    assert sigmoid.parameters.layers[:2] == (Dense(64, 512), Sigmoid())
+
+
 def test_prepare_is_decided_by_the_seed():
     recipe = recipes.get("mlp").on("digits")
     first, same, other = (recipes.prepare(recipe, seed=seed) for seed in (1, 1, 2))
@@ -86,7 +99,7 @@ def test_prepare_starts_both_precisions_alike(name):
 @pytest.mark.parametrize("name", ["softmax-regression", "linear-regression"])
 def test_prepare_draws_normal_weights_and_no_bias(name):
     recipe = recipes.get(name)
-    ((W, b),) = recipes.prepare(recipe.on(recipe.default_data)).parameters.layers
+    ((W, b),) = recipes.prepare(recipe.on(recipe.default_data)).parameters.views
     assert not b.any()
     assert W.all()
     assert recipe.init_std == 0.01
@@ -156,7 +169,7 @@ def test_prepare_refuses_nan(monkeypatch, part):
 def test_linear_regression_recovers_the_line(name, dtype):
     run = recipes.prepare(recipes.get(name), dtype=dtype)
     train(run)
-    (W, b), = run.parameters.layers  # fmt: skip
+    ((W, b),) = run.parameters.views
     assert abs(W[:, 0] - [2, -3.4]).max() <= 0.01
     assert abs(b[0] - 4.2) <= 0.01
 

@@ -1,4 +1,7 @@
-"""Saving and loading a network: an .npz with θ, its layers, a description, and a SHA-256."""
+"""Saving and loading a network: an .npz with θ, its layers, a description, and a SHA-256.
+
+With an optimizer its state is saved, too, so that training goes on from there bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,48 @@ from scratchnn.data import DataError
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
+from scratchnn.optim import Optimizer
+
+STATE = "state_"  # in front of the names of an optimizer's arrays
 
 
-def save(path: str | Path, parameters: Parameters, **description: Any) -> None:
-    """Write θ, the layers and a description (of JSON values) to an .npz file.
+def save(
+    path: str | Path,
+    parameters: Parameters,
+    *,
+    optimizer: Optimizer | None = None,
+    **description: Any,
+) -> None:
+    """Write θ, the layers, an optimizer's state and a description (of JSON values) to an .npz file.
 
     The file takes its place only when it is whole, so that a crash leaves the old one.
     """
     path, text = Path(path), json.dumps(description)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
+    given = optimizer.state if optimizer else {}
+    state = {STATE + name: array for name, array in given.items()}
+    content: dict[str, Any] = {
+        "theta": parameters.theta,
+        "layers": np.array(layers),
+        "sha256": np.array(_digest(layers, parameters.theta, state)),
+        "description": np.array(text),
+        **state,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        np.savez(
-            file,
-            theta=parameters.theta,
-            layers=np.array(layers),
-            sha256=np.array(_digest(layers, parameters.theta)),
-            description=np.array(text),
-        )
+        np.savez(file, **content)
     os.replace(partial, path)
 
 
-def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
+def load(
+    path: str | Path, *, optimizer: Optimizer | None = None
+) -> tuple[Parameters, dict[str, Any]]:
     """Read what `save` wrote: the parameters and the description.
 
     Files of scratchnn 0.1, which hold sizes in place of layers, load as well.
 
+    Options  optimizer   gets the state that was saved
     Raises   FileNotFoundError; DataError for a file that is damaged or something else
     """
     try:
@@ -50,14 +68,17 @@ def load(path: str | Path) -> tuple[Parameters, dict[str, Any]]:
             layers, signed = _layers(content)
             parameters = Parameters(layers, theta)
             description: dict[str, Any] = json.loads(str(content["description"]))
+            state = {name: content[name] for name in content.files if name.startswith(STATE)}
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} is missing: `scratchnn train --out DIR` writes parameters"
         ) from error
     except Exception as error:  # np.load raises a dozen kinds on bytes that are not its own
         raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
-    if _digest(signed, theta) != sha256:
+    if _digest(signed, theta, state) != sha256:
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+    if optimizer is not None:
+        optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description
 
 
@@ -81,5 +102,8 @@ def _layers_of_version_1(content: Mapping[str, AnyArray]) -> tuple[list[Layer], 
     return layers[:-1], f"({', '.join(named)}{comma})"
 
 
-def _digest(layers: str, theta: AnyArray) -> str:
-    return hashlib.sha256(f"{layers}{theta.dtype}".encode() + theta.tobytes()).hexdigest()
+def _digest(layers: str, theta: AnyArray, state: Mapping[str, AnyArray]) -> str:
+    digest = hashlib.sha256(f"{layers}{theta.dtype}".encode() + theta.tobytes())
+    for name in sorted(state):
+        digest.update(f"{name}{state[name].dtype}".encode() + state[name].tobytes())
+    return digest.hexdigest()
