@@ -1,22 +1,21 @@
-"""Bugs that people really make: planted to see the checks fail, and named where one is recognised.
+"""Bugs that people make: planted to see the checks fail, and named where a check recognizes one.
 
-Each is a function with the operation's arguments whose docstring is the usual cause.
+Each is a function with the operation's arguments. Its docstring is the cause that a report tells.
 
     flaw.py         one flaw of an operation
-    softmax.py      those of softmax, log_softmax and logsumexp
-    losses.py       of cross-entropies
-    activations.py  of activations, and of the binary cross-entropy
-    regression.py   of regression losses and divergences
-    layers.py       of linear layers
+    softmax.py      softmax, log_softmax and logsumexp
+    losses.py       losses of classes: cross-entropies and divergences
+    regression.py   losses of a difference
+    layers.py       layers and activations
     __init__.py     all of these
-    training.py     what goes wrong in training
+    training.py     training
 """
 
-from parity.flaws import activations, layers, losses, regression, softmax
-from parity.flaws.flaw import Flaw
+from __future__ import annotations
 
-__all__ = ["FLAWS", "Flaw"]
+from parity.flaws import layers, losses, regression, softmax
+from parity.flaws.flaw import Flaw, Plants
 
-FLAWS: tuple[Flaw, ...] = tuple(
-    flaw for module in (softmax, losses, activations, regression, layers) for flaw in module.FLAWS
-)
+__all__ = ["FLAWS", "Flaw", "Plants"]
+
+FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *regression.FLAWS, *layers.FLAWS)

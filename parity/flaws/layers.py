@@ -1,10 +1,11 @@
-"""What goes wrong in linear layers."""
+"""What goes wrong in layers and activations."""
+
+from __future__ import annotations
 
 import numpy as np
 
 import scratchnn.functional as F
 from parity.flaws.flaw import Plants
-from scratchnn import kronecker
 
 FLAWS = Plants()
 
@@ -30,21 +31,21 @@ def without_the_bias(X, W, b):
 @FLAWS.backward("linear")
 def dX_of_a_transposed_weight(dY, X, W, b):  # noqa: N802
     """The weight is not transposed on the way back: dX = dY Wᵀ."""
-    _, dW, db = F.linear_backward(dY, X, W)
+    _, dW, db = F.linear_backward(dY, X, W, b)
     return dY @ W.reshape(W.T.shape), dW, db
 
 
 @FLAWS.backward("linear")
 def bias_gradient_of_one_row(dY, X, W, b):
     """The bias's gradient is that of one row: it is the sum over all of them."""
-    dX, dW, _ = F.linear_backward(dY, X, W)
+    dX, dW, _ = F.linear_backward(dY, X, W, b)
     return dX, dW, dY.reshape(-1, dY.shape[-1])[0]
 
 
 @FLAWS.backward("linear")
 def averaged_over_the_rows(dY, X, W, b):
     """The gradients of the parameters are divided by N: the loss has done that already."""
-    dX, dW, db = F.linear_backward(dY, X, W)
+    dX, dW, db = F.linear_backward(dY, X, W, b)
     rows = X.dtype.type(max(X.size // X.shape[-1], 1))
     return dX, dW / rows, db / rows
 
@@ -58,5 +59,54 @@ def factors_swapped(X, A, S, b):
 @FLAWS.backward("kronecker_linear")
 def factor_without_its_transpose(dY, X, A, S, b):
     """dA is transposed."""
-    dX, dA, dS, db = kronecker.kronecker_linear_backward(dY, X, A, S)
+    dX, dA, dS, db = F.kronecker_linear_backward(dY, X, A, S, b)
     return dX, dA.swapaxes(1, 2), dS, db
+
+
+@FLAWS.of("sigmoid")
+def exp_over_one_plus_exp(z):
+    """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+    e = exp(-|z|) on both sides of 0."""
+    return np.exp(z) / (1 + np.exp(z))
+
+
+@FLAWS.of("sigmoid")
+def a_tanh(z):
+    """It is a tanh: its values lie between -1 and 1."""
+    return np.tanh(z)
+
+
+@FLAWS.backward("sigmoid")
+def without_dy(dp, z):
+    """The upstream gradient is missing: dz = dp p (1 - p)."""
+    return F.sigmoid_backward(np.ones_like(dp), z)
+
+
+@FLAWS.backward("sigmoid")
+def at_the_input(dp, z):
+    """It takes z (1 - z), as if z were the sigmoid's result: dz = dp p (1 - p)."""
+    return dp * z * (1 - z)
+
+
+@FLAWS.of("relu")
+def leaky(z):
+    """Negative numbers leak through: relu(z) = max(z, 0)."""
+    return np.maximum(z, z.dtype.type(0.01) * z)
+
+
+@FLAWS.backward("relu")
+def slope_1_at_0(dy, z):
+    """relu'(0) is taken for 1; torch, and nearly everybody, has 0: dy * (z > 0)."""
+    return dy * (z >= 0)
+
+
+@FLAWS.backward("relu")
+def without_the_mask(dy, z):
+    """The mask is missing: dz = dy where z > 0, and 0 elsewhere."""
+    return dy.copy()
+
+
+@FLAWS.backward("relu")
+def mask_of_the_gradient(dy, z):
+    """The mask is made of the gradient: it must be that of z > 0."""
+    return np.maximum(dy, 0)

@@ -1,21 +1,20 @@
-"""What goes wrong in cross-entropies and negative log-likelihoods."""
+"""What goes wrong in losses of classes: cross-entropies and divergences."""
+
+from __future__ import annotations
 
 import numpy as np
 
 import scratchnn.functional as F
-from parity.flaws.flaw import Plants
+from parity.flaws.flaw import Plants, no_mean, reduced
 
 FLAWS = Plants()
-
-
-def _reduced(losses, reduction):
-    return losses if reduction == "none" else getattr(losses, reduction)()
+BCE = "binary_cross_entropy_with_logits"
 
 
 @FLAWS.of("cross_entropy")
 def sum_for_mean(z, target, reduction="mean", **options):
     """This is the sum of the losses, not their mean: divide by N (or say reduction="sum")."""
-    return F.cross_entropy(z, target, reduction=_other(reduction, "sum"), **options)
+    return F.cross_entropy(z, target, reduction=no_mean(reduction), **options)
 
 
 @FLAWS.of("cross_entropy")
@@ -62,7 +61,7 @@ def without_the_maximum(z, target, reduction="mean"):
 def logsumexp_without_the_maximum(z, target, reduction="mean"):
     """exp overflows above 88.7 in float32 (709.8 in float64): subtract the row's maximum first."""
     losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), target]
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 @FLAWS.of("cross_entropy")
@@ -87,23 +86,21 @@ def in_bits(z, target, reduction="mean"):
 @FLAWS.of("cross_entropy")
 def mean_over_everything(z, target, reduction="mean"):
     """The mean is over N · C entries: divide by the number of rows."""
-    losses = F.cross_entropy(z, target, reduction=_other(reduction, "sum"))
+    losses = F.cross_entropy(z, target, reduction=no_mean(reduction))
     return losses / z.dtype.type(z.size) if reduction == "mean" else losses
 
 
 @FLAWS.of("cross_entropy")
 def labels_counted_from_the_end(z, target, reduction="mean"):
-    """Label -1 is read as the last class: check the labels."""
+    """NumPy counts -1 from the end, so it reads the last class: check the labels"""
     log_p = F.log_softmax(z)
-    return _reduced(-log_p[np.arange(len(z)), target], reduction)
+    return reduced(-log_p[np.arange(len(z)), target], reduction)
 
 
 @FLAWS.of("cross_entropy")
 def mean_over_rows_of_weighted_losses(z, target, weight=None, reduction="mean", **options):
     """The weighted losses are divided by N, and not by the sum of the target's weights."""
-    losses = F.cross_entropy(
-        z, target, weight=weight, reduction=_other(reduction, "sum"), **options
-    )
+    losses = F.cross_entropy(z, target, weight=weight, reduction=no_mean(reduction), **options)
     rows = (target != options.get("ignore_index", -100)).sum()
     return losses / z.dtype.type(rows) if reduction == "mean" else losses
 
@@ -111,9 +108,7 @@ def mean_over_rows_of_weighted_losses(z, target, weight=None, reduction="mean", 
 @FLAWS.of("cross_entropy")
 def ignored_rows_counted(z, target, weight=None, reduction="mean", **options):
     """Rows with the ignored label are counted in the mean's denominator."""
-    losses = F.cross_entropy(
-        z, target, weight=weight, reduction=_other(reduction, "sum"), **options
-    )
+    losses = F.cross_entropy(z, target, weight=weight, reduction=no_mean(reduction), **options)
     w = np.ones(1, z.dtype).repeat(target.size) if weight is None else weight[np.maximum(target, 0)]
     return losses / w.sum() if reduction == "mean" else losses
 
@@ -127,7 +122,7 @@ def smoothing_without_class_weights(
     seen = target != options.get("ignore_index", -100)
     losses = (1 - label_smoothing) * sharp - label_smoothing * F.log_softmax(z, 1).mean(1) * seen
     w = seen if weight is None else np.where(seen, weight[np.maximum(target, 0) * seen], 0)
-    total = _reduced(losses, _other(reduction, "sum"))
+    total = reduced(losses, no_mean(reduction))
     return total / np.sum(w, dtype=z.dtype) if reduction == "mean" else total
 
 
@@ -142,7 +137,7 @@ def smoothing_over_the_others(z, target, label_smoothing=0.0, reduction="mean"):
 @FLAWS.backward("cross_entropy")
 def without_one_over_n(dloss, z, target, reduction="mean", **options):
     """1/N is missing: the gradient of the mean is (p - onehot) / N."""
-    return F.cross_entropy_backward(dloss, z, target, reduction=_other(reduction, "sum"), **options)
+    return F.cross_entropy_backward(dloss, z, target, reduction=no_mean(reduction), **options)
 
 
 @FLAWS.backward("cross_entropy")
@@ -173,7 +168,7 @@ def dloss_ignored(dloss, z, target, **options):
 @FLAWS.backward("cross_entropy")
 def mean_over_rows_in_the_gradient(dloss, z, target, reduction="mean", **options):
     """The weighted gradient is divided by N, and not by the sum of the target's weights."""
-    sums = F.cross_entropy_backward(dloss, z, target, reduction=_other(reduction, "sum"), **options)
+    sums = F.cross_entropy_backward(dloss, z, target, reduction=no_mean(reduction), **options)
     rows = (target != options.get("ignore_index", -100)).sum()
     return sums / z.dtype.type(rows) if reduction == "mean" else sums
 
@@ -194,7 +189,14 @@ def hard_labels_of_probabilities(z, target, reduction="mean"):
 def divergence_for_cross_entropy(z, target, reduction="mean"):
     """The target's entropy is subtracted: that is the divergence, not the cross-entropy."""
     entropy = -(target * np.log(target)).sum(axis=1)
-    return _reduced(F.cross_entropy(z, target, reduction="none") - entropy, reduction)
+    return reduced(F.cross_entropy(z, target, reduction="none") - entropy, reduction)
+
+
+@FLAWS.backward("cross_entropy, probabilities")
+def factor_p_in_the_targets_gradient(dloss, z, target, **options):
+    """The target's gradient has a factor p too many: it is -log p."""
+    dz, dtarget = F.cross_entropy_backward(dloss, z, target, **options)
+    return dz, dtarget * F.softmax(z, min(z.ndim - 1, 1))
 
 
 @FLAWS.of("nll_loss")
@@ -212,8 +214,85 @@ def likelihood_without_the_minus(log_p, target, **options):
 @FLAWS.backward("nll_loss")
 def nll_without_one_over_n(dloss, log_p, target, reduction="mean", **options):
     """1/N is missing: the gradient of the mean is -1/N at the target."""
-    return F.nll_loss_backward(dloss, log_p, target, reduction=_other(reduction, "sum"), **options)
+    return F.nll_loss_backward(dloss, log_p, target, reduction=no_mean(reduction), **options)
 
 
-def _other(reduction, instead):
-    return instead if reduction == "mean" else reduction
+@FLAWS.of(BCE)
+def log_of_clipped_sigmoid(z, target, reduction="mean"):
+    """The probability is clipped before its logarithm: take max(z, 0) - z t + log1p(exp(-|z|))."""
+    p = np.clip(F.sigmoid(z), 1e-7, 1 - 1e-7).astype(z.dtype)
+    losses = -(target * np.log(p) + (1 - target) * np.log1p(-p))
+    return reduced(losses, reduction)
+
+
+@FLAWS.of(BCE)
+def softplus_that_overflows(z, target, reduction="mean"):
+    """exp(z) overflows above 88.7 in float32: take max(z, 0) - z t + log1p(exp(-|z|))."""
+    losses = np.log1p(np.exp(z)) - z * target
+    return reduced(losses, reduction)
+
+
+@FLAWS.of(BCE)
+def only_where_the_target_is_one(z, target, reduction="mean"):
+    """The term (1 - t) log(1 - p) is missing."""
+    losses = -target * F.log_softmax(np.stack([np.zeros_like(z), z], -1))[..., 1]
+    return reduced(losses, reduction)
+
+
+@FLAWS.of(BCE)
+def pos_weight_on_every_entry(z, target, weight=None, pos_weight=None, reduction="mean"):
+    """pos_weight multiplies the whole loss: it belongs to the term of the target alone."""
+    both = [w for w in (weight, pos_weight) if w is not None]
+    product = np.prod(np.broadcast_arrays(*both), axis=0) if both else None
+    return F.binary_cross_entropy_with_logits(z, target, weight=product, reduction=reduction)
+
+
+@FLAWS.backward(BCE)
+def bce_without_one_over_n(dloss, z, target, reduction="mean", **options):
+    """1/N is missing: the gradient of the mean is (p - t) / N."""
+    wanted = {"reduction": no_mean(reduction), **options}
+    return F.binary_cross_entropy_with_logits_backward(dloss, z, target, **wanted)[0]
+
+
+@FLAWS.backward(BCE)
+def with_the_slope_of_the_sigmoid(dloss, z, target, **options):
+    """A factor p (1 - p) too many: in the cross-entropy it cancels, and p - t is left."""
+    p = F.sigmoid(z)
+    return F.binary_cross_entropy_with_logits_backward(dloss, z, target, **options)[0] * p * (1 - p)
+
+
+@FLAWS.of("kl_div")
+def mean_for_batchmean(log_q, target, reduction="mean", log_target=False):
+    """It divides by all entries, where "batchmean" divides by the rows."""
+    wanted = "mean" if reduction == "batchmean" else reduction
+    return F.kl_div(log_q, target, reduction=wanted, log_target=log_target)
+
+
+@FLAWS.of("kl_div")
+def without_the_targets_entropy(log_q, target, reduction="mean"):
+    """The term p log p is missing: this is the cross-entropy."""
+    losses = -target * log_q
+    return reduced(losses, reduction)
+
+
+@FLAWS.of("kl_div")
+def zero_times_log_zero(log_q, target, reduction="mean"):
+    """0 · log 0 is 0 · (-inf) = nan: a class of no probability adds 0."""
+    losses = target * (np.log(target) - log_q)
+    return reduced(losses, reduction)
+
+
+@FLAWS.backward("kl_div")
+def p_with_the_wrong_sign(dloss, log_q, target, **options):
+    """The sign is wrong: the gradient is -p."""
+    return -F.kl_div_backward(dloss, log_q, target, **options)[0]
+
+
+@FLAWS.backward("kl_div")
+def derivative_without_its_1(dloss, log_q, target, reduction="mean", log_target=False):
+    """The target's gradient lacks a 1: the derivative of p (log p - log q) is log p - log q + 1."""
+    options = {"reduction": reduction, "log_target": log_target}
+    dlog_q, dtarget = F.kl_div_backward(dloss, log_q, target, **options)
+    p = np.exp(target) if log_target else np.ones_like(target)
+    share = {"none": 1, "sum": 1, "mean": log_q.size, "batchmean": len(log_q)}[reduction]
+    return dlog_q, dtarget - dloss * p / log_q.dtype.type(share)

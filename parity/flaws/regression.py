@@ -1,9 +1,11 @@
-"""What goes wrong in regression losses and divergences."""
+"""What goes wrong in losses of a difference."""
+
+from __future__ import annotations
 
 import numpy as np
 
 import scratchnn.functional as F
-from parity.flaws.flaw import Plants
+from parity.flaws.flaw import Plants, no_mean, reduced
 
 FLAWS = Plants()
 
@@ -29,33 +31,41 @@ def root_of_the_mean_square(prediction, target, reduction="mean"):
 @FLAWS.backward("mse_loss")
 def gradient_without_its_2(dloss, prediction, target, **options):
     """The 2 of the derivative is missing: 2 (prediction - target) / N."""
-    return F.squared_loss_backward(dloss, prediction, target, **options)
+    return F.squared_loss_backward(dloss, prediction, target, **options)[0]
 
 
 @FLAWS.backward("mse_loss")
 def mse_without_one_over_n(dloss, prediction, target, reduction="mean"):
     """1/N is missing: 2 (prediction - target) / N."""
-    wanted = "sum" if reduction == "mean" else reduction
-    return F.mse_loss_backward(dloss, prediction, target, reduction=wanted)
+    wanted = no_mean(reduction)
+    return F.mse_loss_backward(dloss, prediction, target, reduction=wanted)[0]
+
+
+@FLAWS.backward("mse_loss")
+def target_with_the_predictions_sign(dloss, prediction, target, **options):
+    """The target's gradient has the sign of the prediction's: it is minus that one."""
+    dprediction, _ = F.mse_loss_backward(dloss, prediction, target, **options)
+    return dprediction, dprediction
 
 
 @FLAWS.backward("squared_loss")
 def target_minus_prediction(dloss, prediction, target, **options):
     """The sign is wrong: prediction - target."""
-    return -F.squared_loss_backward(dloss, prediction, target, **options)
+    return -F.squared_loss_backward(dloss, prediction, target, **options)[0]
 
 
 @FLAWS.backward("l1_loss")
 def size_of_the_slope(dloss, prediction, target, **options):
     """The slope's absolute value is taken: it is -1 below the target."""
-    return abs(F.l1_loss_backward(abs(dloss), prediction, target, **options)) * np.sign(dloss)
+    size = abs(F.l1_loss_backward(dloss, prediction, target, **options)[0])
+    return size * np.sign(dloss)
 
 
 @FLAWS.of("l1_loss")
 def without_the_absolute_value(prediction, target, reduction="mean"):
     """The differences are not taken in absolute value, and cancel."""
     losses = prediction - target
-    return losses if reduction == "none" else getattr(losses, reduction)()
+    return reduced(losses, reduction)
 
 
 @FLAWS.of("smooth_l1_loss")
@@ -67,7 +77,7 @@ def huber_for_smooth_l1(prediction, target, beta=1.0, reduction="mean"):
 @FLAWS.backward("smooth_l1_loss")
 def huber_for_smooth_l1_in_the_gradient(dloss, prediction, target, beta=1.0, reduction="mean"):
     """It is the gradient of the Huber loss: smooth L1 is Huber divided by beta."""
-    return F.huber_loss_backward(dloss, prediction, target, delta=beta, reduction=reduction)
+    return F.huber_loss_backward(dloss, prediction, target, delta=beta, reduction=reduction)[0]
 
 
 @FLAWS.of("huber_loss")
@@ -81,37 +91,10 @@ def huber_that_jumps(prediction, target, delta=1.0, reduction="mean"):
     """The line misses its -delta / 2, so that the loss jumps at delta."""
     r = abs(prediction - target)
     losses = np.where(r <= delta, r * r / 2, delta * r)
-    return losses if reduction == "none" else getattr(losses, reduction)()
+    return reduced(losses, reduction)
 
 
 @FLAWS.backward("huber_loss")
 def huber_not_clipped(dloss, prediction, target, delta=1.0, reduction="mean"):
     """The gradient is not clipped at delta."""
-    return F.squared_loss_backward(dloss, prediction, target, reduction=reduction)
-
-
-@FLAWS.of("kl_div")
-def mean_for_batchmean(log_q, target, reduction="mean", log_target=False):
-    """It divides by all entries, where "batchmean" divides by the rows."""
-    wanted = "mean" if reduction == "batchmean" else reduction
-    return F.kl_div(log_q, target, reduction=wanted, log_target=log_target)
-
-
-@FLAWS.of("kl_div")
-def without_the_targets_entropy(log_q, target, reduction="mean"):
-    """The term p log p is missing: this is the cross-entropy."""
-    losses = -target * log_q
-    return losses if reduction == "none" else getattr(losses, reduction)()
-
-
-@FLAWS.of("kl_div")
-def zero_times_log_zero(log_q, target, reduction="mean"):
-    """0 · log 0 is 0 · (-inf) = nan: a class of no probability adds 0."""
-    losses = target * (np.log(target) - log_q)
-    return losses if reduction == "none" else getattr(losses, reduction)()
-
-
-@FLAWS.backward("kl_div")
-def p_with_the_wrong_sign(dloss, log_q, target, **options):
-    """The sign is wrong: the gradient is -p."""
-    return -F.kl_div_backward(dloss, log_q, target, **options)
+    return F.squared_loss_backward(dloss, prediction, target, reduction=reduction)[0]

@@ -1,5 +1,7 @@
 """What goes wrong in softmax, log_softmax and logsumexp."""
 
+from __future__ import annotations
+
 import numpy as np
 
 import scratchnn.functional as F
@@ -25,7 +27,7 @@ def maximum_of_all_rows(z, axis=-1):
 
 @FLAWS.of("softmax")
 def minimum_for_maximum(z, axis=-1):
-    """The minimum is subtracted, so that exp overflows the sooner: subtract the maximum."""
+    """The minimum is subtracted, and exp overflows: subtract the maximum."""
     e = np.exp(z - z.min(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -51,7 +53,7 @@ def base_two(z, axis=-1):
 
 @FLAWS.of("softmax")
 def softmax_twice(z, axis=-1):
-    """The softmax is taken twice: what goes in must be logits, not probabilities."""
+    """The softmax is taken twice: its input must be logits, not probabilities."""
     return F.softmax(F.softmax(z, axis), axis)
 
 
@@ -69,27 +71,27 @@ def without_normalising(z, axis=-1):
 
 @FLAWS.of("softmax")
 def epsilon_in_the_denominator(z, axis=-1):
-    """An epsilon is added to the sum, which is at least 1 once the maximum is subtracted: leave it
-    out."""
+    """An epsilon is added to the sum. Leave it out: once the maximum is subtracted, the sum is at
+    least 1."""
     e = np.exp(z - z.max(axis=axis, keepdims=True))
     return e / (e.sum(axis=axis, keepdims=True) + z.dtype.type(1e-6))
 
 
 @FLAWS.of("softmax")
 def half_precision(z, axis=-1):
-    """It computes in float16, of 3 digits: keep the precision of the argument."""
+    """It computes in float16, which has 3 digits: keep the precision of the argument."""
     return F.softmax(z.astype(np.float16), axis).astype(z.dtype)
 
 
 @FLAWS.of("softmax")
 def always_float64(z, axis=-1):
-    """It answers in float64."""
+    """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
     return F.softmax(z.astype(np.float64), axis)
 
 
 @FLAWS.of("softmax")
 def in_place(z, axis=-1):
-    """It works in its argument."""
+    """an in-place operation (z -= ...) on the argument: it is the caller's array"""
     return F.softmax(z, axis, out=z)
 
 
@@ -102,11 +104,11 @@ def log_of_softmax(z, axis=-1):
 
 @FLAWS.of("log_softmax")
 def log_of_softmax_and_epsilon(z, axis=-1):
-    """It takes log(p + ε), wrong for every small p: take z - max - log Σ exp(z - max)."""
+    """It takes log(p + ε), which is wrong for every small p: take z - max - log Σ exp(z - max)."""
     return np.log(F.softmax(z, axis) + z.dtype.type(1e-7))
 
 
-@FLAWS.of("log_softmax", name="without the maximum")
+@FLAWS.of("log_softmax", title="without the maximum")
 def log_softmax_without_the_maximum(z, axis=-1):
     """exp overflows above 88.7 in float32 (709.8 in float64): subtract the row's maximum first."""
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
@@ -118,7 +120,7 @@ def base_two_log(z, axis=-1):
     return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
 
 
-@FLAWS.of("logsumexp", name="without the maximum")
+@FLAWS.of("logsumexp", title="without the maximum")
 def logsumexp_without_the_maximum(z, axis=-1):
     """exp overflows above 88.7 in float32 (709.8 in float64): subtract the maximum, and add it
     afterwards."""
@@ -133,7 +135,7 @@ def maximum_not_added_back(z, axis=-1):
 
 @FLAWS.backward("softmax")
 def diagonal_alone(dp, z, axis=-1):
-    """Only the Jacobian's diagonal, p (1 - p), is there: each p depends on every z of its row:
+    """Only the Jacobian's diagonal, p (1 - p), is there. Each p depends on every z of its row:
     dz = p (dp - Σ dp p)."""
     p = F.softmax(z, axis)
     return dp * p * (1 - p)
@@ -152,21 +154,21 @@ def an_unweighted_mean(dp, z, axis=-1):
 
 
 @FLAWS.backward("softmax")
-def ignores_what_comes_from_above(dp, z, axis=-1):
+def upstream_gradient_taken_for_ones(dp, z, axis=-1):
     """The upstream gradient is taken for ones, whose gradient through a softmax is always 0."""
-    return F.softmax_backward(np.ones_like(dp), F.softmax(z, axis), axis)
+    return F.softmax_backward(np.ones_like(dp), z, axis)
 
 
 @FLAWS.backward("softmax")
 def gradient_in_float64(dp, z, axis=-1):
-    """The gradient is in float64."""
-    return F.softmax_backward(dp.astype(np.float64), F.softmax(z.astype(np.float64), axis), axis)
+    """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
+    return F.softmax_backward(dp.astype(np.float64), z.astype(np.float64), axis)
 
 
 @FLAWS.backward("softmax")
 def gradient_in_place(dp, z, axis=-1):
-    """It works in the upstream gradient, which is the caller's."""
-    return F.softmax_backward(dp, F.softmax(z, axis), axis, out=dp)
+    """an in-place operation (z -= ...) on the argument: it is the caller's array"""
+    return F.softmax_backward(dp, z, axis, out=dp)
 
 
 @FLAWS.backward("log_softmax")
@@ -177,7 +179,8 @@ def one_for_the_sum(dlog_p, z, axis=-1):
 
 @FLAWS.backward("log_softmax")
 def summed_over_the_rows(dlog_p, z, axis=-1):
-    """The upstream gradient is summed over the wrong axis: dz = dlog_p - p Σ dlog_p, by row."""
+    """The upstream gradient is summed over the wrong axis: in dz = dlog_p - p Σ dlog_p, the sum is
+    that of a row."""
     return dlog_p - F.softmax(z, axis) * dlog_p.sum(axis=0, keepdims=True)
 
 

@@ -1,28 +1,37 @@
-"""What goes wrong in training: each flaw replaces something of scratchnn while it is on."""
+"""What goes wrong in training. Each flaw replaces a part of scratchnn while it is planted.
+
+A flaw is a function of the right part that returns a wrong one.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 import scratchnn.functional as F
-from scratchnn import mlp, objectives, train
-from scratchnn.layers import Layer
-from scratchnn.sgd import SGD
+from scratchnn import train
+from scratchnn.layers import Dense, ReLU
+from scratchnn.objectives import OBJECTIVES
+from scratchnn.optim import SGD
 
-NOMINAL = 32  # rows of a batch, in parity.mutants
+NOMINAL = 32  # rows of a batch, in parity.checking.mutants
 
 
 @dataclass(frozen=True)
 class TrainingFlaw:
-    """A wrong part of training: where it stands, and how it is made of the right one."""
+    """A wrong part of training.
 
-    where: Any
+    Parts    where, attribute   an object with its attribute, or a dictionary with its key
+             make               makes the wrong part of the right one
+    """
+
+    where: object
     attribute: str
-    make: Callable[[Any], Any]
+    make: Callable[[object], object]
 
     @property
     def name(self) -> str:
@@ -32,54 +41,73 @@ class TrainingFlaw:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Let scratchnn be wrong in a block."""
-        table = isinstance(self.where, dict)
-        right = self.where[self.attribute] if table else getattr(self.where, self.attribute)
-        wrong = self.make(right)
-        with (
-            patch.dict(self.where, {self.attribute: wrong})
-            if table
-            else patch.object(self.where, self.attribute, wrong)
-        ):
+        if isinstance(self.where, dict):
+            wrong = self.make(self.where[self.attribute])
+            planting = patch.dict(self.where, {self.attribute: wrong})
+        else:
+            wrong = self.make(getattr(self.where, self.attribute))
+            planting = patch.object(self.where, self.attribute, wrong)
+        with planting:
             yield
 
 
+FLAWS = []
+
+
+def plant(where, attribute):
+    """Return a decorator that adds a flaw of this part to FLAWS."""
+
+    def planting(make):
+        FLAWS.append(TrainingFlaw(where, attribute, make))
+        return make
+
+    return planting
+
+
+# The optimizer
+
+
+@plant(SGD, "_velocity")
 def first_step_dampened(_):
-    """The first velocity is the gradient itself, whatever the dampening."""
+    """The first velocity is dampened: it must be the gradient itself."""
 
-    def accumulate(self, g):
-        old = 0.0 if self.velocity is None else self.momentum * self.velocity
-        self.velocity = old + (1 - self.dampening) * g
-        return self.velocity
+    def velocity(self, g):
+        v = self.state.get("velocity", 0)
+        self.state["velocity"] = self.momentum * v + (1 - self.dampening) * g
+        return self.state["velocity"]
 
-    return accumulate
+    return velocity
 
 
+@plant(SGD, "_velocity")
 def averaged_momentum(_):
     """v = μ v + (1 - μ) g is an average of gradients; torch's v is their sum."""
 
-    def accumulate(self, g):
-        old = 0.0 if self.velocity is None else self.momentum * self.velocity
-        self.velocity = old + (1 - self.momentum) * g
-        return self.velocity
+    def velocity(self, g):
+        v = self.state.get("velocity", 0)
+        self.state["velocity"] = self.momentum * v + (1 - self.momentum) * g
+        return self.state["velocity"]
 
-    return accumulate
+    return velocity
 
 
+@plant(SGD, "step")
 def rate_inside_the_velocity(right):
-    """Sutskever's form, v = μ v + lr g: another one once the rate changes."""
+    """Sutskever's form, v = μ v + lr g: it differs once the learning rate changes."""
 
     def step(self, theta, grad):
         if not self.momentum or self.nesterov or self.maximize or self.dampening:
             right(self, theta, grad)
             return
         g = grad + self.weight_decay * theta
-        old = 0.0 if self.velocity is None else self.momentum * self.velocity
-        self.velocity = old + self.learning_rate * g
-        theta -= self.velocity
+        v = self.momentum * self.state.get("velocity", 0) + self.learning_rate * g
+        self.state["velocity"] = v
+        theta -= v
 
     return step
 
 
+@plant(SGD, "step")
 def weight_decay_with_the_wrong_sign(right):
     """The decay is added to θ: it must shrink it."""
 
@@ -89,8 +117,9 @@ def weight_decay_with_the_wrong_sign(right):
     return step
 
 
+@plant(SGD, "step")
 def plain_momentum_for_nesterovs(right):
-    """nesterov is not looked at."""
+    """The option nesterov is ignored."""
 
     def step(self, theta, grad):
         self.nesterov = False
@@ -99,11 +128,26 @@ def plain_momentum_for_nesterovs(right):
     return step
 
 
+@plant(SGD, "step")
 def uphill(right):
     """The step goes along the gradient, not against it."""
     return lambda self, theta, grad: right(self, theta, -grad)
 
 
+# The loss
+
+
+def with_loss(goal, loss_and_gradient):
+    """Return an objective that differs from `goal` in its loss and gradient."""
+
+    class Flawed(type(goal)):
+        def loss_and_gradient(self, z, target):
+            return loss_and_gradient(z, target)
+
+    return Flawed()
+
+
+@plant(OBJECTIVES, "cross_entropy")
 def nominal_batch_size(goal):
     """The short last batch is divided by the nominal batch size."""
 
@@ -111,27 +155,27 @@ def nominal_batch_size(goal):
         loss, dz = goal.loss_and_gradient(z, target)
         return loss, dz * z.dtype.type(len(z) / NOMINAL)
 
-    return goal._replace(loss_and_gradient=loss_and_gradient)
+    return with_loss(goal, loss_and_gradient)
 
 
+@plant(OBJECTIVES, "cross_entropy")
 def softmax_before_the_loss(goal):
     """The network ends in a softmax, and the loss takes another one."""
 
     def loss_and_gradient(z, target):
-        p = F.softmax(z)
-        loss, dp = goal.loss_and_gradient(p, target)
-        return loss, F.softmax_backward(dp, p)
+        loss, dp = goal.loss_and_gradient(F.softmax(z), target)
+        return loss, F.softmax_backward(dp, z)
 
-    return goal._replace(loss_and_gradient=loss_and_gradient)
+    return with_loss(goal, loss_and_gradient)
 
 
+@plant(OBJECTIVES, "cross_entropy")
 def shuffled_labels(goal):
     """The examples are shuffled, and their labels are not."""
-    return goal._replace(
-        loss_and_gradient=lambda z, target: goal.loss_and_gradient(z, np.roll(target, 1))
-    )
+    return with_loss(goal, lambda z, target: goal.loss_and_gradient(z, np.roll(target, 1)))
 
 
+@plant(OBJECTIVES, "cross_entropy")
 def gradient_of_the_sum(goal):
     """The gradient is that of the sum of the losses, not of their mean."""
 
@@ -139,15 +183,19 @@ def gradient_of_the_sum(goal):
         loss, dz = goal.loss_and_gradient(z, target)
         return loss, dz * z.dtype.type(len(z))
 
-    return goal._replace(loss_and_gradient=loss_and_gradient)
+    return with_loss(goal, loss_and_gradient)
 
 
+# Backpropagation
+
+
+@plant(train, "backward")
 def gradient_not_zeroed(right):
     """The gradient of the step before is still in it."""
     kept = []
 
-    def backward(parameters, activations, dz, *, out=None):
-        grad = right(parameters, activations, dz, out=out)
+    def backward(parameters, outputs, dz, *, out=None):
+        grad = right(parameters, outputs, dz, out=out)
         grad.theta += kept[-1] if kept else 0
         kept.append(grad.theta.copy())
         return grad
@@ -155,16 +203,27 @@ def gradient_not_zeroed(right):
     return backward
 
 
+@plant(ReLU, "backward")
 def relu_mask_of_the_gradient(_):
     """The mask is made of the gradient."""
-    return lambda dy, _, out=None: np.maximum(dy, 0, out=out)
+
+    def backward(self, dy, z, y):
+        return np.maximum(dy, 0)
+
+    return backward
 
 
+@plant(ReLU, "backward")
 def relu_slope_1_at_0(_):
-    """relu'(0) is taken for 1: of a ReLU that is off, everything passes."""
-    return lambda dy, y, out=None: np.multiply(dy, y >= 0, out=out)
+    """relu'(0) is taken for 1: the gradient passes every ReLU that is off."""
+
+    def backward(self, dy, z, y):
+        return dy * (y >= 0)
+
+    return backward
 
 
+@plant(train, "forward")
 def relu_after_the_last_layer(right):
     """The logits are cut off at 0."""
 
@@ -175,62 +234,43 @@ def relu_after_the_last_layer(right):
     return forward
 
 
+@plant(Dense, "backward")
 def weight_not_transposed_on_the_way_back(_):
     """dX = dY Wᵀ: W is reshaped where it should be transposed."""
-    return lambda self, dY: dY @ self.W.reshape(self.W.T.shape)
+
+    def backward(self, dY, X, Y, W, b):
+        return dY @ W.reshape(W.T.shape)
+
+    return backward
 
 
+@plant(Dense, "gradients")
 def bias_gradient_of_one_row(right):
     """db is that of the first row: it is the sum over all."""
 
-    def backward_parameters(self, dY, X, grad):
-        right(self, dY, X, grad)
-        grad.b[...] = dY[0]
+    def gradients(self, dY, X, W, b, *, out):
+        right(self, dY, X, W, b, out=out)
+        out[1][...] = dY[0]
 
-    return backward_parameters
+    return gradients
 
 
+@plant(Dense, "gradients")
 def bias_left_alone(right):
     """The bias has no gradient, and is never trained."""
 
-    def backward_parameters(self, dY, X, grad):
-        right(self, dY, X, grad)
-        grad.b[...] = 0
+    def gradients(self, dY, X, W, b, *, out):
+        right(self, dY, X, W, b, out=out)
+        out[1][...] = 0
 
-    return backward_parameters
+    return gradients
 
 
+@plant(Dense, "forward")
 def bias_forgotten(_):
     """The layer has no bias in its forward pass."""
-    return lambda self, X: X @ self.W
 
+    def forward(self, X, W, b):
+        return X @ W
 
-LOSSES = objectives.OBJECTIVES
-FLAWS = (
-    *(TrainingFlaw(SGD, "_accumulate", make) for make in (first_step_dampened, averaged_momentum)),
-    *(
-        TrainingFlaw(SGD, "step", make)
-        for make in (
-            rate_inside_the_velocity, weight_decay_with_the_wrong_sign,
-            plain_momentum_for_nesterovs, uphill,
-        )
-    ),
-    *(
-        TrainingFlaw(LOSSES, "cross_entropy", make)
-        for make in (
-            nominal_batch_size, softmax_before_the_loss, shuffled_labels, gradient_of_the_sum,
-        )
-    ),
-    TrainingFlaw(train, "backward", gradient_not_zeroed),
-    *(
-        TrainingFlaw(mlp, "relu_backward", make)
-        for make in (relu_mask_of_the_gradient, relu_slope_1_at_0)
-    ),
-    TrainingFlaw(mlp, "forward", relu_after_the_last_layer),
-    TrainingFlaw(Layer, "backward_input", weight_not_transposed_on_the_way_back),
-    *(
-        TrainingFlaw(Layer, "backward_parameters", make)
-        for make in (bias_gradient_of_one_row, bias_left_alone)
-    ),
-    TrainingFlaw(Layer, "forward", bias_forgotten),
-)  # fmt: skip
+    return forward

@@ -1,34 +1,42 @@
-"""Planted bugs, and which check sees which: none may survive, and no check may be idle.
+"""Planted bugs, and which check sees which: no bug may survive, and no check may see nothing.
 
-A wrong operation goes through the battery that `parity.check` runs; wrong training through SGD
-beside torch's, and through a lockstep of a small network, whose quantity that fails first counts.
+A wrong operation goes through the checks of `parity.check`. Wrong training goes through SGD
+compared with torch's, and through the lockstep of a small network, where the quantities of the
+first step that fails count.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from parity import battery
-from parity.battery import GRADIENT_CHECKS, VALUE_CHECKS
+from parity.checking import GRADIENT_CHECKS, VALUE_CHECKS, check
 from parity.flaws import FLAWS, Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.flaws.training import NOMINAL, TrainingFlaw
 from parity.ops import OPS
 from scratchnn import recipes
 
-RESULTS = Path(__file__).parents[1] / "docs/results/mutants.json"
+RESULTS = Path(__file__).parents[2] / "docs/results/mutants.json"
 TRAINING_CHECKS = ("SGD", "outputs", "loss", "gradient", "parameters", "trained freely")
 STEPS = 46  # the 45th batch of the digits is the short one
 EXAMPLES = 40
+TRAINING = "training"
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One planted bug: where, what, and the checks that saw it; `named`: its cause was told."""
+    """One planted bug.
+
+    Parts    where       the operation, the operation with ", backward", or "training"
+             bug         its name
+             killed_by   the checks that saw it
+             named       whether the report told its cause
+    """
 
     where: str
     bug: str
@@ -48,32 +56,36 @@ def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
     yield from map(of_training, TRAINING_FLAWS)
 
 
-def of_operation(flaw: Flaw, examples: int) -> Mutant:
-    """Give a wrong operation, or a wrong backward beside the right operation, to the battery."""
+def of_operation(flaw: Flaw, examples: int = EXAMPLES) -> Mutant:
+    """Check a wrong operation, or a wrong backward of the right operation."""
     op = OPS[flaw.op]
     if flaw.backward:
-        report = battery.check(op.ours, flaw.op, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
+        report = check(op.ours, flaw.op, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
     else:
-        report = battery.check(flaw.wrong, flaw.op, examples=examples)
+        report = check(flaw.wrong, flaw.op, examples=examples)
     where = f"{flaw.op}, backward" if flaw.backward else flaw.op
-    seen = report.failed + report.warned
-    return Mutant(where, flaw.name, seen, flaw.cause in report.causes)
+    return Mutant(where, flaw.name, report.failed + report.warned, flaw.cause in report.causes)
 
 
 def of_training(flaw: TrainingFlaw) -> Mutant:
-    """Train a small network on both sides with something wrong on ours."""
-    from parity.training.optimizer import check_sgd
-
+    """Train a small network on both sides, with something wrong on ours."""
     with flaw.planted():
-        seen = () if check_sgd().holds else ("SGD",)
-        return Mutant("training", flaw.name, (*seen, *_lockstep()))
+        return Mutant(TRAINING, flaw.name, trained())
+
+
+def trained() -> tuple[str, ...]:
+    """Train a small network on both sides; return which checks of training fail."""
+    from parity.training import optimizers
+
+    sgd = () if optimizers.check("sgd").holds else ("SGD",)
+    return (*sgd, *_lockstep())
 
 
 def _lockstep() -> tuple[str, ...]:
-    """Return which quantity of a step fails first, if any does, and whether the end is another."""
+    """Return the quantities of the first step that fails, and whether the end is another."""
     import torch
 
-    from parity import lockstep
+    from parity.training import lockstep
 
     recipe = recipes.get("mlp")
     small = recipe.on(recipe.default_data, hidden=(12, 8), batch_size=NOMINAL)
@@ -90,20 +102,23 @@ def _lockstep() -> tuple[str, ...]:
     return (*seen, "trained freely") if apart else seen
 
 
+# The tables of docs/mutants.md
+
+
 def checks_of(mutants: list[Mutant]) -> dict[str, int]:
-    """Return how many bugs each check sees, those of the battery and of training apart."""
-    names = [*VALUE_CHECKS, *GRADIENT_CHECKS, *(f"training: {c}" for c in TRAINING_CHECKS)]
+    """Return how many bugs each check sees; "training: " stands before those of training."""
+    names = [*VALUE_CHECKS, *GRADIENT_CHECKS, *(f"{TRAINING}: {c}" for c in TRAINING_CHECKS)]
     counts = dict.fromkeys(names, 0)
     for mutant in mutants:
-        for check in mutant.killed_by:
-            counts[f"training: {check}" if mutant.where == "training" else check] += 1
+        for name in mutant.killed_by:
+            counts[f"{TRAINING}: {name}" if mutant.where == TRAINING else name] += 1
     return counts
 
 
 def tables(mutants: list[Mutant]) -> dict[str, str]:
-    """Return three tables: wrong values, wrong gradients, wrong training; a dot is a kill."""
+    """Return three tables, of wrong values, gradients and training; a dot is a kill."""
     backward = [m for m in mutants if m.where.endswith(", backward")]
-    training = [m for m in mutants if m.where == "training"]
+    training = [m for m in mutants if m.where == TRAINING]
     values = [m for m in mutants if m not in backward and m not in training]
     return {
         "values": _table(values, tuple(VALUE_CHECKS)),
@@ -115,16 +130,16 @@ def tables(mutants: list[Mutant]) -> dict[str, str]:
 def _table(mutants: list[Mutant], checks: tuple[str, ...]) -> str:
     lines = [f"| in | bug | {' | '.join(checks)} |", f"|---|---|{':-:|' * len(checks)}"]
     for mutant in mutants:
-        marks = " | ".join("●" if check in mutant.killed_by else "" for check in checks)
+        marks = " | ".join("●" if name in mutant.killed_by else "" for name in checks)
         lines.append(f"| {mutant.where} | {mutant.bug} | {marks} |")
     return "\n".join(lines) + "\n"
 
 
 def summary(mutants: list[Mutant]) -> str:
-    """Return how many bugs were planted, seen and named, and which check saw none."""
+    """Return how many bugs were planted, seen and named, and which checks saw none."""
     survivors = [f"{m.where}: {m.bug}" for m in mutants if m.survives]
-    planted = [m for m in mutants if m.where != "training"]
-    idle = [check for check, count in checks_of(mutants).items() if count == 0]
+    planted = [m for m in mutants if m.where != TRAINING]
+    idle = [name for name, count in checks_of(mutants).items() if count == 0]
     lines = [
         f"{len(mutants)} bugs planted, {len(mutants) - len(survivors)} seen; of {len(planted)} in "
         f"operations, {sum(m.named for m in planted)} told by name."
@@ -134,8 +149,8 @@ def summary(mutants: list[Mutant]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save(path: Path, mutants: list[Mutant], environment: dict[str, Any]) -> None:
-    """Write the mutants as JSON, a line each."""
+def save(path: Path, mutants: list[Mutant], environment: Mapping[str, object]) -> None:
+    """Write the mutants as JSON, one per line."""
     rows = ",\n".join(json.dumps(asdict(mutant), ensure_ascii=False) for mutant in mutants)
     facts = json.dumps(environment, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)

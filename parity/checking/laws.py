@@ -1,28 +1,34 @@
 """What is true of an operation whatever its numbers are, each with the rounding that it allows.
 
-A property takes `run`, from a case to the function's answer and its error bound, and a case; it
-returns what was found, what must be, and how far they may be apart.
+A law takes `run`, which gives the function's answer and its error bound for a case, and a case. It
+returns what was found, what it must be, and how far the two may be apart. Its name and its
+docstring are what the report says of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from parity import bounds
-from parity.strategies import Case
-from scratchnn.arrays import Array
+from parity.cases import Case
+from scratchnn.ops.shared import Array
 
-Run = Callable[[Case], tuple[Array, Array]]
-SHIFT = 8.0  # exact, as the numbers that it is added to are whole
+Run: TypeAlias = Callable[[Case], tuple[Array, Array]]
+SHIFT = 8.0  # exact, as it is added to whole numbers
 
 
 class Claim(NamedTuple):
-    """What was found, what must be, and the tolerance."""
+    """What was found, what it must be, and the tolerance."""
 
     found: Array
-    right: Any
-    tolerance: Any
+    right: Array | float
+    tolerance: Array | float
+
+
+Law: TypeAlias = Callable[[Run, Case], Claim]
 
 
 def sums_to_one(run: Run, case: Case) -> Claim:
@@ -42,15 +48,14 @@ def is_never_negative(run: Run, case: Case) -> Claim:
 def does_not_change_with_a_shift(run: Run, case: Case) -> Claim:
     """f(z + c) = f(z)."""
     case = _whole(case)
-    return _same(run(case), run(case | {"z": case["z"] + case["z"].dtype.type(SHIFT)}))
+    return _same(run(_shifted(case)), run(case))
 
 
 def grows_with_a_shift(run: Run, case: Case) -> Claim:
     """f(z + c) = f(z) + c."""
     case = _whole(case)
     y, bound = run(case)
-    moved = _same(run(case | {"z": case["z"] + case["z"].dtype.type(SHIFT)}), (y, bound))
-    return moved._replace(right=moved.right + SHIFT)
+    return _same(run(_shifted(case)), (y + y.dtype.type(SHIFT), bound))
 
 
 def does_not_mix_rows(run: Run, case: Case) -> Claim:
@@ -90,7 +95,7 @@ def is_linear_in_log_p(run: Run, case: Case) -> Claim:
 
 
 def turns_with_its_labels(run: Run, case: Case) -> Claim:
-    """Bce(z, t) = bce(-z, 1 - t), but for pos_weight."""
+    """bce(z, t) = bce(-z, 1 - t), without pos_weight."""
     case = case | {"pos_weight": None, "target": np.rint(case["target"])}
     return _same(run(case | {"z": -case["z"], "target": 1 - case["target"]}), run(case))
 
@@ -111,47 +116,51 @@ def is_nothing_between_equals(run: Run, case: Case) -> Claim:
     """KL(p, p) = 0."""
     case = case | {"log_target": False, "target": np.exp(case["log_q"])}
     y, bound = run(case)
-    return Claim(y, 0.0, 2 * bound + _rounded_log(case))
+    return Claim(y, 0.0, 2 * bound + _rounded_target(case))
 
 
-PROPERTIES: dict[str, tuple[Callable[[Run, Case], Claim], ...]] = {
+LOSS = (is_never_negative, is_nothing_of_equals, is_symmetric)
+SOFTMAX = (does_not_change_with_a_shift, does_not_mix_rows)
+LAWS: dict[str, tuple[Law, ...]] = {
     "linear": (is_linear_in_its_weights,),
-    "linear, without a bias": (is_linear_in_its_weights,),
     "kronecker_linear": (is_linear_in_its_weights,),
     "relu": (is_never_negative, is_the_positive_part),
     "sigmoid": (is_never_negative, adds_up_with_its_mirror),
-    "softmax": (
-        sums_to_one, is_never_negative, does_not_change_with_a_shift, does_not_mix_rows,
-    ),
-    "log_softmax": (does_not_change_with_a_shift, does_not_mix_rows),
+    "softmax": (sums_to_one, is_never_negative, *SOFTMAX),
+    "log_softmax": SOFTMAX,
     "logsumexp": (grows_with_a_shift,),
     "nll_loss": (is_linear_in_log_p,),
     "cross_entropy": (is_never_negative, does_not_change_with_a_shift),
-    "cross_entropy, probabilities": (is_never_negative, does_not_change_with_a_shift),
     "binary_cross_entropy_with_logits": (is_never_negative, turns_with_its_labels),
     "kl_div": (is_nothing_between_equals,),
-    **dict.fromkeys(
-        ("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"),
-        (is_never_negative, is_nothing_of_equals, is_symmetric),
-    ),
-}  # fmt: skip
+    "squared_loss": LOSS,
+    "mse_loss": LOSS,
+    "l1_loss": LOSS,
+    "huber_loss": LOSS,
+    "smooth_l1_loss": LOSS,
+}
 
 
-def in_words(claim: Callable[[Run, Case], Claim]) -> str:
-    """Return what a property says."""
-    return f"{claim.__name__.replace('_', ' ')}: {(claim.__doc__ or '').rstrip('.')}"
+def in_words(law: Law) -> str:
+    """Return what a law says."""
+    return f"{law.__name__.replace('_', ' ')}: {(law.__doc__ or '').rstrip('.')}"
 
 
 def _whole(case: Case) -> Case:
+    """Round z to whole numbers in [-30, 30], to which SHIFT is added without an error."""
     return case | {"z": np.rint(np.clip(case["z"], -30, 30))}
+
+
+def _shifted(case: Case) -> Case:
+    return case | {"z": case["z"] + case["z"].dtype.type(SHIFT)}
 
 
 def _same(a: tuple[Array, Array], b: tuple[Array, Array]) -> Claim:
     return Claim(a[0], b[0], a[1] + b[1])
 
 
-def _rounded_log(case: Case) -> Array | float:
-    """Return what rounding exp(log q) to the target adds to a loss: u p an entry."""
+def _rounded_target(case: Case) -> Array | float:
+    """Bound what rounding the target exp(log q) adds to a loss: u p for each entry."""
     u = bounds.unit_roundoff(case["log_q"].dtype)
     total = bounds.EXP_ULPS * u * np.exp(case["log_q"].astype(np.float64))
     return total if case["reduction"] == "none" else float(total.sum())
