@@ -1,9 +1,9 @@
 """Measure what the documents show, and make their tables from what was measured.
 
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
-    python docs/results.py speed      cross-entropy beside the textbook's → docs/results/speed.json
+    python docs/results.py speed      cross-entropy and a textbook's → docs/results/speed.json
     python docs/results.py bounds     100,000 generated cases → docs/results/ops.json
-    python docs/results.py drift      free runs beside their controls → docs/results/free-run.json
+    python docs/results.py drift      free runs and their controls → docs/results/free-run.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes
@@ -14,6 +14,8 @@ longer. Three other files of docs/results/ are written by the commands themselve
     python -m benchmarks.mpi_scaling --json docs/results/mpi.json
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import shutil
@@ -23,11 +25,12 @@ from statistics import median
 
 from benchmarks import mpi_scaling
 from benchmarks.report import fill
-from parity import accuracy, devices, mutants
-from parity.__main__ import main as parity
+from parity import accuracy, devices
 from parity.accuracy import speed
-from scratchnn.cli import main as scratchnn
-from scratchnn.recipes import RECIPES
+from parity.checking import mutants
+from parity.cli import main as parity
+from scratchnn.run.cli import main as scratchnn
+from scratchnn.run.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
@@ -168,7 +171,7 @@ PAGES = {
 def models_table(results: dict) -> str:
     """Return what each recipe reached, and how close NumPy and torch stayed."""
     lines = [
-        "| recipe | data | epochs | test loss | test accuracy | ms an epoch, with evaluation "
+        "| recipe | data | epochs | test loss | test accuracy | ms per epoch, with evaluation "
         "| parity: steps | share, float32 | share, float64 | \\|Δθ\\|, float64 |",
         f"|---|---|{'--:|' * 8}",
     ]
@@ -192,7 +195,7 @@ def reached(history: list[dict]) -> str:
 
 
 def mlp_table(results: dict) -> str:
-    """Return the MLP's test accuracy on MNIST beside that of its text."""
+    """Return the MLP's test accuracy on MNIST compared with that of its text."""
     (run,) = (r for r in results["train"] if (r["recipe"], r["data"]) == ("mlp", "mnist"))
     ours = [f"{row['test_accuracy']:.1%}" for row in run["history"]]
     return (
@@ -219,7 +222,7 @@ def ops_table(found: dict) -> str:
 
 
 def drift_table(found: dict) -> str:
-    """Return how far freely trained parameters came apart, beside the control."""
+    """Return how far freely trained parameters came apart, and the control."""
     names = {"apart": "NumPy and torch", "control": "torch and torch + 1 ulp"}
     lines = [f"| max \\|θ - θ\\| at step | {' | '.join(f'{s:,}' for s in found['steps'])} |"]
     lines.append(f"|---|{'--:|' * len(found['steps'])}")
