@@ -146,11 +146,12 @@ def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
     return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
 
 
-def kronecker_linear_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
-    """Return a structured layer, of n = 2 blocks where the number of classes is even."""
+def kronecker_linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    """Return a structured layer as `linear_example`, of n = 2 blocks where D is even."""
     D = z.shape[1]
     n = 2 if D % 2 == 0 else 1
-    shapes = {"A": (n, n, n), "S": (n, D // n, 3), "b": (3 * n,)}
+    q = other.shape[1] // n
+    shapes = {"A": (n, n, n), "S": (n, D // n, q), "b": (n * q,)}
     factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
     return {"X": z, **factors}
 
