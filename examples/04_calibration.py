@@ -1,6 +1,7 @@
-"""Are a classifier's probabilities honest? Of its answers given 0.8, are 8 in 10 right?
+"""Can the probabilities of a classifier be trusted? Of its answers at 0.8, are 8 in 10 right?
 
-Temperature scaling lowers the loss; the ECE of some hundred answers is mostly chance.
+Temperature scaling divides the logits by a number T. Here it lowers the loss. It hardly changes the
+expected calibration error (ECE), which for so few answers is mostly chance.
 """
 
 import numpy as np
@@ -13,13 +14,13 @@ train, test = data.digits()
 network = mlp.init([train.features, train.outputs], std=0.01, rng=0)
 scratchnn.fit(network, train, optimizer=scratchnn.SGD(0.5), epochs=20, batch_size=64, rng=0)
 
-# The temperature is fitted on one half of the test images, and judged on the other.
+# Fit the temperature on one half of the test images, and judge it on the other half.
 X, target = test.batch(slice(None), network.theta.dtype)
 z = mlp.forward(network, X)[-1]
 order = np.random.default_rng(0).permutation(len(z))
 held_out, judged = order[: len(z) // 2], order[len(z) // 2 :]
 T = calibration.fit_temperature(z[held_out], target[held_out])
-print(f"T = {T:.3f}:", "overconfident" if T > 1 else "too modest: its probabilities grow sharper")
+print(f"T = {T:.3f}: the network is", "overconfident" if T > 1 else "underconfident")
 
 z, target = z[judged], target[judged]
 for name, logits in (("before", z), ("after", z / T)):
@@ -31,7 +32,7 @@ for name, logits in (("before", z), ("after", z / T)):
     print(f"{name:6}  ECE {ece:.3f}  Brier {brier:.3f}  loss {loss:.3f} nats  {accuracy:.1%} right")
 
 bins = calibration.reliability_bins(F.softmax(z / T), target, bins=10)
-print("\nafter, by confidence:")
+print("\nafter temperature scaling, by confidence:")
 for low, count, confidence, right in zip(
     bins.edges, bins.count, bins.confidence, bins.accuracy, strict=False
 ):

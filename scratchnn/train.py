@@ -206,28 +206,46 @@ def fit(
     steps: Steps = steps,
     evaluate: Evaluate = evaluate,
 ) -> History:
-    """Train a network on minibatches, in place, and evaluate it after every epoch.
+    """Train a network, in place, and measure it after every epoch.
+
+        train, test = data.digits()
+        network = mlp.init([64, 30, 10])     # 64 pixels, 30 hidden units, 10 classes
+        history = fit(network, train, test, optimizer=SGD(0.5), batch_size=64)
+        history.epochs[-1].test_accuracy
 
     An epoch takes each example of `train` once, in random order, a batch at a
-    time. For each batch the optimizer moves the parameters against the gradient
-    of the mean loss. The precision is that of the parameters.
+    time. For each batch:
 
-    Options  test         a data set to evaluate on, too; nothing is trained on it
-             optimizer    how a gradient changes θ: SGD(0.1), for instance
-             objective    the loss, by name or as an object of scratchnn.objectives
-             epochs       how often each example is seen
-             batch_size   the examples per step; the last batch may be shorter
-             rng          a generator or a seed for the order; default: another one each time
-             evaluation   whether loss and accuracy are measured after each epoch. Next to the
-                          epoch of a small network that takes long
-             history      a history to go on with. It is filled as the epochs end, so whoever
-                          passes one has it when Ctrl-C ends the training
-             on_batch     called with a Batch after each step
-             on_epoch     called with an Epoch after each epoch
-             steps        what trains for an epoch, and
-             evaluate     what evaluates; scratchnn.distributed hands in its own
+    1. The network computes its outputs.
+    2. The objective compares them with the targets: the loss, one number, is the
+       mean over the batch.
+    3. Backpropagation computes the gradient of the loss with respect to θ, which
+       is all parameters of the network as one vector.
+    4. The optimizer moves θ against the gradient, so that the loss falls.
+
+    Returns a History, which has a row for every epoch: loss and accuracy, on the
+    training data and on `test`. All is computed in the precision of the parameters.
+
+    Options  parameters   the network, as `mlp.init` returns it; it is changed
+             train        a data set to learn from: data.digits(), data.mnist(folder), or your
+                          own, data.Dataset(name, X, target, classes)
+             test         a data set to measure on; nothing is learned from it
+             optimizer    how a gradient changes θ: SGD(0.1) takes steps of 0.1 times the gradient
+             objective    the loss, by name or as an object of scratchnn.objectives:
+                          "cross_entropy" for classes, "squared_loss" for real numbers, ...
+             epochs       how often each example is used
+             batch_size   how many examples a step uses; the last batch may be shorter
+             rng          a generator or a seed for the order; default: another order each time
+             evaluation   whether loss and accuracy are measured after each epoch. For a small
+                          network this may take as long as the training
+             history      a History to continue. It grows epoch by epoch, so it holds what was
+                          reached if Ctrl-C ends the training
+             on_batch     a function that is called with a Batch after each step
+             on_epoch     a function that is called with an Epoch after each epoch
+             steps        the function that trains for an epoch, and
+             evaluate     the one that measures; scratchnn.distributed gives its own
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
-             does not fit the data
+             does not fit the data, or a batch size below 1
     """
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     for data in (train, test) if test else (train,):

@@ -71,25 +71,40 @@ def cross_entropy(
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Array:
-    """Measure how surprised the prediction softmax(z) is by the target, in nats.
+    """Return the loss of a classifier: how surprising the right answer was to it.
 
-        loss = -Σ_c v_c log softmax(z)_c
+        loss = -log p_t,   p = softmax(z)
 
-    For a class index t without options that is -log p_t: the logarithm of one
-    over the probability that was given to the right class. v is defined at the
-    top of this file. The mean divides by the number of rows; for class indices
-    with weights, by the sum of w_t over the rows that are not ignored.
+    A network gives each of C classes a score, any real number: the logits z.
+    Softmax turns them into probabilities p. t is the right class. The loss is 0
+    if p_t = 1, and grows without limit as p_t falls to 0. It takes z and not p,
+    since log p would be -inf where p is rounded to 0.
 
-    Shapes   z (C,), (N, C) or (N, C, ...), the logits
-             target   class indices, of the shape of z without C, or
-                      probabilities, of the shape of z
+        z = np.array([[0.2, 0.1, -0.1]])     # one example, three classes
+        F.cross_entropy(z, np.array([0]))    # 0.9729 = -log 0.3780
+
+    A target may also hold probabilities t_c, one for each class. In general, it
+    puts a mass v_c on each class, with the class weights w and the smoothing ε:
+
+        loss = -Σ_c v_c log p_c
+        class index t:      v_c = w_t (1 - ε) [c = t] + w_c ε / C
+        probabilities t_c:  v_c = w_c ((1 - ε) t_c + ε / C)
+
+    [c = t] is 1 if c is t, and 0 otherwise. Each row of a batch, an example, has a
+    loss. Their mean divides by the number of rows. For class indices it leaves
+    out the rows that are ignored, and counts each other row as w_t.
+
+    Shapes   z        floats (C,), (N, C) or (N, C, ...): the logits of one example, of N, or of
+                      each pixel of N images
+             target   class indices, whole numbers from 0 to C - 1, of the shape of z
+                      without C; or probabilities, floats of the shape of z
              → () or, for "none", the shape of z without C
-    Options  weight            (C,): how much each class counts; default: 1 each
+    Options  weight            w (C,): how much each class counts; default: 1 each
              ignore_index      rows with this class index do not count
-             reduction         "mean", "sum", or "none" for the loss of each row
+             reduction         "mean" or "sum" of the losses, or "none": the loss of each row
              label_smoothing   ε in [0, 1]: the share of the target that is spread
-                               evenly over all classes
-    Units    nats
+                               evenly over all classes; default: none
+    Units    nats: log is the natural logarithm
     Raises   TypeError, ValueError for a target that holds neither, or options out of range
     Torch    torch.nn.functional.cross_entropy(z, target)
     """
