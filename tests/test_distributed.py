@@ -1,4 +1,4 @@
-"""Training on several ranks: the arithmetic by hand, then the real thing under mpiexec."""
+"""Training on several ranks: the arithmetic by hand, ranks as threads, then mpiexec."""
 
 import copy
 import json
@@ -8,23 +8,30 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from parity.lockstep import FREE_RUN_TOLERANCE
-from scratchnn import SGD, data, evaluate, fit, mlp
+from scratchnn import SGD, data, distributed, evaluate, mlp
 from scratchnn.distributed import ALONE, Ranks
+from scratchnn.layers import Dense
+from scratchnn.objectives import CrossEntropy
+from scratchnn.run import cli
 from tests.programs import on_ranks
 
 ROOT = Path(__file__).parents[1]
 MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
 SECONDS = 10  # in which a failure must have ended all ranks
+TOLERANCE = 1e-12  # of parameters in float64, whose sums have another order
+WEIGHTED = CrossEntropy(weight=np.linspace(0.1, 2, 10), ignore_index=3, label_smoothing=0.1)
 
 
 class Fake:
-    """A communicator of which this process is one rank; the others' message is known."""
+    """A communicator of which this process is one rank. The message of the others is known."""
 
     def __init__(self, rank, size, others=0.0):
         self.rank, self.size, self.others = rank, size, others
@@ -40,6 +47,49 @@ class Fake:
 
     def bcast(self, value):
         return self.others if value is None else value
+
+
+class Thread(Fake):
+    """A communicator whose ranks are threads."""
+
+    def __init__(self, rank, size, barrier, messages):
+        super().__init__(rank, size)
+        self.barrier, self.messages = barrier, messages
+
+    def share(self, message):
+        """Return what each rank gave."""
+        self.messages[self.rank] = copy.deepcopy(message)
+        self.barrier.wait(60)
+        shared = copy.deepcopy(self.messages)
+        self.barrier.wait(60)
+        return shared
+
+    def Allreduce(self, _, message):
+        message[:] = sum(self.share(message))
+
+    def bcast(self, value):
+        return self.share(value)[0]
+
+
+def on_threads(size, program):
+    """Return what a function of Ranks returns on each of so many threads."""
+    barrier, messages = Barrier(size), [None] * size
+
+    def run(rank):
+        try:
+            return program(Ranks(Thread(rank, size, barrier, messages)))
+        except BaseException:
+            barrier.abort()
+            raise
+
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(run, range(size)))
+
+
+@pytest.fixture
+def no_mpi(monkeypatch):
+    """Let ranks do without MPI: the communicators above need no constant of it."""
+    monkeypatch.setattr("scratchnn.distributed.ranks._mpi", lambda: SimpleNamespace(IN_PLACE=None))
 
 
 @pytest.fixture
@@ -59,15 +109,24 @@ def on(ranks, *arguments, env=None):
 def run(command, env=None):
     start = time.monotonic()
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=120,
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | (env or {}),
-    )  # fmt: skip
+    )
     done.seconds = time.monotonic() - start
     return done
 
 
 def program(name):
     return ROOT / "tests/programs" / f"{name}.py"
+
+
+def two_numbers():
+    """Return the parameters of a network from 1 to 1 feature."""
+    return mlp.Parameters.zeros([Dense(1, 1)], np.float64)
 
 
 # The arithmetic
@@ -82,25 +141,25 @@ def test_shard_parts_are_the_batch_and_differ_by_one_row_at_most(n, size):
     assert max(lengths) - min(lengths) <= 1
 
 
-def test_average_weighs_shards_by_their_rows(mpi):
+def test_average_weighs_shards_by_their_rows(no_mpi):
     """3 rows here with mean 8, 1 row elsewhere with mean 4: (3 · 8 + 4) / 4 = 7."""
     ranks = Ranks(Fake(0, 2, others=np.array([1.0, 1, 0.5, 2])))  # 1/4 of 4, 4 and 2; 2 hits
-    grad = ranks.gradient(mlp.Parameters.zeros([1, 1], np.float64))
+    grad = ranks.gradient(two_numbers())
     grad.theta[:] = 8
     assert ranks.average(grad, 6.0, 3, share=0.75) == (5.0, 5)
     np.testing.assert_array_equal(grad.theta, [7, 7])
 
 
-def test_average_takes_nothing_from_a_rank_without_rows(mpi):
+def test_average_takes_nothing_from_a_rank_without_rows(no_mpi):
     ranks = Ranks(Fake(1, 2, others=np.array([1.0, 2, 3, 4])))
-    grad = ranks.gradient(mlp.Parameters.zeros([1, 1], np.float64))
+    grad = ranks.gradient(two_numbers())
     grad.theta[:] = np.nan
     assert ranks.average(grad, np.nan, 0, share=0.0) == (3.0, 4)
     np.testing.assert_array_equal(grad.theta, [1, 2])
 
 
-def test_average_sends_the_gradient_that_it_is_given(mpi):
-    ranks, network = Ranks(Fake(0, 2)), mlp.Parameters.zeros([1, 1], np.float64)
+def test_average_sends_the_gradient_that_it_is_given(no_mpi):
+    ranks, network = Ranks(Fake(0, 2)), two_numbers()
     first, second = ranks.gradient(network), ranks.gradient(network)
     for grad in (first, second):
         grad.theta[:] = 8
@@ -109,12 +168,6 @@ def test_average_sends_the_gradient_that_it_is_given(mpi):
     again = copy.deepcopy(first)
     ranks.average(again, 6.0, 3, share=0.5)
     np.testing.assert_array_equal((first.theta, again.theta), [[6, 6], [3, 3]])
-
-
-def test_average_refuses_a_gradient_that_has_no_room_for_the_figures():
-    grad = mlp.Parameters.zeros([1, 1])
-    with pytest.raises(TypeError, match=r"grad must come from Ranks\.gradient, got Parameters"):
-        Ranks(Fake(0, 2)).average(grad, 6.0, 3, share=0.75)
 
 
 def test_own_rng_is_each_ranks_own_and_leaves_the_common_one_alike():
@@ -126,37 +179,14 @@ def test_own_rng_is_each_ranks_own_and_leaves_the_common_one_alike():
     assert common[0].random() == common[1].random() == np.random.default_rng(1).random()
 
 
-def test_fit_starts_with_the_velocity_of_the_first_rank():
-    """It goes on with a training that this rank knows nothing of."""
-    train, _ = data.digits()
-    velocity, optimizer = np.ones(650), SGD(0.1, 0.5)
-    ranks = Ranks(Fake(1, 2, others=velocity))
-    fit(mlp.init([64, 10], rng=1), train, optimizer=optimizer, epochs=0, ranks=ranks)
-    assert optimizer.velocity is velocity
-
-
 def test_alone_changes_nothing():
     value, rng = object(), np.random.default_rng(1)
     assert ALONE.own(rng) is rng
     assert (ALONE.rank, ALONE.size, ALONE.threads()) == (0, 1, None)
-    grad = ALONE.gradient(mlp.Parameters.zeros([1, 1]))
+    grad = ALONE.gradient(two_numbers())
     assert ALONE.average(grad, 0.5, 3, share=1.0) == (0.5, 3)
     assert ALONE.sum([1, 2.5]) == [1, 2.5]
     assert ALONE.same(value) is value
-
-
-def test_evaluate_of_all_ranks_covers_all_rows():
-    """What one rank sums up, and what the other does, are all examples."""
-    train, _ = data.digits()
-    network = mlp.init([64, 10], rng=1)
-    sums = []
-    for rank in range(2):
-        ranks = Ranks(Fake(rank, 2))
-        ranks.sum = lambda values: sums.append(values) or values
-        evaluate(network, train, ranks=ranks)
-    whole = evaluate(network, train)
-    loss, correct, examples = np.sum(sums, axis=0)
-    assert (loss / examples, correct / examples, examples) == (*whole, len(train))
 
 
 def test_page_shows_code_that_runs():
@@ -166,33 +196,105 @@ def test_page_shows_code_that_runs():
     assert np.isfinite(names["network"].theta).all()
 
 
-# The real thing
+# Ranks as threads
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_fit_on_ranks_equals_one_process(mpi, size, tmp_path):
-    done = on(size, program("on_ranks"), tmp_path)
-    assert done.returncode == 0, done.stderr
-    network, history, rows = on_ranks.train(ALONE)
-    results = [np.load(tmp_path / f"rank{rank}.npz") for rank in range(size)]
-    histories = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(size)]
-    seen = np.concatenate([result["seen"] for result in results])
-    np.testing.assert_array_equal(np.sort(seen), np.sort(rows))  # each row once an epoch
-    for result, rows in zip(results, histories, strict=True):
-        assert abs(result["theta"] - network.theta).max() <= FREE_RUN_TOLERANCE
-        np.testing.assert_array_equal(result["theta"], results[0]["theta"])
-        np.testing.assert_array_equal(result["unseeded"], results[0]["unseeded"])
-        assert rows == histories[0]
+def same_as_one(histories, history):
+    """Compare the histories of all ranks with that of one process."""
+    for row in histories[1:]:
+        assert row == histories[0]
     for column in ("running_accuracy", "train_accuracy", "test_accuracy"):
         assert [row[column] for row in histories[0]] == history.column(column)
     for column in ("running_loss", "train_loss", "test_loss"):
         theirs = np.array([row[column] for row in histories[0]])
-        assert abs(theirs - history.column(column)).max() <= FREE_RUN_TOLERANCE
+        assert abs(theirs - history.column(column)).max() <= TOLERANCE
 
 
-@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("objective", ["cross_entropy", WEIGHTED], ids=["plain", "weighted"])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_fit_on_ranks_equals_one_process(no_mpi, size, objective):
+    """With weights a shard counts by those of its rows; on 4 ranks the shards are unequal."""
+    network, history, rows = on_ranks.train(ALONE, objective=objective)
+    results = on_threads(size, lambda ranks: on_ranks.train(ranks, objective=objective))
+    seen = np.concatenate([seen for *_, seen in results])
+    np.testing.assert_array_equal(np.sort(seen), np.sort(rows))  # each row once per epoch
+    for parameters, _, _ in results:
+        assert abs(parameters.theta - network.theta).max() <= TOLERANCE
+        np.testing.assert_array_equal(parameters.theta, results[0][0].theta)
+    same_as_one([history.as_dicts() for _, history, _ in results], history)
+
+
+def test_fit_on_ranks_starts_with_the_network_the_velocity_and_the_rng_of_the_first(no_mpi, digits):
+    train, _ = digits
+    velocity = np.ones(650)
+
+    def program(ranks):
+        network, optimizer = mlp.init([64, 10], rng=ranks.rank), SGD(0.1, 0.5)
+        if ranks.rank == 0:
+            optimizer.state = {"velocity": velocity}
+        distributed.fit(
+            network, train, optimizer=optimizer, epochs=1, evaluation=False, rng=None, ranks=ranks
+        )
+        return network.theta, optimizer.state["velocity"]
+
+    first, second = on_threads(2, program)
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("objective", ["cross_entropy", WEIGHTED], ids=["plain", "weighted"])
+def test_evaluate_on_ranks_covers_all_rows(no_mpi, digits, objective):
+    train, _ = digits
+    network = mlp.init([64, 10], rng=1, dtype=np.float64)
+    whole = evaluate(network, train, objective)
+    first, second = on_threads(
+        2, lambda ranks: distributed.evaluate(network, train, objective, ranks=ranks)
+    )
+    assert first == second
+    assert first.accuracy == whole.accuracy
+    assert abs(first.loss - whole.loss) <= TOLERANCE
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_batch_in_which_nothing_counts_moves_nothing(no_mpi, size):
+    X, target = np.ones((4, 2)), np.zeros(4, int)
+    dataset = data.Dataset("ignored", X, target, tuple("ab"))
+
+    def program(ranks):
+        network = mlp.init([2, 2], rng=1)
+        objective = CrossEntropy(ignore_index=0)
+        distributed.fit(
+            network, dataset, optimizer=SGD(0.1), objective=objective, epochs=2, batch_size=2,
+            evaluation=False, ranks=ranks,
+        )  # fmt: skip
+        return network.theta
+
+    for theta in on_threads(size, program):
+        np.testing.assert_array_equal(theta, mlp.init([2, 2], rng=1).theta)
+
+
+# Ranks under mpiexec
+
+
+def test_fit_under_mpiexec_equals_one_process(mpi, tmp_path):
+    done = on(2, program("on_ranks"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    network, history, rows = on_ranks.train(ALONE)
+    results = [np.load(tmp_path / f"rank{rank}.npz") for rank in range(2)]
+    histories = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    seen = np.concatenate([result["seen"] for result in results])
+    np.testing.assert_array_equal(np.sort(seen), np.sort(rows))
+    for result in results:
+        assert abs(result["theta"] - network.theta).max() <= TOLERANCE
+        np.testing.assert_array_equal(result["theta"], results[0]["theta"])
+        np.testing.assert_array_equal(result["unseeded"], results[0]["unseeded"])
+    same_as_one(histories, history)
+
+
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_fit_on_ranks_equals_torchs_distributed_data_parallel(tmp_path, size):
     """On unequal shards only with weighted losses: DDP counts the ranks, and not their rows."""
+    pytest.importorskip("torch")
     command = [sys.executable, "-m", "tests.programs.ddp", str(tmp_path)]
     processes = [
         subprocess.Popen([*command, str(rank), str(size)], cwd=ROOT, stderr=-1, text=True)
@@ -201,17 +303,17 @@ def test_fit_on_ranks_equals_torchs_distributed_data_parallel(tmp_path, size):
     for process in processes:
         _, complaint = process.communicate(timeout=120)
         assert process.returncode == 0, complaint
-    network, *_ = on_ranks.train(ALONE)  # the test above: all ranks have the same
+    network, *_ = on_ranks.train(ALONE)  # the tests above: all ranks have the same
     for name, alike in (("weighted", True), ("plain", False)):
         difference = abs(np.load(tmp_path / f"{name}.npy") - network.theta).max()
-        assert (difference <= FREE_RUN_TOLERANCE) == alike
+        assert (difference <= TOLERANCE) == alike
 
 
 @pytest.mark.parametrize(
     ("mishap", "message"), [("raise", "RuntimeError: planted"), ("kill", "Killed (signal 9)")]
 )
 def test_failure_of_one_rank_ends_all_with_a_message(mpi, mishap, message, tmp_path):
-    done = on(3, program("on_ranks"), tmp_path, mishap)
+    done = on(2, program("on_ranks"), tmp_path, mishap)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
     assert done.seconds < SECONDS
@@ -222,26 +324,31 @@ def test_failure_of_one_rank_ends_all_with_a_message(mpi, mishap, message, tmp_p
 
 def test_train_on_ranks_speaks_and_saves_once(mpi, tmp_path):
     train = ["train", "softmax-regression", "--epochs", "2", "--dtype", "float64"]
-    done = on(4, "-m", "scratchnn", *train, "--out", tmp_path / "four")
+    done = on(2, "-m", "scratchnn", *train, "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     what, _, *rows, saved = done.stdout.splitlines()
-    assert what.endswith("2 epochs, 4 ranks")
+    assert what.endswith("2 epochs, 2 ranks")
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert saved.startswith("saved in")
-    on(1, "-m", "scratchnn", *train, "--out", tmp_path / "one")
-    four, one = (np.load(tmp_path / name / "parameters.npz")["theta"] for name in ("four", "one"))
-    assert abs(four - one).max() <= FREE_RUN_TOLERANCE
-    assert json.loads((tmp_path / "four/history.json").read_text())["ranks"] == 4
+    assert cli.main([*train, "--out", str(tmp_path / "one")]) == 0
+    two, one = (np.load(tmp_path / name / "parameters.npz")["theta"] for name in ("two", "one"))
+    assert abs(two - one).max() <= TOLERANCE
+    assert json.loads((tmp_path / "two/history.json").read_text())["ranks"] == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         (["softmax-regression", "--learning-rate", "1e300"], 1, "scratchnn: the loss is"),
-        (["multilayer"], 2, "scratchnn train: argument RECIPE"),
-        (["mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "scratchnn: /nowhere"),
+        pytest.param(
+            ["multilayer"], 2, "scratchnn train: argument RECIPE", marks=pytest.mark.long
+        ),
+        pytest.param(
+            ["mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "scratchnn: /nowhere",
+            marks=pytest.mark.long,
+        ),
     ],
-)
+)  # fmt: skip
 def test_train_on_ranks_says_once_what_all_ranks_find_wrong(mpi, arguments, status, message):
     done = on(2, "-m", "scratchnn", "train", *arguments)
     assert done.returncode == status
@@ -257,19 +364,21 @@ def test_train_on_ranks_says_which_rank_fails_alone(mpi, tmp_path):
     assert done.seconds < SECONDS
 
 
-def test_train_under_a_launcher_without_mpi4py_names_the_extra():
-    code = (
-        "import sys; sys.modules['mpi4py'] = None; "
-        "from scratchnn.cli import main; sys.exit(main(['recipes']))"
-    )
-    done = run([sys.executable, "-c", code], env={"PMI_RANK": "0"})
-    assert done.returncode == 2
-    assert "scratchnn[mpi]" in done.stderr
-    assert not done.stdout
+def test_train_under_a_launcher_without_mpi4py_names_the_extra(capsys, monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    distributed.launch.world.cache_clear()
+    try:
+        assert cli.main(["recipes"]) == 2
+    finally:
+        distributed.launch.world.cache_clear()
+    out, err = capsys.readouterr()
+    assert "scratchnn[mpi]" in err
+    assert not out
 
 
 def test_ranks_share_the_cores_of_a_machine(mpi):
-    code = "from scratchnn.launch import world; print(f'[{world().threads()}]')"
+    code = "from scratchnn.distributed.launch import world; print(f'[{world().threads()}]')"
     cores = len(os.sched_getaffinity(0))
-    for size in (2, 4):
-        assert on(size, "-c", code).stdout.count(f"[{max(1, cores // size)}]") == size
+    assert on(2, "-c", code).stdout.count(f"[{max(1, cores // 2)}]") == 2

@@ -1,7 +1,9 @@
-"""What a test starts once a rank: torch's DistributedDataParallel over gloo, on the same shards.
+"""What a test starts once per rank: torch's DistributedDataParallel over gloo, on the same shards.
 
 ddp.py FOLDER RANK SIZE    saves θ in FOLDER/plain.npy and FOLDER/weighted.npy
 """
+
+from __future__ import annotations
 
 import os
 import sys
@@ -15,8 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from parity.convert import to_module, to_parameters
 from scratchnn import data, mlp
-from scratchnn.arrays import Array
 from scratchnn.data import minibatches
+from scratchnn.ops.shared import Array
 from tests.programs.on_ranks import BATCH
 
 

@@ -1,7 +1,9 @@
-"""What the tests run under mpiexec: train on all ranks, and maybe come to grief on one of them.
+"""What the tests run under mpiexec: train on all ranks, and plant a failure on one of them.
 
 on_ranks.py FOLDER [raise|kill]    saves θ and history of each rank in FOLDER
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -13,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn import SGD, data, fit, launch, mlp
-from scratchnn.arrays import Array, IntArray
+from scratchnn import SGD, data, launch, mlp
 from scratchnn.data import Dataset
-from scratchnn.distributed import Ranks
+from scratchnn.distributed import Ranks, fit
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import Array, IntArray
 from scratchnn.train import Batch, History
 
 BATCH = 70  # of 1,437 digits: the last batch has 37 rows, and no batch divides by 4
@@ -38,7 +41,10 @@ class Noted(Dataset):
 
 
 def train(
-    ranks: Ranks, seed: int | None = 1, mishap: str = ""
+    ranks: Ranks,
+    seed: int | None = 1,
+    mishap: str = "",
+    objective: str | Objective = "cross_entropy",
 ) -> tuple[mlp.Parameters, History, list[int]]:
     """Train a small network in float64 for two epochs, 42 steps; return the rows seen, too."""
     digits, test = data.digits()
@@ -53,9 +59,17 @@ def train(
                 os.kill(os.getpid(), signal.SIGKILL)
 
     history = fit(
-        network, train, test, optimizer=SGD(0.1, 0.5), epochs=2, batch_size=BATCH, rng=seed,
-        on_batch=on_batch, ranks=ranks,
-    )  # fmt: skip
+        network,
+        train,
+        test,
+        optimizer=SGD(0.1, 0.5),
+        objective=objective,
+        epochs=2,
+        batch_size=BATCH,
+        rng=seed,
+        on_batch=on_batch,
+        ranks=ranks,
+    )
     return network, history, train.seen
 
 
@@ -64,10 +78,8 @@ def main(folder: str, mishap: str = "") -> None:
     ranks = launch.world()
     network, history, _ = train(ranks, mishap=mishap)
     unseeded, _, seen = train(ranks, seed=None)
-    np.savez(
-        Path(folder) / f"rank{ranks.rank}.npz",
-        theta=network.theta, unseeded=unseeded.theta, seen=seen,
-    )  # fmt: skip
+    arrays = {"theta": network.theta, "unseeded": unseeded.theta, "seen": np.array(seen)}
+    np.savez(Path(folder) / f"rank{ranks.rank}.npz", **arrays)
     (Path(folder) / f"rank{ranks.rank}.json").write_text(json.dumps(history.as_dicts()))
 
 

@@ -3,6 +3,8 @@
 stream.py FOLDER LIMIT stream|load    prints how many examples were trained on
 """
 
+from __future__ import annotations
+
 import resource
 import sys
 from contextlib import suppress
@@ -42,9 +44,13 @@ def main(folder: str, limit: str, how: str) -> None:
 
     with suppress(Done):
         fit(
-            mlp.init([PIXELS, 10], rng=1), train,
-            optimizer=SGD(0.1), batch_size=1024, rng=1, on_batch=on_batch,
-        )  # fmt: skip
+            mlp.init([PIXELS, 10], rng=1),
+            train,
+            optimizer=SGD(0.1),
+            batch_size=1024,
+            rng=1,
+            on_batch=on_batch,
+        )
     print(seen)
 
 
