@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchnn import plots, watch
+from scratchnn import plots
 from scratchnn.extras import MissingExtraError
+from scratchnn.run import watch
 from scratchnn.train import Batch, Epoch
 
 ROW = Epoch(3, 0.25, 0.5, 0.125, 0.987654, 1.5, 1.0, 0.5, 2.0)
@@ -37,7 +38,7 @@ def test_epoch_line_stands_under_its_header(row):
 
 
 def log(every, losses, of, batch_size=4, last=2):
-    """Return the lines of a BatchLog that sees these losses, `of` batches an epoch."""
+    """Return the lines of a BatchLog that sees these losses, `of` batches per epoch."""
     file = io.StringIO()
     batch_log = watch.BatchLog(every, file)
     for i, loss in enumerate(losses):
