@@ -27,8 +27,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from parity.accuracy import libraries
-from parity.accuracy.answers import FAMILIES, MEASURED, TERMS, Answer, answers, case, draw
-from parity.accuracy.answers import quantities as quantities_of
+from parity.accuracy.answers import (
+    FAMILIES,
+    MEASURED,
+    TERMS,
+    Answer,
+    case,
+    draw,
+    quantities,
+    right_answers,
+)
 from parity.accuracy.libraries import Library
 from scratchnn.ops.shared import Array
 
@@ -120,13 +128,13 @@ def measure(quick: bool = False) -> Iterator[Cell]:
         for classes, dtype, family in product(CLASSES[::-1], DTYPES, FAMILIES)
     ]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        answered = pool.map(_answers, *zip(*plan, strict=True))
+        answered = pool.map(_right, *zip(*plan, strict=True))
         for (family, rows, _, classes, dtype), right in zip(plan, answered, strict=True):
             yield from cells(family, rows, classes, dtype, right, found)
 
 
-def _answers(family: str, rows: int, few: int, classes: int, dtype: DTypeLike) -> dict[str, Answer]:
-    return answers(draw(family, rows, classes, dtype), few)
+def _right(family: str, rows: int, few: int, classes: int, dtype: DTypeLike) -> dict[str, Answer]:
+    return right_answers(draw(family, rows, classes, dtype), few)
 
 
 def cells(
@@ -146,7 +154,7 @@ def cells(
             warn = library == "ours" and name in right
             with np.errstate(all="warn" if warn else "ignore", under="ignore"):
                 results[library] = run(op, arguments, dy)
-        for which, quantity in enumerate(quantities_of(name)):
+        for which, quantity in enumerate(quantities(name)):
             if quantity not in right:
                 continue
             answer = right[quantity]

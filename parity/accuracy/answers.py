@@ -148,7 +148,7 @@ def case(name: str, drawn: Drawn) -> tuple[Op, Case, Array]:
 # The right answers
 
 
-def answers(drawn: Drawn, few: int) -> dict[str, Answer]:
+def right_answers(drawn: Drawn, few: int) -> dict[str, Answer]:
     """Return the answers by quantity: for all rows where a row has one result, else for `few`."""
     wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in drawn.items()}
     masked = np.isinf(drawn["z"]).any()

@@ -9,7 +9,7 @@ import pytest
 
 from parity import accuracy
 from parity.accuracy import Cell, is_lost, libraries, limit, ulps
-from parity.accuracy.answers import FAMILIES, MEASURED, NAN_ON_MASKS, TERMS, answers, draw
+from parity.accuracy.answers import FAMILIES, MEASURED, NAN_ON_MASKS, TERMS, draw, right_answers
 from parity.cli import main
 from tests.helpers import DTYPES
 
@@ -24,7 +24,7 @@ def drawn(z, dy=1.0, yes=1.0, share=0.5, likely=0.5, labels=0, dloss=1.0):
 
 
 def test_oracle_hand_values():
-    found = answers(drawn([np.log(3.0), 0.0], likely=[0.25, 0.75], labels=1, dloss=-2.0), 1)
+    found = right_answers(drawn([np.log(3.0), 0.0], likely=[0.25, 0.75], labels=1, dloss=-2.0), 1)
     close = {
         "softmax": [[0.75, 0.25]],
         "softmax gradient": [[0, 0]],  # of ones
@@ -49,7 +49,7 @@ def test_oracle_hand_values():
 def test_oracle_equals_mpmath_with_many_digits():
     z = [0.0, -50.5, 3.25, -745.0]
     t = [2.0**-60, 2.0**-58, 1.0, 2.0**-57]  # whose sum is beyond float64
-    found = answers(drawn(z, labels=2, share=0.25, likely=t), 1)
+    found = right_answers(drawn(z, labels=2, share=0.25, likely=t), 1)
     with mpmath.workdps(400):
         e = [mpmath.exp(z_k) for z_k in z]
         p = [e_k / sum(e) for e_k in e]
@@ -71,7 +71,7 @@ def test_oracle_equals_mpmath_with_many_digits():
 
 
 def test_oracle_keeps_masks():
-    found = answers(drawn([0.0, -np.inf], labels=1), 1)
+    found = right_answers(drawn([0.0, -np.inf], labels=1), 1)
     assert found["cross_entropy"].value == np.inf
     np.testing.assert_array_equal(found["log_softmax"].value, [[0, -np.inf]])
     np.testing.assert_array_equal(found["cross_entropy gradient"].value, [[1, -1]])
@@ -140,7 +140,7 @@ def small():
         for family in FAMILIES:
             for classes, rows in ((2, 40), (10, 10)):
                 task = family, rows, classes, dtype
-                found += accuracy.cells(*task, answers(draw(*task), rows), tables)
+                found += accuracy.cells(*task, right_answers(draw(*task), rows), tables)
     return found
 
 
@@ -159,13 +159,13 @@ def test_a_wrong_operation_breaks_the_criterion():
     """One that computes as textbooks do."""
     task = "one dominant", 20, 2, np.float32
     wrong = {"ours": libraries.textbook()}
-    found = list(accuracy.cells(*task, answers(draw(*task), 20), wrong))
+    found = list(accuracy.cells(*task, right_answers(draw(*task), 20), wrong))
     broken = {cell.op for cell in found if not cell.holds}
     assert {"log_softmax", "cross_entropy", "cross_entropy gradient"} <= broken
 
 
 def test_losses_have_a_result_for_every_row_and_the_rest_for_a_few():
-    found = answers(draw("standard normal", 6, 3, np.float32), 2)
+    found = right_answers(draw("standard normal", 6, 3, np.float32), 2)
     losses = {"logsumexp", "cross_entropy", "cross_entropy, probabilities"}
     assert {name: answer.value.shape for name, answer in found.items()} == {
         name: (6,) if name in losses else (2, 3) for name in QUANTITIES
@@ -175,7 +175,7 @@ def test_losses_have_a_result_for_every_row_and_the_rest_for_a_few():
 
 def test_terms_are_no_smaller_than_the_result():
     for family in FAMILIES:
-        found = answers(draw(family, 4, 3, np.float64), 4)
+        found = right_answers(draw(family, 4, 3, np.float64), 4)
         for name in TERMS:
             value, terms = found[name]
             finite = np.isfinite(value)
