@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from numpy.typing import DTypeLike
 
 from parity import bounds
@@ -15,6 +14,8 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 from scratchnn.run.recipes import Run
+
+FREE_RUN_TOLERANCE = 1e-12  # of two float64 θ, each trained freely
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,350 @@
+"""A whole training step: what is right, and how far rounding may lead away from it.
+
+Errors are handed on from layer to layer. A layer with weights adds many of the errors that come
+in: as √Σ (W error)², as independent errors of mean zero do. Σ |W| error would be beyond doubt, but
+says nothing after five layers.
+
+A ReLU whose input is within its error of 0 may be on in one and off in the other. Then all of the
+gradient behind it is uncertain. Such errors are few and large: they are handed on as Σ |W| error.
+
+All is computed in float64, where a square does not underflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from parity import bounds, oracle
+from parity.cases import Case
+from parity.ops import as_tuple
+from parity.targets import target_mass
+from parity.training.calls import Call, of_layer, of_objective
+from parity.training.optimizers import rule_of
+from parity.training.trace import Settings, Trace, widened
+from scratchnn import objectives
+from scratchnn.layers import Layer
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import AnyArray, Array, BoolArray
+from scratchnn.optim import Optimizer
+
+KINKS = ("relu",)  # activations whose slope jumps. That of all others changes by at most |δz|
+Masks = dict[int, BoolArray]  # of the ReLUs, by the number of their layer
+
+
+# Layers with weights: the weight (D, H), and the gradients of the parameters from dY and X
+
+
+class Weighted(NamedTuple):
+    """How a layer with weights hands on errors."""
+
+    weight: Callable[..., Array]
+    gradients: Callable[..., tuple[Array, ...]]
+
+
+WEIGHTED = {
+    "linear": Weighted(
+        weight=lambda W, _: W,
+        gradients=lambda dY, X, *_: (X.T @ dY, dY.sum(axis=0)),
+    ),
+    "kronecker_linear": Weighted(
+        weight=lambda A, S, _: oracle.kronecker_weight(A, S),
+        gradients=lambda dY, X, *parts: oracle.kronecker_linear_backward(dY, X, *parts)[1:],
+    ),
+}
+
+
+# Objectives: how far errors of z move dz, from the case of their row
+
+
+def _cross_entropy(case: Case, error: Array) -> Array:
+    """Return Σ v |δp| over the count, where dz is (p Σ v - v) over the count."""
+    options = {name: case[name] for name in ("weight", "ignore_index", "label_smoothing")}
+    v, divisor = target_mass(case["z"], case["target"], **options)
+    return v.sum(axis=1, keepdims=True) / divisor * softmax_handed_on(case["z"], error)
+
+
+def _binary(case: Case, error: Array) -> Array:
+    """Return w m |δσ| / N, m = 1 + (p⁺ - 1) t, with |δσ| ≤ |δz| / 4 and at most 1."""
+    w, p = (1.0 if case.get(name) is None else case[name] for name in ("weight", "pos_weight"))
+    m = 1 + (p - 1) * case["target"]
+    return abs(w * m) * np.minimum(error / 4, 1) / error.size
+
+
+def _difference(
+    case: Case, error: Array, slope: float, most: float = np.inf, knee: float = np.inf
+) -> Array:
+    """Return the change of dz of a loss of r: `slope` |δr| up to |r| = knee, and at most `most`."""
+    r = abs(case["prediction"] - case["target"])
+    return np.where(r - error > knee, 0, np.fmin(slope * error, most)) / r.size
+
+
+def _smooth_l1(case: Case, error: Array) -> Array:
+    beta = case["beta"]
+    return _difference(case, error, 1 / beta if beta else np.inf, 2, beta)
+
+
+OBJECTIVES: dict[str, Callable[[Case, Array], Array]] = {
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy_with_logits": _binary,
+    "squared_loss": lambda case, error: _difference(case, error, 1),
+    "mse_loss": lambda case, error: _difference(case, error, 2),
+    "l1_loss": lambda case, error: _difference(case, error, np.inf, 2, 0),
+    "huber_loss": lambda case, error: _difference(case, error, 1, 2 * case["delta"], case["delta"]),
+    "smooth_l1_loss": _smooth_l1,
+}
+
+
+def softmax_handed_on(z: Array, error: Array) -> Array:
+    """Bound what errors of z change in softmax(z):  p (e^(2 max error) - 1), and at most 1."""
+    largest = np.minimum(error.max(axis=1, keepdims=True), 300)  # e^600 is finite
+    return np.minimum(oracle.softmax(z, 1) * np.expm1(2 * largest), 1)
+
+
+# For whoever has a network, and no step of torch's: bounds of a step, and of a forward pass
+
+
+def step_bound(
+    parameters: Parameters,
+    X: Array,
+    target: AnyArray,
+    *,
+    objective: str | Objective,
+    optimizer: Optimizer,
+    factors: float = 0.0,
+) -> Array:
+    """Bound what rounding does to θ in one step, in the precision of θ.
+
+    Shapes   X (N, D), targets as the data set has them → (n,), as θ
+    Options  objective   the loss, by name or as an object
+             optimizer   its settings, and its state before the step
+             factors     the relative error of a factor of a product: bounds.TF32, or none
+    Raises   ValueError for a layer, an objective or an optimizer that has no rule here
+    """
+    settings = Settings(objectives.get(objective), optimizer, factors)
+    with np.errstate(all="ignore"):
+        step = right_step(parameters.astype(np.float64), X, target, settings, optimizer.state)
+        return errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype)).after
+
+
+def output_bounds(
+    parameters: Parameters, X: Array, *, factors: float = 0.0
+) -> tuple[list[Array], list[Array]]:
+    """Return the right output of every layer, after X itself, and the bounds of their errors.
+
+    Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ...] twice, in float64
+    Options  factors   as in `step_bound`
+    """
+    wide, u = parameters.astype(np.float64), bounds.unit_roundoff(parameters.theta.dtype)
+    with np.errstate(all="ignore"):
+        outputs = _right_outputs(wide, X.astype(np.float64))
+        return outputs, _output_errors(wide, outputs, u, factors)
+
+
+# The right step
+
+
+def right_step(
+    before: Parameters,
+    X: Array,
+    target: AnyArray,
+    settings: Settings,
+    state: dict[str, Array],
+    on: Masks | None = None,
+) -> Trace:
+    """Return the right step, by the oracle, in the arithmetic of θ.
+
+    Options  on   which ReLUs are on; default: those whose input is positive
+    """
+    dtype = before.theta.dtype
+    target, state = widened(target, dtype), {k: v.astype(dtype) for k, v in state.items()}
+    outputs = _right_outputs(before, X.astype(dtype), on)
+    loss = of_objective(settings.objective, outputs[-1], target)
+    dy = as_tuple(loss.op.exact_backward(1.0, **loss.case))[0]
+    grad, gradients = Parameters.zeros(before.layers, dtype), [dy]
+    for i in reversed(range(len(before.layers))):
+        dy, *rest = _right_gradients(before, i, outputs[i], dy, on)
+        gradients.insert(0, dy)
+        for view, gradient in zip(grad.views[i], rest, strict=True):
+            view[...] = gradient
+    right = rule_of(settings.optimizer).right
+    after = before.like(right(settings.optimizer, before.theta, grad.theta, state))
+    value = np.asarray(loss.op.exact(**loss.case))
+    return Trace(target, before, outputs, gradients[1:], value, grad, after, state)
+
+
+def _right_outputs(parameters: Parameters, X: Array, on: Masks | None = None) -> list[Array]:
+    outputs = [X]
+    for i, (layer, views) in enumerate(zip(parameters.layers, parameters.views, strict=True)):
+        call = of_layer(layer, outputs[-1], views)
+        if on is not None and i in on:
+            outputs.append(np.where(on[i], outputs[-1], 0))
+        else:
+            outputs.append(call.op.exact(**call.case))
+    return outputs
+
+
+def _right_gradients(
+    parameters: Parameters, i: int, x: Array, dy: Array, on: Masks | None
+) -> tuple[Array, ...]:
+    if on is not None and i in on:
+        return (np.where(on[i], dy, 0),)
+    call = of_layer(parameters.layers[i], x, parameters.views[i])
+    return as_tuple(call.op.exact_backward(dy, **call.case))
+
+
+# The bounds of a step's errors
+
+
+class Errors(NamedTuple):
+    """Bounds of a step: of X and every layer's output, the loss, the gradient, and the new θ."""
+
+    outputs: list[Array]
+    loss: Array
+    grad: Parameters
+    after: Array
+
+
+class Gradient(NamedTuple):
+    """Two kinds of errors of a gradient: many and small, or those of ReLUs that flipped."""
+
+    rounding: Array
+    flips: Array
+
+
+def errors(step: Trace, settings: Settings, u: float, differ: Masks | None = None) -> Errors:
+    """Bound the errors of a step that is given in float64 and was computed in the precision of u.
+
+    `differ` marks the ReLUs that flipped; default: all those that may.
+
+    Raises   ValueError for a layer, an objective or an optimizer that has no rule here
+    """
+    outputs = _output_errors(step.before, step.outputs, u, settings.factors)
+    if differ is None:
+        differ = {
+            i: abs(step.outputs[i]) <= outputs[i]
+            for i, layer in enumerate(step.before.layers)
+            if layer.op in KINKS
+        }
+    loss = of_objective(settings.objective, step.outputs[-1], step.target)
+    if loss.op.function not in OBJECTIVES:
+        raise ValueError(
+            f"objective must have one of the operations {', '.join(OBJECTIVES)}, through which "
+            f"errors of z are followed, got {settings.objective!r}: {loss.op.function}"
+        )
+    own = as_tuple(loss.op.backward_bound(np.ones(()), **loss.case, u=u))[0]
+    change = OBJECTIVES[loss.op.function](loss.case, outputs[-1])
+    passed = np.sum((abs(step.gradients[-1]) + change) * outputs[-1])
+    grad = _gradient_errors(step, outputs, own + change, differ, u, settings.factors)
+    rule, optimizer = rule_of(settings.optimizer), settings.optimizer
+    after = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
+    after = after + rule.handed_on(optimizer, step.state, grad.theta)
+    return Errors(outputs, loss.op.bound(**loss.case, u=u) + passed, grad, after)
+
+
+def _output_errors(
+    parameters: Parameters, outputs: list[Array], u: float, factors: float
+) -> list[Array]:
+    """Bound each output: its own error, and what the one before hands on. X has none."""
+    found = [np.zeros_like(outputs[0])]
+    for layer, views, x in zip(parameters.layers, parameters.views, outputs, strict=False):
+        call, error = of_layer(layer, x, views), found[-1]
+        own = call.op.bound(**call.case, **_precision(call, u, factors))
+        if layer.shapes:
+            W = _weighted(layer).weight(*views)
+            found.append(own + np.sqrt(error**2 @ W**2))
+        elif layer.op in KINKS:
+            found.append(own + error)
+        else:
+            slope, change = _slope(call, error)
+            found.append(own + np.minimum(slope + change, 1) * error)
+    return found
+
+
+def _gradient_errors(
+    step: Trace, outputs: list[Array], dz_error: Array, differ: Masks, u: float, factors: float
+) -> Parameters:
+    """Bound the gradient, from that of the logits down to that of the first layer."""
+    result = Parameters.zeros(step.before.layers, np.float64)
+    error = Gradient(dz_error, np.zeros_like(dz_error))
+    for i in reversed(range(len(step.before.layers))):
+        layer, views = step.before.layers[i], step.before.views[i]
+        call, dy = of_layer(layer, step.outputs[i], views), step.gradients[i]
+        bound = call.op.backward_bound(dy, **call.case, **_precision(call, u, factors))
+        own, *parts = as_tuple(bound)
+        if layer.shapes:
+            passed = _parameter_errors(layer, views, dy, error, step.outputs[i], outputs[i])
+            for view, part, more in zip(result.views[i], parts, passed, strict=True):
+                view[...] = part + more
+            if i > 0:
+                error = _through_weights(_weighted(layer).weight(*views), error, own)
+        elif layer.op in KINKS:
+            error = _through_kink(dy, error, step.outputs[i + 1] > 0, differ[i])
+        else:
+            error = _through_slope(call, dy, error, outputs[i], own)
+    return result
+
+
+def _parameter_errors(
+    layer: Layer,
+    views: tuple[Array, ...],
+    dy: Array,
+    error: Gradient,
+    x: Array,
+    x_error: Array,
+) -> list[Array]:
+    """Return |x|ᵀ δdy + δxᵀ (|dy| + δdy) for each parameter; db has no x in it."""
+    gradients, sizes = _weighted(layer).gradients, [abs(view) for view in views]
+    of_dy = gradients(error.rounding + error.flips, abs(x) + x_error, *sizes)
+    of_x = gradients(abs(dy), x_error, *sizes)
+    return [
+        first if name == "b" else first + second
+        for name, first, second in zip(layer.shapes, of_dy, of_x, strict=True)
+    ]
+
+
+def _through_weights(W: Array, error: Gradient, own: Array) -> Gradient:
+    flips = error.flips @ abs(W).T if error.flips.any() else np.zeros_like(own)
+    return Gradient(own + np.sqrt(error.rounding**2 @ (W**2).T), flips)
+
+
+def _through_kink(dy: Array, error: Gradient, on: BoolArray, differ: BoolArray) -> Gradient:
+    either = on | differ
+    return Gradient(error.rounding * either, error.flips * either + abs(dy) * differ)
+
+
+def _through_slope(call: Call, dy: Array, error: Gradient, z_error: Array, own: Array) -> Gradient:
+    """Return |f'| δdy + |dy| δf', and the error of dy f' itself."""
+    slope, change = _slope(call, z_error)
+    steepest = slope + change
+    return Gradient(own + steepest * error.rounding + abs(dy) * change, steepest * error.flips)
+
+
+def _slope(call: Call, error: Array) -> tuple[Array, Array]:
+    """Return |f'(z)|, and how far it is from |f'| within the error of z.
+
+    f' is in [0, 1], and changes by at most |δz|: so it is for sigmoid, tanh and softplus.
+    """
+    (z,) = (call.case[name] for name in call.op.inputs)
+    slope = abs(as_tuple(call.op.exact_backward(np.ones_like(z), **call.case))[0])
+    return slope, np.minimum(error, 1)
+
+
+def _weighted(layer: Layer) -> Weighted:
+    """Return how a layer with weights hands on errors.
+
+    Raises   ValueError for another kind of layer
+    """
+    if layer.op not in WEIGHTED:
+        raise ValueError(
+            f"layers with weights must have one of the operations {', '.join(WEIGHTED)}, through "
+            f"which errors are followed, got {layer!r}"
+        )
+    return WEIGHTED[layer.op]
+
+
+def _precision(call: Call, u: float, factors: float) -> dict[str, float]:
+    return {"u": u, "factors": factors} if call.op.products else {"u": u}

@@ -1,0 +1,159 @@
+"""The model of a run in torch: one training step, with all that it computed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from parity import devices, theirs
+from parity.convert import to_array, to_module, to_parameters, to_tensor, to_tensors
+from parity.training.optimizers import rule_of, torch_state
+from parity.training.trace import Trace
+from scratchnn import objectives
+from scratchnn.data import Dataset
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import Objective
+from scratchnn.ops.shared import AnyArray, Array, BoolArray
+from scratchnn.run.recipes import Run
+from scratchnn.train import EVALUATION_BATCH, Score, Step, Totals
+
+if TYPE_CHECKING:
+    from parity.devices import Precision
+
+
+class TorchSide:
+    """The model of a run in torch: nn.Sequential, autograd, and torch.optim's optimizer.
+
+    The optimizer has all settings of the run's, and its state.
+    """
+
+    def __init__(self, run: Run, device: torch.device, precision: Precision = "ieee") -> None:
+        self.like, self.device, self.precision = run.parameters, device, precision
+        self.module = to_module(run.parameters).to(device)
+        self.weights = list(self.module.parameters())
+        self.optimizer = theirs.optimizer(self.weights, run.optimizer)
+        self.buffers = rule_of(run.optimizer).buffers
+        for name, array in run.optimizer.state.items():
+            tensors = to_module(self.like.like(array)).parameters()
+            for weight, tensor in zip(self.weights, tensors, strict=True):
+                self.optimizer.state[weight][self.buffers[name]] = tensor.detach().to(device)
+        self.objective = objectives.get(run.recipe.objective)
+        self.seconds = 0.0
+
+    def step(self, X: Array, target: AnyArray) -> Trace:
+        """Take one step and return what happened in it."""
+        before, state = self.parameters(), self._state()
+        inputs, labels = to_tensor(X, self.device), self._prepared(target, len(X))
+        devices.synchronize(self.device)
+        start = perf_counter()
+        self.optimizer.zero_grad()
+        outputs = [inputs]
+        with devices.products(self.device, self.precision):
+            for layer in self.module:
+                outputs.append(layer(outputs[-1]))
+                outputs[-1].retain_grad()
+            loss = self.loss(outputs[-1], labels)
+            loss.backward()
+        self.optimizer.step()
+        devices.synchronize(self.device)
+        self.seconds += perf_counter() - start
+        return Trace(
+            target,
+            before,
+            [X, *map(to_array, outputs[1:])],
+            [to_array(_gradient(output)) for output in outputs[1:]],
+            to_array(loss),
+            to_parameters([_gradient(weight) for weight in self.weights], self.like),
+            self.parameters(),
+            state,
+        )
+
+    def advance(self, X: Array, target: AnyArray) -> float:
+        """Take one step and keep nothing of it but the loss."""
+        self.optimizer.zero_grad()
+        with devices.products(self.device, self.precision):
+            z = self.module(to_tensor(X, self.device))
+            loss = self.loss(z, self._prepared(target, len(X)))
+            loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def nudge(self, index: int, later: float) -> None:
+        """Move one entry of θ, in our order, by one unit in its last place.
+
+        That is its own last place, or the one that it has `later`: so the change is not lost.
+        """
+        theta = self.parameters()
+        largest = max(abs(theta.theta[index]), abs(later))
+        theta.theta[index] += np.spacing(theta.theta.dtype.type(largest))
+        with torch.no_grad():
+            for old, new in zip(self.weights, to_module(theta).parameters(), strict=True):
+                old.copy_(new)
+
+    def parameters(self) -> Parameters:
+        """Return a copy of torch's θ."""
+        return to_parameters(self.weights, self.like)
+
+    def loss(self, z: Tensor, target: Tensor) -> Tensor:
+        """Return torch's mean loss; the target is as the operation takes it."""
+        return loss(self.objective, z, target)
+
+    def evaluate(self, data: Dataset) -> Score:
+        """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
+        totals = Totals()
+        for z, target in self._outputs(data):
+            value = self.loss(z, self._prepared(target, len(z))).item()
+            labels = to_tensor(target, self.device)
+            correct = theirs.correct(z, labels, self.objective) or 0
+            totals.add(Step(value, correct, self.objective.count(target), len(z)))
+        return totals.score(self.objective)
+
+    def right(self, data: Dataset) -> BoolArray:
+        """Return for each example whether it is classified right, by torch's own argmax."""
+        return np.array(
+            [
+                bool(theirs.correct(z, label, self.objective))
+                for outputs, target in self._outputs(data)
+                for z, label in zip(outputs.cpu().split(1), to_tensor(target).split(1), strict=True)
+            ]
+        )
+
+    def _outputs(self, data: Dataset) -> Iterator[tuple[Tensor, AnyArray]]:
+        """Yield the network's output and the targets, some examples at a time."""
+        for start in range(0, len(data), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            X, target = data.batch(rows, self.like.theta.dtype)
+            with torch.no_grad(), devices.products(self.device, self.precision):
+                z = self.module(to_tensor(X, self.device))
+            yield z, target
+
+    def _prepared(self, target: AnyArray, rows: int) -> Tensor:
+        """Return the target as the operation takes it."""
+        z = np.empty((rows, self.like.sizes[-1]), self.like.theta.dtype)
+        return to_tensor(self.objective.prepared(z, target), self.device)
+
+    def _state(self) -> dict[str, Array]:
+        def gather(tensors: list[Tensor]) -> Array:
+            return to_parameters(tensors, self.like).theta
+
+        return torch_state(self.optimizer, self.weights, self.buffers, gather)
+
+
+def loss(objective: Objective, z: Tensor, target: Tensor) -> Tensor:
+    """Return torch's loss of an objective, with all its options."""
+    options = to_tensors(objective.options, z.device)
+    in_type = {
+        name: value.to(z.dtype) if isinstance(value, Tensor) else value
+        for name, value in options.items()
+    }
+    return getattr(theirs, objective.op)(z, target, **in_type)
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None, "backward() has run"
+    return tensor.grad
