@@ -1,25 +1,21 @@
-"""Benchmarks: the same work in NumPy, torch (CPU and CUDA), JAX and scikit-learn, side by side.
+"""Benchmarks: the same work in NumPy, torch (CPU and CUDA), JAX and scikit-learn.
 
 In reading order:
 
-    statistics.py   medians, quartiles, ratios pair by pair, the exponent of a power law
+    statistics.py   median, quartiles, ratios round by round, the exponent of a power law
+    ops.py          what is timed of an operation: value and gradients of a row of parity's table
     cases.py        what is timed: operations, steps, epochs, inference, loading, maps
     inputs.py       the arrays of a case, the same in every process
-    ops.py          what is timed of an operation; the rest is parity's table
+    backends/       the same work with each library
     checks.py       whether a backend's result is right; nothing is timed before
-    backends/       everybody's way to do the same work
-    work.py         a case on a backend: its result, and what is timed
-    worker.py       a process that runs one backend
     environment.py  what the figures depend on
+    worker.py       a process that runs one backend
     results.py      the results file
-    team.py         the workers, seen from the process that asks them
-    runner.py       times them in turns
-    tables.py       the README's tables
-    panels.py       what the pictures have in common
-    crossover.py    the map of where each is faster
-    plots.py        the other pictures
-    report.py       puts both where they belong
+    runner.py       asks the workers: checks, then turns in random order
+    pictures.py     the pictures of a results file
+    report.py       its tables, and the pages that they are put into
+    mpi_scaling.py  a program of its own: how training on several processes scales
 
 `python -m benchmarks` runs them, in a checkout: no wheel has them. docs/benchmarks.md says how, and
-how to read what comes out.
+how to read the results.
 """

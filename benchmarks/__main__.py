@@ -7,6 +7,8 @@
 Exit status: 0 done, 1 a result was wrong or a worker failed, 2 usage, 3 files.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
@@ -18,12 +20,19 @@ from benchmarks import environment, report, results, runner
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import PIXELS, cases
 from benchmarks.results import Results, Row
-from scratchnn.arguments import Parser, positive_int
-from scratchnn.cli import run_command
+from scratchnn.run.arguments import Parser, positive_int
+from scratchnn.run.cli import run_command
 
 GROUPS = (
-    *("op", "epoch", "step", "inference", "loading", "memory", "import"),
-    *("crossover", "scaling"),
+    "op",
+    "epoch",
+    "step",
+    "inference",
+    "loading",
+    "memory",
+    "import",
+    "crossover",
+    "scaling",
 )
 EVERY_THREADS = ("epoch",)  # the groups that are measured with every number of threads
 QUICK = runner.Plan(rounds=2, seconds=0.002)
@@ -36,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(arguments: argparse.Namespace) -> int:
-    """Check and time everything; save the results, also those until Ctrl-C, and draw them."""
+    """Check and time everything; save and draw the results, also where Ctrl-C ends the run."""
     data = arguments.data or ("mnist" if has_mnist() else "digits")
     rows: list[Row] = []
 
@@ -74,13 +83,13 @@ def has_mnist() -> bool:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Print each figure of one file over that of the other."""
+    """Print the figures of two files, and their ratios."""
     print(results.compare(Results.load(arguments.before), Results.load(arguments.after)))
     return 0
 
 
 def _backends(arguments: argparse.Namespace) -> list[Backend]:
-    """Return the backends that were named, or all; the quick run has no time for a compiler."""
+    """Return the backends that were named, or all; a quick run leaves compilers out."""
     all_of_them = [name for name, b in BACKENDS.items() if not (arguments.quick and b.compiles)]
     wanted = [BACKENDS[name] for name in arguments.backends or all_of_them]
     return [b for b in wanted if arguments.device in (None, "cuda" if b.is_cuda else "cpu")]
@@ -106,7 +115,7 @@ def _save(found: Results, arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("benchmarks", description="NumPy beside torch, JAX and scikit-learn.")
+    parser = Parser("benchmarks", description="NumPy compared with torch, JAX and scikit-learn.")
     parser.set_defaults(run=measure)
     parser.add_argument("--quick", action="store_true", help="small sizes, to check the results")
     parser.add_argument("--cases", type=_names(GROUPS), default=GROUPS, help=", ".join(GROUPS))

@@ -1,19 +1,28 @@
 """What the figures depend on: processor, GPU, driver, BLAS, versions, threads, commit, load."""
 
+from __future__ import annotations
+
 import os
 import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import JSON
 
 CPUINFO = Path("/proc/cpuinfo")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+OF_PARITY = ("OMP_WAIT_POLICY", "CUBLAS_WORKSPACE_CONFIG")  # what it sets to compare, not to time
 
 
 class Load:
-    """How busy the machine is over a run, our own work and the compilers' included.
+    """How busy the machine is during a run. Our own work and that of compilers count.
 
     Units    threads that run or wait to: means over 1, 5 and 15 minutes, as the kernel has them
     """
@@ -34,10 +43,10 @@ class Load:
         return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
-def environment(threads: list[int], seed: int) -> dict[str, Any]:
+def environment(threads: list[int], seed: int) -> JSON:
     """Return the facts of this machine as a run begins; `seed` is that of the order of the turns.
 
-    What is known at its end, load and workers, is to be added.
+    The load and what the workers say are added at the end.
     """
     return {
         **_software(),
@@ -48,6 +57,39 @@ def environment(threads: list[int], seed: int) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "seed of the turns": seed,
     }
+
+
+def variables(threads: int) -> dict[str, str]:
+    """Return the environment variables of a process that is timed.
+
+    Libraries read them when they are imported. What parity sets is left out: with a passive
+    OMP_WAIT_POLICY, torch's threads sleep after each product, and a step takes up to twice as long.
+    """
+    one = " --xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
+    return {
+        **{name: value for name, value in os.environ.items() if name not in OF_PARITY},
+        **dict.fromkeys(THREADS, str(threads)),
+        "XLA_FLAGS": (os.environ.get("XLA_FLAGS", "") + one).strip(),
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def held_to(number: int) -> Iterator[None]:
+    """Hold this process to some cores in a block, and with it those that it starts.
+
+    So libraries that count the cores themselves find as many as the threads they are to have.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def machine() -> str:
@@ -83,12 +125,10 @@ def gpu() -> dict[str, str] | None:
     return dict(zip(fields, values, strict=True))
 
 
-def _software() -> dict[str, Any]:
+def _software() -> JSON:
     try:
         import torch
     except ModuleNotFoundError:
-        import numpy as np
-
         return {"python": platform.python_version(), "numpy": np.__version__}
     from parity import devices
 

@@ -1,17 +1,19 @@
-"""How data-parallel SGD scales: a model of a step's time, its constants measured, and its promise.
+"""How data-parallel SGD scales: a model of a step's time, with constants that are measured.
 
     python -m benchmarks.mpi_scaling [--quick] [--json FILE]    measure on this machine, and print
 
-A step on a batch of n rows takes P ranks
+P ranks take for a step on a batch of n rows
 
     T(n, P) = a + b ⌈n / P⌉                             compute: fixed, and for each row
             + 2 α log2 P + 2 β (P - 1) / P · bytes      Allreduce: its messages, and their bytes
 
-because an Allreduce of long messages halves the vector log2 P times while adding it up, and
-doubles it as often while handing it out. docs/distributed.md says more.
+An Allreduce of a long vector adds it up in log2 P messages, each half as long as the one before,
+and hands it out in as many. docs/distributed.md says more.
 
 Source   Thakur, Rabenseifner & Gropp 2005, doi:10.1177/1094342005051521
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -25,21 +27,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from scratchnn import SGD, launch, mlp
+from benchmarks.cases import JSON
+from scratchnn import SGD, launch, mlp, objectives, train
 from scratchnn.distributed import Ranks
 from scratchnn.extras import need
-from scratchnn.objectives import OBJECTIVES
-from scratchnn.recipes import RECIPES
-from scratchnn.train import train_step
+from scratchnn.ops.shared import AnyArray
+from scratchnn.run.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 SIZES = [784, *RECIPES["mlp"].hidden, 10]
-BYTES = 4 * (mlp.count(SIZES) + 2)  # what a step sends: the gradient, a loss and a count, float32
-ROWS = (16, 32, 64, 128, 256, 512, 1024)  # of the batches that one rank computes
+LAYERS = mlp.layers(SIZES)
+BYTES = 4 * (mlp.count(LAYERS) + 2)  # what a step sends: the gradient, a loss and a count, float32
+ROWS = (16, 32, 64, 128, 256, 512, 1024)  # of the batches that one rank computes alone
 BATCHES = (64, 256, 1024)  # that several ranks share
 MESSAGES = (16, 1024, 65_536, 524_288, BYTES, 8_388_608)  # bytes
 ROUND = 5  # steps or messages between two looks at the clock
@@ -47,7 +49,7 @@ ROUND = 5  # steps or messages between two looks at the clock
 
 @dataclass(frozen=True)
 class Compute:
-    """A rank's own work in a step, in seconds.  a + b n"""
+    """The time of a rank's own work in a step:  a + b n  seconds."""
 
     step: float
     row: float
@@ -59,7 +61,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Network:
-    """What a message takes, in seconds.  α + β bytes"""
+    """The time of a message:  α + β bytes  seconds."""
 
     message: float
     byte: float
@@ -90,7 +92,7 @@ def fit_network(ranks: int, sizes: Sequence[int], seconds: Sequence[float]) -> N
     return Network(*_fit([latency, bytes_moved], seconds))
 
 
-def _fit(columns: list[Any], seconds: Sequence[float]) -> list[float]:
+def _fit(columns: list[AnyArray], seconds: Sequence[float]) -> list[float]:
     """Return the coefficients with the least squares of the *relative* errors."""
     y = np.array(seconds)
     solution, *_ = np.linalg.lstsq(np.column_stack(columns) / y[:, None], np.ones(len(y)))
@@ -117,18 +119,16 @@ def worker(rounds: int) -> None:
 
 def step_time(ranks: Ranks, n: int, rounds: int) -> float:
     """Return the median time of a step of the `mlp` recipe on a batch of n rows."""
-    rng = np.random.default_rng(1)
-    network = mlp.init(SIZES, rng=rng)
-    grad, optimizer, objective = (
-        ranks.gradient(network),
-        SGD(0.01, 0.5),
-        OBJECTIVES["cross_entropy"],
-    )
-    rows = ranks.shard(np.arange(n))
+    rng, rows = np.random.default_rng(1), ranks.shard(np.arange(n))
+    network = mlp.init(LAYERS, rng=rng)
+    optimizer, objective = SGD(0.01, 0.5), objectives.get("cross_entropy")
+    grad, share = ranks.gradient(network), len(rows) / n
     X, target = rng.normal(size=(n, SIZES[0])).astype(np.float32)[rows], rows % SIZES[-1]
 
     def step() -> None:
-        train_step(network, grad, objective, optimizer, X, target, ranks, len(rows) / n)
+        loss, correct = train.gradient(network, X, target, objective, out=grad)
+        ranks.average(grad, loss, correct, share)
+        optimizer.step(network.theta, grad.theta)
 
     return _time(step, ranks, rounds)
 
@@ -137,12 +137,13 @@ def message_time(ranks: Ranks, size: int, rounds: int) -> float:
     """Return the median time of an Allreduce of so many bytes; of a single rank it is 0."""
     if ranks.size == 1:
         return 0.0
-    grad = ranks.gradient(mlp.Parameters.zeros([size // 4 - 3, 1]))  # and b, and two figures
+    layers = mlp.layers([size // 4 - 3, 1])  # and b, and two figures
+    grad = ranks.gradient(mlp.Parameters.zeros(layers))
     assert grad.theta.nbytes + 8 == size
     return _time(lambda: ranks.average(grad, 0.0, 0, 1.0), ranks, rounds)
 
 
-def _time(action: Callable[[], Any], ranks: Ranks, rounds: int) -> float:
+def _time(action: Callable[[], object], ranks: Ranks, rounds: int) -> float:
     times = []
     action()
     for _ in range(rounds):
@@ -157,7 +158,7 @@ def _time(action: Callable[[], Any], ranks: Ranks, rounds: int) -> float:
 # The report
 
 
-def measure(rounds: int, counts: Sequence[int]) -> dict[str, Any]:
+def measure(rounds: int, counts: Sequence[int]) -> JSON:
     """Run the worker on 1, 2, ... ranks; return the times, and the constants fitted to them."""
     load = os.getloadavg()[0]
     runs = [_launch(ranks, rounds) for ranks in counts]
@@ -165,31 +166,31 @@ def measure(rounds: int, counts: Sequence[int]) -> dict[str, Any]:
     pair = next(run for run in runs if run["ranks"] == 2)
     network = fit_network(2, MESSAGES, [pair["messages"][str(size)] for size in MESSAGES])
     return {
-        "cores": os.cpu_count(), "load": load, "numpy": np.__version__, "bytes": BYTES,
-        "compute": asdict(compute), "network": asdict(network), "runs": runs,
-    }  # fmt: skip
+        "cores": os.cpu_count(),
+        "load": load,
+        "numpy": np.__version__,
+        "bytes": BYTES,
+        "compute": asdict(compute),
+        "network": asdict(network),
+        "runs": runs,
+    }
 
 
-def _launch(ranks: int, rounds: int) -> dict[str, Any]:
+def _launch(ranks: int, rounds: int) -> JSON:
     mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or "mpiexec"
-    command = [
-        mpiexec,
-        "-n",
-        str(ranks),
-        sys.executable,
-        "-m",
-        "benchmarks.mpi_scaling",
-        "--worker",
-    ]
+    command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "benchmarks.mpi_scaling"]
     done = subprocess.run(
-        [*command, "--rounds", str(rounds)], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True
+        [*command, "--worker", "--rounds", str(rounds)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
     )
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return json.loads(done.stdout)
 
 
-def check_table(results: dict[str, Any]) -> str:
-    """Return measured steps beside the model's."""
+def check_table(results: JSON) -> str:
+    """Return the steps as measured and as the model has them."""
     compute, network = Compute(**results["compute"]), Network(**results["network"])
     alone = {n: results["runs"][0]["steps"][str(n)] for n in BATCHES}
     lines = ["| ranks | batch | measured, ms | model, ms | model / measured | speed-up measured |"]
@@ -206,8 +207,8 @@ def check_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def paper_table(results: dict[str, Any], network: Network = FAST) -> str:
-    """Return what the model promises up to 1,000 ranks of one core each, on an assumed network."""
+def paper_table(results: JSON, network: Network = FAST) -> str:
+    """Return the model's speed-ups up to 1,000 ranks of one core each, on an assumed network."""
     compute, size = Compute(**results["compute"]), results["bytes"]
     columns = "batch 64 | batch 1,024 | batch 16,384 | 64 rows a rank: efficiency"
     lines = [f"| ranks | Allreduce, ms | {columns} |", "|--:|--:|--:|--:|--:|--:|"]
@@ -223,7 +224,7 @@ def paper_table(results: dict[str, Any], network: Network = FAST) -> str:
     return "\n".join(lines) + "\n"
 
 
-def constants(results: dict[str, Any]) -> str:
+def constants(results: JSON) -> str:
     """Return a sentence with the measured constants."""
     compute, network = Compute(**results["compute"]), Network(**results["network"])
     return (

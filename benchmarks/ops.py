@@ -1,61 +1,70 @@
-"""What is timed of an operation: its value and its gradients in one go. The rest is parity's table.
+"""What is timed of an operation: its value and all its gradients, one after the other.
 
-A loss with real targets is asked for the gradient of its prediction alone, as in training.
+The operations, their inputs and their bounds are those of parity's table. So a new row there is
+timed here; for JAX it also needs a line in backends/on_jax.py.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+import numpy as np
 
 import scratchnn.functional as F
-from parity import bounds, right
-from parity import ops as parity_ops
-from parity.ops import Op
-from scratchnn.arrays import Array
+from parity import judge
+from parity.cases import Case as Arguments
+from parity.ops import OPS, Op, as_tuple
+from scratchnn.ops.shared import Array
 
-Work: TypeAlias = Callable[..., tuple[Array, ...]]
+Work: TypeAlias = Callable[[], tuple[Array, ...]]
 
-FUSED = "cross_entropy_with_gradient"
-OPTIONS: dict[str, Any] = {"axis": -1, "reduction": "mean"}  # of the operations that have them
-OWN_OPTIONS = {"kl_div": {"reduction": "batchmean", "log_target": False}}  # torch warns at "mean"
-BACKWARD_OF_VALUE = ("relu", "softmax", "log_softmax")
+FUSED = "cross_entropy_with_gradient"  # value and gradient of cross_entropy for dy = 1, in one call
+NAMES = (*(name for name in OPS if "," not in name), FUSED)  # no variants
+OPTIONS = {"kl_div": {"reduction": "batchmean"}}  # torch warns at the default
 
 
 def row(name: str) -> Op:
-    """Return what parity knows of an operation."""
-    return parity_ops.OPS["cross_entropy" if name == FUSED else name]
+    """Return the operation's row of parity's table."""
+    return OPS["cross_entropy" if name == FUSED else name]
 
 
-def options(name: str) -> dict[str, Any]:
-    """Return an operation's options as they are timed."""
-    general = {key: value for key, value in OPTIONS.items() if key in row(name).options}
-    return general | OWN_OPTIONS.get(name, {})
+def inputs(name: str, shape: tuple[int, ...]) -> tuple[Array, Arguments]:
+    """Return a random upstream gradient dy, and the operation's arguments, in float32.
+
+    Shapes   shape (N, C), or (N, D, H) of a layer
+    """
+    op = row(name)
+    arguments = op.plain(shape) | OPTIONS.get(name, {})
+    value = op.ours(**arguments)
+    dy = judge.upstream(value, value.dtype, seed=1)
+    return (np.ones_like(dy) if name == FUSED else dy), arguments
 
 
-def wrt(name: str) -> tuple[str, ...]:
-    """Return the arguments whose gradients are asked for: the first ones."""
-    return tuple(argument for argument in row(name).inputs if argument != "target")
+def ours(name: str, dy: Array, arguments: Arguments) -> Work:
+    """Return a function that computes our value and gradients.
 
-
-def ours(name: str) -> Work:
-    """Return our value and gradients, from dy and the arguments by name; nothing is done twice."""
+    A backward that takes the forward's result is handed it, so that nothing is computed twice.
+    """
     if name == FUSED:
-        return lambda dy, z, target: F.cross_entropy_with_gradient(z, target)  # noqa: ARG005
-    op, given = row(name), options(name)
-    if wrt(name) == op.inputs and name not in BACKWARD_OF_VALUE:
-        return lambda dy, **case: (op.ours(**case, **given), *op.backward(dy, **case, **given))
-    backward = getattr(F, f"{name}_backward")
-    if name not in BACKWARD_OF_VALUE:
-        return lambda dy, **case: (op.ours(**case, **given), backward(dy, **case, **given))
+        return lambda: F.cross_entropy_with_gradient(**arguments)
+    f, backward, result = row(name).ours, row(name).backward, row(name).result
 
-    def handed_on(dy: Array, z: Array) -> tuple[Array, Array]:
-        y = op.ours(z, **given)
-        return y, backward(dy, y, **given)
+    def handed_on() -> tuple[Array, ...]:
+        y = f(**arguments)
+        return y, *as_tuple(backward(dy, **arguments, **{result: y}))
 
-    return handed_on
+    def apart() -> tuple[Array, ...]:
+        return f(**arguments), *as_tuple(backward(dy, **arguments))
+
+    return handed_on if row(name).backward_takes_result else apart
 
 
-def limits(name: str, dy: Array, arguments: dict[str, Any], *, tf32: bool) -> tuple[Array, ...]:
-    """Bound the errors of value and gradients."""
-    op, case, factors = row(name), arguments | options(name), bounds.TF32 if tf32 else 0.0
-    gradients = right.gradient_bounds(op, case, dy, factors)
-    return right.value_bound(op, case, factors), *gradients[: len(wrt(name))]
+def limits(name: str, dy: Array, arguments: Arguments, factors: float = 0.0) -> tuple[Array, ...]:
+    """Bound the errors of the value and of each gradient.
+
+    Options  factors   the relative error of a factor of a product: bounds.TF32, or none
+    """
+    op = row(name)
+    gradients = judge.gradient_bounds(op, arguments, dy, factors)
+    return judge.value_bound(op, arguments, factors), *gradients

@@ -1,22 +1,29 @@
 """The results file: what was measured, on what, and how."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from benchmarks.cases import Case
+from benchmarks.cases import JSON, Case
 from benchmarks.checks import Check
 from benchmarks.statistics import Summary, ratios, summary
 from scratchnn.data import DataError
 
 FOLDER = Path(__file__).with_name("results")
+OURS = "scratchnn"
+FLOORS = ("floor products", "floor bytes", "floor float bytes")
+BOTH_FLOORS = "floor products + bytes"
+FLOAT_FLOORS = "floor products + float bytes"  # of our backend whose data are floats
 
 
 @dataclass
 class Row:
-    """One case on one backend: a figure a round, or why there is none.
+    """One case on one backend: a figure for each round, or why there is none.
+
+    wrong    there is none because of a wrong result or a failure, not because something is missing
 
     Units    values: seconds of one run (the mean of `number` runs), or bytes
     """
@@ -29,15 +36,15 @@ class Row:
     number: int = 1
     check: Check | None = None
     not_run: str | None = None
-    wrong: bool = False  # not run for a wrong result or a failure, and not for what is missing
+    wrong: bool = False
 
     @property
     def summary(self) -> Summary:
         """The median of the rounds, and the quartiles."""
         return summary(self.values)
 
-    def times(self, other: "Row") -> Summary:
-        """Return how many times the figure of `other` this is, of rounds that both have."""
+    def times(self, other: Row) -> Summary:
+        """Return how many times the figure of `other` this is, in the rounds that both have."""
         rounds = min(len(self.values), len(other.values))
         return summary(ratios(self.values[:rounds], other.values[:rounds]))
 
@@ -47,13 +54,13 @@ class Row:
             return f"{line}not run: {self.not_run}"
         return f"{line}{quantity(self.summary.median, self.unit):>9}"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row, ready for JSON; `from_dict` has it back."""
+    def as_dict(self) -> JSON:
+        """Return the row, ready for JSON; `from_dict` reads it."""
         values = [float(f"{value:.4g}") for value in self.values]
         return {**asdict(self), "case": self.case.as_dict(), "values": values}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Row":
+    def from_dict(cls, values: JSON) -> Row:
         """Return the row of a results file."""
         judged = Check(**values["check"]) if values["check"] else None
         return cls(**{**values, "case": Case.from_dict(values["case"]), "check": judged})
@@ -63,7 +70,7 @@ class Row:
 class Results:
     """All rows of a run, and the environment."""
 
-    environment: dict[str, Any]
+    environment: JSON
     rows: list[Row]
 
     @property
@@ -72,19 +79,19 @@ class Results:
         return max((row.threads for row in self.rows), default=0)
 
     def of(self, group: str, *, threads: int | None = None) -> list[Row]:
-        """Return the rows of a group of cases, of one thread count."""
+        """Return the rows of a group of cases, of one number of threads."""
         wanted = threads or self.threads
         return [row for row in self.rows if row.case.group == group and row.threads == wanted]
 
     def save(self, path: Path) -> None:
-        """Write the file, a row a line."""
+        """Write the file, each row in a line."""
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(json.dumps(row.as_dict()) for row in self.rows)
         head = json.dumps(self.environment, indent=1)
         path.write_text(f'{{"environment": {head},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Results":
+    def load(cls, path: Path) -> Results:
         """Read the file.
 
         Raises   FileNotFoundError, DataError
@@ -107,6 +114,22 @@ def by_backend(rows: Sequence[Row]) -> dict[Case, dict[str, Row]]:
     return found
 
 
+def floor(rows: dict[str, Row], which: str) -> Row | None:
+    """Return the row of a floor, or of the sum of two, as BOTH_FLOORS, round by round."""
+    products, _, moving = which.partition(" + ")
+    one, other = rows.get(products), rows.get(f"floor {moving}")
+    if not moving or one is None or other is None:
+        return None if moving else one
+    pairs = zip(one.values, other.values, strict=False)  # of rounds that both have
+    return Row(one.case, which, one.threads, [a + b for a, b in pairs])
+
+
+def rivals(results: Results) -> list[str]:
+    """Return the backends that the crossover map can compare with ours."""
+    pairs = [rows for rows in by_backend(results.of("crossover")).values() if OURS in rows]
+    return list(dict.fromkeys(name for rows in pairs for name in rows if name != OURS))
+
+
 def quantity(value: float, unit: str) -> str:
     """Return a figure with three digits in a unit that suits it."""
     scales = {"s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")), "bytes": ((1e6, "MB"),)}[unit]
@@ -116,9 +139,9 @@ def quantity(value: float, unit: str) -> str:
 
 
 def compare(before: Results, after: Results) -> str:
-    """Return a table of each figure of one file over that of another; common cases alone.
+    """Return a table of the figures of two files, with after / before, for the cases of both.
 
-    Different runs have no rounds in common: the range is that of the quartiles.
+    Different runs have no rounds in common, so the range is that of the quartiles.
     """
     old = {(row.case, row.backend, row.threads): row for row in before.rows if not row.not_run}
     lines = [f"{'case':<48} {'backend':<36} {'before':>9} {'after':>9}  after / before"]

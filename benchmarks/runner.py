@@ -1,78 +1,98 @@
-"""Has every backend's results checked, and times all of them in turns, in random order."""
+"""A run: every backend's result is checked, then all are timed in turns, in random order.
 
+Each backend works in a process of its own, a worker; worker.py is its other side.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.backends import BACKENDS, Backend
-from benchmarks.cases import Case, NotRunError
+from benchmarks.cases import JSON, Case, NotRunError
+from benchmarks.checks import Check, check, check_floor
+from benchmarks.environment import gpu, held_to, variables
 from benchmarks.results import Row
-from benchmarks.team import ROOT, Process, Team
-from benchmarks.worker import environment
+from scratchnn.ops.shared import AnyArray
 
+ROOT = Path(__file__).parents[1]
+PATIENCE = 1800  # seconds for any answer: compilers take minutes
 REST = 0.1  # seconds before a turn with several threads: idle pools spin for 25 ms and more
-SHORT_REST = 0.005  # with one thread, where nobody spins
+SHORT_REST = 0.005  # before a turn with one thread
 SLOW = 2.0  # seconds: what takes longer has fewer rounds
-SLOW_ROUNDS = 5  # fewer have no quartiles
+SLOW_ROUNDS = 5  # with fewer there are no quartiles
 IMPORT_ROUNDS = 5
 MEMORY_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How thoroughly to measure: rounds of turns of some seconds each, whose order is drawn.
+    """How thoroughly to measure.
 
-    `before` is called before each case, `say` with each row.
+    rounds    in each of them every backend has a turn
+    seconds   that a turn takes, or one run where that takes longer
+    seed      of the order of the turns
+    before    called before each case
+    say       called with each row
     """
 
     rounds: int = 9
     seconds: float = 0.02
     seed: int = 0
     before: Callable[[], None] = lambda: None
-    say: Callable[[Row], None] = field(default=print)
+    say: Callable[[Row], None] = print
 
 
 def run(
     cases: Sequence[Case], backends: Sequence[Backend], threads: int, plan: Plan
-) -> tuple[list[Row], dict[str, Any]]:
+) -> tuple[list[Row], JSON]:
     """Check and measure every case on every backend that does such work.
 
     Return the rows, and what each worker says about versions and threads.
     """
     rows: list[Row] = []
     times = partial(_times, rng=np.random.default_rng(plan.seed))
-    with Team(threads) as team:
+    with Workers(threads) as workers:
         for case in cases:
             plan.before()
             able = [b for b in backends if b.does(case.group, case.kind)]
-            present = [b for b in able if not team.absent(b)]
+            present = [b for b in able if not workers.absent(b)]
             measures = {"memory": _memory, "import": _imports}
-            found = measures.get(case.kind, times)(case, present, team, plan)
-            if case.group not in {row.case.group for row in rows}:  # said once a group
-                found += [Row(case, b.name, threads, not_run=team.absent(b))
-                          for b in able if b not in present]  # fmt: skip
+            found = measures.get(case.kind, times)(case, present, workers, plan)
+            if case.group not in {row.case.group for row in rows}:  # said once per group
+                absent = [b for b in able if b not in present]
+                found += [Row(case, b.name, threads, not_run=workers.absent(b)) for b in absent]
             rows += found
             for row in found:
                 plan.say(row)
-        return rows, team.facts()
+        return rows, workers.facts()
 
 
 def _times(
-    case: Case, backends: Sequence[Backend], team: Team, plan: Plan, rng: np.random.Generator
+    case: Case,
+    backends: Sequence[Backend],
+    workers: Workers,
+    plan: Plan,
+    rng: np.random.Generator,
 ) -> list[Row]:
-    rows = [_ready(case, backend, team, plan.seconds) for backend in backends]
+    rows = [_ready(case, backend, workers, plan.seconds) for backend in backends]
     for _ in range(plan.rounds):
         turns = [row for row in rows if not row.not_run and not _has_enough(row)]
         for row in [turns[i] for i in rng.permutation(len(turns))]:
-            time.sleep(REST if team.threads > 1 else SHORT_REST)
+            time.sleep(REST if workers.threads > 1 else SHORT_REST)
             try:
-                answer = team.member(row.backend).ask("time", number=row.number)
+                answer = workers.of(row.backend).ask("time", number=row.number)
             except RuntimeError as error:
                 row.not_run, row.wrong = str(error), True
                 continue
@@ -84,14 +104,14 @@ def _has_enough(row: Row) -> bool:
     return len(row.values) >= SLOW_ROUNDS and row.values[0] > SLOW
 
 
-def _ready(case: Case, backend: Backend, team: Team, seconds: float) -> Row:
+def _ready(case: Case, backend: Backend, workers: Workers, seconds: float) -> Row:
     """Return a row with its check and the number of runs in a turn, or the reason for none."""
-    row = Row(case, backend.name, team.threads)
+    row = Row(case, backend.name, workers.threads)
     try:
-        row.check = team.checked(case, backend)
+        row.check = workers.checked(case, backend)
         if not row.check.holds:
             raise RuntimeError(f"refused, its result is wrong: {row.check.what}")
-        row.number = team.member(backend.name).ask("warm", seconds=seconds)["number"]
+        row.number = workers.of(backend.name).ask("warm", seconds=seconds)["number"]
     except NotRunError as error:
         row.not_run = str(error)
     except RuntimeError as error:
@@ -99,12 +119,12 @@ def _ready(case: Case, backend: Backend, team: Team, seconds: float) -> Row:
     return row
 
 
-def _memory(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> list[Row]:
+def _memory(case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan) -> list[Row]:
     """Measure each epoch's memory in new processes, which have done nothing before."""
-    rows = [_ready(case, backend, team, plan.seconds) for backend in backends]
+    rows = [_ready(case, backend, workers, plan.seconds) for backend in backends]
     for row in [row for row in rows if not row.not_run] * min(plan.rounds, MEMORY_ROUNDS):
         row.unit = "bytes"
-        process = Process(row.backend, team.threads)
+        process = Process(row.backend, workers.threads)
         try:
             row.values.append(process.ask("memory", case=case.as_dict())["bytes"])
         except (NotRunError, RuntimeError) as error:
@@ -114,14 +134,14 @@ def _memory(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> 
     return rows
 
 
-def _imports(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) -> list[Row]:
+def _imports(case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan) -> list[Row]:
     """Time a new interpreter that imports a library, less one that imports nothing."""
-    rows = [Row(case, backend.name, team.threads) for backend in backends]
+    rows = [Row(case, backend.name, workers.threads) for backend in backends]
     for _ in range(min(plan.rounds, IMPORT_ROUNDS)):
-        nothing = _interpreter("pass", team.threads)
+        nothing = _interpreter("pass", workers.threads)
         for row in rows:
             try:
-                script = _interpreter(BACKENDS[row.backend].imports, team.threads)
+                script = _interpreter(BACKENDS[row.backend].imports, workers.threads)
                 row.values.append(script - nothing)
             except subprocess.CalledProcessError as error:
                 row.not_run = error.stderr.strip().splitlines()[-1]
@@ -129,9 +149,132 @@ def _imports(case: Case, backends: Sequence[Backend], team: Team, plan: Plan) ->
 
 
 def _interpreter(code: str, threads: int) -> float:
-    start = time.perf_counter()
+    command, start = [sys.executable, "-c", code], time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT, env=environment(threads), check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        command, cwd=ROOT, env=variables(threads), check=True, capture_output=True, text=True
+    )
     return time.perf_counter() - start
+
+
+class Process:
+    """A worker, as seen from the process that asks it."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        with held_to(threads):
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", name, str(threads)],
+                cwd=ROOT,
+                env=variables(threads),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+            )
+
+    def ask(self, do: str, **arguments: object) -> JSON:
+        """Return the answer to a request.
+
+        Raises   NotRunError that says why not; RuntimeError where the worker failed
+        """
+        assert self.popen.stdin
+        try:
+            print(json.dumps({"do": do, **arguments}), file=self.popen.stdin, flush=True)
+        except BrokenPipeError:
+            raise RuntimeError(f"its process ended: {self._last_words()}") from None
+        answer: JSON = json.loads(self._line())
+        if "not run" in answer:
+            raise NotRunError(answer["not run"])
+        if "failed" in answer:
+            raise RuntimeError(answer["failed"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self.popen.kill()
+        self.popen.communicate()
+        self.errors.close()
+
+    def _line(self) -> str:
+        assert self.popen.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.popen.stdout, selectors.EVENT_READ)
+            if not selector.select(PATIENCE):
+                self.popen.kill()
+                raise RuntimeError(f"no answer within {PATIENCE} s")
+        line = self.popen.stdout.readline()
+        if not line:
+            raise RuntimeError(f"its process ended: {self._last_words()}")
+        return line
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        return lines[-1] if lines else f"exit status {self.popen.wait()}"
+
+
+class Workers(AbstractContextManager["Workers"]):
+    """The workers of one number of threads. Each is started when it is first needed."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.folder = tempfile.TemporaryDirectory()
+        self.processes: dict[str, Process] = {}
+        self.reasons: dict[str, str | None] = {}
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            process.close()
+        self.folder.cleanup()
+
+    def of(self, name: str) -> Process:
+        """Return the worker of a backend."""
+        if name not in self.processes or self.processes[name].popen.poll() is not None:
+            self.processes[name] = Process(name, self.threads)
+        return self.processes[name]
+
+    def absent(self, backend: Backend) -> str | None:
+        """Return why a backend cannot be used here at all, or None where it can."""
+        if backend.name not in self.reasons:
+            self.reasons[backend.name] = self._reason(backend)
+        return self.reasons[backend.name]
+
+    def _reason(self, backend: Backend) -> str | None:
+        if backend.is_cuda and not gpu():
+            return "there is no GPU here"
+        try:
+            self.of(backend.name).ask("facts")
+        except NotRunError as error:
+            return str(error)
+        except RuntimeError:
+            return None  # each case will say so
+        return None
+
+    def checked(self, case: Case, backend: Backend) -> Check:
+        """Have a worker prepare a case, and compare its results with ours.
+
+        Raises   NotRunError; RuntimeError for a worker that failed, or results of another form
+        """
+        file = Path(self.folder.name) / "results.npz"
+        self.of(backend.name).ask("prepare", case=case.as_dict(), results=str(file))
+        with np.load(file) as results:
+            found = dict(results)
+        try:
+            return judge(case, backend, found)
+        except (KeyError, TypeError, ValueError) as error:  # what a backend should not have made
+            raise RuntimeError(f"refused, its result cannot be compared: {error}") from error
+
+    def facts(self) -> JSON:
+        """Return what each worker that has done something says about versions and threads."""
+        found = {}
+        for name, process in self.processes.items():
+            with suppress(NotRunError, RuntimeError):
+                found[name] = process.ask("facts")
+        return found
+
+
+def judge(case: Case, backend: Backend, results: dict[str, AnyArray]) -> Check:
+    """Compare a backend's results with ours, or a floor's with what it should have done."""
+    if backend.is_floor:
+        return check_floor(case, str(backend.options["part"]), results)
+    return check(case, results, tf32=backend.tf32)

@@ -1,4 +1,6 @@
-"""What is said about a handful of times: median, quartiles, ratios pair by pair, an exponent."""
+"""Median, quartiles, ratios round by round, and the exponent of a power law."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +9,7 @@ import numpy as np
 
 
 class Summary(NamedTuple):
-    """The median of some figures, with the quartiles around it."""
+    """The median of some figures, and the quartiles below and above it."""
 
     median: float
     low: float
@@ -26,7 +28,7 @@ def summary(values: Sequence[float]) -> Summary:
 
 
 def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[float]:
-    """Divide figures of the same round: what slows the whole machine down cancels.
+    """Divide the figures of each round. What slows down the whole machine cancels.
 
     Raises   ValueError for two different numbers of rounds
     """
@@ -34,7 +36,7 @@ def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[flo
 
 
 def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
-    """Fit p of time = c size^p, by least squares on logarithms, to the upper half of the sizes.
+    """Fit p of  time = c size^p  to the upper half of the sizes, by least squares on logarithms.
 
     At small sizes the time is that of the calls, whatever the size.
 

@@ -1,4 +1,4 @@
-"""A process that runs one backend: requests and replies are lines of JSON.
+"""A process that runs one backend. Requests and replies are lines of JSON.
 
     python -m benchmarks.worker NAME THREADS
 
@@ -11,6 +11,8 @@
 A reply {"not run": why} or {"failed": why} takes the place of any of them.
 """
 
+from __future__ import annotations
+
 import ctypes
 import gc
 import json
@@ -22,32 +24,27 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+import numpy as np
+
+from benchmarks.backends import BACKENDS, Library, Task, Trainer
+from benchmarks.cases import JSON, Case, NotRunError
+from benchmarks.environment import OF_PARITY, THREADS
+from benchmarks.inputs import forget, one_step, short
+from benchmarks.ops import inputs
+from scratchnn.extras import need
+from scratchnn.ops.shared import AnyArray
+
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "jax", "jaxlib", "scikit-learn")
 STATUS = Path("/proc/self/status")
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return the variables of a worker: they are read when libraries are imported."""
-    one = " --xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
-    flags = (os.environ.get("XLA_FLAGS", "") + one).strip()
-    return {
-        **os.environ,
-        **dict.fromkeys(VARIABLES, str(threads)),
-        "XLA_FLAGS": flags,
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
 def main(name: str, threads: int) -> None:
     """Answer requests until there are no more."""
+    for variable in OF_PARITY:  # set since it was imported here; no backend is open yet
+        os.environ.pop(variable, None)
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no reply
-    if hasattr(os, "sched_setaffinity"):  # also for libraries that count cores themselves
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     worker = Worker(name, threads)
     for line in sys.stdin:
         request = json.loads(line)
@@ -59,55 +56,44 @@ class Worker:
 
     def __init__(self, name: str, threads: int) -> None:
         self.name, self.threads = name, threads
-        self.backend: Any = None
-        self.run: Callable[[], Any] = lambda: None
+        self.library: Library | None = None
+        self.run: Callable[[], object] = lambda: None
         self.first_runs = 1  # in which compilers compile
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: JSON) -> JSON:
         """Do what is asked."""
-        from benchmarks.cases import NotRunError
-
         do = request.pop("do")
         try:
-            if self.backend is None:
-                self._open()
-            answer: dict[str, Any] = getattr(self, do)(**request)
+            return getattr(self, do)(**request)
         except NotRunError as error:
             return {"not run": str(error)}
         except Exception as error:
             traceback.print_exc()
             return {"failed": f"{type(error).__name__}: {error}"}
-        return answer
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JSON:
         """Return versions, and what the libraries say about their threads."""
-        from scratchnn.extras import need
-
+        self.opened()
         pools = need("threadpoolctl", "benchmarks").threadpool_info()
         return {
             "versions": {package: v for package in PACKAGES if (v := _version(package))},
             "threads": self.threads,
             "pools": {f"{p['user_api']} {p['prefix']}": p["num_threads"] for p in pools},
+            "variables": {name: os.environ.get(name) for name in (*THREADS, *OF_PARITY)},
         }
 
-    def prepare(self, case: dict[str, Any], results: str) -> dict[str, Any]:
+    def prepare(self, case: JSON, results: str) -> JSON:
         """Write the results that show that the case is done right, then get ready for it."""
-        import numpy as np
-
-        from benchmarks.cases import Case
-        from benchmarks.work import results_of, work_of
-
-        chosen = Case.from_dict(case)
+        library, chosen = self.opened(), Case.from_dict(case)
         self.run = lambda: None  # lets go of the case before
         if results:
-            arrays: dict[str, Any] = results_of(self.backend, chosen)
-            np.savez(results, **arrays)
-        self.run, _ = work_of(self.backend, chosen)
+            np.savez(results, **results_of(library, chosen))  # type: ignore[arg-type]
+        self.run = work_of(library, chosen)
         self.first_runs = 2 if chosen.kind == "step" else 1  # an optimizer's second step differs
         return {}
 
-    def warm(self, seconds: float) -> dict[str, Any]:
-        """Run once or twice to compile, and say how many runs fill a turn."""
+    def warm(self, seconds: float) -> JSON:
+        """Run once or twice to compile, and return how many runs fill a turn."""
         for _ in range(self.first_runs):
             self.run()
         number, elapsed = 1, self._elapsed(1)
@@ -116,39 +102,36 @@ class Worker:
             elapsed = self._elapsed(number)
         return {"number": max(1, round(number * seconds / elapsed))}
 
-    def time(self, number: int) -> dict[str, Any]:
+    def time(self, number: int) -> JSON:
         """Return the mean time of some runs."""
         return {"seconds": self._elapsed(number) / number}
 
-    def memory(self, case: dict[str, Any]) -> dict[str, Any]:
-        """Return what the process holds at most in an epoch, beyond its libraries and the data.
+    def memory(self, case: JSON) -> JSON:
+        """Return the most that the process holds in an epoch, beyond its libraries and the data.
 
-        Two small batches come before: they load what libraries load late. The data are counted as
-        the backend holds them, and nothing that stands here for the checks is there.
+        Two small batches come first, as libraries load some parts late. The data count as the
+        backend holds them. What only the checks need is not there.
         """
-        from benchmarks.cases import Case, NotRunError
-        from benchmarks.inputs import forget
-        from benchmarks.work import work_of
-
+        library, chosen = self.opened(), Case.from_dict(case)
         if not STATUS.exists():
             raise NotRunError("the peak of a process is read from /proc, which is not here")
-        chosen = Case.from_dict(case)
-        work_of(self.backend, replace(chosen, examples=2 * chosen.batch))[0]()
+        library.trainer(replace(chosen, examples=2 * chosen.batch), "float32").epoch()
         forget()
         before = _settled()
-        run, trainer = work_of(self.backend, chosen)
+        trainer = library.trainer(chosen, "float32")
         forget()
         _settled()
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        run()
+        trainer.epoch()
         return {"bytes": _status("VmHWM") - before - trainer.data_bytes}
 
-    def _open(self) -> None:
-        from benchmarks.backends import BACKENDS
-
-        self.backend = BACKENDS[self.name].open()
-        if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(self.threads)
+    def opened(self) -> Library:
+        """Return the library, opened at the first request."""
+        if self.library is None:
+            self.library = BACKENDS[self.name].open()
+            if "torch" in sys.modules:
+                sys.modules["torch"].set_num_threads(self.threads)
+        return self.library
 
     def _elapsed(self, number: int) -> float:
         gc.collect()
@@ -159,6 +142,40 @@ class Worker:
         elapsed = perf_counter() - start
         gc.enable()
         return elapsed
+
+
+def results_of(library: Library, case: Case) -> dict[str, AnyArray]:
+    """Return what checks.py compares: the results of a task, or trained parameters."""
+    few = short(case) if case.kind == "loading" else case
+    if task := _task(library, few):
+        return {str(i): array for i, array in enumerate(task.result())}
+    exact = library.trainer(short(case), "float64")
+    step = library.trainer(one_step(case), "float32")
+    for trainer in (exact, step):
+        _training(trainer, case)()
+    return {"float64": exact.theta(), "float32": step.theta(), "order": exact.order()}
+
+
+def work_of(library: Library, case: Case) -> Callable[[], object]:
+    """Return what is to be timed."""
+    if task := _task(library, case):
+        return task.run
+    return _training(library.trainer(case, "float32"), case)
+
+
+def _task(library: Library, case: Case) -> Task | None:
+    """Return the case as a task, or None where it is a training."""
+    if hasattr(library, "floor"):
+        return library.floor(case)
+    if case.kind == "op":
+        return library.op(case.op, *inputs(case.op, case.shape))
+    if case.kind == "inference":
+        return library.predictor(case)
+    return library.loader(case) if case.kind == "loading" else None
+
+
+def _training(trainer: Trainer, case: Case) -> Callable[[], object]:
+    return trainer.step if case.kind == "step" else trainer.epoch
 
 
 def _settled() -> int:

@@ -1,34 +1,31 @@
-"""Everybody's way to do the same work. A backend is a row of the table, and a module's `open`.
+"""The backends: the same work, done with other libraries or in other ways.
 
-What `open(options)` returns has, for the kinds of cases that it does:
-
-    op(name, dy, arguments)    → a Task
-    trainer(case, dtype)       → a Trainer                     (step, epoch, memory)
-    predictor(case)            → a Task: class probabilities   (inference)
-    loader(case)               → a Task: an epoch's batches    (loading)
+A backend is a row of BACKENDS. To open it is to import its library; what is opened does work.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.cases import NotRunError
-from scratchnn.arrays import Array, IntArray
-from scratchnn.extras import MissingExtraError
+from benchmarks.cases import Case, NotRunError
+from parity.cases import Case as Arguments
+from scratchnn.extras import MissingExtraError, need
+from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 TRAINING = ("step", "epoch", "memory")
 ALL = ("op", *TRAINING, "inference", "loading", "import")
 
 
 class Task(NamedTuple):
-    """Work to be timed, and its result, which is looked at once."""
+    """Work to be timed, and what returns its result, for the check."""
 
-    run: Callable[[], Any]
-    result: Callable[[], tuple[NDArray[Any], ...]]
+    run: Callable[[], object]
+    result: Callable[[], tuple[AnyArray, ...]]
 
 
 class Trainer(Protocol):
@@ -38,7 +35,7 @@ class Trainer(Protocol):
     def data_bytes(self) -> int:
         """The size of the arrays of the data that are kept for training."""
 
-    def epoch(self) -> None:
+    def epoch(self) -> object:
         """Train on every example once."""
 
     def step(self) -> None:
@@ -51,20 +48,62 @@ class Trainer(Protocol):
         """Return the order of the examples in an epoch."""
 
 
+class Library(Protocol):
+    """What a backend opens. It has the methods of those kinds of cases that the backend does."""
+
+    def op(self, name: str, dy: Array, arguments: Arguments) -> Task:
+        """Return the value and the gradients of an operation."""
+
+    def trainer(self, case: Case, dtype: str) -> Trainer:
+        """Return a network with its data, for a step, an epoch, or an epoch's memory."""
+
+    def predictor(self, case: Case) -> Task:
+        """Return the class probabilities of a batch."""
+
+    def loader(self, case: Case) -> Task:
+        """Return the batches of an epoch."""
+
+    def floor(self, case: Case) -> Task:
+        """Return what no epoch can do without."""
+
+
+Options: TypeAlias = dict[str, str | int | bool]
+
+LIBRARIES = {  # that a module imports, and the extra that brings each
+    "on_torch": ("torch", "torch"),
+    "on_loader": ("torch", "torch"),
+    "on_jax": ("jax", "benchmarks"),
+    "on_sklearn": ("sklearn.neural_network", "benchmarks"),
+}
+
+
 @dataclass(frozen=True)
 class Backend:
-    """One way to do the work. `imports` is what a script of that kind imports to train."""
+    """One way to do the work.
 
-    name: str  # without a comma
-    module: str
-    options: dict[str, Any] = field(default_factory=dict)
+    name      without a comma: the command line lists names with commas
+    opens     a class of a module of this folder: "on_torch.OnTorch"
+    options   what that class is made with
+    kinds     the kinds of cases that it does
+    groups    the groups in which it is measured; none: all
+    imports   what a script imports to train in this way
+    """
+
+    name: str
+    opens: str
+    options: Options = field(default_factory=dict)
     kinds: tuple[str, ...] = TRAINING
-    groups: tuple[str, ...] = ()  # of those kinds; none: all
+    groups: tuple[str, ...] = ()
     imports: str = ""
 
     def does(self, group: str, kind: str) -> bool:
         """Return whether there is such work for this backend."""
         return kind in self.kinds and (not self.groups or group in self.groups)
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it is a part of an epoch, and no training."""
+        return self.opens == "floor.Floor"
 
     @property
     def is_cuda(self) -> bool:
@@ -77,79 +116,95 @@ class Backend:
         return bool(self.options.get("compiled"))
 
     @property
-    def roundoff(self) -> float | None:
-        """The unit roundoff of its products, where it is not float32's: TF32 keeps 10 bits."""
-        return 2.0**-11 if self.options.get("tf32") else None
+    def tf32(self) -> bool:
+        """Whether its products keep 10 bits of each factor."""
+        return bool(self.options.get("tf32"))
 
-    def open(self) -> Any:
+    def open(self) -> Library:
         """Return what does the work.
 
         Raises   NotRunError that says what is missing
         """
+        module, name = self.opens.split(".")
         try:
-            return import_module(f"benchmarks.backends.{self.module}").open(**self.options)
+            if module in LIBRARIES:
+                need(*LIBRARIES[module])
+            found = import_module(f"benchmarks.backends.{module}")
+            return getattr(found, name)(**self.options)
         except MissingExtraError as error:
             raise NotRunError(str(error)) from error
 
 
-MAPS = ("step", "crossover", "scaling")
 EPOCHS = ("epoch", "memory", "loading", "import")
+CUDA = ("op", "inference", "epoch", "step", "crossover", "scaling")
 
 
-def _cuda(name: str, kinds: tuple[str, ...] = TRAINING, **options: Any) -> Backend:
-    groups = ("op", "inference", "epoch", *MAPS)
-    return Backend(name, "on_torch", {"device": "cuda", **options}, kinds, groups)
+def _torch(
+    name: str, kinds: tuple[str, ...], groups: tuple[str, ...], **options: str | int | bool
+) -> Backend:
+    return Backend(name, "on_torch.OnTorch", options, kinds, groups)
 
 
-BACKENDS = {
-    backend.name: backend
-    for backend in (
-        Backend("scratchnn", "on_numpy", kinds=ALL, imports="import scratchnn; scratchnn.fit"),
-        Backend(
-            "scratchnn floats", "on_numpy", {"floats": True},
-            ("epoch", "loading"), ("epoch", "loading"),
-        ),
-        Backend("torch", "on_torch", kinds=ALL, imports="import torch"),
-        Backend("torch fused", "on_torch", {"fused": True}, TRAINING, ("step", "epoch")),
-        Backend(
-            "torch.compile", "on_torch", {"compiled": True},
-            (*TRAINING, "inference"), ("step", "epoch", "inference"),
-        ),
-        Backend(
-            "torch DataLoader", "on_loader", kinds=(*TRAINING, "loading"),
-            groups=EPOCHS,
-        ),
-        *(
-            Backend(
-                f"torchvision {workers} workers", "on_loader",
-                {"torchvision": True, "workers": workers}, (*TRAINING, "loading", "import"),
-                groups, imports="import torch, torchvision",
-            )
-            for workers, groups in ((0, EPOCHS), (2, ("epoch", "loading")))
-        ),
-        _cuda("CUDA resident", (*TRAINING, "op", "inference")),
-        _cuda("CUDA pageable", transfer="pageable"),
-        _cuda("CUDA pinned", transfer="pinned"),
-        _cuda("CUDA graph", graph=True),
-        _cuda("CUDA resident TF32", (*TRAINING, "op", "inference"), tf32=True),
-        _cuda("CUDA graph TF32", graph=True, tf32=True),
-        Backend(
-            "JAX", "on_jax", kinds=("op", *TRAINING, "inference", "import"),
-            groups=("op", "step", "inference", *EPOCHS), imports="import jax",
-        ),
-        Backend(
-            "scikit-learn", "on_sklearn", kinds=(*TRAINING, "inference", "import"),
-            groups=("step", "inference", *EPOCHS), imports="import sklearn.neural_network",
-        ),
-        *(
-            Backend(f"floor {part}", "floor", {"part": part}, ("epoch",), ("epoch",))
-            for part in ("products", "bytes", "float bytes")
-        ),
+def _torchvision(workers: int, *groups: str) -> Backend:
+    return Backend(
+        f"torchvision {workers} workers",
+        "on_loader.OnLoader",
+        {"torchvision": True, "workers": workers},
+        (*TRAINING, "loading", "import"),
+        groups,
+        imports="import torch, torchvision",
     )
-}  # fmt: skip
 
 
-def collect(batches: Iterator[tuple[Any, Any]]) -> tuple[NDArray[Any], ...]:
+ROWS = (
+    Backend("scratchnn", "on_numpy.OnNumpy", kinds=ALL, imports="import scratchnn; scratchnn.fit"),
+    Backend(
+        "scratchnn floats",
+        "on_numpy.OnNumpy",
+        {"floats": True},
+        ("epoch", "loading"),
+        ("epoch", "loading"),
+    ),
+    Backend("torch", "on_torch.OnTorch", kinds=ALL, imports="import torch"),
+    _torch("torch fused", TRAINING, ("step", "epoch"), fused=True),
+    _torch(
+        "torch.compile",
+        (*TRAINING, "inference"),
+        ("step", "epoch", "inference"),
+        compiled=True,
+    ),
+    Backend("torch DataLoader", "on_loader.OnLoader", kinds=(*TRAINING, "loading"), groups=EPOCHS),
+    _torchvision(0, *EPOCHS),
+    _torchvision(2, "epoch", "loading"),
+    _torch("CUDA resident", (*TRAINING, "op", "inference"), CUDA, device="cuda"),
+    _torch("CUDA pageable", TRAINING, CUDA, device="cuda", transfer="pageable"),
+    _torch("CUDA pinned", TRAINING, CUDA, device="cuda", transfer="pinned"),
+    _torch("CUDA graph", TRAINING, CUDA, device="cuda", graph=True),
+    _torch("CUDA resident TF32", (*TRAINING, "op", "inference"), CUDA, device="cuda", tf32=True),
+    _torch("CUDA graph TF32", TRAINING, CUDA, device="cuda", graph=True, tf32=True),
+    Backend(
+        "JAX",
+        "on_jax.OnJax",
+        kinds=("op", *TRAINING, "inference", "import"),
+        groups=("op", "step", "inference", *EPOCHS),
+        imports="import jax",
+    ),
+    Backend(
+        "scikit-learn",
+        "on_sklearn.OnSklearn",
+        kinds=(*TRAINING, "inference", "import"),
+        groups=("step", "inference", *EPOCHS),
+        imports="import sklearn.neural_network",
+    ),
+    *(
+        Backend(f"floor {part}", "floor.Floor", {"part": part}, ("epoch",), ("epoch",))
+        for part in ("products", "bytes", "float bytes")
+    ),
+)
+BACKENDS = {backend.name: backend for backend in ROWS}
+
+
+def collect(batches: Iterator[tuple[object, object]]) -> tuple[AnyArray, ...]:
     """Return all inputs and targets of an epoch's batches."""
     X, target = zip(*((np.asarray(X), np.asarray(t)) for X, t in batches), strict=True)
     return np.concatenate(X), np.concatenate(target)

@@ -1,15 +1,15 @@
-"""What no implementation of an epoch can do without: its matrix products, and moving its data."""
+"""What no epoch can do without, in any implementation: matrix products, and moving the data."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.backends import Task
 from benchmarks.cases import Case
 from benchmarks.inputs import Problem, dataset, problem
-from scratchnn.arrays import Array
+from scratchnn.ops.shared import AnyArray, Array
 
 
 class Floor:
@@ -30,18 +30,18 @@ class Floor:
         return Task(work.run, work.result)
 
 
-def stored(case: Case, part: str) -> NDArray[Any]:
+def stored(case: Case, part: str) -> AnyArray:
     """Return the rows that a floor moves."""
     return dataset(case).X if part == "bytes" else problem(case, "float32").X
 
 
 class Product:
-    """The products of one dense layer in a batch: here alone it stands how each is multiplied.
+    """The products of one dense layer in a batch, into arrays that are made beforehand.
 
         Y = A W        dW = Aᵀ dY        dA = dY Wᵀ
 
-    A and dY are any numbers, but for the A of the first layer: rows of the data. Everything is in
-    rows, as scratchnn/layers.py has it, and nothing is allocated on the way.
+    A and dY are random numbers, except for the A of the first layer: rows of the data. A row is an
+    example, as in scratchnn/layers.py.
     """
 
     def __init__(self, W: Array, rows: int, rng: np.random.Generator) -> None:
@@ -64,12 +64,11 @@ class Product:
 
 
 class Products:
-    """Y and dW of each layer and, but for the first one, dA; batch by batch, in order."""
+    """Y and dW of each layer, and dA of all but the first, batch by batch in the order stored."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, rng = problem, np.random.default_rng(0)
-        layers = problem.start.layers
-        self.layers = [Product(layer.W, problem.batch, rng) for layer in layers]
+        self.layers = [Product(W, problem.batch, rng) for W, _ in problem.pairs]
 
     def run(self) -> None:
         """Multiply as often as an epoch does."""
@@ -78,10 +77,10 @@ class Products:
             self._batch(p.X[start : start + p.batch])
 
     def result(self) -> tuple[Array, ...]:
-        """Return Y, dW and dA, where there is one, of each layer in the last batch, in rows."""
+        """Return Y, dW and dA, where there is one, of each layer in the last batch."""
         for layer in self.layers:
             for product in (layer.Y, layer.dW, layer.dA):
-                product.fill(np.nan)  # what is not multiplied is no number
+                product.fill(np.nan)  # what is not multiplied stays NaN, and fails the check
         self.run()
         n = len(self.problem.X[self._last :])
         return tuple(
@@ -91,7 +90,7 @@ class Products:
         )
 
     def factors(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield A, W and dY of each layer in the last batch, in rows."""
+        """Yield A, W and dY of each layer in the last batch."""
         X = self.problem.X[self._last :]
         for i, layer in enumerate(self.layers):
             yield layer.A[: len(X)] if i else X, layer.W, layer.dY[: len(X)]
@@ -104,7 +103,7 @@ class Products:
         n = len(X)
         for i, layer in enumerate(self.layers):
             layer.forward(layer.A[:n] if i else X)
-        for i in range(len(self.layers) - 1, -1, -1):
+        for i in reversed(range(len(self.layers))):
             layer = self.layers[i]
             layer.backward_parameters(layer.A[:n] if i else X)
             if i > 0:
@@ -112,9 +111,9 @@ class Products:
 
 
 class Bytes:
-    """Every row gathered once, in random order; what is not stored as floats, written as them."""
+    """Every row gathered once, in random order. Bytes are also written as floats."""
 
-    def __init__(self, problem: Problem, X: NDArray[Any]) -> None:
+    def __init__(self, problem: Problem, X: AnyArray) -> None:
         self.order, self.rows, self.X = problem.order(), problem.batch, X
         self.batch = np.empty((self.rows, X.shape[1]), np.float32)
         is_float = X.dtype == np.float32
@@ -133,6 +132,3 @@ class Bytes:
         """Return the last batch."""
         self.run()
         return (self.batch[: len(self.order) % self.rows or self.rows],)
-
-
-open = Floor

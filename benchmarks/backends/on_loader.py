@@ -1,19 +1,29 @@
-"""torch as its tutorials have it: a Dataset and a DataLoader, in memory or torchvision's MNIST."""
+"""torch as in its tutorials: a Dataset and a DataLoader, in memory or torchvision's MNIST."""
+
+from __future__ import annotations
 
 import gzip
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from benchmarks.backends import Task, collect
 from benchmarks.backends.on_torch import OnTorch
-from benchmarks.backends.torch_training import Network
+from benchmarks.backends.torch_training import Network, Setup
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, normalized, problem
 from scratchnn.data.datasets import PIXELS, data_folder
 from scratchnn.extras import need
+
+Data: TypeAlias = Dataset[tuple[Tensor, ...]]
+Batches: TypeAlias = DataLoader[tuple[Tensor, ...]]
 
 
 class OnLoader(OnTorch):
@@ -25,41 +35,41 @@ class OnLoader(OnTorch):
         if torchvision:
             _import_torchvision()
 
-    def trainer(self, case: Case, dtype: str) -> "Trainer":
+    def trainer(self, case: Case, dtype: str) -> Trainer:
         """Return a network with its data."""
         p = problem(case, dtype)
-        return Trainer(self, p, self.data_loader(case, p))
+        data, size = self._data(case, p)
+        return Trainer(self.setup, p, self._batches(data, p), size)
 
     def loader(self, case: Case) -> Task:
-        """Return an epoch's batches."""
+        """Return the batches of an epoch."""
         p = problem(case, "float32")
-        batches = self.data_loader(case, p)
+        batches = self._batches(self._data(case, p)[0], p)
 
-        def flat() -> Iterator[tuple[Any, Any]]:
+        def flat() -> Iterator[tuple[Tensor, Tensor]]:
             return ((X.reshape(len(X), -1), target) for X, target in batches)
 
         return Task(lambda: [None for _ in flat()], lambda: collect(flat()))
 
-    def data_loader(self, case: Case, p: Problem) -> Any:
-        """Return the DataLoader of a case, which yields the same batches as our `fit`."""
-        utils = need("torch.utils.data", "torch")
+    def _data(self, case: Case, p: Problem) -> tuple[Data, int]:
+        """Return the data set, and the size of the tensors that it holds."""
         if self.torchvision:
-            data = _mnist(case)
-        else:
-            data = utils.TensorDataset(*map(self.torch.from_numpy, (p.X, p.target)))
-        return utils.DataLoader(data, p.batch, sampler=p.order().tolist(), num_workers=self.workers)
+            return _mnist(case)
+        X, target = torch.from_numpy(p.X), torch.from_numpy(p.target)
+        return TensorDataset(X, target), X.nbytes + target.nbytes
+
+    def _batches(self, data: Data, p: Problem) -> Batches:
+        """Return a DataLoader that yields the same batches as our `fit`."""
+        return DataLoader(data, p.batch, sampler=p.order().tolist(), num_workers=self.workers)
 
 
 class Trainer(Network):
-    """A network whose batches come from a DataLoader."""
+    """A network whose batches come from a DataLoader. It does epochs alone."""
 
-    def __init__(self, on: OnLoader, problem: Problem, batches: Any) -> None:
-        super().__init__(on, problem)
-        self.batches = batches
+    def __init__(self, setup: Setup, problem: Problem, batches: Batches, size: int) -> None:
+        super().__init__(setup, problem)
+        self.batches, self.data_bytes = batches, size
         self.dtype = next(self.module.parameters()).dtype
-        whole = getattr(batches.dataset, "dataset", batches.dataset)  # not the Subset
-        held = (whole.data, whole.targets) if on.torchvision else whole.tensors
-        self.data_bytes = sum(tensor.nbytes for tensor in held)
 
     def epoch(self) -> float:
         """Train on every example once; return the mean loss."""
@@ -70,8 +80,11 @@ class Trainer(Network):
         return total / self.problem.examples
 
 
-def _mnist(case: Case) -> Any:
-    """Return torchvision's MNIST of a case's first examples, with the case's transforms."""
+def _mnist(case: Case) -> tuple[Data, int]:
+    """Return torchvision's MNIST of a case's first examples, with the case's transforms.
+
+    Also return the size of what it holds: all examples.
+    """
     if case.data != "mnist":
         raise NotRunError(f"torchvision has no {case.data or 'random data'}")
     vision = _import_torchvision()
@@ -83,7 +96,8 @@ def _mnist(case: Case) -> Any:
         _unpack(folder)
         data = vision.datasets.MNIST(folder, transform=vision.transforms.Compose(steps))
     rows = case.examples or len(data)
-    return need("torch.utils.data", "torch").Subset(data, range(rows)) if rows < len(data) else data
+    held = data.data.nbytes + data.targets.nbytes
+    return (Subset(data, range(rows)) if rows < len(data) else data), held
 
 
 def _unpack(folder: str) -> None:
@@ -97,7 +111,7 @@ def _unpack(folder: str) -> None:
             (raw / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
 
 
-def _import_torchvision() -> Any:
+def _import_torchvision() -> ModuleType:
     try:
         vision = need("torchvision", "torch")
     except RuntimeError as error:  # built for another torch
@@ -105,6 +119,3 @@ def _import_torchvision() -> Any:
     need("torchvision.datasets", "torch")
     need("torchvision.transforms", "torch")
     return vision
-
-
-open = OnLoader

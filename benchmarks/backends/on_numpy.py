@@ -1,12 +1,13 @@
 """scratchnn, by its public functions: `fit` trains."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 import scratchnn
 import scratchnn.functional as F
@@ -14,12 +15,10 @@ from benchmarks import ops
 from benchmarks.backends import Task, collect
 from benchmarks.cases import Case
 from benchmarks.inputs import SEED, Problem, dataset, problem
-from scratchnn import mlp
-from scratchnn.arrays import Array, IntArray
+from parity.cases import Case as Arguments
+from scratchnn import mlp, objectives, train
 from scratchnn.data import Dataset, as_float, minibatches
-from scratchnn.mlp import Parameters
-from scratchnn.objectives import OBJECTIVES
-from scratchnn.train import train_step
+from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 
 class OnNumpy:
@@ -28,12 +27,12 @@ class OnNumpy:
     def __init__(self, floats: bool = False) -> None:
         self.floats = floats
 
-    def op(self, name: str, dy: Array, arguments: dict[str, Any]) -> Task:
-        """Return value and gradients of an operation."""
-        f = ops.ours(name)
-        return Task(lambda: f(dy, **arguments), lambda: f(dy, **arguments))
+    def op(self, name: str, dy: Array, arguments: Arguments) -> Task:
+        """Return the value and the gradients of an operation."""
+        work = ops.ours(name, dy, arguments)
+        return Task(work, work)
 
-    def trainer(self, case: Case, dtype: str) -> "Trainer":
+    def trainer(self, case: Case, dtype: str) -> Trainer:
         """Return a network with its data."""
         return Trainer(problem(case, dtype).without_data(), self._data(case, dtype))
 
@@ -48,10 +47,10 @@ class OnNumpy:
         return Task(predict, predict)
 
     def loader(self, case: Case) -> Task:
-        """Return an epoch's batches."""
+        """Return the batches of an epoch."""
         data = self._data(case, "float32")
 
-        def batches() -> Iterator[tuple[Array, NDArray[Any]]]:
+        def batches() -> Iterator[tuple[Array, AnyArray]]:
             for rows in minibatches(len(data), case.batch, np.random.default_rng(SEED)):
                 yield data.batch(rows, np.float32)
 
@@ -66,7 +65,7 @@ class OnNumpy:
             return data
         stored = data.transform
 
-        def widened(X: NDArray[Any], dtype: DTypeLike) -> Array:
+        def widened(X: AnyArray, dtype: DTypeLike) -> Array:
             return stored(X, np.float32).astype(dtype)
 
         return replace(data, transform=widened)
@@ -76,29 +75,35 @@ class Trainer:
     """A network that `fit` trains."""
 
     def __init__(self, problem: Problem, data: Dataset) -> None:
-        self.problem, self.data = problem, data  # the problem has none
+        self.problem, self.data = problem, data  # the problem has no data
         self.parameters = problem.start.copy()
         self.optimizer = scratchnn.SGD(problem.learning_rate, momentum=problem.momentum)
-        self.grad = Parameters.zeros(self.parameters.sizes, self.parameters.theta.dtype)
+        self.objective = objectives.get("cross_entropy")
+        self.grad = self.parameters.like(np.zeros_like(self.parameters.theta))
         self.data_bytes = data.X.nbytes + data.target.nbytes
 
     def epoch(self) -> None:
         """Train on every example once."""
         scratchnn.fit(
-            self.parameters, self.data, optimizer=self.optimizer, epochs=1,
-            batch_size=self.problem.batch, rng=SEED, evaluation=False,
-        )  # fmt: skip
+            self.parameters,
+            self.data,
+            optimizer=self.optimizer,
+            objective=self.objective,
+            epochs=1,
+            batch_size=self.problem.batch,
+            rng=SEED,
+            evaluation=False,
+        )
 
     def step(self) -> None:
-        """Take one step on data that are there as floats."""
-        objective = OBJECTIVES["cross_entropy"]
-        train_step(self.parameters, self.grad, objective, self.optimizer, *self.floats)
+        """Take one step on all examples, which are there as floats."""
+        train.gradient(self.parameters, *self.batch, self.objective, out=self.grad)
+        self.optimizer.step(self.parameters.theta, self.grad.theta)
 
     @cached_property
-    def floats(self) -> tuple[Array, NDArray[Any]]:
+    def batch(self) -> tuple[Array, AnyArray]:
         """All examples as one batch."""
-        rows = np.arange(len(self.data))
-        return self.data.batch(rows, self.parameters.theta.dtype)
+        return self.data.batch(np.arange(len(self.data)), self.parameters.theta.dtype)
 
     def theta(self) -> Array:
         """Return the parameters."""
@@ -107,6 +112,3 @@ class Trainer:
     def order(self) -> IntArray:
         """Return the order of `fit` with this seed."""
         return self.problem.order()
-
-
-open = OnNumpy

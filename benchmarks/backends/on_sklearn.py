@@ -1,45 +1,47 @@
 """scikit-learn's MLPClassifier with plain SGD; without a hidden layer it is softmax regression."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils import shuffle
 
 from benchmarks.backends import Task
 from benchmarks.cases import Case
 from benchmarks.inputs import SEED, Problem, problem
-from scratchnn.arrays import Array, IntArray
-from scratchnn.extras import need
 from scratchnn.mlp import Parameters
+from scratchnn.ops.shared import Array, IntArray
 
 
 class OnSklearn:
-    """The work in scikit-learn; it has no operations to itself."""
+    """The work in scikit-learn; it has no operations of their own."""
 
-    def __init__(self) -> None:
-        self.neural_network = need("sklearn.neural_network", "benchmarks")
-
-    def trainer(self, case: Case, dtype: str) -> "Trainer":
+    def trainer(self, case: Case, dtype: str) -> Trainer:
         """Return a network with its data."""
-        return Trainer(self.neural_network, problem(case, dtype))
+        return Trainer(problem(case, dtype))
 
     def predictor(self, case: Case) -> Task:
         """Return the class probabilities of a batch."""
         p = problem(case, "float32")
-        model = Trainer(self.neural_network, p).model
+        model = Trainer(p).model
         return Task(lambda: model.predict_proba(p.X), lambda: (model.predict_proba(p.X),))
 
 
 class Trainer:
-    """A network with the start of the problem, trained by partial_fit: an epoch a call."""
+    """A network with the start of the problem. Each call of partial_fit trains for an epoch."""
 
-    def __init__(self, neural_network: Any, problem: Problem) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = p = problem
         self.data_bytes = p.X.nbytes + p.target.nbytes
-        self.model = neural_network.MLPClassifier(
-            p.start.sizes[1:-1], solver="sgd", alpha=0, learning_rate_init=p.learning_rate,
-            momentum=p.momentum, nesterovs_momentum=False,
+        self.model = MLPClassifier(
+            p.start.sizes[1:-1],
+            solver="sgd",
+            alpha=0,
+            learning_rate_init=p.learning_rate,
+            momentum=p.momentum,
+            nesterovs_momentum=False,
             random_state=SEED,
-        )  # fmt: skip
+        )
         classes = np.arange(p.start.sizes[-1])
         self.model.set_params(batch_size=1)
         self.model.partial_fit(p.X[:1], p.target[:1], classes=classes)  # makes the arrays
@@ -50,31 +52,24 @@ class Trainer:
         """Train on every example once."""
         self.model.partial_fit(self.problem.X, self.problem.target)
 
-    step = epoch
+    step = epoch  # all examples are one batch
 
     def theta(self) -> Array:
-        """Return the parameters in our layout, which is scikit-learn's, too."""
+        """Return the parameters in our layout, which is also scikit-learn's."""
         pairs = zip(self.model.coefs_, self.model.intercepts_, strict=True)
         return Parameters.from_arrays(list(pairs)).theta
 
     def order(self) -> IntArray:
         """Return the order that scikit-learn draws in the first epoch."""
-        shuffle = need("sklearn.utils", "benchmarks").shuffle
-        rows: IntArray = shuffle(
-            np.arange(len(self.problem.X)), random_state=np.random.RandomState(SEED)
-        )
-        return rows
+        rows = np.arange(len(self.problem.X))
+        return shuffle(rows, random_state=np.random.RandomState(SEED))
 
     def _restart(self) -> None:
-        """Put the start of the problem in place; velocity 0."""
+        """Undo the step that made the arrays: θ as at the start, velocity 0."""
+        weights, biases = zip(*self.problem.pairs, strict=True)
         arrays = [*self.model.coefs_, *self.model.intercepts_]
-        layers = self.problem.start.layers
-        starts = [layer.W for layer in layers] + [layer.b for layer in layers]
-        for array, start in zip(arrays, starts, strict=True):
+        for array, start in zip(arrays, [*weights, *biases], strict=True):
             array[...] = start
         for velocity in self.model._optimizer.velocities:
             velocity[...] = 0
         self.model._random_state = np.random.RandomState(SEED)
-
-
-open = OnSklearn
