@@ -10,6 +10,7 @@ the maximum's own 1, and 1 - p is made from what is left.
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -160,7 +161,8 @@ def _axes(axis: Axes) -> tuple[int, ...]:
 def _last(z: Numbers, axes: tuple[int, ...]) -> Numbers:
     """Return z with these axes as one, the last."""
     moved = np.moveaxis(z, axes, range(-len(axes), 0))
-    return moved.reshape(*moved.shape[: -len(axes)], -1)
+    kept = moved.shape[: -len(axes)]
+    return moved.reshape(*kept, prod(moved.shape[len(kept) :]))
 
 
 def nll_loss(

@@ -327,8 +327,8 @@ def _again(subject: Subject, case: Case) -> object:
 
 
 TRIALS: tuple[tuple[str, str, Ask], ...] = (
+    ("again", "it answers differently when asked again", _again),
     ("modified", "it modifies its argument", _modified),
     ("read-only", "it does not take read-only arrays", _read_only),
     ("strided", "it answers differently for arrays that are not contiguous", _strided),
-    ("again", "it answers differently when asked again", _again),
 )

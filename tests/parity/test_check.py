@@ -1,9 +1,13 @@
 """Anyone's implementation: each flaw is named, a right one passes, bad calls say what is wrong."""
 
+from __future__ import annotations
+
 import importlib.util
 import json
+import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 
@@ -12,12 +16,14 @@ import pytest
 
 import parity
 import scratchnn.functional as F
-from parity.__main__ import main
-from parity.battery import CHECKS
-from parity.battery.finding import code
+from parity.checking.laws import LAWS
+from parity.checking.report import code
+from parity.cli import main
 from parity.ops import OPS
 
-FILE = Path(__file__).parents[2] / "examples/flawed/implementations.py"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "examples/flawed/implementations.py"
+FEW = 30  # examples
 
 
 def load():
@@ -41,30 +47,42 @@ NAMED = {
 }
 
 
+@cache
+def checked(name, op, backward=None):
+    """Check one of the flawed implementations, with its gradient."""
+    pair = backward and getattr(FLAWED, backward)
+    return parity.check(getattr(FLAWED, name), op, pair, examples=FEW)
+
+
+def found(report, name):
+    """Return one finding of a report."""
+    return next(finding for finding in report.findings if finding.check == name)
+
+
 @pytest.mark.parametrize("name", NAMED)
 def test_check_names_the_flaw(name):
     op, cause = NAMED[name]
-    report = parity.check(getattr(FLAWED, name), op)
+    report = checked(name, op)
     assert not report.ok
     assert any(cause in told for told in report.causes), str(report)
 
 
 def test_check_names_the_flaw_of_a_gradient():
-    report = parity.check(FLAWED.cross_entropy, "cross_entropy", FLAWED.gradient_of_the_sum)
+    report = checked("cross_entropy", "cross_entropy", "gradient_of_the_sum")
     assert report.failed == ("gradient", "own slopes")
     assert report.causes == ("1/N is missing: the gradient of the mean is (p - onehot) / N.",)
 
 
 def test_check_shows_the_smallest_overflow():
-    text = str(parity.check(FLAWED.overflowing, "softmax"))
+    text = str(checked("overflowing", "softmax"))
     assert "z = np.array([[89.0]], np.float32)\n      overflowing(z)\n" in text
 
 
 def test_check_shows_the_smallest_input_to_its_last_bit():
     z = np.array([[1 / 3 + 2**-54]])
-    program, found = code("np.copy", {"z": z}, {}), {"np": np}
-    exec(program, found)
-    assert (found["z"] == z).all()
+    program, names = code("np.copy", {"z": z}, {}), {"np": np}
+    exec(program, names)
+    assert (names["z"] == z).all()
 
 
 def test_check_passes_right_ones_within_20_seconds(tmp_path):
@@ -86,18 +104,18 @@ def test_check_takes_the_settings_of_a_function():
     def losses(z, target):
         return -(z - np.log(np.exp(z).sum(1, keepdims=True)))[np.arange(len(z)), target]
 
-    told = parity.check(losses, "cross_entropy", skip=["labels"]).causes
+    told = parity.check(losses, "cross_entropy", skip=["labels"], examples=FEW).causes
     assert any("This is each row's loss" in cause for cause in told)
-    assert parity.check(losses, "cross_entropy", settings={"reduction": "none"}).failed == (
-        "extremes", "oracle", "torch"
-    )  # fmt: skip
+    report = parity.check(losses, "cross_entropy", settings={"reduction": "none"})
+    assert report.failed == ("extremes", "oracle", "torch")
+    assert "skip  hand values: they are known of the default options alone" in str(report)
 
 
-def test_check_warns_of_labels_that_are_read_silently(capsys):
+def test_check_warns_of_labels_that_are_read_silently():
     def cross_entropy(z, target):
         return F.nll_loss(F.log_softmax(z), np.where(target == -1, 0, target))
 
-    report = parity.check(cross_entropy, "cross_entropy")
+    report = parity.check(cross_entropy, "cross_entropy", examples=FEW)
     assert (report.ok, report.failed, report.warned) == (True, (), ("labels",))
     assert "it is right, with a WARNING (labels)\n" in str(report)
     assert "  WARN  labels: label -1 is no class, and nothing is said\n" in str(report)
@@ -107,15 +125,27 @@ def test_check_takes_the_ignored_label_for_no_wrong_one():
     def ignoring(z, target):
         return F.cross_entropy(z, target, ignore_index=-1)
 
-    report = parity.check(ignoring, "cross_entropy", settings={"ignore_index": -1})
+    report = parity.check(ignoring, "cross_entropy", settings={"ignore_index": -1}, examples=FEW)
     assert (report.ok, report.warned) == (True, ())
 
 
-def test_check_works_without_torch(monkeypatch):
-    monkeypatch.setattr("parity.later.has_torch", lambda: False)
-    report = parity.check(FLAWED.softmax, "softmax")
-    assert report.ok
-    assert "skip  torch: torch is not installed" in str(report)
+def test_check_works_without_torch():
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import parity, parity.theirs\n"
+        "parity.theirs.has_torch = lambda: False\n"
+        f"sys.path.insert(0, {str(FILE.parent)!r})\n"
+        "import implementations as ours\n"
+        "gradient = ours.cross_entropy_gradient\n"
+        "report = parity.check(ours.cross_entropy, 'cross_entropy', gradient, examples=5)\n"
+        "print(report.ok, report)\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert output.startswith("True")
+    assert "skip  torch: torch is not installed" in output
+    assert "torch's" not in output.partition("accuracy:")[2].partition("\n")[0]
 
 
 def test_check_says_which_of_two_is_wrong():
@@ -125,18 +155,59 @@ def test_check_says_which_of_two_is_wrong():
     def twice_backward(dp, p):
         return p * (dp - (dp * p).sum(axis=1, keepdims=True) / 2)
 
-    report = parity.check(twice, "softmax", twice_backward)
+    report = parity.check(twice, "softmax", twice_backward, examples=FEW)
     assert "your backward is right for your function, which is not softmax" in report.causes
     with pytest.raises(AssertionError, match="it is WRONG"):
         report.raise_if_failed()
+
+
+def test_check_says_that_the_function_is_another_one():
+    def twice(z):
+        return 2 * FLAWED.softmax(z)
+
+    report = parity.check(twice, "softmax", F.softmax_backward, examples=FEW)
+    assert found(report, "gradient").ok
+    cause = "your backward is right for softmax; your function is another one"
+    assert found(report, "own slopes").cause == cause
 
 
 def test_check_reports_what_a_function_raises():
     def broken(z):
         return z[:, 5]
 
-    (finding, *_) = parity.check(broken, "softmax").findings
+    (finding, *_) = parity.check(broken, "softmax", examples=FEW).findings
     assert finding.problem.got.startswith("IndexError: index 5 is out of bounds")
+    assert "z[:, 5]" in finding.problem.got
+
+
+def test_check_of_a_random_function_says_that_it_is_random():
+    rng = np.random.default_rng(0)
+
+    def noisy(z):
+        return FLAWED.softmax(z) * rng.choice([1.0, 1.5])
+
+    report = parity.check(noisy, "softmax", examples=FEW)
+    assert found(report, "inputs").cause == "it keeps something from the last call, or is random"
+
+
+def test_check_gives_options_by_the_names_of_torch():
+    def logsumexp(z, dim=-1, keepdim=False):
+        m = z.max(axis=dim, keepdims=True)
+        shape = m.shape if keepdim else np.delete(m.shape, dim)
+        return (m + np.log(np.exp(z - m).sum(axis=dim, keepdims=True))).reshape(shape)
+
+    report = parity.check(logsumexp, "logsumexp", examples=FEW)
+    assert report.ok, str(report)
+    assert not report.not_tested
+
+
+def test_check_tries_an_option_that_is_wrong():
+    def softmax(z, axis=-1, dtype=None):
+        return F.softmax(z, axis).astype(dtype or z.dtype)
+
+    report = parity.check(softmax, "softmax", examples=FEW)
+    assert report.failed == ("oracle", "torch"), str(report)
+    assert "dtype=" in found(report, "oracle").code
 
 
 @pytest.mark.parametrize(
@@ -189,17 +260,64 @@ def test_check_names_zero_times_log_zero():
     def kl_div(log_q, target):
         return (target * (np.log(target) - log_q)).mean()
 
-    report = parity.check(kl_div, "kl_div")
+    report = parity.check(kl_div, "kl_div", examples=FEW)
     assert "extremes" in report.failed
     assert any("0 · log 0 is 0 · (-inf) = nan" in cause for cause in report.causes), str(report)
 
 
-@pytest.mark.parametrize("part", ["hand values", "properties", "extremes"])
-def test_check_of_a_row_without_its_parts_fails_loudly(part, monkeypatch):
-    row = replace(OPS["sigmoid"], name="logistic")
-    monkeypatch.setitem(OPS, "logistic", row)
-    with pytest.raises((KeyError, NotImplementedError), match="logistic"):
-        parity.check(row.ours, "logistic", skip=set(CHECKS) - {part})
+# Rows that lack something
+
+
+SIDES = {
+    "oracle": ["parity.oracle.sigmoid", "parity.oracle.sigmoid_backward"],
+    "bounds": ["parity.bounds.sigmoid", "parity.bounds.sigmoid_backward"],
+    "torch": ["parity.theirs.sigmoid"],
+}
+SKIPPED = {  # which checks are skipped without a part of the row, and the word that says so
+    "hand": {"hand values": "hand values"},
+    "extremes": {"extremes": "extremes"},
+    "laws": {"properties": "properties"},
+    "oracle": {
+        **dict.fromkeys(["extremes", "properties", "oracle", "accuracy"], "right answers"),
+        "gradient": "right gradients",
+    },
+    "bounds": {
+        **dict.fromkeys(["hand values", "extremes", "properties", "oracle"], "error bounds"),
+        **dict.fromkeys(["torch", "accuracy"], "error bounds"),
+        "gradient": "error bounds of gradients",
+    },
+    "torch": {"torch": "functions of torch"},
+}
+
+
+@pytest.mark.parametrize("part", SKIPPED)
+def test_check_skips_with_a_word_what_a_row_lacks(part, monkeypatch):
+    content = {part: ()} if part in ("hand", "extremes") else {}
+    row = replace(OPS["sigmoid"], name="sigmoid, as ever", **content)
+    monkeypatch.setitem(OPS, row.name, row)
+    if part == "laws":
+        monkeypatch.delitem(LAWS, "sigmoid")
+    for name in SIDES.get(part, ()):
+        monkeypatch.delattr(name)
+    report = parity.check(F.sigmoid, row.name, F.sigmoid_backward, examples=5)
+    assert report.ok, str(report)
+    words = {check: f"no {what} are known of it" for check, what in SKIPPED[part].items()}
+    skipped = {f.check: f.skipped for f in report.findings if f.skipped}
+    assert skipped == {"labels": "it takes no class indices", **words}
+
+
+def test_check_of_an_operation_of_which_nothing_is_known(monkeypatch):
+    """What needs no right answer is checked all the same."""
+    monkeypatch.setattr(F, "logistic", F.sigmoid, raising=False)
+    row = replace(OPS["sigmoid"], name="logistic", hand=(), extremes=())
+    monkeypatch.setitem(OPS, row.name, row)
+    report = parity.check(F.sigmoid, "logistic", F.sigmoid_backward, examples=5)
+    assert report.ok
+    run = [finding.check for finding in report.findings if not finding.skipped]
+    assert run == ["dtype", "inputs", "gradient's dtype and inputs", "own slopes"]
+    assert "skip  hand values: no hand values are known of it\n" in str(report)
+    wrong = parity.check(F.sigmoid, "logistic", F.relu_backward, examples=5)
+    assert wrong.failed == ("own slopes",)
 
 
 def test_check_says_the_convention_of_the_operation():
