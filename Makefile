@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-quick lint
+.PHONY: demo test test-long bench-quick lint
 
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
@@ -9,6 +9,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+# 5,000 examples of each property in place of 50, and the tests marked `long`.
+test-long: .venv/ready
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest
 
 # Check that every backend does the same work, on small sizes; the times mean nothing.
 bench-quick: .venv/ready
