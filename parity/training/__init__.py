@@ -1,10 +1,17 @@
-"""Training in NumPy beside torch: the three modes of `parity train`, and SGD.
+"""A training in NumPy, compared with the same training in torch.
 
-The first mode, lockstep, is a folder of its own; the other two are here.
+In reading order:
 
-    free_run.py   both trained freely, beside torch and torch with a weight moved by one ulp
-    paired.py     final accuracies over paired seeds
-    saving.py     what `parity train` saves
-    modes.py      the three modes
-    optimizer.py  SGD beside torch.optim.SGD, with every option
+    trace.py        all that torch computed in a step, and how the step was taken
+    optimizers.py   one step of an optimizer: ours, torch's, the right one, and its bound
+    calls.py        a step is made of calls of rows of the table; the smallest that has an element
+    network.py      the right step, and the bounds of its errors, handed on layer by layer
+    step.py         a step, judged: each operation alone, then our whole step
+    torch_side.py   the model of a run in torch
+    lockstep.py     both sides through a whole training; what explains a failure
+    report.py       a lockstep as text, JSON and a picture
+    free_run.py     both trained freely, compared with torch and torch with a weight moved by one ulp
+    paired.py       final accuracies over paired seeds
+    golden.py       recorded trainings of torch (traces/)
+    modes.py        the three ways of `python -m parity train`
 """

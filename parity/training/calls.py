@@ -83,6 +83,11 @@ class Call:
         case, dy, place = smaller(self.case, self.dy, name, index)
         return replace(self, case=case, dy=dy), place
 
+    def right_in_numpy(self) -> bool:
+        """Return whether our function of the table is right on this case."""
+        verdicts = judge.judge(self.op, self.case, on=(), dy=self.dy)
+        return all(verdict.holds for verdict in verdicts)
+
     def judge(
         self,
         device: str = "cpu",

@@ -1,28 +1,34 @@
-"""Both sides trained freely, and torch beside torch with one weight moved by one ulp, five times.
+"""Both sides trained freely, compared with torch and torch with one weight moved by one ulp.
 
-Rounding makes two right implementations drift apart, and a network with ReLUs amplifies it: where
-one flips, all that follows moves. How far torch drifts from itself, after the smallest change that
-there is, shows how much of a drift means nothing.
+Rounding makes two right implementations drift apart, and a network with ReLUs amplifies it: if one
+flips, all that follows moves. Torch drifts from itself, too, after the smallest change that there
+is. How far it does, in five such controls, shows how much of a drift means nothing.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from parity import bounds, devices
-from parity.lockstep import FREE_RUN_TOLERANCE, distance
-from parity.lockstep.torch_side import TorchSide
-from scratchnn import plots
-from scratchnn.arrays import Array
-from scratchnn.data import minibatches
-from scratchnn.objectives import OBJECTIVES
-from scratchnn.recipes import Run
-from scratchnn.train import train_step
+from parity import bounds
+from parity.training.lockstep import distance
+from parity.training.network import KINKS
+from parity.training.step import take_step
+from parity.training.torch_side import TorchSide
+from parity.training.trace import FREE_RUN_TOLERANCE, batches
+from scratchnn import objectives, plots
+from scratchnn.ops.shared import Array
+from scratchnn.run.recipes import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from parity.devices import Precision
 
 MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000)
 CONTROLS = 5
@@ -31,14 +37,21 @@ MARGIN = 10.0  # a choice: five starts do not show all that the same chaos may d
 
 @dataclass
 class FreeRun:
-    """How far apart the parameters are after each step: ours from torch's, and torch's own."""
+    """How far apart the parameters are after each step: ours from torch's, and torch's own.
+
+    deep             whether the network has ReLUs
+    apart            max |θ - θ| of ours and torch's
+    control          the same of torch and torch + 1 ulp: the largest of all controls
+    largest_update   of an entry of θ in one step
+    largest_theta    the largest entry of θ
+    """
 
     dtype: str
     device: str
-    deep: bool  # with ReLUs
-    apart: list[float] = field(default_factory=list)  # max |θ - θ|, ours and torch
-    control: list[float] = field(default_factory=list)  # torch and torch + 1 ulp: the furthest
-    largest_update: float = 0.0  # of an entry of θ in one step
+    deep: bool
+    apart: list[float] = field(default_factory=list)
+    control: list[float] = field(default_factory=list)
+    largest_update: float = 0.0
     largest_theta: float = 0.0
     interrupted: bool = False
 
@@ -53,10 +66,11 @@ class FreeRun:
     def limits(self) -> list[float]:
         """How far apart they may be after each step.
 
-        float64: 1e-12, or ten times what torch has drifted from itself by then. float32: ten times
-        the largest of what torch drifts from itself over the run and what rounding itself brings:
-        without ReLUs each side rounds θ once a step, 2 steps u |θ|; with them, a flip moves θ by
-        a part of an update.
+        float64: 1e-12, or ten times what torch has drifted from itself by then.
+
+        float32: ten times what torch drifts from itself over the run, or what rounding itself
+        brings, if that is more. Without ReLUs each side rounds θ once per step: 2 steps u |θ|.
+        With them, a flip moves θ by a part of an update.
         """
         if self.dtype == "float64":
             drift = np.maximum.accumulate(self.control)
@@ -78,12 +92,14 @@ class FreeRun:
 
 
 def train(
-    run: Run, device: torch.device, steps: int | None, precision: devices.Precision = "ieee"
+    run: Run, device: torch.device, steps: int | None, precision: Precision = "ieee"
 ) -> FreeRun:
     """Train ours, torch, and torch with one weight moved by one ulp, several times."""
-    result = FreeRun(run.parameters.theta.dtype.name, device.type, bool(run.recipe.hidden))
+    deep = any(layer.op in KINKS for layer in run.parameters.layers)
+    result = FreeRun(run.parameters.theta.dtype.name, device.type, deep)
     theirs, *moved = (TorchSide(run, device, precision) for _ in range(1 + CONTROLS))
-    grad, before = run.parameters.copy(), run.parameters.theta.copy()
+    goal, grad = objectives.get(run.recipe.objective), run.parameters.copy()
+    before = run.parameters.theta.copy()
     try:
         for X, target in islice(batches(run), steps):
             theirs.advance(X, target)
@@ -96,8 +112,7 @@ def train(
             for side in moved:
                 side.advance(X, target)
             with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-                goal = OBJECTIVES[run.recipe.objective]
-                train_step(run.parameters, grad, goal, run.optimizer, X, target)
+                take_step(run.parameters, X, target, goal, run.optimizer, grad)
             controls = [side.parameters().theta for side in moved]
             result.add(run.parameters.theta, controls, before, after)
             before = after
@@ -106,13 +121,6 @@ def train(
         if not result.apart:
             raise
     return result
-
-
-def batches(run: Run) -> Iterator[tuple[Array, NDArray[Any]]]:
-    """Yield the minibatches of all epochs, in the order of a run's rng."""
-    for _ in range(run.recipe.epochs):
-        for rows in minibatches(len(run.train), run.recipe.batch_size, run.rng):
-            yield run.train.batch(rows, run.parameters.theta.dtype)
 
 
 def heaviest(before: Array, after: Array) -> list[int]:
@@ -127,7 +135,7 @@ def milestones(steps: int) -> list[int]:
 
 
 def table(result: FreeRun) -> str:
-    """Return max |θ - θ| at some steps, beside the control."""
+    """Return max |θ - θ| at some steps, next to the control's."""
     lines = [f"{'max |θ - θ| at step':>19}  {'NumPy, torch':>12}  {'torch, torch + 1 ulp':>20}"]
     for step in milestones(len(result.apart)):
         apart, control = result.apart[step - 1], result.control[step - 1]
@@ -150,14 +158,14 @@ def verdict(result: FreeRun) -> str:
 
 
 def as_dict(
-    result: FreeRun, settings: dict[str, Any], environment: dict[str, Any]
-) -> dict[str, Any]:
+    result: FreeRun, settings: Mapping[str, object], environment: Mapping[str, object]
+) -> dict[str, object]:
     """Return all that was found, ready for JSON."""
     found = {"holds": result.holds, "settings": settings, "environment": environment}
     return found | asdict(result) | {"allowed": result.allowed}
 
 
-def picture(result: FreeRun, title: str) -> Any:
+def picture(result: FreeRun, title: str) -> Figure:
     """Draw both curves, log-log.
 
     Raises   MissingExtraError
@@ -170,7 +178,7 @@ def picture(result: FreeRun, title: str) -> Any:
     )
     for values, label, colour, style in lines:
         shown = {step: value for step, value in enumerate(values, 1) if value > 0}
-        axis.plot(shown.keys(), shown.values(), style, color=colour, label=label)
+        axis.plot(list(shown), list(shown.values()), style, color=colour, label=label)
     axis.set(xlabel="step", ylabel="max |θ - θ|", xscale="log", yscale="log")
     axis.legend(frameon=False, loc="upper left")
     axis.set_ylim(top=30 * max(*result.apart, *result.control))  # room for the legend

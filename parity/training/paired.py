@@ -1,30 +1,34 @@
 """Final accuracies of both sides, trained freely from the same start over several seeds.
 
-Two right float32 trainings of a network do not end alike, so their accuracies are no matter for an
-allclose: a tolerance would be a guess. What can be tested is whether one side is right where the
-other is wrong more often than chance has it.
+Two right float32 trainings of a network do not end alike, and any tolerance for their accuracies
+would be a guess. But one side may be right where the other is wrong more often than chance has it:
+that can be tested.
 
 Source   McNemar 1947, doi:10.1007/BF02295996
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from statistics import mean, stdev
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from parity import devices
-from parity.lockstep.torch_side import TorchSide
-from parity.report import page
-from parity.training.free_run import batches
-from scratchnn import mlp
-from scratchnn.objectives import OBJECTIVES
-from scratchnn.recipes import Run
-from scratchnn.train import train_step
+from parity import report
+from parity.training.step import take_step
+from parity.training.torch_side import TorchSide
+from parity.training.trace import batches
+from scratchnn import mlp, objectives
+from scratchnn.ops.shared import BoolArray
+from scratchnn.run.recipes import Run
+
+if TYPE_CHECKING:
+    from parity.devices import Precision
 
 LEVEL = 0.001  # of a false alarm, over all seeds together
 CONFIDENCE = 0.95
@@ -72,7 +76,7 @@ class Paired:
     def interval_at(self, confidence: float) -> tuple[float, float] | None:
         """Return the paired confidence interval of the mean difference, by Student's t.
 
-        A few equal differences have no spread; it is taken as at least that of fair coins, one an
+        A few equal differences have no spread. It is taken as at least that of fair coins, one per
         example that only one side has right: √(only ours + only torch) / examples.
         """
         if len(self.pairs) < 2:
@@ -90,27 +94,26 @@ def train(
     device: torch.device,
     seed: int,
     steps: int | None,
-    precision: devices.Precision = "ieee",
+    precision: Precision = "ieee",
 ) -> Pair:
     """Train both sides on the same batches, and compare their predictions on the test part.
 
     Raises   ValueError for a recipe without classes
     """
-    objective = run.recipe.objective
-    goal = OBJECTIVES[objective]
-    if goal.correct is None or run.test is None:
+    goal = objectives.get(run.recipe.objective)
+    if not goal.classes or run.test is None:
         raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
     theirs, grad = TorchSide(run, device, precision), run.parameters.copy()
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
         for X, target in islice(batches(run), steps):
-            train_step(run.parameters, grad, goal, run.optimizer, X, target)
+            take_step(run.parameters, X, target, goal, run.optimizer, grad)
             theirs.advance(X, target)
         X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
         ours = mlp.predict(run.parameters, X) == target
-    return _pair(seed, ours, theirs.right(run.test, objective))
+    return _pair(seed, ours, theirs.right(run.test))
 
 
-def _pair(seed: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pair:
+def _pair(seed: int, ours: BoolArray, theirs: BoolArray) -> Pair:
     alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     accuracies = float(ours.mean()), float(theirs.mean())
     return Pair(seed, *accuracies, alone, alone_torch, len(ours))
@@ -174,16 +177,22 @@ def table(result: Paired) -> str:
     """Return a table of the seeds for a page."""
     header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
     rows = [
-        [str(pair.seed), f"{pair.ours:.2%}", f"{pair.torch:.2%}",
-         str(pair.only_ours), str(pair.only_torch), f"{pair.p:.3g}"]
+        [
+            str(pair.seed),
+            f"{pair.ours:.2%}",
+            f"{pair.torch:.2%}",
+            str(pair.only_ours),
+            str(pair.only_torch),
+            f"{pair.p:.3g}",
+        ]
         for pair in result.pairs
-    ]  # fmt: skip
-    return page.table(header, rows)
+    ]
+    return report.table(header, rows)
 
 
 def as_dict(
-    result: Paired, settings: dict[str, Any], environment: dict[str, Any]
-) -> dict[str, Any]:
+    result: Paired, settings: Mapping[str, object], environment: Mapping[str, object]
+) -> dict[str, object]:
     """Return all that was found, ready for JSON."""
     found = {"holds": result.holds, "settings": settings, "environment": environment}
     pairs = [asdict(pair) | {"p": pair.p} for pair in result.pairs]

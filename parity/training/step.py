@@ -35,7 +35,7 @@ class StepResult:
 
     flips       the ReLUs that were on in one and off in the other, within rounding
     free_run    max |θ - θ| of the two that train freely
-    diverged    whether the loss or θ is no longer finite, on both sides
+    diverged    whether the loss or θ is infinite, NaN or so large that its square is, on both sides
     unbounded   the first quantity whose bound is infinite or NaN, and says nothing
     broken      the first quantity that left its tolerance
     """
@@ -60,6 +60,11 @@ class StepResult:
     def holds(self) -> bool:
         """Whether all are within their tolerances, or the training has diverged on both sides."""
         return self.worst.holds or self.diverged
+
+
+def sound(steps: Sequence[StepResult]) -> Sequence[StepResult]:
+    """Return the steps before the training diverged on both sides; if there are none, all."""
+    return [step for step in steps if not step.diverged] or steps
 
 
 def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:

@@ -1,0 +1,356 @@
+"""Recorded trainings of torch: the files (traces/), what they hold, replaying and recording.
+
+A file has what it takes to check scratchnn where there is no torch, or no GPU: the settings, which
+make data, start and batches again; the loss of every step; at some steps a few entries of θ, and
+the norm of each of its arrays; and in float32 the first step: z and dz of every layer with weights,
+and some entries of the gradient and of the new θ.
+
+To replay takes NumPy alone; to record takes torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parity.judge import Difference, compare, worst
+from parity.training.calls import numbered
+from parity.training.network import KINKS
+from parity.training.optimizers import with_state
+from parity.training.step import check_step, take_step
+from parity.training.trace import FREE_RUN_TOLERANCE, Settings, Trace, batches, epoch
+from scratchnn import objectives
+from scratchnn.data import DataError
+from scratchnn.mlp import Parameters
+from scratchnn.ops.shared import AnyArray, Array, IntArray
+from scratchnn.run import recipes
+from scratchnn.run.recipes import RECIPES, Recipe, Run
+
+if TYPE_CHECKING:
+    import torch
+
+    from parity.devices import Precision
+
+FOLDER = Path(__file__).parent / "traces"
+MILESTONES = (1, 2, 5, 10, 20, 50, 100)
+SAMPLES = 64  # entries of an array of θ
+HYPER = ("learning_rate", "batch_size", "momentum", "epochs", "activation")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A recorded training: facts, which are JSON, and arrays."""
+
+    name: str
+    facts: dict[str, Any]
+    arrays: dict[str, AnyArray]
+
+    @property
+    def precision(self) -> str:
+        """As which products it is judged unless told otherwise: "ieee" or "tf32"."""
+        return str(self.facts["precision"])
+
+
+def save(path: Path, facts: Mapping[str, object], arrays: Mapping[str, AnyArray]) -> None:
+    """Write a recording with its SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(facts)
+    content: dict[str, Any] = {"facts": text, "sha256": _digest(text, arrays), **arrays}
+    np.savez_compressed(path, **content)
+
+
+def load(path: str | Path) -> Golden:
+    """Read what `save` wrote.
+
+    Raises   FileNotFoundError; DataError for a file that is damaged or something else
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: `python -m parity record` writes recordings")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+        text, sha256 = str(arrays.pop("facts")), str(arrays.pop("sha256"))
+        facts = json.loads(text)
+    except Exception as error:  # np.load raises a dozen kinds on bytes that are not its own
+        raise DataError(f"{path}: expected a recording of `parity record`, got {error}") from error
+    if _digest(text, arrays) != sha256:
+        raise DataError(f"{path}: the recording does not match its SHA-256 {sha256[:12]}…")
+    if facts.get("recipe") not in RECIPES:
+        raise DataError(f"{path}: its recipe is unknown here: {facts.get('recipe')!r}")
+    return Golden(path.stem, facts, arrays)
+
+
+def _digest(text: str, arrays: Mapping[str, AnyArray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def entries(parameters: Parameters) -> IntArray:
+    """Choose places in θ to record: up to SAMPLES of each array, drawn once and for all."""
+    rng, places, start = np.random.default_rng(0), [], 0
+    for _, _, array in parameters.arrays():
+        few = rng.choice(array.size, min(SAMPLES, array.size), replace=False)
+        places.append(start + np.sort(few))
+        start += array.size
+    return np.concatenate(places).astype(np.int32)
+
+
+def norms(parameters: Parameters) -> Array:
+    """Return the Euclidean norm of each array of θ."""
+    arrays = (array.astype(np.float64) for _, _, array in parameters.arrays())
+    return np.array([np.linalg.norm(array) for array in arrays])
+
+
+def start_digest(parameters: Parameters) -> str:
+    """Return the SHA-256 of θ."""
+    return hashlib.sha256(parameters.theta.tobytes()).hexdigest()
+
+
+# Replaying
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a recording and scratchnn differ in, each at its worst."""
+
+    name: str
+    judged_as: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def worst(self) -> Difference:
+        """The one closest to its tolerance."""
+        return worst(list(self.differences))
+
+    @property
+    def holds(self) -> bool:
+        """Whether all are within their tolerances."""
+        return self.worst.holds
+
+    def __str__(self) -> str:
+        if self.holds:
+            share = f"{self.worst.ratio:.0%} of a tolerance ({self.worst.quantity})"
+            return f"{self.name}: holds, at worst {share}"
+        first = next(difference for difference in self.differences if not difference.holds)
+        return f"{self.name}: FAILS, judged as {self.judged_as}: {first}"
+
+
+def replay(recording: Golden, judged_as: str | None = None) -> Replay:
+    """Train as torch was trained, and compare with what it recorded.
+
+    float64: losses, entries of θ and norms of a free run, within 1e-12 of θ. float32: the first
+    step, operation by operation within its bounds, and how far a free run came. TF32: the first
+    step alone.
+
+    Options  judged_as   "ieee" or "tf32"; default: the recording's own
+    Raises   DataError where the seed leads to another start than it did
+    """
+    run, judged_as = prepare(recording), judged_as or recording.precision
+    differences: list[Difference] = []
+    if run.parameters.theta.dtype == np.float32:
+        step = check_step(1, first_step(recording, run), Settings.of(run, judged_as))
+        broken = [step.broken.difference()] if step.broken else []
+        differences += [*broken, step.outputs, step.loss, step.gradient, step.parameters]
+    if recording.facts["allowed"] is not None:
+        differences += _free_run(recording, run)
+    return Replay(recording.name, judged_as, tuple(differences))
+
+
+def prepare(golden: Golden) -> Run:
+    """Make data, start and rng again.
+
+    Raises   DataError where the seed leads to another start than it did
+    """
+    facts = golden.facts
+    recipe = recipes.get(facts["recipe"]).on(facts["data"], **facts["hyper"])
+    run = recipes.prepare(recipe, seed=facts["seed"], dtype=facts["dtype"])
+    if start_digest(run.parameters) != facts["start"]:
+        raise DataError(
+            f"{golden.name}: seed {facts['seed']} leads to another start than it was recorded "
+            f"with: NumPy {facts['environment']['numpy']} then, {np.__version__} now"
+        )
+    return run
+
+
+def first_step(golden: Golden, run: Run) -> Trace:
+    """Return torch's first step; the rng of `run` is left as it is.
+
+    What is not recorded is computed here from what is, by our own operations. So it is not judged
+    in a replay: most of the gradient and of the new θ, what the ReLUs put out, and the gradient
+    of that where they are off. Where they are on, it is their dz.
+    """
+    arrays, before, places = golden.arrays, run.parameters.copy(), golden.arrays["entries"]
+    rng = np.random.default_rng()
+    rng.bit_generator.state = run.rng.bit_generator.state
+    X, target = next(epoch(replace(run, rng=rng)))
+    outputs = _recorded_outputs(arrays, before, X)
+    grad, gradients = _recorded_gradients(arrays, before, outputs)
+    grad.theta[places] = arrays["grad"]
+    after = before.copy()
+    with_state(run.optimizer, {}).step(after.theta, grad.theta)
+    after.theta[places] = arrays["after"]
+    return Trace(target, before, outputs, gradients, arrays["losses"][0], grad, after)
+
+
+def _recorded_outputs(arrays: dict[str, AnyArray], before: Parameters, X: Array) -> list[Array]:
+    outputs = [X]
+    for name, layer, views in zip(_names(before), before.layers, before.views, strict=True):
+        known = name in arrays
+        outputs.append(arrays[name] if known else layer.forward(outputs[-1].copy(), *views))
+    return outputs
+
+
+def _recorded_gradients(
+    arrays: dict[str, AnyArray], before: Parameters, outputs: list[Array]
+) -> tuple[Parameters, list[Array]]:
+    """Return the gradients of the parameters, and of every layer's output."""
+    grad, names = Parameters.zeros(before.layers, outputs[0].dtype), _names(before)
+    gradients = [arrays[f"d{names[-1]}"]]
+    for i in reversed(range(len(before.layers))):
+        layer, views, dy = before.layers[i], before.views[i], gradients[0]
+        layer.gradients(dy, outputs[i], *views, out=grad.views[i])
+        if i == 0:
+            break
+        name = f"d{names[i - 1]}"
+        if name in arrays:
+            gradients.insert(0, arrays[name])
+        else:
+            dx = layer.backward(dy.copy(), outputs[i], outputs[i + 1], *views)
+            on = outputs[i] > 0
+            gradients.insert(0, np.where(on, arrays[f"d{names[i - 2]}"], dx))
+    return grad, gradients
+
+
+def _names(parameters: Parameters) -> list[str]:
+    """Return z_1, a_1, z_2, ...: an array of a recording for the output of each layer."""
+    numbers = (name.removeprefix("layer ") for name in numbered(parameters.layers))
+    both = zip(numbers, parameters.layers, strict=True)
+    return [f"{'z' if layer.shapes else 'a'}_{number}" for number, layer in both]
+
+
+def _free_run(recording: Golden, run: Run) -> list[Difference]:
+    arrays, allowed = recording.arrays, recording.facts["allowed"]
+    exact = run.parameters.theta.dtype == np.float64
+    rows = {step: row for row, step in enumerate(arrays["milestones"])}
+    found = []
+    for step, (loss, slope) in enumerate(_train(run, recording.facts["steps"]), 1):
+        if exact:  # |ΔL| ≤ Σ |g| |Δθ|, and as much again for the rounding of L
+            torch = arrays["losses"][step - 1]
+            found.append(compare(f"loss of step {step}", loss, torch, allowed * (1 + slope)))
+        if step in rows:
+            theta, row = run.parameters.theta[arrays["entries"]], rows[step]
+            found.append(compare(f"θ after step {step}", theta, arrays["theta"][row], allowed))
+            if exact:  # |Δ‖θ‖| ≤ ‖Δθ‖ ≤ √n max |Δθ|
+                ours = norms(run.parameters)
+                reach = allowed * np.sqrt([array.size for _, _, array in run.parameters.arrays()])
+                found.append(compare(f"norms after {step}", ours, arrays["norms"][row], reach))
+    return found
+
+
+def _train(run: Run, steps: int) -> Iterator[tuple[Array, float]]:
+    """Take steps; yield each loss, and the sum of the gradient's magnitudes."""
+    grad, goal = run.parameters.copy(), objectives.get(run.recipe.objective)
+    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
+        for X, target in islice(batches(run), steps):
+            loss = take_step(run.parameters, X, target, goal, run.optimizer, grad)
+            yield np.asarray(loss, grad.theta.dtype), float(abs(grad.theta).sum())
+
+
+# Recording
+
+
+def record(
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    precision: Precision,
+    *,
+    seed: int = 1,
+    steps: int = 100,
+) -> tuple[dict[str, object], dict[str, AnyArray]]:
+    """Train a recipe in torch and return the facts and the arrays of a recording."""
+    from parity import devices
+
+    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
+    start, arrays = start_digest(run.parameters), _record(run, device, precision, steps)
+    simulated = (device.type, precision) == ("cpu", "tf32")
+    products = f"{precision}, simulated" if simulated else precision
+    facts = {
+        "recipe": recipe.name,
+        "data": recipe.data,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device.type,
+        "precision": precision,
+        "steps": len(arrays["losses"]),
+        "hyper": {name: getattr(recipe, name) for name in HYPER},
+        "start": start,
+        "allowed": _allowed(recipe, device, dtype, precision, seed, steps),
+        "environment": devices.environment(device) | {"float32 products": products},
+    }
+    return facts, arrays
+
+
+def _record(
+    run: Run, device: torch.device, precision: Precision, steps: int
+) -> dict[str, AnyArray]:
+    from parity.training.torch_side import TorchSide
+
+    side, places, dtype = TorchSide(run, device, precision), entries(run.parameters), np.float32
+    (X, target), *rest = islice(batches(run), steps)
+    first = side.step(X, target)
+    losses, reached = [float(first.loss)], {1: first.after}
+    for step, (X, target) in enumerate(rest, 2):
+        losses.append(side.advance(X, target))
+        if step in MILESTONES:
+            reached[step] = side.parameters()
+    arrays: dict[str, AnyArray] = {
+        "entries": places,
+        "losses": np.array(losses, run.parameters.theta.dtype),
+        "milestones": np.array([*reached]),
+        "theta": np.array([theta.theta[places] for theta in reached.values()]),
+        "norms": np.array([norms(theta) for theta in reached.values()]),
+    }
+    return arrays | (_first(first, places) if first.X.dtype == dtype else {})
+
+
+def _first(trace: Trace, places: IntArray) -> dict[str, AnyArray]:
+    """Return the outputs and their gradients, and entries of the gradient and of the new θ.
+
+    Those of a ReLU are left out: they are made again from its z and dz.
+    """
+    kept = {"grad": trace.grad.theta[places], "after": trace.after.theta[places]}
+    layers = zip(_names(trace.before), trace.before.layers, strict=True)
+    for i, (name, layer) in enumerate(layers):
+        if layer.op not in KINKS:
+            kept |= {name: trace.outputs[i + 1], f"d{name}": trace.gradients[i]}
+    return kept
+
+
+def _allowed(
+    recipe: Recipe,
+    device: torch.device,
+    dtype: str,
+    precision: Precision,
+    seed: int,
+    steps: int,
+) -> float | None:
+    """Return how far a free run may come; None for TF32, which we do not compute."""
+    from parity.training import free_run
+
+    if precision == "tf32":
+        return None
+    if dtype == "float64":
+        return FREE_RUN_TOLERANCE
+    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
+    return free_run.train(run, device, steps).allowed
