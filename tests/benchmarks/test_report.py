@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks import crossover, panels, report, tables
+from benchmarks import pictures, report
 from benchmarks.__main__ import has_mnist, main
 from benchmarks.cases import Case, cases
 from benchmarks.checks import Check
+from benchmarks.report import Target, holds, measured_factor
 from benchmarks.results import FOLDER, Results, Row, compare, quantity
-from benchmarks.tables import Target, holds, measured_factor
 
 FACTS = {
     "machine": "test", "cpu": "Abacus", "gpu": None, "threads": [2, 1], "python": "3.11",
@@ -76,40 +76,40 @@ def test_floor_is_a_limit(floor, factor):
 
 def test_tables_have_the_figures():
     found = results()
-    epochs = tables.epochs_table(found)
+    epochs = report.epochs_table(found)
     assert "| torch |" in epochs
     assert "| 4.00 | 5.33 |" in epochs
     assert "| 1.20 | 1.50 |" in epochs  # of scratchnn floats, whose floor moves floats
-    assert "| cross_entropy (256, 10) |" in tables.group_table(found, ("op",))
-    assert "JAX (jax is not installed)" in tables.not_run(found)
-    assert "at 16 inputs: every batch size; 64 inputs: every batch size" in tables.crossover_line(
+    assert "| cross_entropy (256, 10) |" in report.group_table(found, ("op",))
+    assert "JAX (jax is not installed)" in report.not_run(found)
+    assert "at 16 inputs: every batch size; 64 inputs: every batch size" in report.crossover_line(
         found, "torch"
     )
-    assert "Abacus; threads: 2 and 1; numpy 2, torch 2.9; BLAS beads" in tables.environment_line(
+    assert "Abacus; threads: 2 and 1; numpy 2, torch 2.9; BLAS beads" in report.environment_line(
         FACTS
     )
 
 
 def test_targets_table_is_for_mnist_and_two_threads():
     found = results()
-    assert not tables.targets_table(found)
+    assert not report.targets_table(found)
     for row in found.rows:
         if row.case.data:
             row.case = replace(row.case, data="mnist")
-    table = tables.targets_table(found)
+    table = report.targets_table(found)
     assert "| MLP | torch | ≥ 1.4 | 4.00 (4.00 to 4.00) | met |" in table
     assert "**missed**" in table  # the floors
     assert "| MLP | JAX | ≥ 1.05 | not measured |  |" in table
-    assert len(table.splitlines()) == 2 + len(tables.TARGETS)
-    assert not tables.targets_table(Results(FACTS, [r for r in found.rows if r.threads == 1]))
+    assert len(table.splitlines()) == 2 + len(report.TARGETS)
+    assert not report.targets_table(Results(FACTS, [r for r in found.rows if r.threads == 1]))
 
 
 def test_tables_of_nothing_are_empty():
     nothing = Results(FACTS, [])
-    assert not tables.epochs_table(nothing)
-    assert not tables.targets_table(nothing)
-    assert not tables.group_table(nothing, ("op",))
-    assert not tables.not_run(nothing)
+    assert not report.epochs_table(nothing)
+    assert not report.targets_table(nothing)
+    assert not report.group_table(nothing, ("op",))
+    assert not report.not_run(nothing)
 
 
 def test_crossover_line_names_the_batches_that_win():
@@ -118,7 +118,7 @@ def test_crossover_line_names_the_batches_that_win():
         for batch, theirs in ((1, 3.0), (4, 2.0), (64, 0.5))
         for name, seconds in (("scratchnn", 1.0), ("CUDA graph", theirs))
     ]
-    line = tables.crossover_line(Results(FACTS, rows), "CUDA graph")
+    line = report.crossover_line(Results(FACTS, rows), "CUDA graph")
     assert line.endswith("CUDA graph at 16 inputs: batches of 1, 4.\n")
 
 
@@ -151,7 +151,7 @@ def test_draw_makes_every_picture_with_labels(tmp_path):
     paths = report.draw(results(), tmp_path)
     names = {"epochs", "ops", "scaling", "threads", "crossover-torch"}
     assert {path.name for path in paths} == {f"{n}.{k}" for n in names for k in ("svg", "png")}
-    for figure in report.plots.all_of(results()).values():
+    for figure in pictures.all_of(results()).values():
         for axis in figure.axes:
             assert axis.get_xlabel() or axis.get_ylabel()
 
@@ -162,7 +162,7 @@ def labels(axis):
 
 def test_threads_and_scaling_say_how_times_grow():
     """Every time in `results` is proportional to 1 / threads, and the same at every size."""
-    figures = report.plots.all_of(results())
+    figures = pictures.all_of(results())
     for axis in figures["threads"].axes:
         assert labels(axis) == ["scratchnn, 2.00 ×", "torch, 2.00 ×", "scratchnn floats, 2.00 ×"]
         assert axis.get_legend().get_title().get_text() == "speed-up from 1 to 2 threads"
@@ -173,10 +173,10 @@ def test_threads_and_scaling_say_how_times_grow():
 @pytest.mark.parametrize("ends", [(1e-3, 1e-2), (1e-3, 0.1), (1e-3, 1), (1e-3, 100), (1e3, 64e3)])
 def test_ticks_have_room(ends):
     """A few, written plainly, no two of which overlap."""
-    figure, (axis,) = panels.panels(1, 3.6, 3)
+    figure, (axis,) = pictures.panels(1, 3.6, 3)
     axis.plot(ends, [0, 1])
     axis.set_xscale("log")
-    panels.plain_ticks(axis)
+    pictures.plain_ticks(axis)
     figure.draw_without_rendering()
     low, high = axis.get_xlim()
     shown = [t for t in axis.get_xticklabels(which="both") if low <= t.get_position()[0] <= high]
@@ -187,8 +187,7 @@ def test_ticks_have_room(ends):
 
 
 def test_styles_differ():
-    found = panels.styles(map(str, range(18)))
-    assert len({tuple(style.values()) for style in found.values()}) == 18
+    assert len(set(pictures.styles(map(str, range(18))).values())) == 18
 
 
 @pytest.mark.parametrize(
@@ -196,14 +195,14 @@ def test_styles_differ():
     [(0.043, "1/23"), (0.1, "0.10"), (0.995, "0.99"), (3.14, "3.1"), (9.96, "10"), (999.0, "999")],
 )
 def test_cells_have_four_characters(ratio, text):
-    assert crossover.label(ratio) == text
+    assert pictures.cell_label(ratio) == text
     assert len(text) <= 4
 
 
 def test_crossover_draws_a_line_where_the_faster_one_changes():
     """Between 2 and 1/2, and nowhere else: 1/2 beside no figure is no border."""
-    (axis,) = panels.panels(1, 3, 3)[1]
-    crossover._map(axis, np.array([[2.0, 0.5], [2.0, np.nan]]))
+    (axis,) = pictures.panels(1, 3, 3)[1]
+    pictures.draw_map(axis, np.array([[2.0, 0.5], [2.0, np.nan]]))
     vertical, horizontal = axis.collections
     assert [segment.tolist() for segment in vertical.get_segments()] == [[[0.5, -0.5], [0.5, 0.5]]]
     assert not horizontal.get_segments()
@@ -212,7 +211,7 @@ def test_crossover_draws_a_line_where_the_faster_one_changes():
 def test_pictures_have_no_legend_over_their_lines():
     """Legends lie below the panels, and all text within the figure."""
     for name in ("scaling", "threads", "ops", "crossover-torch"):
-        figure = report.plots.all_of(results())[name]
+        figure = pictures.all_of(results())[name]
         figure.draw_without_rendering()
         width, height = figure.bbox.size
         for axis in figure.axes:
@@ -235,10 +234,10 @@ def test_report_makes_do_with_what_was_measured():
     for row in found.rows:
         if row.case.group == "crossover" and row.case.batch == 64 and row.backend == "scratchnn":
             row.not_run = "missing"
-    assert {"scaling", "crossover-torch"} <= report.plots.all_of(found).keys()
+    assert {"scaling", "crossover-torch"} <= pictures.all_of(found).keys()
     assert "faster in NumPy than with torch at" in report.details(found)
     found.rows = [row for row in found.rows if row.backend != "scratchnn"]
-    assert not [name for name in report.plots.all_of(found) if name.startswith("crossover")]
+    assert not [name for name in pictures.all_of(found) if name.startswith("crossover")]
     assert "faster in NumPy" not in report.details(found)
 
 

@@ -1,12 +1,14 @@
 """The run: workers are checked before they are timed, and what cannot run says why."""
 
 import functools
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import environment, inputs, runner, team, worker
+import parity
+from benchmarks import environment, inputs, runner, worker
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import Case, NotRunError, cases
 from benchmarks.runner import Plan, run
@@ -27,7 +29,7 @@ class Workers:
 
 
 class Worker:
-    """A worker in this process, with what the runner uses of a `team.Process`."""
+    """A worker in this process, with what the runner uses of a `runner.Process`."""
 
     def __init__(self, name, threads, workers):
         self.name, self.workers, self.inside = name, workers, worker.Worker(name, threads)
@@ -54,8 +56,8 @@ class Worker:
 @pytest.fixture
 def workers(monkeypatch):
     inside = Workers()
-    monkeypatch.setattr(team, "Process", inside)
     monkeypatch.setattr(runner, "Process", inside)
+    monkeypatch.setattr(worker.gc, "collect", lambda: 0)  # slow with as many objects as here
     return inside
 
 
@@ -149,7 +151,7 @@ def test_run_says_once_a_group_that_a_backend_is_missing(workers, monkeypatch):
     def need(name, extra):
         raise MissingExtraError(f"this needs {name}, which is not installed: [{extra}]")
 
-    monkeypatch.setattr("benchmarks.backends.on_jax.need", need)
+    monkeypatch.setattr("benchmarks.backends.need", need)
     ops = [case for case in cases("digits", quick=True) if case.kind == "op"][:2]
     rows, _ = run(ops, [BACKENDS["scratchnn"], BACKENDS["JAX"]], 1, QUIET)
     assert [(row.backend, bool(row.not_run)) for row in rows] == [
@@ -162,7 +164,7 @@ def test_run_says_once_a_group_that_a_backend_is_missing(workers, monkeypatch):
 
 
 def test_run_needs_no_process_to_know_that_there_is_no_gpu(workers, monkeypatch):
-    monkeypatch.setattr(team, "gpu", lambda: None)
+    monkeypatch.setattr(runner, "gpu", lambda: None)
     (row,), _ = run([CASES["step"]], [BACKENDS["CUDA graph"]], 1, QUIET)
     assert row.not_run == "there is no GPU here"
     assert not workers.asked
@@ -205,7 +207,7 @@ def test_memory_is_that_of_an_epoch_beyond_libraries_and_data(monkeypatch):
     monkeypatch.setattr(inputs, "_load", cached)
     monkeypatch.setattr(inputs, "dataset", lambda case: inputs._load(case.data))
     process = worker.Worker("scratchnn", 1)
-    process.backend = Hoarder()
+    process.library = Hoarder()
     answer = process.answer({"do": "memory", "case": CASES["memory"].as_dict()})
     assert 2**25 < answer["bytes"] < 2 * 2**26
 
@@ -225,7 +227,7 @@ def test_trainers_count_the_data_that_they_hold(name):
 
 
 def test_process_that_dies_is_reported_with_its_last_words():
-    process = team.Process("no such backend", 1)
+    process = runner.Process("no such backend", 1)
     try:
         with pytest.raises(RuntimeError, match="KeyError: 'no such backend'"):
             process.ask("facts")
@@ -233,14 +235,23 @@ def test_process_that_dies_is_reported_with_its_last_words():
         process.close()
 
 
-def test_worker_has_its_threads_and_keeps_the_channel_clean():
-    process = team.Process("torch", 1)
+def test_worker_has_its_threads_and_cores_and_the_defaults_of_torch():
+    """Parity makes torch's threads sleep after each product: a step then takes twice as long."""
+    assert parity.__name__  # it has set the variable here
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    cores = environment.cores()
+    process = runner.Process("torch", 1)
     try:
         facts = process.ask("facts")
+        if hasattr(os, "sched_getaffinity"):
+            assert len(os.sched_getaffinity(process.popen.pid)) == 1
     finally:
         process.close()
+    assert environment.cores() == cores
     assert facts["threads"] == 1
     assert set(facts["pools"].values()) == {1}
+    assert facts["variables"]["OMP_NUM_THREADS"] == "1"
+    assert facts["variables"]["OMP_WAIT_POLICY"] is None
 
 
 @pytest.mark.parametrize(

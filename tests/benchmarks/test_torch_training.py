@@ -1,18 +1,19 @@
 """Training in torch: what is compiled, what is fused, and the order of copies and computing."""
 
 from contextlib import nullcontext
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.backends import BACKENDS, torch_training, transfers
+from benchmarks.backends import BACKENDS
 from benchmarks.backends.on_torch import OnTorch
+from benchmarks.backends.torch_training import PinnedTrainer, Setup, Trainer
 from benchmarks.cases import NotRunError, cases
 from benchmarks.checks import check
 from benchmarks.inputs import problem
-from benchmarks.work import results_of, work_of
+from benchmarks.worker import results_of
 
 CASES = {case.kind: case for case in cases("digits", quick=True) if case.momentum}
 
@@ -22,7 +23,7 @@ def test_fused_is_as_right_as_the_others(kind):
     backend = BACKENDS["torch fused"].open()
     found = check(CASES[kind], results_of(backend, CASES[kind]))
     assert found.holds, found.what
-    _, trainer = work_of(backend, CASES[kind])
+    trainer = backend.trainer(CASES[kind], "float32")
     assert trainer.optimizer.param_groups[0]["fused"]
 
 
@@ -61,74 +62,69 @@ def test_compile_takes_forward_with_loss_and_the_update(monkeypatch):
     assert results[-1].sum(axis=1).numpy() == pytest.approx(1)
 
 
-class Fake:
-    """torch with a CUDA that computes at once, and notes what it is told."""
+class FakeEvent:
+    """An event of a CUDA that computes at once; it notes who waits for it, and who records it."""
+
+    made = ()
 
     def __init__(self):
-        self.log, self.index_select = [], torch.index_select
-        self.from_numpy, self.zeros, self.optim, self.nn = (
-            torch.from_numpy, torch.zeros, torch.optim, torch.nn,
-        )  # fmt: skip
-        self.cuda = SimpleNamespace(
-            Event=lambda: FakeEvent(self.log), Stream=lambda: FakeStream("copies", self.log),
-            current_stream=lambda: FakeStream("computing", self.log), stream=nullcontext,
-        )  # fmt: skip
-
-    def empty(self, shape, *, dtype, pin_memory=False, device="cpu"):
-        return torch.empty(shape, dtype=dtype)
-
-
-class FakeEvent:
-    count = 0
-
-    def __init__(self, log):
-        self.log, self.name = log, "used" if FakeEvent.count % 2 else "copied"
-        self.slot = FakeEvent.count // 2
-        FakeEvent.count += 1
+        slot, second = divmod(len(FakeEvent.made), 2)
+        self.name = "used" if second else "copied", slot
+        FakeEvent.made = (*FakeEvent.made, self)
 
     def synchronize(self):
-        self.log.append(("host waits", self.name, self.slot))
+        FakeStream.log.append(("host waits", *self.name))
 
     def record(self, stream):
-        self.log.append((f"{stream.name} note", self.name, self.slot))
+        FakeStream.log.append((f"{stream.name} note", *self.name))
 
 
 class FakeStream:
-    def __init__(self, name, log):
-        self.name, self.log = name, log
+    log = ()
+
+    def __init__(self, name="copies"):
+        self.name = name
 
     def wait_event(self, event):
-        self.log.append((f"{self.name} wait", event.name, event.slot))
+        self.log.append((f"{self.name} wait", *event.name))
 
 
 @pytest.fixture
 def pinned(monkeypatch):
-    """A trainer on the fake, three batches of which the last one is short."""
-    monkeypatch.setattr(FakeEvent, "count", 0)
-    on, fake = OnTorch(), Fake()
-    on.transfer, on.torch = "pinned", fake
+    """A trainer on the fake, with three batches of which the last one is short, and a plain one."""
+    empty = torch.empty
+    monkeypatch.setattr(FakeEvent, "made", ())
+    monkeypatch.setattr(FakeStream, "log", [])
+    monkeypatch.setattr(torch, "empty", lambda *shape, pin_memory=False, **o: empty(*shape, **o))
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: FakeStream("computing"))
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
     p = problem(CASES["epoch"], "float32")
-    p = p.__class__(**{**vars(p), "X": p.X[:150], "target": p.target[:150], "examples": 150})
-    return transfers.PinnedTrainer(on, p), torch_training.Trainer(OnTorch(), p), fake.log
+    p = replace(p, X=p.X[:150], target=p.target[:150], examples=150)
+    device = torch.device("cpu")
+    return PinnedTrainer(Setup(device, transfers=True), p), Trainer(Setup(device), p)
 
 
 def test_pinned_trains_as_the_others(pinned):
-    trainer, plain, _ = pinned
+    trainer, plain = pinned
     for _ in range(2):
         assert trainer.epoch() == plain.epoch()
     np.testing.assert_array_equal(trainer.theta(), plain.theta())
 
 
-def test_pinned_copies_a_batch_before_the_one_before_it_is_computed(pinned):
-    trainer, _, log = pinned
-    trainer.epoch()
+def test_pinned_copies_the_next_batch_before_it_computes_on_one(pinned):
+    pinned[0].epoch()
 
     def sent(slot):
-        return [("host waits", "copied", slot), ("copies wait", "used", slot),
-                ("copies note", "copied", slot)]  # fmt: skip
+        return [
+            ("host waits", "copied", slot),
+            ("copies wait", "used", slot),
+            ("copies note", "copied", slot),
+        ]
 
     def computed(slot):
         return [("computing wait", "copied", slot), ("computing note", "used", slot)]
 
     expected = [sent(0), sent(1), computed(0), sent(0), computed(1), computed(0)]
-    assert log == [line for part in expected for line in part]
+    assert FakeStream.log == [line for part in expected for line in part]
