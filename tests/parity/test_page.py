@@ -48,9 +48,14 @@ def cells():
     return [*found, search(OPS["linear"], "tf32", examples=5)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def report(cells):
     return page.of_cells(cells, {"seed": 0}, {"torch": "2", "gpu": None, "exact": True})
+
+
+@pytest.fixture(scope="module")
+def html(report):
+    return page.as_html(report)
 
 
 def browse(tmp_path, text):
@@ -66,8 +71,8 @@ def browse(tmp_path, text):
 
 
 @needs_browser
-def test_page_shows_all_in_a_browser_that_logs_no_error(report, tmp_path):
-    dom, console = browse(tmp_path, page.as_html(report))
+def test_page_shows_all_in_a_browser_that_logs_no_error(html, tmp_path):
+    dom, console = browse(tmp_path, html)
     assert console == []
     words = re.sub(r"<style.*?</style>|<[^>]+>", " ", dom, flags=re.DOTALL)
     for text in (
@@ -128,13 +133,13 @@ class Tags(HTMLParser):
         self.open.pop()
 
 
-def test_page_is_balanced_and_refers_to_nothing_outside(report):
+def test_page_is_balanced_and_refers_to_nothing_outside(html):
     tags = Tags()
-    tags.feed(page.as_html(report))
+    tags.feed(html)
     assert tags.open == []
     assert tags.references
     assert all(reference.startswith("#") for reference in tags.references)
-    assert "url(http" not in page.as_html(report)
+    assert "url(http" not in html
 
 
 def test_page_escapes_what_it_is_given(report):
@@ -205,8 +210,8 @@ def test_share_is_marked_where_it_is_over():
     assert ">off<" in page.share(math.inf)
 
 
-def test_save_writes_what_is_asked_for(report, tmp_path):
+def test_save_writes_what_is_asked_for(report, html, tmp_path):
     assert page.save(report, None, None) == []
     names = str(tmp_path / "a.json"), str(tmp_path / "a.html")
     assert [str(path) for path in page.save(report, *names)] == list(names)
-    assert (tmp_path / "a.html").read_text(encoding="utf-8") == page.as_html(report)
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == html
