@@ -115,7 +115,7 @@ def _run(
     found = replace(function(asked, examples), check=name)
     if found.problem is None:
         return found
-    cause = found.cause or diagnosis.cause(found, asked)
+    cause = diagnosis.cause(found, asked)
     return replace(found, code=_code(asked, found.cases[0]), cause=cause)
 
 

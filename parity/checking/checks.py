@@ -115,8 +115,10 @@ def accuracy(subject: Subject, _: int) -> Finding:
 
 
 def _search(subject: Subject, look: Look, dtype: Dtype, examples: int) -> Finding:
-    plain = [name for name in subject.op.inputs if name != "target"]
-    return search(subject.op.cases(dtype).map(subject.cut), look, examples, plain)
+    op = subject.op
+    plain = [name for name in op.inputs if name != "target"]
+    typical = subject.cut(op.typical(dtype))
+    return search(op.cases(dtype).map(subject.cut), look, examples, plain, typical)
 
 
 def value_problem(subject: Subject, case: Case) -> Problem | None:

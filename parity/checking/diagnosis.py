@@ -32,7 +32,7 @@ def cause(finding: Finding, asked: Subject | Backward) -> str:
     """Return why the answers are wrong; empty where nobody knows.
 
     A flaw must give the same answers in every case that shows the problem. Of several that do, the
-    first of the table is named.
+    first of the table is named. If none does, it is the cause that the check itself has found.
     """
     assert finding.problem is not None
     kind, _, expected, got = finding.problem
@@ -42,7 +42,7 @@ def cause(finding: Finding, asked: Subject | Backward) -> str:
     for flaw in FLAWS:
         if (flaw.op, flaw.backward) == place and explains(flaw, finding.cases, asked):
             return flaw.cause
-    return GUESSES.get(kind) or _by_look(expected, got)
+    return finding.cause or GUESSES.get(kind) or _by_look(expected, got)
 
 
 def _by_look(expected: str, got: str) -> str:

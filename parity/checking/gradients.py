@@ -28,8 +28,9 @@ def gradients(pair: Backward, examples: int) -> Finding:
     plain = [name for name in pair.op.inputs if name != "target"]
     for dtype in DTYPES:
         cases = st.builds(pair.with_dy, pair.op.cases(dtype), st.integers(0, 999))
-        look = partial(_gradient_problem, pair)
-        found = search(cases, look, examples, [*plain, DY] if pair.takes_dy else plain)
+        names = [*plain, DY] if pair.takes_dy else plain
+        typical = pair.with_dy(pair.op.typical(dtype), 0)
+        found = search(cases, partial(_gradient_problem, pair), examples, names, typical)
         if found.problem:
             return found
     return Finding()

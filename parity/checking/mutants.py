@@ -86,6 +86,7 @@ def _lockstep() -> tuple[str, ...]:
     import torch
 
     from parity.training import lockstep
+    from parity.training.step import KINDS
 
     recipe = recipes.get("mlp")
     small = recipe.on(recipe.default_data, hidden=(12, 8), batch_size=NOMINAL)
@@ -96,10 +97,8 @@ def _lockstep() -> tuple[str, ...]:
     except FloatingPointError:  # it diverges
         return ("trained freely",)
     first = next((step for step in result.steps if not step.worst.holds), None)
-    quantities = ("outputs", "loss", "gradient", "parameters")
-    seen = tuple(q for q in quantities if first and not getattr(first, q).holds)
-    apart = not result.free_run <= lockstep.FREE_RUN_TOLERANCE
-    return (*seen, "trained freely") if apart else seen
+    seen = tuple(kind for kind in KINDS if first and not getattr(first, kind).holds)
+    return (*seen, "trained freely") if result.strayed else seen
 
 
 # The tables of docs/mutants.md

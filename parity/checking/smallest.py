@@ -20,11 +20,18 @@ KEPT = 12  # cases, for the diagnosis
 LIMIT = 1000.0  # beyond the range of exp in every precision
 
 
-def search(cases: SearchStrategy[Case], look: Look, examples: int, plain: Sequence[str]) -> Finding:
+def search(
+    cases: SearchStrategy[Case],
+    look: Look,
+    examples: int,
+    plain: Sequence[str],
+    typical: Case | None = None,
+) -> Finding:
     """Look at generated cases; return the problem of the smallest case, and others of its kind.
 
     Options  examples   how many cases to generate
              plain      the arrays whose numbers may be replaced by plainer ones
+             typical    a case to look at besides
     """
     found: list[tuple[Case, Problem]] = []
 
@@ -39,6 +46,8 @@ def search(cases: SearchStrategy[Case], look: Look, examples: int, plain: Sequen
         return problem is not None and problem.kind == found[0][1].kind
 
     smallest(cases, gather, examples)
+    if typical is not None:
+        gather(typical)
     if not found:
         return Finding()
     case, problem = found[0]
