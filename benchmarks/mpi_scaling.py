@@ -230,7 +230,7 @@ def constants(results: JSON) -> str:
     return (
         f"Measured: a = {1e3 * compute.step:.2f} ms, b = {1e6 * compute.row:.1f} µs, "
         f"α = {1e6 * network.message:.1f} µs, 1/β = {1e-9 / network.byte:.1f} GB/s; "
-        f"{results['cores']} cores, beside other work at a load of {results['load']:.1f}, "
+        f"{results['cores']} cores, with other work at a load of {results['load']:.1f}, "
         f"NumPy {results['numpy']}.\n"
     )
 

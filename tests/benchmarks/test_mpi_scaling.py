@@ -55,10 +55,14 @@ def results():
         for ranks in (1, 2, 4)
     }
     return {
-        "cores": 2, "load": 0.0, "numpy": "2", "bytes": 2**20,
-        "compute": vars(COMPUTE), "network": vars(NETWORK),
+        "cores": 2,
+        "load": 0.0,
+        "numpy": "2",
+        "bytes": 2**20,
+        "compute": vars(COMPUTE),
+        "network": vars(NETWORK),
         "runs": [{"ranks": ranks, "steps": steps[ranks]} for ranks in steps],
-    }  # fmt: skip
+    }
 
 
 def test_check_table_holds_the_model_against_what_was_measured(results):
@@ -83,9 +87,11 @@ def test_mpi_scaling_measures_and_saves(tmp_path):
     pytest.importorskip("mpi4py")
     command = [sys.executable, "-m", "benchmarks.mpi_scaling", "--quick", "--json"]
     done = subprocess.run(
-        [*command, str(tmp_path / "mpi.json")], capture_output=True, text=True,
+        [*command, str(tmp_path / "mpi.json")],
+        capture_output=True,
+        text=True,
         cwd=mpi_scaling.ROOT,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "mpi.json").read_text())
     assert [run["ranks"] for run in results["runs"]] == [1, 2]

@@ -14,27 +14,43 @@ from benchmarks.report import Target, holds, measured_factor
 from benchmarks.results import FOLDER, Results, Row, compare, quantity
 
 FACTS = {
-    "machine": "test", "cpu": "Abacus", "gpu": None, "threads": [2, 1], "python": "3.11",
-    "date": "2026-01-01", "commit": "abc", "blas": "beads",
+    "machine": "test",
+    "cpu": "Abacus",
+    "gpu": None,
+    "threads": [2, 1],
+    "python": "3.11",
+    "date": "2026-01-01",
+    "commit": "abc",
+    "blas": "beads",
     "workers": {"2": {"torch": {"versions": {"numpy": "2", "torch": "2.9"}}}},
-}  # fmt: skip
+}
 OURS = {
-    "scratchnn": 1.0, "torch": 4.0, "scratchnn floats": 1.2,
-    "floor products": 0.5, "floor bytes": 0.25, "floor float bytes": 0.3,
-}  # fmt: skip
+    "scratchnn": 1.0,
+    "torch": 4.0,
+    "scratchnn floats": 1.2,
+    "floor products": 0.5,
+    "floor bytes": 0.25,
+    "floor float bytes": 0.3,
+}
 
 
 def results(threads=(2, 1)):
     """Every case of the quick run: torch takes 4 times as long in every round, whatever it is."""
     noise = np.random.default_rng(0).uniform(1, 3, 4)
     rows = [
-        Row(case, name, count, [1e-3 * factor * n / count for n in noise],
-            "bytes" if case.kind == "memory" else "s", check=Check("z", 0.1, True))
+        Row(
+            case,
+            name,
+            count,
+            [1e-3 * factor * n / count for n in noise],
+            "bytes" if case.kind == "memory" else "s",
+            check=Check("z", 0.1, True),
+        )
         for count in threads
         for case in cases("digits", quick=True)
         for name, factor in OURS.items()
         if case.group == "epoch" or name in ("scratchnn", "torch")
-    ]  # fmt: skip
+    ]
     rows.append(Row(rows[0].case, "JAX", 2, not_run="jax is not installed"))
     return Results(FACTS, rows)
 
@@ -124,9 +140,14 @@ def test_crossover_line_names_the_batches_that_win():
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(2.5, "s", "2.50 s"), (0.0123, "s", "12.3 ms"), (4.5e-5, "s", "45.0 µs"),
-     (123e-6, "s", "123 µs"), (2.4e8, "bytes", "240 MB")],
-)  # fmt: skip
+    [
+        (2.5, "s", "2.50 s"),
+        (0.0123, "s", "12.3 ms"),
+        (4.5e-5, "s", "45.0 µs"),
+        (123e-6, "s", "123 µs"),
+        (2.4e8, "bytes", "240 MB"),
+    ],
+)
 def test_quantity_has_three_digits(value, unit, text):
     assert quantity(value, unit) == text
 
@@ -227,10 +248,11 @@ def test_report_makes_do_with_what_was_measured():
     """Ours not run in half of the maps' cases, and each axis with a single size."""
     found, axes = results(), set()
     found.rows = [
-        row for row in found.rows
+        row
+        for row in found.rows
         if row.case.group != "scaling"
         or (row.case.axis not in axes and not axes.add(row.case.axis))
-    ]  # fmt: skip
+    ]
     for row in found.rows:
         if row.case.group == "crossover" and row.case.batch == 64 and row.backend == "scratchnn":
             row.not_run = "missing"

@@ -104,8 +104,10 @@ def test_load_is_that_of_begin_and_end_and_the_largest(monkeypatch):
     load.look()
     load.look()
     assert load.facts() == {
-        "begin": [0.1, 0.2, 0.3], "end": [1.0, 2.0, 3.0], "largest": [5.0, 0.2, 0.3],
-    }  # fmt: skip
+        "begin": [0.1, 0.2, 0.3],
+        "end": [1.0, 2.0, 3.0],
+        "largest": [5.0, 0.2, 0.3],
+    }
 
 
 @pytest.mark.parametrize(("threads", "rest"), [(1, runner.SHORT_REST), (2, runner.REST)])
