@@ -15,31 +15,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
+
+import scratchnn.functional as F
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-
-import scratchnn.functional as F  # noqa: E402
-
+PACKAGES = ("scratchnn", "parity", "benchmarks")
 TARGETS = {"parity": "about 36 files, at most 7,500 lines", "benchmarks": "about 20 files"}
 
 
 def main() -> None:
     """Print the figures of each package, then those of all."""
-    for package in ("scratchnn", "parity", "benchmarks"):
+    for package in PACKAGES:
         print_package(package)
-    text = "".join(path.read_text(encoding="utf-8") for path in all_files())
-    print(f"`# fmt: skip`: {len(re.findall('# fmt: *skip', text))} (target 0)")
-    print(f"modules with __getattr__: {sum(map(has_getattr, all_files()))} (target 0)")
+    files = [path for package in PACKAGES for path in files_of(package)]
+    skips = sum(len(re.findall("# fmt: *skip", path.read_text("utf-8"))) for path in files)
+    print(f"`# fmt: skip`: {skips} (target 0)")
+    print(f"modules with __getattr__: {sum(map(has_getattr, files))} (target 0)")
     print_way()
     print(f"`import scratchnn` beyond NumPy: {import_ms():.0f} ms (target 60)")
 
 
 def print_package(package: str) -> None:
     """Print how large a package is, and how often it says Any."""
-    files = sorted((ROOT / package).rglob("*.py"))
-    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    files = files_of(package)
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in files}
     largest = max(files, key=lambda path: lines[path])
     length, function = max(found for path in files for found in functions(path))
     uses = sum(map(says_any, files))
@@ -50,19 +50,15 @@ def print_package(package: str) -> None:
     print(f"    Any: {1000 * uses / sum(lines.values()):.1f} per 1,000 lines (target 8)")
 
 
-def all_files() -> list[Path]:
-    """Return the files of all packages."""
-    return [
-        path
-        for package in ("scratchnn", "parity", "benchmarks")
-        for path in sorted((ROOT / package).rglob("*.py"))
-    ]
+def files_of(package: str) -> list[Path]:
+    """Return the files of a package."""
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def functions(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines and the name of each function, without its docstring."""
     yield 0, "none"
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0]
             doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
@@ -74,13 +70,13 @@ def functions(path: Path) -> Iterator[tuple[int, str]]:
 
 def says_any(path: Path) -> int:
     """Return how often a file says Any, imports not counted."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text("utf-8"))
     return sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
 
 
 def has_getattr(path: Path) -> bool:
     """Return whether a module has a __getattr__ of its own."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text("utf-8"))
     return any(isinstance(n, ast.FunctionDef) and n.name == "__getattr__" for n in tree.body)
 
 
