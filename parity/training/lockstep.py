@@ -236,7 +236,7 @@ class _Pair:
         try:
             return evaluate(self.run.parameters, data, self.settings.objective)
         except FloatingPointError:  # it diverged
-            return Score(nan, nan)
+            return Score(nan, nan if self.settings.objective.classes else None)
 
 
 def distance(ours: Array, theirs: Array | float) -> float:

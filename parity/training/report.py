@@ -27,11 +27,11 @@ HEADER = (
 def epoch_line(row: EpochResult) -> str:
     """Format one epoch under HEADER."""
     loss, gradient, update = (
-        _with_tolerance(worst([getattr(step, name) for step in row.steps]))
+        _with_tolerance(worst([getattr(step, name) for step in sound(row.steps)]))
         for name in ("loss", "gradient", "parameters")
     )
     return (
-        f"{row.epoch:>5}  {row.ours.loss:8.4f} {row.torch.loss:8.4f}  "
+        f"{row.epoch:>5}  {_loss(row.ours.loss)} {_loss(row.torch.loss)}  "
         f"{_percent(row.ours.accuracy)} {_percent(row.torch.accuracy)}  "
         f"{loss}  {gradient}  {update}  {_share(_highest(row.steps)):>6}"
     )
@@ -73,8 +73,8 @@ def _remarks(result: Lockstep) -> str:
         words += f"; the training diverged on both sides, at step {step.step}"
     if step := result.unbounded:
         words += (
-            f"; from step {step.step} on there are bounds that say nothing, as their numbers are "
-            f"too large (first that of {step.unbounded}): what they belong to is not judged"
+            f"; from step {step.step} on some bounds are infinite or NaN and say nothing (first "
+            f"that of {step.unbounded}): what they belong to is not judged"
         )
     return words
 
@@ -130,13 +130,13 @@ def as_dict(
 
 
 def _epoch(row: EpochResult) -> dict[str, object]:
-    kinds = ("loss", "gradient", "parameters")
+    kinds, steps = ("loss", "gradient", "parameters"), sound(row.steps)
     return {
         "epoch": row.epoch,
         "numpy": row.ours._asdict(),
         "torch": row.torch._asdict(),
         "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
-        **{kind: asdict(worst([getattr(step, kind) for step in row.steps])) for kind in kinds},
+        **{kind: asdict(worst([getattr(step, kind) for step in steps])) for kind in kinds},
     }
 
 
@@ -196,6 +196,10 @@ def _sign(value: float, tolerance: float) -> str:
 
 def _share(ratio: float) -> str:
     return f"{ratio:.0%}" if ratio < 100 else f"{ratio:.0e} ×"
+
+
+def _loss(loss: float) -> str:
+    return f"{loss:8.4f}" if abs(loss) < 1000 else f"{loss:8.1e}"
 
 
 def _percent(accuracy: float | None) -> str:
