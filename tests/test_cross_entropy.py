@@ -96,6 +96,9 @@ def test_cross_entropy_is_exact_where_p_rounds_to_1(dtype):
     assert F.cross_entropy(z, target) == tiny
     dz = F.cross_entropy_backward(1.0, z, target)
     np.testing.assert_array_equal(dz, np.array([[-tiny, tiny]], dtype))
+    loss, dz = F.cross_entropy_with_gradient(z, target)
+    assert loss == tiny
+    np.testing.assert_array_equal(dz, np.array([[-tiny, tiny]], dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
