@@ -19,7 +19,8 @@ In reading order:
     checking/       anyone's function: `parity.check`
     accuracy/       errors in ulps, compared with other libraries and textbooks
     report.py       one report as text, JSON and HTML
-    cli.py          the commands of `python -m parity`
+    commands.py     the commands of `python -m parity`: what they do
+    cli.py          their arguments
 
 A folder's own docstring has the reading order of its files.
 """
