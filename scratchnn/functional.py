@@ -1,11 +1,16 @@
-"""Every operation under its torch name: `import scratchnn.functional as F`.
+"""Every operation in one place, under torch's name where torch has it:
 
-Each f has its f_backward. There is one rule:
+    import scratchnn.functional as F
+
+At the end of a computation stands one number, the loss L. dv means ∂L/∂v: how much L changes when
+an entry of v does. It has the shape of v. Each function f has a function f_backward, which goes one
+step back: from dy, for the result y of f, to the gradients of f's arguments. There is one rule:
 
     f_backward(dy, *the arguments of f, **its options)
 
 returns the gradient of each floating-point array among the arguments, in their order: one array,
-or a tuple of them. dy is the gradient of f's result.
+or a tuple of them. (It is also called a vector-Jacobian product: dy times the derivatives of y.)
+`cross_entropy_with_gradient` stands alone: it computes a loss and its gradient in one go.
 """
 
 from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from scratchnn.ops import kronecker
 from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward
 from scratchnn.ops.kronecker import kronecker_linear
-from scratchnn.ops.linear import as_rows, linear, sum_rows
+from scratchnn.ops.linear import bias_gradient, input_gradient, linear, weight_gradient
 from scratchnn.ops.shared import Array
 
 Shapes = dict[str, tuple[int, ...]]
@@ -48,9 +48,20 @@ class Layer(Protocol):
         """Write the gradients of the parameters into `out`."""
 
 
+@runtime_checkable
+class Sized(Protocol):
+    """A layer with parameters also knows how many features go in, and how many come out."""
+
+    D: int
+    H: int
+
+
 @dataclass(frozen=True)
 class Dense:
     """Y = X W + b, from D to H features.
+
+    `backward` and `gradients` are the two halves of functional.linear_backward: dX
+    is not needed in the first layer, and dW and db go straight into their places.
 
     In θ, W (D, H) and b (H,) lie one after the other. So they are one matrix
     (D + 1, H), whose last row meets a column of ones behind X.
@@ -70,6 +81,7 @@ class Dense:
         W, b = parameters
         if std is not None:
             W[...] = rng.normal(0, std, W.shape)
+            b[...] = 0
             return
         bound = 1 / np.sqrt(self.D)
         for part in (W, b):
@@ -81,12 +93,12 @@ class Dense:
 
     def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
         W, _ = parameters
-        return dY @ W.T
+        return input_gradient(dY, W)
 
     def gradients(self, dY: Array, X: Array, *parameters: Array, out: Sequence[Array]) -> None:
         dW, db = out
-        np.matmul(as_rows(X).T, as_rows(dY), out=dW)
-        sum_rows(dY, out=db)
+        weight_gradient(dY, X, out=dW)
+        bias_gradient(dY, out=db)
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,7 @@ class Kronecker:
         A[...] = rng.normal(0, 1 / np.sqrt(self.n), A.shape)
         if std is not None:
             S[...] = rng.normal(0, std, S.shape)
+            b[...] = 0
             return
         bound = 1 / np.sqrt(self.D)
         for part in (S, b):
@@ -141,7 +154,7 @@ class Kronecker:
         A, S, _ = parameters
         dA, dS, db = out
         dA[...], dS[...] = kronecker.factor_gradients(dY, X, A, S)
-        sum_rows(dY, out=db)
+        bias_gradient(dY, out=db)
 
 
 class Activation:
@@ -201,9 +214,14 @@ def activation(name: str) -> Layer:
 
 
 def describe(layer: Layer) -> dict[str, str | int | float]:
-    """Return a layer's name and sizes, ready for JSON: {"layer": "dense", "D": 64, "H": 30}."""
-    name = next(name for name, kind in LAYERS.items() if type(layer) is kind)
-    return {"layer": name, **vars(layer)}
+    """Return a layer's name and sizes, ready for JSON: {"layer": "dense", "D": 64, "H": 30}.
+
+    Raises   ValueError for a layer that is not in LAYERS
+    """
+    for name, kind in LAYERS.items():
+        if type(layer) is kind:
+            return {"layer": name, **vars(layer)}
+    raise ValueError(f"layer must be of a kind in scratchnn.layers.LAYERS, got {layer}")
 
 
 def from_description(description: dict[str, str | int | float]) -> Layer:

@@ -14,14 +14,14 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn.layers import Dense, Kronecker, Layer, activation
+from scratchnn.layers import Dense, Kronecker, Layer, Sized, activation
 from scratchnn.ops.shared import Array, IntArray, check_same_shape
 
 __all__ = ["Parameters", "backward", "count", "forward", "init", "layers", "predict"]
 
 
 class Parameters:
-    """The parameters of a network as one flat vector θ. Each layer's are views into it.
+    """A network: its layers, and all their parameters as one vector θ.
 
         θ = [W_1, b_1, W_2, b_2, ...], each W in rows
 
@@ -51,7 +51,7 @@ class Parameters:
 
     @property
     def theta(self) -> Array:
-        """The flat vector. Assigning to it copies the numbers: the layers remain its views."""
+        """The flat vector. Assigning to it copies the numbers: W and b remain views into it."""
         return self._theta
 
     @theta.setter
@@ -105,7 +105,7 @@ class Parameters:
         return self.like(self.theta.astype(dtype))
 
     def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[Layer, ...], Array]]:
-        return type(self), (self.layers, self._theta)  # the layers of a copy are its views
+        return type(self), (self.layers, self._theta)  # a copy gets views into its own θ
 
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.sizes))
@@ -134,7 +134,10 @@ def layers(
 
 
 def count(layers: Sequence[Layer]) -> int:
-    """Return the number of parameters: (D + 1) H for a dense layer, n³ + D H / n + H for others."""
+    """Return the number of parameters.
+
+    A dense layer has (D + 1) H, a Kronecker layer n³ + D H / n + H, an activation none.
+    """
     return sum(prod(shape) for layer in layers for shape in layer.shapes.values())
 
 
@@ -175,9 +178,10 @@ def init(
 def forward(parameters: Parameters, X: Array) -> list[Array]:
     """Return the input and every layer's output, down to the logits, as `backward` needs them.
 
-        z = X W_1 + b_1        a = relu(z)        z = a W_2 + b_2        ...
+        z_1 = X W_1 + b_1        a_1 = relu(z_1)        z_2 = a_1 W_2 + b_2        ...
 
-    An activation that overwrites its input, as relu does, leaves the same array in both places.
+    relu writes a_1 into the array that held z_1, as its backward needs a_1 alone. So both places
+    of the list then hold a_1.
 
     Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ..., z (N, C)]
     """
@@ -192,9 +196,13 @@ def backward(
 ) -> Parameters:
     """Backpropagation: the gradient of the loss with respect to θ, from that of the logits.
 
-        dW_l = a_(l-1)ᵀ dz_l        db_l = Σ_n dz_l        dz_(l-1) = dz_l W_lᵀ ∘ [a_(l-1) > 0]
+    From the last layer to the first, each one gets dy = ∂L/∂(its output). It computes
+    the gradients of its own parameters, and dx = ∂L/∂(its input), which is dy for the
+    layer before. For dense layers with relu that is
 
-    Shapes   outputs as from `forward`, dz (N, C) → a gradient of θ's form
+        dW = aᵀ dz        db = Σ_n dz        da = dz Wᵀ        dz = da where a > 0, else 0
+
+    Shapes   outputs as from `forward`, dz (N, C), which may be overwritten → a gradient like θ
     Options  out   parameters that are overwritten by the gradient
     """
     grad = out or parameters.like(np.empty_like(parameters.theta))
@@ -223,9 +231,9 @@ _activation = activation  # `layers` and `init` have an argument of that name
 
 def _checked(layers: Sequence[Layer]) -> tuple[int, ...]:
     """Return the sizes of a network; raise where layers do not fit each other."""
-    sized = [layer for layer in layers if isinstance(layer, (Dense, Kronecker))]
-    if not sized or layers[0] is not sized[0]:
+    if not layers or not layers[0].shapes:
         raise ValueError(f"layers must begin with one that has weights, got {list(layers)}")
+    sized = [layer for layer in layers if isinstance(layer, Sized)]
     for before, after in pairwise(sized):
         if before.H != after.D:
             raise ValueError(f"{after} must take the {before.H} features of {before}")

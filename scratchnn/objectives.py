@@ -1,7 +1,4 @@
-"""What a network is trained for: a loss with its options, and what counts as a right answer.
-
-The networks of the recipes are alike. They differ in their objective.
-"""
+"""What a network is trained for: a loss with its options, and what counts as a right answer."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 import scratchnn.functional as F
+from scratchnn.data import Dataset
 from scratchnn.ops.shared import AnyArray, Array, IntArray, check_labels
 
 
@@ -45,12 +43,24 @@ class Objective:
         Shapes   z (N, C) → (), (N, C)
         """
         target = self.prepared(z, target)
-        loss = getattr(F, self.op)(z, target, **self.options)
-        gradients = getattr(F, f"{self.op}_backward")(1.0, z, target, **self.options)
-        return loss, gradients[0] if isinstance(gradients, tuple) else gradients
+        backward = getattr(F, f"{self.op}_backward")  # F.mse_loss_backward, for instance
+        gradients = backward(1.0, z, target, **self.options)
+        dz = gradients[0] if isinstance(gradients, tuple) else gradients
+        return getattr(F, self.op)(z, target, **self.options), dz
+
+    def loss(self, z: Array, target: AnyArray) -> Array:
+        """Return the mean loss alone.
+
+        Shapes   z (N, C) → ()
+        """
+        return getattr(F, self.op)(z, self.prepared(z, target), **self.options)
+
+    def outputs(self, data: Dataset) -> int:
+        """Return how many outputs a network for this data must have."""
+        return data.outputs
 
     def count(self, target: AnyArray) -> float:
-        """Return what the mean of the loss divides by: how much these targets count."""
+        """Return how much these rows count where the means of several batches are averaged."""
         return len(target)
 
     def correct(self, z: Array, target: AnyArray) -> int:
@@ -74,10 +84,15 @@ class CrossEntropy(Objective):
     classes: ClassVar[bool] = True
 
     def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
-        if self.weight is None and self.ignore_index < 0 and not self.label_smoothing:
+        plain = self.weight is None and self.ignore_index < 0 and not self.label_smoothing
+        if plain and target.shape[1:] in ((), (1,)):  # labels, the usual case: in one pass
             return F.cross_entropy_with_gradient(z, target)
         loss, dz = super().loss_and_gradient(z, target)
         return (loss, dz) if self.count(target) else (np.zeros_like(loss), np.zeros_like(dz))
+
+    def loss(self, z: Array, target: AnyArray) -> Array:
+        loss = super().loss(z, target)
+        return loss if self.count(target) else np.zeros_like(loss)
 
     def count(self, target: AnyArray) -> float:
         if target.dtype.kind == "f" or (self.weight is None and self.ignore_index < 0):
@@ -100,6 +115,9 @@ class TwoClasses(Objective):
     def prepared(self, z: Array, target: AnyArray) -> AnyArray:
         check_labels(target, z.shape[:1], 2)
         return target.astype(z.dtype)[:, None]
+
+    def outputs(self, data: Dataset) -> int:
+        return 1
 
     def correct(self, z: Array, target: AnyArray) -> int:
         return int(((z[:, 0] > 0) == (target == 1)).sum())  # z > 0 where σ(z) > 1/2

@@ -43,7 +43,7 @@ def steps(
     batch_size: int,
     rng: np.random.Generator,
 ) -> Generator[Step]:
-    """Take a step on each minibatch of an epoch; yield what it saw."""
+    """Take a step on each minibatch of an epoch; after each one, yield what it saw."""
     grad = parameters.like(np.zeros_like(parameters.theta))
     order = data.order(batch_size, rng)
     with closing(data.batches(order, parameters.theta.dtype, rng)) as batches:
@@ -160,14 +160,14 @@ def evaluate(
 
 def total(parameters: Parameters, data: Dataset, objective: Objective, starts: range) -> Totals:
     """Add up loss and right answers over the rows that begin at each start."""
-    _check_fits(parameters, data)
+    _check_fits(parameters, data, objective)
     totals = Totals()
     slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
     with closing(data.batches(slices, parameters.theta.dtype)) as batches:
         for X, target in batches:
             with np.errstate(over="ignore", invalid="ignore"):  # `finite` reports it
                 z = forward(parameters, X)[-1]
-                loss, _ = objective.loss_and_gradient(z, target)
+                loss = objective.loss(z, target)
             count, correct = objective.count(target), objective.correct(z, target)
             totals.add(Step(float(loss), correct, count, len(X)))
     return totals
@@ -203,8 +203,8 @@ def fit(
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-    steps: Steps = steps,
-    evaluate: Evaluate = evaluate,
+    steps: Steps | None = None,
+    evaluate: Evaluate | None = None,
 ) -> History:
     """Train a network, in place, and measure it after every epoch.
 
@@ -242,23 +242,24 @@ def fit(
                           reached if Ctrl-C ends the training
              on_batch     a function that is called with a Batch after each step
              on_epoch     a function that is called with an Epoch after each epoch
-             steps        the function that trains for an epoch, and
-             evaluate     the one that measures; scratchnn.distributed gives its own
+             steps        replaces the loop over the batches of an epoch, and
+             evaluate     replaces the evaluation: for training on several processes, see
+                          scratchnn.distributed
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data, or a batch size below 1
     """
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
+    steps, evaluate = steps or _steps, evaluate or _evaluate
     for data in (train, test) if test else (train,):
-        _check_fits(parameters, data)
+        _check_fits(parameters, data, goal)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     history = History() if history is None else history
     batches = math.ceil(len(train) / batch_size)
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
         start, running = perf_counter(), Totals()
-        taken = steps(parameters, train, optimizer, goal, batch_size, rng)
-        with closing(taken):
-            for number, step in enumerate(taken, 1):
+        with closing(steps(parameters, train, optimizer, goal, batch_size, rng)) as taken:
+            for number, step in enumerate(taken, 1):  # each step changes θ
                 if not math.isfinite(step.loss):
                     where = f"the loss is {step.loss} in epoch {epoch}, batch {number}"
                     raise _diverged(where, optimizer)
@@ -283,14 +284,22 @@ def fit(
     return history
 
 
+_steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
+
+
 def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
     rate = optimizer.learning_rate
     return FloatingPointError(f"{what}: try a learning rate below {rate}, or less momentum")
 
 
-def _check_fits(parameters: Parameters, data: Dataset) -> None:
+def _check_fits(parameters: Parameters, data: Dataset, objective: Objective) -> None:
     if parameters.sizes[0] != data.features:
         raise ValueError(
             f"{data.name} has {data.features} features per example, "
             f"and the network takes {parameters.sizes[0]}"
+        )
+    if parameters.sizes[-1] != objective.outputs(data):
+        raise ValueError(
+            f"{data.name} needs {objective.outputs(data)} outputs, "
+            f"and the network has {parameters.sizes[-1]}"
         )

@@ -23,9 +23,9 @@ def relu(z: Array, *, out: Array | None = None) -> Array:
 def relu_backward(
     dy: Array, z: Array | None, *, y: Array | None = None, out: Array | None = None
 ) -> Array:
-    """Vector-Jacobian product of `relu`: dz from dy.
+    """Backward of `relu`: dz from dy.
 
-        ∂y/∂z = [z > 0] = [y > 0]
+        dz = dy where z > 0, else 0        ∂y/∂z = [z > 0] = [y > 0]
 
     The kink at z = 0 has no derivative; 0 is the usual choice, and torch's. Where
     z is NaN, dy passes, as in torch.
@@ -43,9 +43,9 @@ def relu_backward(
 
 
 def sigmoid(z: Array) -> Array:
-    """Turn a logit into a probability.
+    """Turn a logit, any real number, into a probability.
 
-        σ(z) = 1 / (1 + exp(-z)) = exp(z) / (1 + exp(z))
+        p = σ(z) = 1 / (1 + exp(-z)) = exp(z) / (1 + exp(z))
 
     The first form serves z ≥ 0 and the second z < 0, so that exp never
     overflows; both have the same e = exp(-|z|).
@@ -59,9 +59,9 @@ def sigmoid(z: Array) -> Array:
 
 
 def sigmoid_backward(dp: Array, z: Array) -> Array:
-    """Vector-Jacobian product of `sigmoid`: dz from dp.
+    """Backward of `sigmoid`: dz from dp.
 
-        σ'(z) = σ(z) (1 - σ(z)) = e / (1 + e)²,   e = exp(-|z|)
+        dz = dp σ'(z)        σ'(z) = σ(z) (1 - σ(z)) = e / (1 + e)²,   e = exp(-|z|)
 
     The last form has no 1 - σ, which cancels where σ is close to 1.
 

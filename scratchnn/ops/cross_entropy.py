@@ -1,6 +1,7 @@
 """Losses that ask which class: cross-entropy from logits, and the negative log-likelihood.
 
-First comes what training does: loss and gradient of class indices, from one exponential.
+First comes what training does: the loss for class indices and its gradient dz, with exp computed
+once for both.
 
 Then come all options. They are one formula. A target puts a mass v_c on each class c:
 
@@ -36,9 +37,13 @@ from scratchnn.ops.softmax import exponentials, from_rows, to_rows
 
 
 def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Array]:
-    """Return the mean `cross_entropy` of class indices and its gradient, from one exponential.
+    """Return the mean `cross_entropy` for class indices and its gradient, with one exp for both.
 
         loss = -mean log p_t        dz = (p - onehot(t)) / N
+
+    Without regard to rounding that is
+
+        p = softmax(z); loss = -mean(log(p[rows, target])); p[rows, target] -= 1; dz = p / N
 
     With m, e and q of `exponentials`, p = e / (1 + q), and 1 / (1 + q) at the
     maximum. At the target, p - 1 is expm1(log p), which does not cancel where p
@@ -131,7 +136,7 @@ def cross_entropy_backward(
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Array | tuple[Array, Array]:
-    """Vector-Jacobian product of `cross_entropy`: dz from dloss.
+    """Backward of `cross_entropy`: dz from dloss.
 
         ∂loss/∂z_c = p_c Σ_k v_k - v_c = p_c Σ_(k≠c) v_k + v_c (p_c - 1)
 
@@ -152,9 +157,9 @@ def cross_entropy_backward(
     m, top, e, q = exponentials(rows)
     with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
         log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
-        own = (mass.v.T * dlosses).T * np.expm1(log_p)  # v_c (p_c - 1)
+        own = (mass.v.T * dlosses).T * np.expm1(log_p)  # dloss v_c (p_c - 1)
         e[np.arange(len(rows)), top] = 1
-        share = dlosses / (1 + q)  # p dlosses is e times this
+        share = dlosses / (1 + q)  # dloss p_c = e_c share
         if mass.where is ...:
             dz = e * (_mass_elsewhere(mass.v).T * share).T + own
         else:  # all mass is at one class
@@ -165,9 +170,10 @@ def cross_entropy_backward(
     dz = from_rows(dz.astype(z.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
     if target.dtype.kind in "iu":
         return dz
-    dtarget = -(1 - float(label_smoothing)) * (log_p.T * dlosses).T
-    if weight is not None:
-        dtarget *= weight.astype(z.dtype, copy=False)
+    with np.errstate(invalid="ignore"):  # 0 · log 0 is nan, as in torch
+        dtarget = -(1 - float(label_smoothing)) * (log_p.T * dlosses).T
+        if weight is not None:
+            dtarget *= weight.astype(z.dtype, copy=False)
     return dz, from_rows(dtarget.astype(target.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
 
 
@@ -214,7 +220,7 @@ def nll_loss_backward(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Array:
-    """Vector-Jacobian product of `nll_loss`: d(log p) from dloss.
+    """Backward of `nll_loss`: d(log p) from dloss.
 
         ∂loss/∂(log p_c) = -w_t [c = t]
 

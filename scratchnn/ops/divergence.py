@@ -53,7 +53,7 @@ def kl_div_backward(
     reduction: KLReduction = "mean",
     log_target: bool = False,
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `kl_div`.
+    """Backward of `kl_div`.
 
         ∂loss/∂(log q) = -p
         ∂loss/∂p = log p - log q + 1,   NaN where p = 0, as in torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.ops.linear import as_rows, check_bias, sum_rows
+from scratchnn.ops.linear import as_rows, bias_gradient, check_bias
 from scratchnn.ops.shared import Array, check_float
 
 
@@ -36,7 +36,7 @@ def kronecker_linear(X: Array, A: Array, S: Array, b: Array | None = None) -> Ar
 def kronecker_linear_backward(
     dY: Array, X: Array, A: Array, S: Array, b: Array | None = None
 ) -> tuple[Array, Array, Array] | tuple[Array, Array, Array, Array]:
-    """Vector-Jacobian product of `kronecker_linear`: dX, dA, dS and db from dY.
+    """Backward of `kronecker_linear`: dX, dA, dS and db from dY.
 
         dX_n = Σ_i A_i dY_n S_iᵀ        dA_i = Σ_n X_n S_i dY_nᵀ
         dS_i = Σ_n X_nᵀ A_i dY_n        db = Σ_n dY_n
@@ -59,7 +59,7 @@ def kronecker_linear_backward(
     if b is None:
         return gradients
     check_bias(b, n * q)
-    return *gradients, sum_rows(dY)
+    return *gradients, bias_gradient(dY)
 
 
 def input_gradient(dY: Array, A: Array, S: Array) -> Array:

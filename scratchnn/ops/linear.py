@@ -19,7 +19,7 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
 
     Shapes   X (..., D), W (D, H), b (H,) → Y (..., H)
     Options  b   the bias; default: none
-    Raises   TypeError, ValueError
+    Raises   TypeError for arrays that are not floating point, ValueError for shapes that do not fit
     Torch    torch.nn.functional.linear(X, W.T, b)
     """
     check_float(X=X, W=W)
@@ -33,7 +33,7 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
 def linear_backward(
     dY: Array, X: Array, W: Array, b: Array | None = None
 ) -> tuple[Array, Array] | tuple[Array, Array, Array]:
-    """Vector-Jacobian product of `linear`: dX, dW and db from dY.
+    """Backward of `linear`: dX, dW and db from dY.
 
         Y_nh = Σ_d X_nd W_dh + b_h
         dX = dY Wᵀ        dW = Xᵀ dY        db = Σ_n dY_n
@@ -52,16 +52,32 @@ def linear_backward(
             f"got {dY.shape} and {X.shape[-1]}"
         )
     dY = dY.astype(np.result_type(X, W), copy=False)
-    dX = dY @ W.T
-    dW = as_rows(X).T @ as_rows(dY)
+    dX, dW = input_gradient(dY, W), weight_gradient(dY, X)
     if b is None:
         return dX, dW
     check_bias(b, W.shape[1])
-    return dX, dW, sum_rows(dY)
+    return dX, dW, bias_gradient(dY)
 
 
-def sum_rows(dY: Array, out: Array | None = None) -> Array:
-    """Return Σ_n dY_n as a product with a row of ones, whose weights the bias is.
+def input_gradient(dY: Array, W: Array) -> Array:
+    """Return dX = dY Wᵀ.
+
+    Shapes   dY (..., H), W (D, H) → dX (..., D)
+    """
+    return dY @ W.T
+
+
+def weight_gradient(dY: Array, X: Array, out: Array | None = None) -> Array:
+    """Return dW = Xᵀ dY.
+
+    Shapes   dY (..., H), X (..., D) → dW (D, H)
+    Options  out   an array for the result
+    """
+    return np.matmul(as_rows(X).T, as_rows(dY), out=out)
+
+
+def bias_gradient(dY: Array, out: Array | None = None) -> Array:
+    """Return db = Σ_n dY_n, computed as (1, ..., 1) dY.
 
     Shapes   dY (..., H) → (H,)
     Options  out   an array for the result

@@ -19,9 +19,11 @@ from scratchnn.ops.shared import (
 
 
 def squared_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    """Half the squared error: up to a constant, the surprise under unit normal noise.
+    """Return half the squared error.
 
         loss = r² / 2,   r = prediction - target
+
+    Up to a constant, that is -log of the probability of r under normal noise of variance 1.
 
     Shapes   prediction, target (...) → () or, for "none", (...)
     Options  reduction   "mean" over all entries, "sum", or "none"
@@ -33,7 +35,7 @@ def squared_loss(prediction: Array, target: Array, *, reduction: Reduction = "me
 def squared_loss_backward(
     dloss: Array | float, prediction: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `squared_loss`.
+    """Backward of `squared_loss`.
 
         ∂loss/∂prediction = r        ∂loss/∂target = -r
 
@@ -46,7 +48,7 @@ def squared_loss_backward(
 
 
 def mse_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    """Squared error, without the 1/2 of `squared_loss`: twice its value and gradient.
+    """Return the squared error, without the 1/2 of `squared_loss`.
 
         loss = r²,   r = prediction - target
 
@@ -60,7 +62,7 @@ def mse_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean")
 def mse_loss_backward(
     dloss: Array | float, prediction: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `mse_loss`.
+    """Backward of `mse_loss`.
 
         ∂loss/∂prediction = 2 r        ∂loss/∂target = -2 r
 
@@ -73,9 +75,12 @@ def mse_loss_backward(
 
 
 def l1_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    """Absolute error: outliers count in proportion, and the median minimises it.
+    """Return the absolute error.
 
         loss = |r|,   r = prediction - target
+
+    An outlier counts in proportion to its distance, and not to its square. The
+    constant prediction with the least loss is the median.
 
     Shapes   prediction, target (...) → () or, for "none", (...)
     Options  reduction   "mean" over all entries, "sum", or "none"
@@ -87,7 +92,7 @@ def l1_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
 def l1_loss_backward(
     dloss: Array | float, prediction: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `l1_loss`.
+    """Backward of `l1_loss`.
 
         ∂loss/∂prediction = sign r        ∂loss/∂target = -sign r
 
@@ -104,9 +109,11 @@ def l1_loss_backward(
 def huber_loss(
     prediction: Array, target: Array, *, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Array:
-    """Squared near zero and absolute far away, joined smoothly at |r| = δ.
+    """Return Huber's loss: the squared error near zero, and a line far away.
 
         loss = r² / 2  where |r| ≤ δ,  else  δ (|r| - δ / 2);   r = prediction - target
+
+    The two join smoothly at |r| = δ.
 
     Shapes   prediction, target (...) → () or, for "none", (...)
     Options  reduction   "mean" over all entries, "sum", or "none"
@@ -116,9 +123,9 @@ def huber_loss(
     Source   Huber 1964, doi:10.1214/aoms/1177703732
     """
     _check_delta(delta)
-    r = np.abs(_difference(prediction, target))
-    near = np.minimum(r, float(delta))  # both forms are near (r - near/2)
-    return reduce(near * (r - near / 2), reduction)
+    size = np.abs(_difference(prediction, target))
+    near = np.minimum(size, float(delta))  # a NumPy float64 would widen float32
+    return reduce(near * (size - near / 2), reduction)  # near is |r| or δ: both forms at once
 
 
 def huber_loss_backward(
@@ -129,7 +136,7 @@ def huber_loss_backward(
     reduction: Reduction = "mean",
     delta: float = 1.0,
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `huber_loss`.
+    """Backward of `huber_loss`.
 
         ∂loss/∂prediction = r clipped to [-δ, δ]        ∂loss/∂target = minus that
 
@@ -145,7 +152,7 @@ def huber_loss_backward(
 def smooth_l1_loss(
     prediction: Array, target: Array, *, reduction: Reduction = "mean", beta: float = 1.0
 ) -> Array:
-    """The absolute error with its kink rounded off: `huber_loss` divided by β.
+    """Return the absolute error with its kink rounded off: `huber_loss` with δ = β, divided by β.
 
         loss = r² / (2 β)  where |r| < β,  else  |r| - β / 2;   r = prediction - target
 
@@ -159,9 +166,9 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(prediction, target, reduction=reduction)
     _check_beta(beta)
-    r = np.abs(_difference(prediction, target))
-    near = np.minimum(r, float(beta))
-    return reduce(near / float(beta) * (r - near / 2), reduction)
+    size = np.abs(_difference(prediction, target))
+    near = np.minimum(size, float(beta))
+    return reduce(near / float(beta) * (size - near / 2), reduction)
 
 
 def smooth_l1_loss_backward(
@@ -172,7 +179,7 @@ def smooth_l1_loss_backward(
     reduction: Reduction = "mean",
     beta: float = 1.0,
 ) -> tuple[Array, Array]:
-    """Vector-Jacobian product of `smooth_l1_loss`.
+    """Backward of `smooth_l1_loss`.
 
         ∂loss/∂prediction = r / β clipped to [-1, 1]        ∂loss/∂target = minus that
 

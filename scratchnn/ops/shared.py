@@ -18,7 +18,7 @@ Reduction: TypeAlias = Literal["none", "mean", "sum"]
 def check_float(**arrays: AnyArray) -> None:
     """Raise where an argument is not a floating-point array.
 
-    NumPy would round or widen integers silently. Complex arrays pass, as
+    NumPy would round or widen integers without a word. Complex arrays pass, as
     complex-step differentiation needs them.
 
     Raises   TypeError
@@ -89,14 +89,14 @@ def reduce(losses: Array, reduction: Reduction, count: Array | float | None = No
              count       what the mean divides by; default: the number of losses
     Raises   ValueError for another reduction
     """
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
     if reduction == "none":
         return losses
-    total = losses.sum()
-    if reduction == "sum":
-        return total
-    if reduction != "mean":
-        raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
-    with np.errstate(invalid="ignore", divide="ignore"):  # the mean of nothing
+    with np.errstate(invalid="ignore", divide="ignore"):  # inf - inf; the mean of nothing
+        total = losses.sum()
+        if reduction == "sum":
+            return total
         return np.divide(total, losses.size if count is None else count, dtype=losses.dtype)
 
 
@@ -108,7 +108,7 @@ def reduce_backward(
     *,
     dtype: DTypeLike,
 ) -> Array:
-    """Vector-Jacobian product of `reduce`: what each loss gets of dloss.
+    """Backward of `reduce`: what each loss gets of dloss.
 
         mean: dloss / count        sum, none: dloss
 

@@ -1,4 +1,4 @@
-"""softmax, its logarithm and its normaliser. None of them can overflow."""
+"""softmax, its logarithm, and the logarithm of what normalises it. None of them can overflow."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import DTypeLike
 
 from scratchnn.ops.shared import AnyArray, Array, IntArray, check_float, check_same_shape
 
-FEW_CLASSES = 32
+FEW_CLASSES = 32  # up to here, sums over the classes are faster column by column
 
 
 def softmax(
     z: Array, axis: int = -1, *, dtype: DTypeLike | None = None, out: Array | None = None
 ) -> Array:
-    """Turn logits into a probability distribution along `axis`.
+    """Turn logits, scores that may be any real numbers, into probabilities along `axis`.
 
         p_k = exp(z_k) / Σ_j exp(z_j)
 
@@ -49,14 +49,15 @@ def softmax_backward(
     p: Array | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Vector-Jacobian product of `softmax`: dz from dp.
+    """Backward of `softmax`: dz from dp.
 
         ∂p_i/∂z_k = p_i ([i = k] - p_k)
         dz_k = Σ_i dp_i ∂p_i/∂z_k = p_k (dp_k - Σ_i dp_i p_i)
 
-    The C × C Jacobian is never formed. Adding a constant to all dp leaves dz
-    unchanged, so the dp of a class with p > 1/2 is subtracted first: there, the
-    difference of dp and its mean would otherwise cancel.
+    The C × C matrix of derivatives is never formed. If one p_k is near 1, dp_k and
+    the mean Σ_i dp_i p_i are nearly equal, and subtracting them loses digits. Adding
+    a constant to all dp leaves dz unchanged. So the code first subtracts the dp of
+    the class with p > 1/2, if there is one, from all dp.
 
     Shapes   dp, z (..., C, ...) → dz, the same shape
     Options  axis, dtype   as given to `softmax`
@@ -106,7 +107,7 @@ def log_softmax(z: Array, axis: int = -1, *, dtype: DTypeLike | None = None) -> 
 def log_softmax_backward(
     dlog_p: Array, z: Array, axis: int = -1, *, dtype: DTypeLike | None = None
 ) -> Array:
-    """Vector-Jacobian product of `log_softmax`: dz from d(log p).
+    """Backward of `log_softmax`: dz from d(log p).
 
         ∂(log p_i)/∂z_k = [i = k] - p_k
         dz_k = dlog_p_k - p_k Σ_i dlog_p_i
@@ -142,7 +143,7 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
 
     with m and q as in `log_softmax`. It is a smooth maximum, between m and m + log C.
 
-    Shapes   z (..., C, ...) → (..., ...), or (..., 1, ...) with keepdims
+    Shapes   z (..., C, ...) → the shape of z without the axis, or (..., 1, ...) with keepdims
     Options  axis       the axis that is summed over, or several: (0, 1)
              keepdims   whether those axes stay, with length 1
     Torch    torch.logsumexp(z, dim, keepdim)
@@ -158,7 +159,7 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
 def logsumexp_backward(
     dlse: Array, z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False
 ) -> Array:
-    """Vector-Jacobian product of `logsumexp`: dz from d(lse).
+    """Backward of `logsumexp`: dz from d(lse).
 
         ∂(log Σ_j exp z_j)/∂z_k = exp(z_k) / Σ_j exp(z_j) = p_k
 
@@ -189,8 +190,7 @@ def exponentials(z: Array) -> tuple[Array, IntArray, Array, Array]:
     e, so that log(1 + q) can be taken without losing q, and 1 - p without
     cancellation. Where m is infinite, e is nan there, and so is q.
 
-    A few classes are laid out in columns: the sum over them then runs over long
-    columns, which is faster than over short rows.
+    With at most FEW_CLASSES classes, e is stored column by column.
 
     Shapes   z (N, C) → m (N,), top (N,), e (N, C), q (N,)
     """
@@ -201,12 +201,12 @@ def exponentials(z: Array) -> tuple[Array, IntArray, Array, Array]:
         e = np.subtract(z, m[:, None], order="F" if z.shape[1] <= FEW_CLASSES else "C")
         np.exp(e, out=e)
         if z.shape[1]:
-            e[rows, top] = m - m
+            e[rows, top] = m - m  # 0, or nan where m is infinite
     return m, top, e, e.sum(axis=1)
 
 
 def to_rows(x: AnyArray, axis: int | tuple[int, ...]) -> AnyArray:
-    """Put some axes last, as one, and all the others first, as one.
+    """Reshape to a matrix: the given axes become its columns, all others its rows.
 
     Shapes   x (..., C, ...) → (N, C)
     """

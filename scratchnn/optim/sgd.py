@@ -12,24 +12,28 @@ BLOCK = 65_536  # numbers: 256 KiB in float32, which stay in the processor's cac
 
 @dataclass
 class SGD:
-    """Minibatch SGD with momentum. Every option means what it means in torch.optim.SGD.
+    """Minibatch stochastic gradient descent. Every option means what it means in torch.optim.SGD.
+
+        θ = θ - learning_rate ∂L/∂θ
+
+    and with options
 
         g = ∂L/∂θ + weight_decay θ              (-∂L/∂θ with maximize)
         v = g  at first, then  momentum v + (1 - dampening) g
         θ = θ - learning_rate v                 (g + momentum v in place of v with nesterov)
 
-    The learning rate stands outside v, so a change of it acts at once. In
-    Sutskever's form it stands inside.
+    The learning rate is not part of v, so a change of it acts at once. (In the form of Sutskever
+    et al. 2013 it is part of v.)
 
     Options  learning_rate   the size of a step
              momentum        how much of the velocity v is kept
-             dampening       how much of the gradient is left out of v
+             dampening       v gets 1 - dampening of the gradient
              weight_decay    how much of θ is added to its gradient
              nesterov        whether to look one step of momentum ahead
              maximize        whether to go up, along the gradient
     State    velocity   v, of θ's shape, where there is momentum
-    Raises   ValueError for a negative rate, nesterov without plain momentum, or a step of
-             another network than the velocity's
+    Raises   ValueError for a negative rate, nesterov without momentum or with dampening, or a θ
+             of another length than at the first step
     Torch    torch.optim.SGD
     """
 
@@ -62,7 +66,8 @@ class SGD:
         if self.momentum:
             v = self._velocity(g)
             g = g + self.momentum * v if self.nesterov else v
-        for start in range(0, len(theta), BLOCK):  # learning_rate g is never there as a whole
+        # theta -= learning_rate * g, block by block: so there is no temporary array as long as θ
+        for start in range(0, len(theta), BLOCK):
             part = theta[start : start + BLOCK]
             part -= self.learning_rate * g[start : start + BLOCK]
 
