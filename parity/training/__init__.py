@@ -8,9 +8,10 @@ In reading order:
     network.py      the right step, and the bounds of its errors, handed on layer by layer
     step.py         a step, judged: each operation alone, then our whole step
     torch_side.py   the model of a run in torch
-    lockstep.py     both sides through a whole training; what explains a failure
+    culprit.py      which side left its bound, and how to see it again
+    lockstep.py     both sides through a whole training
     report.py       a lockstep as text, JSON and a picture
-    free_run.py     both trained freely, compared with torch and torch with a weight moved by one ulp
+    free_run.py     both trained freely; how far torch drifts from itself
     paired.py       final accuracies over paired seeds
     golden.py       recorded trainings of torch (traces/)
     modes.py        the three ways of `python -m parity train`

@@ -161,19 +161,14 @@ def numbered(layers: Sequence[Layer]) -> list[str]:
     return [f"layer {number}" for number in numbers]
 
 
-def row(layer: Layer) -> Op:
-    """Return the row of a layer.
+def of_layer(layer: Layer, x: Array, parameters: tuple[Array, ...]) -> Call:
+    """Return the call of a layer's operation. The options of an activation are those of its row.
 
-    Raises   ValueError for a layer whose operation has none
+    Raises   ValueError for a layer whose operation has no row
     """
     if layer.op not in OPS:
         raise ValueError(f"the table of operations has no row for the layer {layer!r}: {layer.op}")
-    return OPS[layer.op]
-
-
-def of_layer(layer: Layer, x: Array, parameters: tuple[Array, ...]) -> Call:
-    """Return the call of a layer's operation. The options of an activation are those of its row."""
-    op = row(layer)
+    op = OPS[layer.op]
     options = {} if layer.shapes else dict(vars(layer))
     arrays = dict(zip(op.inputs, (x, *parameters), strict=True))
     return Call(op, arrays | options, each=not layer.shapes)

@@ -20,6 +20,7 @@ from parity import devices, report
 from parity.report import Part
 from parity.training import free_run, lockstep, paired
 from parity.training import report as lockstep_report
+from parity.training.culprit import reproduction
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import cli, recipes
@@ -136,7 +137,7 @@ def _lockstep(job: Job, dtype: str) -> Iterator[tuple[lockstep.Lockstep | None, 
     ):
         if result.culprit and not result.reproduction:
             options = _given(arguments, job.device)
-            result.reproduction = lockstep.reproduction(result.culprit, job.recipe, dtype, options)
+            result.reproduction = reproduction(result.culprit, job.recipe, dtype, options)
         yield result, lockstep_report.epoch_line(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt

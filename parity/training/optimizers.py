@@ -197,11 +197,6 @@ class Update:
         state = {name: array[one] for name, array in self.state.items()}
         return Update(self.optimizer, self.theta[one], self.grad[one], state), (0,)
 
-    def right_in_numpy(self) -> bool:
-        """Return whether our step is right."""
-        (right,), (bound,) = self.right(), self.bounds()
-        return measure("NumPy", THETA, self.ours(), right, bound, self.dtype).holds
-
     def judge(
         self,
         device: str = "cpu",

@@ -63,8 +63,8 @@ class StepResult:
 
 
 def sound(steps: Sequence[StepResult]) -> Sequence[StepResult]:
-    """Return the steps before the training diverged on both sides; if there are none, all."""
-    return [step for step in steps if not step.diverged] or steps
+    """Return the steps before the training diverged on both sides; if there are none, the first."""
+    return [step for step in steps if not step.diverged] or steps[:1]
 
 
 def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:

@@ -36,8 +36,8 @@ class TorchSide:
         self.like, self.device, self.precision = run.parameters, device, precision
         self.module = to_module(run.parameters).to(device)
         self.weights = list(self.module.parameters())
-        self.optimizer = theirs.optimizer(self.weights, run.optimizer)
         self.buffers = rule_of(run.optimizer).buffers
+        self.optimizer = theirs.optimizer(self.weights, run.optimizer)
         for name, array in run.optimizer.state.items():
             tensors = to_module(self.like.like(array)).parameters()
             for weight, tensor in zip(self.weights, tensors, strict=True):

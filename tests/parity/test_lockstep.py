@@ -1,5 +1,7 @@
 """Training on both sides: parity holds for every recipe, and breaks when something is wrong."""
 
+from __future__ import annotations
+
 import json
 import sys
 from dataclasses import replace
@@ -8,19 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from parity import lockstep, report
 from parity.__main__ import main
+from parity.training import lockstep, report
+from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn import mlp, objectives, recipes
-from scratchnn.recipes import RECIPES
-from scratchnn.sgd import SGD
+from scratchnn.layers import ReLU
+from scratchnn.objectives import CrossEntropy, HuberLoss, L1Loss, SmoothL1Loss
+from scratchnn.optim import SGD
+from scratchnn.run.recipes import RECIPES
 from scratchnn.train import Score
 
 CPU = torch.device("cpu")
+SMALL = {"hidden": (24, 16)}
 
 
-def lockstep_of(name, dtype="float32", steps=40, data=None, **options):
+def prepared(name, dtype="float32", data=None, data_dir=None, **changes):
     recipe = recipes.get(name)
-    run = recipes.prepare(recipe.on(data or recipe.default_data), dtype=dtype, **options)
+    changes = (SMALL if recipe.hidden else {}) | changes
+    recipe = recipe.on(data or recipe.default_data, **changes)
+    return recipes.prepare(recipe, dtype=dtype, data_dir=data_dir)
+
+
+def lockstep_of(run, steps=12):
     *_, (result, _) = lockstep.train(run, CPU, max_steps=steps)
     return result
 
@@ -28,49 +39,134 @@ def lockstep_of(name, dtype="float32", steps=40, data=None, **options):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_parity_holds(name, dtype):
-    result = lockstep_of(name, dtype)
+    result = lockstep_of(prepared(name, dtype))
     assert result.holds, report.failure(result)
-    assert len(result.steps) == 40
+    assert len(result.steps) == 12
+    assert result.unbounded is None
+    assert result.diverged is None
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-kronecker"])
+def test_parity_holds_in_full_size(name):
+    recipe = recipes.get(name).on("digits")
+    assert lockstep_of(recipes.prepare(recipe, dtype="float32"), steps=3).holds
 
 
 @pytest.mark.parametrize("name", ["softmax-regression", "mlp"])
 def test_parity_holds_on_mnist(name, mnist_dir):
     for dtype in ("float32", "float64"):
-        result = lockstep_of(name, dtype, data="mnist", data_dir=mnist_dir)
+        result = lockstep_of(prepared(name, dtype, "mnist", mnist_dir), steps=5)
         assert result.holds, report.failure(result)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["mlp", "mlp-kronecker"])
+def test_parity_holds_of_a_network_of_sigmoids(name, dtype):
+    result = lockstep_of(prepared(name, dtype, activation="sigmoid"))
+    assert result.holds, report.failure(result)
+    assert "ReLU" not in report.verdict(result)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        CrossEntropy(weight=np.linspace(0.2, 3, 10), label_smoothing=0.1),
+        CrossEntropy(ignore_index=3, weight=np.linspace(0.2, 3, 10)),
+        "one_vs_rest",
+    ],
+    ids=["smoothed", "ignored", "one_vs_rest"],
+)
+def test_parity_holds_of_an_objective_with_options(objective, dtype):
+    run = prepared("mlp", dtype)
+    run.recipe = replace(run.recipe, objective=objective)
+    result = lockstep_of(run)
+    assert result.holds, report.failure(result)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("objective", [L1Loss(), HuberLoss(0.3), SmoothL1Loss(0.2)])
+def test_parity_holds_of_a_regression(objective, dtype):
+    run = prepared("linear-regression", dtype, hidden=(8,))
+    run.recipe = replace(run.recipe, objective=objective)
+    result = lockstep_of(run)
+    assert result.holds, report.failure(result)
+    assert result.unbounded is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.5, "nesterov": True, "weight_decay": 1e-2},
+        {"momentum": 0.5, "dampening": 0.3},
+        {"maximize": True},
+    ],
+    ids="-".join,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parity_holds_with_every_setting_of_the_optimizer(options, dtype):
+    run = prepared("mlp", dtype)
+    run.optimizer = SGD(0.05, **options)
+    result = lockstep_of(run)
+    assert result.holds, report.failure(result)
+
+
+def test_parity_holds_of_a_run_that_goes_on():
+    """torch gets the velocity that the optimizer has."""
+    run = prepared("mlp", "float64")
+    lockstep_of(run, steps=2)
+    assert run.optimizer.state
+    assert lockstep_of(run, steps=2).holds
+
+
+def test_an_objective_that_nobody_knows_is_refused():
+    run = prepared("softmax-regression")
+
+    class Likelihood(CrossEntropy):
+        op = "nll_loss"
+        options = {"reduction": "mean"}  # noqa: RUF012
+
+    run.recipe = replace(run.recipe, objective=Likelihood())
+    with pytest.raises(ValueError, match=r"objective must have one of .*: nll_loss"):
+        lockstep_of(run, steps=1)
+
+
+def test_an_optimizer_that_nobody_knows_is_refused():
+    run = prepared("softmax-regression")
+    run.optimizer = type("Sign", (SGD,), {})(0.1)
+    with pytest.raises(ValueError, match="optimizer must be one of SGD, .* got Sign"):
+        lockstep_of(run, steps=1)
+
+
 def test_parity_holds_over_a_short_last_batch():
-    result = lockstep_of("softmax-regression", "float64", steps=24)  # 22.45 batches an epoch
+    result = lockstep_of(prepared("softmax-regression", "float64"), 24)  # 22.45 batches per epoch
     assert result.holds
     assert result.epochs[0].ours_running_loss == pytest.approx(
-        result.epochs[0].torch_running_loss, abs=lockstep.FREE_RUN_TOLERANCE
+        result.epochs[0].torch_running_loss, abs=FREE_RUN_TOLERANCE
     )
 
 
 def plant_relu(monkeypatch):
-    wrong = lambda dy, y, out=None: np.multiply(dy, y >= 0, out=out)  # noqa: E731
-    monkeypatch.setattr("scratchnn.functional.relu_backward", wrong)
-    monkeypatch.setattr("scratchnn.mlp.relu_backward", wrong)
+    monkeypatch.setattr(ReLU, "backward", lambda self, dy, z, y: dy * (y >= 0))
 
 
 def plant_mean(monkeypatch):
     goal = objectives.OBJECTIVES["cross_entropy"]
 
-    def nominal(z, target):
-        loss, dz = goal.loss_and_gradient(z, target)
-        return loss, dz * z.dtype.type(len(z) / 32)  # SGD by the nominal batch size
+    class Nominal(CrossEntropy):
+        def loss_and_gradient(self, z, target):
+            loss, dz = goal.loss_and_gradient(z, target)
+            return loss, dz * z.dtype.type(len(z) / 32)  # divides by the nominal batch size
 
-    wrong = goal._replace(loss_and_gradient=nominal)
-    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", wrong)
+    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", Nominal())
 
 
 def plant_momentum(monkeypatch):
-    def sutskever(self, g):
-        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
-        return self.velocity
+    def velocity(self, g):
+        self.state["velocity"] = 0.9 * self.state.get("velocity", 0) + g
+        return self.state["velocity"]
 
-    monkeypatch.setattr(SGD, "_accumulate", sutskever)
+    monkeypatch.setattr(SGD, "_velocity", velocity)
 
 
 def plant_layer(monkeypatch):
@@ -78,7 +174,7 @@ def plant_layer(monkeypatch):
 
     def wrong(*arguments, **options):
         grad = right(*arguments, **options)
-        grad.layers[1].b[:] *= 1 + 1e-3
+        grad.views[2][1][:] *= 1 + 1e-3
         return grad
 
     monkeypatch.setattr("scratchnn.train.backward", wrong)
@@ -87,7 +183,7 @@ def plant_layer(monkeypatch):
 @pytest.mark.parametrize(
     ("plant", "quantity", "step"),
     [
-        (plant_relu, "layer", 1),
+        (plant_relu, "layer 2 dz", 1),
         (plant_mean, "dz of the loss", 45),  # the first short batch, 29 of 32 rows
         (plant_momentum, "θ", 2),
         (plant_layer, "network layer 2 db", 1),
@@ -95,10 +191,9 @@ def plant_layer(monkeypatch):
 )
 def test_parity_breaks_on_a_planted_bug(monkeypatch, plant, quantity, step):
     plant(monkeypatch)
-    result = lockstep_of("mlp", "float64", steps=50)
+    result = lockstep_of(prepared("mlp", "float64"), 46)
     assert not result.holds
-    assert f"first at step {step}, " in report.failure(result)
-    assert quantity in report.failure(result)
+    assert f"first at step {step}, {quantity}" in report.failure(result)
 
 
 def plant_backpropagation(monkeypatch):
@@ -116,9 +211,9 @@ def plant_forward(monkeypatch):
     right = mlp.forward
 
     def wrong(parameters, X):
-        activations = right(parameters, X)
-        activations[-1] *= 2
-        return activations
+        outputs = right(parameters, X)
+        outputs[-1] *= 2
+        return outputs
 
     monkeypatch.setattr(mlp, "forward", wrong)
 
@@ -127,7 +222,7 @@ def plant_forward(monkeypatch):
 @pytest.mark.parametrize("plant", [plant_backpropagation, plant_forward])
 def test_parity_breaks_on_a_bug_of_the_network_in_every_precision(monkeypatch, plant, dtype):
     plant(monkeypatch)
-    result = lockstep_of("mlp", dtype, steps=2)
+    result = lockstep_of(prepared("mlp", dtype), 2)
     assert not result.holds
     assert "first at step 1, network" in report.failure(result)
 
@@ -153,7 +248,13 @@ def test_main_names_the_step_and_layer_of_another_dtype_or_shape(monkeypatch, ca
 
 
 def test_float32_has_no_criterion_for_free_runs():
-    assert lockstep_of("mlp", "float32", steps=1).free_run_tolerance is None
+    assert lockstep_of(prepared("mlp"), steps=1).free_run_tolerance is None
+
+
+@pytest.mark.parametrize(("name", "said"), [("mlp", True), ("softmax-regression", False)])
+def test_verdict_speaks_of_relus_where_there_are_some(name, said):
+    words = report.verdict(lockstep_of(prepared(name), steps=1))
+    assert ("a ReLU that flips moves all that follows" in words) is said
 
 
 def test_main_prints_a_table_and_saves(tmp_path, capsys):
@@ -163,9 +264,12 @@ def test_main_prints_a_table_and_saves(tmp_path, capsys):
     assert "parity holds in float32 on" in out
     assert "parity holds in float64 on" in out
     assert {path.name for path in tmp_path.iterdir()} == {
-        "parity.json", "parity-float32.svg", "parity-float32.png",
-        "parity-float64.svg", "parity-float64.png",
-    }  # fmt: skip
+        "parity.json",
+        "parity-float32.svg",
+        "parity-float32.png",
+        "parity-float64.svg",
+        "parity-float64.png",
+    }
     kept = tmp_path / "parity-float32.csv"
     kept.touch()
     assert main([*arguments, "--dtype", "float64"]) == 0  # a second run in the same folder
@@ -254,7 +358,7 @@ def test_main_wants_matplotlib_for_a_page_before_it_trains(monkeypatch, tmp_path
 
 
 def test_float64_that_diverges_alike_holds():
-    result = lockstep_of("linear-regression", "float64", steps=1)
+    result = lockstep_of(prepared("linear-regression", "float64"), steps=1)
     nan = np.array([np.nan, np.inf, 1.0])
     assert lockstep.distance(nan, nan) == 0
     assert lockstep.distance(nan, np.ones(3)) == np.inf
@@ -263,8 +367,28 @@ def test_float64_that_diverges_alike_holds():
     assert result.holds
 
 
-def test_float64_holds_beside_the_drift_of_torch_itself():
-    result = lockstep_of("linear-regression", "float64", steps=2)
+@pytest.mark.parametrize(
+    ("name", "rate"), [("linear-regression", 10.0), ("linear-regression", 1e3), ("mlp", 1e38)]
+)
+def test_divergence_is_a_verdict_and_no_failure(name, rate):
+    """Near the largest numbers one side overflows before the other, and bounds are infinite."""
+    result = lockstep_of(prepared(name, learning_rate=rate), steps=40)
+    assert result.holds, report.failure(result)
+    assert len(result.steps) == 40
+    words = report.verdict(result)
+    assert f"diverged on both sides, at step {result.diverged.step}" in words
+    assert f"from step {result.unbounded.step} on some bounds are infinite or NaN" in words
+    assert "inf ×" not in words
+
+
+def test_divergence_on_one_side_is_a_failure(monkeypatch):
+    right = SGD.step
+    monkeypatch.setattr(SGD, "step", lambda self, theta, grad: right(self, theta, grad * np.inf))
+    assert not lockstep_of(prepared("linear-regression"), steps=2).holds
+
+
+def test_float64_is_compared_with_the_drift_of_torch_itself():
+    result = lockstep_of(prepared("linear-regression", "float64"), steps=2)
     steps = result.epochs[0].steps
     steps[1] = replace(steps[1], free_run=3e-11)
     assert result.strayed is steps[1]
@@ -276,7 +400,7 @@ def test_float64_holds_beside_the_drift_of_torch_itself():
 
 
 def test_failure_names_the_accuracies_that_differ():
-    result = lockstep_of("softmax-regression", "float64", steps=1)
+    result = lockstep_of(prepared("softmax-regression", "float64"), steps=1)
     result.epochs[0].ours = Score(0.5, 0.25)
     assert not result.holds
     assert report.failure(result).startswith("first after epoch 1, the accuracies differ: NumPy")
@@ -284,7 +408,7 @@ def test_failure_names_the_accuracies_that_differ():
 
 @pytest.mark.parametrize(("factor", "words"), [(1, ", within"), (0, ", not all within")])
 def test_verdict_says_which_flips_are_within_rounding(factor, words):
-    result = lockstep_of("softmax-regression", "float32", steps=1)
+    result = lockstep_of(prepared("softmax-regression"), steps=1)
     step = result.epochs[0].steps[0]
     outputs = replace(step.outputs, ratio=0.5 if factor else 2.0)
     result.epochs[0].steps[0] = replace(step, flips=3, outputs=outputs)
@@ -302,6 +426,6 @@ def test_main_records_the_threads_that_it_ran_with(tmp_path):
 
 def test_main_saves_json_that_has_no_nan(tmp_path):
     arguments = ["train", "linear-regression", "--dtype", "float32", "--learning-rate", "1000"]
-    main([*arguments, "--steps", "40", "--out", str(tmp_path)])
+    assert main([*arguments, "--steps", "40", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "parity.json").read_text()
     assert json.loads(text, parse_constant=lambda word: pytest.fail(word))
