@@ -105,7 +105,6 @@ class CrossEntropy(Objective):
         return int(np.count_nonzero(z.argmax(axis=1) == likeliest))
 
 
-@dataclass(frozen=True, eq=False)
 class TwoClasses(Objective):
     """Class 1, yes or no? The binary cross-entropy of one logit per row and labels 0 and 1."""
 
@@ -123,7 +122,6 @@ class TwoClasses(Objective):
         return int(((z[:, 0] > 0) == (target == 1)).sum())  # z > 0 where σ(z) > 1/2
 
 
-@dataclass(frozen=True, eq=False)
 class OneVsRest(Objective):
     """One yes-or-no question per class: the binary cross-entropy of C logits per row."""
 
@@ -137,21 +135,18 @@ class OneVsRest(Objective):
         return int(np.count_nonzero(z.argmax(axis=1) == target))
 
 
-@dataclass(frozen=True, eq=False)
 class SquaredLoss(Objective):
     """How much? Half the squared error."""
 
     op: ClassVar[str] = "squared_loss"
 
 
-@dataclass(frozen=True, eq=False)
 class MSELoss(Objective):
     """How much? The squared error, without the 1/2."""
 
     op: ClassVar[str] = "mse_loss"
 
 
-@dataclass(frozen=True, eq=False)
 class L1Loss(Objective):
     """How much? The absolute error."""
 

@@ -18,7 +18,7 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 
-NOT_MEASURED = (None, None)
+NOT_MEASURED: tuple[float | None, float | None] = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
 
 
@@ -260,15 +260,13 @@ def fit(
         start, running = perf_counter(), Totals()
         with closing(steps(parameters, train, optimizer, goal, batch_size, rng)) as taken:
             for number, step in enumerate(taken, 1):  # each step changes θ
-                if not math.isfinite(step.loss):
-                    where = f"the loss is {step.loss} in epoch {epoch}, batch {number}"
-                    raise _diverged(where, optimizer)
+                batch = Batch(epoch, number, batches, step.loss, step.examples)
+                _check_finite(batch, optimizer)
                 running.add(step)
                 if on_batch:
-                    on_batch(Batch(epoch, number, batches, step.loss, step.examples))
+                    on_batch(batch)
         trained = perf_counter()
-        after: tuple[float | None, float | None] = NOT_MEASURED
-        tested: tuple[float | None, float | None] = NOT_MEASURED
+        after, tested = NOT_MEASURED, NOT_MEASURED
         try:
             if evaluation:
                 after = evaluate(parameters, train, goal)
@@ -285,6 +283,12 @@ def fit(
 
 
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
+
+
+def _check_finite(batch: Batch, optimizer: Optimizer) -> None:
+    if not math.isfinite(batch.loss):
+        where = f"the loss is {batch.loss} in epoch {batch.epoch}, batch {batch.number}"
+        raise _diverged(where, optimizer)
 
 
 def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -106,6 +105,8 @@ def read_ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
     An exception in the thread is raised here, at the item where it happened. The
     thread ends when the iterator does, or when this one is closed.
     """
+    from concurrent.futures import ThreadPoolExecutor  # takes a while, and few programs stream
+
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as thread:
         coming = deque(thread.submit(list, islice(items, 1)) for _ in range(depth))
         while item := coming.popleft().result():  # a list of one, or of none at the end

@@ -39,7 +39,9 @@ def relu_backward(
         raise TypeError("relu_backward needs z, or y = relu(z)")
     check_float(dy=dy, y=y)
     check_same_shape(y=y, dy=dy)
-    return np.multiply(dy.astype(y.dtype, copy=False), ~(y <= 0), out=out)  # nan is not ≤ 0
+    passes = ~(y <= 0)  # nan is not ≤ 0
+    with np.errstate(invalid="ignore"):  # 0 · inf is nan; torch has 0
+        return np.multiply(dy.astype(y.dtype, copy=False), passes, out=out)
 
 
 def sigmoid(z: Array) -> Array:

@@ -129,8 +129,8 @@ def log_softmax_backward(
     rows, total = np.arange(len(e)), 1 + q
     others = dy.copy()
     others[rows, top] = 0
-    rest = others.sum(axis=1)  # Σ_(i≠m) dlog_p_i
     with np.errstate(invalid="ignore"):  # an infinite dlog_p may be nan, as in torch
+        rest = others.sum(axis=1)  # Σ_(i≠m) dlog_p_i
         dz = dy - e * ((rest + dy[rows, top]) / total)[:, None]
         dz[rows, top] = (dy[rows, top] * q - rest) / total
     return from_rows(dz, z.shape, axis).astype(given.dtype, copy=False)

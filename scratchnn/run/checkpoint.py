@@ -5,7 +5,6 @@ With an optimizer its state is saved, too, so that training goes on from there b
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -103,6 +102,8 @@ def _layers_of_version_1(content: Mapping[str, AnyArray]) -> tuple[list[Layer], 
 
 
 def _digest(layers: str, theta: AnyArray, state: Mapping[str, AnyArray]) -> str:
+    import hashlib  # takes a while, and few programs save anything
+
     digest = hashlib.sha256(f"{layers}{theta.dtype}".encode() + theta.tobytes())
     for name in sorted(state):
         digest.update(f"{name}{state[name].dtype}".encode() + state[name].tobytes())
