@@ -19,7 +19,7 @@ from parity.cases import Case, Dtype
 from parity.checking.laws import LAWS, Law, in_words
 from parity.checking.report import Finding, Problem, shown
 from parity.checking.smallest import Look, search
-from parity.checking.subject import Subject, quietly
+from parity.checking.subject import Subject, is_default, quietly
 from parity.digits import Numbers
 from parity.judge import compare, measure, right_value, value_bound, value_dtype
 from parity.ops import Op
@@ -36,7 +36,7 @@ def hand_values(subject: Subject, _: int) -> Finding:
     """Compare with values that one can compute by hand."""
     for given, value in subject.op.hand_cases():
         case = subject.cut(given)
-        if any(case[option] != given[option] for option in subject.op.options):
+        if not all(is_default(subject.op, case, option) for option in subject.op.options):
             return Finding(skipped="they are known of the default options alone")
         problem = _problem(subject, case, value)
         if problem:
@@ -61,7 +61,7 @@ def extremes(subject: Subject, _: int) -> Finding:
 def no_rows(subject: Subject) -> Finding:
     """Try a batch without rows, unless the result is a mean, which is then one of nothing."""
     case = subject.cut(subject.op.typical(np.float64))
-    if "reduction" in subject.taken:
+    if "reduction" in subject.taken and "reduction" not in subject.settings:
         case["reduction"] = "none"
     if case.get("reduction") == "mean":
         return Finding(remark="an empty batch has no mean: not tried")
@@ -129,7 +129,7 @@ def value_problem(subject: Subject, case: Case) -> Problem | None:
 def _problem(subject: Subject, case: Case, exact: Numbers) -> Problem | None:
     bound, dtype = value_bound(subject.op, case), value_dtype(subject.op, case)
     look = partial(_value_problem, subject, case, exact, bound, dtype)
-    return guarded(look, shown(digits.rounded(exact, dtype)))
+    return guarded(look, lambda: shown(digits.rounded(exact, dtype)))
 
 
 def _value_problem(
@@ -138,34 +138,34 @@ def _value_problem(
     return judged(subject(case), exact, bound, dtype)
 
 
-def guarded(look: Callable[[], Problem | None], expected: str) -> Problem | None:
+def guarded(look: Callable[[], Problem | None], expected: Callable[[], str]) -> Problem | None:
     """Return what `look` does; an exception in it is the function's, and a problem."""
     try:
         return look()
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         got = f"{type(error).__name__}: {error}\n(line {where.lineno}: {where.line})"
-        return Problem("raises", f"it raises {type(error).__name__}", expected, got)
+        return Problem("raises", f"it raises {type(error).__name__}", expected(), got)
 
 
 def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -> Problem | None:
     """Return what is wrong with an answer: its type, its shape, or a number beyond its bound."""
-    expected, found = shown(digits.rounded(exact, dtype)), np.asarray(answer)
+    found, kind, got = np.asarray(answer), "value", ""
     if found.dtype.kind not in "fiub":
+        kind, got = "kind", repr(answer)[:200]
         words = f"the result is no array of numbers: {type(answer).__name__}"
-        return Problem("kind", words, expected, repr(answer)[:200])
-    if found.shape != np.shape(exact):
-        words = f"the result must have shape {np.shape(exact)}, got {found.shape}"
-        return Problem("shape", words, expected, shown(found))
-    error = measure("it", "value", as_dtype(found, dtype), exact, bound, dtype)
-    if error.holds:
-        return None
-    at = f"[{', '.join(map(str, error.index))}]" if error.index else ""
-    words = (
-        f"the answer{at} is {error.value!r}, right is {error.exact!r}: off by {error.error:.2g}, "
-        f"where rounding explains {error.tolerance:.2g}"
-    )
-    return Problem("value", words, expected, shown(found))
+    elif found.shape != np.shape(exact):
+        kind, words = "shape", f"the result must have shape {np.shape(exact)}, got {found.shape}"
+    else:
+        error = measure("it", "value", as_dtype(found, dtype), exact, bound, dtype)
+        if error.holds:
+            return None
+        at = f"[{', '.join(map(str, error.index))}]" if error.index else ""
+        words = (
+            f"the answer{at} is {error.value!r}, right is {error.exact!r}: "
+            f"off by {error.error:.2g}, where rounding explains {error.tolerance:.2g}"
+        )
+    return Problem(kind, words, shown(digits.rounded(exact, dtype)), got or shown(found))
 
 
 def as_dtype(answer: object, dtype: DTypeLike) -> AnyArray:
@@ -189,7 +189,7 @@ def _unlike_torch(subject: Subject, case: Case) -> Problem | None:
         )
         return Problem("torch", words, shown(torchs), shown(yours))
 
-    return guarded(look, shown(torchs))
+    return guarded(look, lambda: shown(torchs))
 
 
 def _torch_value(op: Op, case: Case) -> AnyArray:
@@ -234,7 +234,8 @@ def _broken(subject: Subject, law: Law, case: Case) -> Problem | None:
     with np.errstate(all="ignore"):
         if look(partial(right_value, op)):  # as where a mean of no rows is NaN
             return None
-    return guarded(partial(look, subject), shown(digits.rounded(right_value(op, case), dtype)))
+    right = partial(right_value, op, case)
+    return guarded(partial(look, subject), lambda: shown(digits.rounded(right(), dtype)))
 
 
 # Labels, precision and arguments
@@ -263,7 +264,8 @@ def dtypes(subject: Subject, _: int) -> Finding:
     """float32 in must be float32 out, and float64 float64."""
     for dtype in DTYPES:
         case = subject.cut(subject.op.typical(dtype))
-        problem = guarded(partial(_dtype_problem, subject, case), f"an array of {np.dtype(dtype)}")
+        look = partial(_dtype_problem, subject, case)
+        problem = guarded(look, partial("an array of {}".format, np.dtype(dtype)))
         if problem:
             return Finding(problem=problem, cases=(case,))
     return Finding()

@@ -9,7 +9,7 @@ import numpy as np
 from parity.cases import Case
 from parity.checking.gradients import enough
 from parity.checking.report import Finding
-from parity.checking.subject import Backward, Subject, taken
+from parity.checking.subject import Backward, Subject, is_default, taken
 from parity.flaws import FLAWS, Flaw
 from parity.ops import OPS, Op
 
@@ -73,11 +73,9 @@ def _flawed(flaw: Flaw, case: Case) -> object:
     op = OPS[flaw.op]
     subject = Subject(op, op.ours if flaw.backward else flaw.wrong, any_shape=True)
     asked = Backward(subject, flaw.wrong) if flaw.backward else subject
-    known, at_defaults = taken(flaw.wrong, op.options), op.defaults
-    for option in set(op.options) - set(known):
-        value = case[option]
-        if isinstance(value, np.ndarray) or value != at_defaults[option]:
-            return None
+    unknown = set(op.options) - set(taken(flaw.wrong, op.options))
+    if not all(is_default(op, case, option) for option in unknown):
+        return None
     return _answer(asked, case)
 
 

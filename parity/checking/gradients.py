@@ -54,7 +54,7 @@ def _gradient_problem(pair: Backward, case: Case) -> Problem | None:
                 return problem._replace(what=f"d{name}: {problem.what}")
         return None
 
-    return guarded(look, shown(digits.rounded(exacts[0], given[op.inputs[0]].dtype)))
+    return guarded(look, lambda: shown(digits.rounded(exacts[0], given[op.inputs[0]].dtype)))
 
 
 def enough(op: Op, count: int) -> bool:

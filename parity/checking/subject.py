@@ -310,12 +310,16 @@ def as_rows(op: Op, case: Case) -> Case:
     return case | {name: targets.to_rows(z), "target": rows}
 
 
-def _said(op: Op, taken: Mapping[str, str], case: Case) -> dict[str, object]:
-    def is_default(option: str) -> bool:
-        value, default = case[option], op.defaults[option]
-        return value is default or (not isinstance(value, np.ndarray) and value == default)
+def is_default(op: Op, case: Case, option: str) -> bool:
+    """Return whether an option of a case is at its default."""
+    value, default = case[option], op.defaults[option]
+    return value is default or (not isinstance(value, np.ndarray) and value == default)
 
-    return {name: case[option] for option, name in taken.items() if not is_default(option)}
+
+def _said(op: Op, taken: Mapping[str, str], case: Case) -> dict[str, object]:
+    return {
+        name: case[option] for option, name in taken.items() if not is_default(op, case, option)
+    }
 
 
 def _parameters(function: Function) -> list[inspect.Parameter] | None:
