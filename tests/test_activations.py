@@ -47,6 +47,11 @@ def test_relu_backward_passes_dy_where_z_is_nan():
     np.testing.assert_array_equal(F.relu_backward(np.array([3.0]), np.array([np.nan])), [3])
 
 
+def test_relu_backward_of_an_infinite_gradient_gives_no_warning():
+    dz = F.relu_backward(np.array([np.inf, np.inf]), np.array([1.0, -1.0]))
+    np.testing.assert_array_equal(dz, [np.inf, np.nan])  # torch has 0 in place of NaN
+
+
 def test_sigmoid_hand_values():
     # σ(0) = 1/2, σ(ln 3) = 3/4
     z = np.log(np.array([1.0, 3.0, 1 / 3]))

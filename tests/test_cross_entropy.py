@@ -450,6 +450,14 @@ def test_impossible_label_has_an_infinite_loss_and_a_finite_gradient():
         np.testing.assert_array_equal(dz, [[-1, 1]])
 
 
+def test_what_is_undefined_is_nan_without_a_warning():
+    z, target = np.array([[0.0, -np.inf]]), np.array([[1.0, 0.0]])
+    _, dtarget = F.cross_entropy_backward(1.0, z, target, weight=np.array([1.0, 0.0]))
+    assert np.isnan(dtarget[0, 1])  # 0 · log 0
+    log_p = np.array([[np.inf, 0.0], [-np.inf, 0.0]])
+    assert np.isnan(F.nll_loss(log_p, np.array([0, 0]), reduction="sum"))  # inf - inf
+
+
 # What a reader meets
 
 
