@@ -1,21 +1,22 @@
-"""Free runs beside torch's own drift, and accuracies over paired seeds."""
+"""Free runs compared with torch's own drift, and accuracies over paired seeds."""
+
+from __future__ import annotations
 
 import json
 
 import pytest
 import torch
-from scipy import stats
 
 from parity.__main__ import main
 from parity.training import free_run, paired
 from scratchnn import recipes
-from scratchnn.recipes import RECIPES
-from scratchnn.sgd import SGD
+from scratchnn.optim import SGD
+from scratchnn.run.recipes import RECIPES
 
 CPU = torch.device("cpu")
 
 
-def run_of(name, dtype="float32", steps=60, **changes):
+def run_of(name, dtype="float32", steps=30, **changes):
     recipe = recipes.get(name)
     if recipe.hidden:
         changes = {"hidden": (24, 16)} | changes  # small, and fast
@@ -24,11 +25,11 @@ def run_of(name, dtype="float32", steps=60, **changes):
 
 
 def plant_momentum(monkeypatch):
-    def wrong(self, g):
-        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
-        return self.velocity
+    def velocity(self, g):
+        self.state["velocity"] = 0.9 * self.state.get("velocity", 0) + g
+        return self.state["velocity"]
 
-    monkeypatch.setattr(SGD, "_accumulate", wrong)
+    monkeypatch.setattr(SGD, "_velocity", velocity)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -38,7 +39,7 @@ def plant_momentum(monkeypatch):
 def test_free_run_holds(name, dtype):
     result = run_of(name, dtype)
     assert result.holds, free_run.verdict(result)
-    assert len(result.apart) == len(result.control) == 60
+    assert len(result.apart) == len(result.control) == 30
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,16 +96,19 @@ def test_main_draws_the_divergence(tmp_path, capsys):
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (3, 17), (10, 10), (40, 12), (0, 30)])
 def test_mcnemar_is_the_exact_binomial_test(b, c):
+    stats = pytest.importorskip("scipy.stats")
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
     assert paired.mcnemar(b, c) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 10, 29, 100])
 def test_student_t_is_that_of_the_tables(freedom):
+    stats = pytest.importorskip("scipy.stats")
     assert paired.student_t(freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
 
 
 def test_interval_is_the_paired_one_of_scipy():
+    stats = pytest.importorskip("scipy.stats")
     ours, theirs = [0.9, 0.93, 0.88, 0.95], [0.91, 0.9, 0.88, 0.92]
     pairs = [
         paired.Pair(i, *both, 0, 0, 100) for i, both in enumerate(zip(ours, theirs, strict=True))
@@ -122,7 +126,7 @@ def pairs_of(lost, seeds):
 
 
 def test_accuracy_fails_where_every_seed_is_a_little_worse():
-    """A quarter of a point, which no seed alone would refuse, beside one that chance has."""
+    """A quarter of a point, which no seed alone would refuse, and one that chance may have."""
     worse, chance = (paired.Paired("float32", "cpu", pairs_of(lost, 10)) for lost in (25, 3))
     assert all(pair.p > paired.LEVEL / 10 for pair in worse.pairs)
     assert not worse.holds
@@ -136,7 +140,7 @@ def test_accuracy_does_not_refuse_the_same_example_twice():
     assert paired.Paired("float32", "cpu", pairs).holds
 
 
-def test_table_has_a_row_a_seed():
+def test_table_has_a_row_per_seed():
     assert paired.table(paired.Paired("float32", "cpu", pairs_of(3, 4))).count("<tr>") == 5
 
 

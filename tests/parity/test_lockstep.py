@@ -134,7 +134,7 @@ def test_an_objective_that_nobody_knows_is_refused():
 def test_an_optimizer_that_nobody_knows_is_refused():
     run = prepared("softmax-regression")
     run.optimizer = type("Sign", (SGD,), {})(0.1)
-    with pytest.raises(ValueError, match="optimizer must be one of SGD, .* got Sign"):
+    with pytest.raises(ValueError, match=r"optimizer must be one of SGD, .* got Sign"):
         lockstep_of(run, steps=1)
 
 

@@ -1,5 +1,7 @@
 """Recordings of torch, checked with NumPy alone; nothing here imports torch."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
@@ -7,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity import golden
 from parity.__main__ import main
-from parity.golden.replay import replay
+from parity.training import golden
+from parity.training.golden import replay
 from scratchnn.data import DataError
-from scratchnn.recipes import RECIPES
-from scratchnn.sgd import SGD
+from scratchnn.layers import ReLU
+from scratchnn.optim import SGD
+from scratchnn.run.recipes import RECIPES
 
 FILES = sorted(golden.FOLDER.glob("*.npz"))
 KINDS = ("float32", "float64", "tf32")
@@ -66,11 +69,11 @@ def test_replay_needs_numpy_alone():
 
 
 def plant_momentum(monkeypatch):
-    def wrong(self, g):
-        self.velocity = g.copy() if self.velocity is None else 0.9 * self.velocity + g
-        return self.velocity
+    def velocity(self, g):
+        self.state["velocity"] = 0.9 * self.state.get("velocity", 0) + g
+        return self.state["velocity"]
 
-    monkeypatch.setattr(SGD, "_accumulate", wrong)
+    monkeypatch.setattr(SGD, "_velocity", velocity)
 
 
 def plant_layout(monkeypatch):
@@ -80,7 +83,7 @@ def plant_layout(monkeypatch):
 
 
 def plant_relu(monkeypatch):
-    monkeypatch.setattr("scratchnn.mlp.relu_backward", lambda dy, y, out=None: dy)
+    monkeypatch.setattr(ReLU, "backward", lambda self, dy, z, y: dy)
 
 
 @pytest.mark.parametrize(
