@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -31,21 +31,8 @@ Generate: TypeAlias = "Callable[[Draw, Dtype], Case]"
 Example: TypeAlias = Callable[[Array, Array, np.random.Generator], Case]
 
 
-class Draw(Protocol):
-    """The choices that a generated case is made of; the first of each is the plainest."""
-
-    def integer(self, low: int, high: int) -> int:
-        """Choose an integer in [low, high]."""
-
-    def one_of(self, options: Sequence[T]) -> T:
-        """Choose one of these."""
-
-    def sizes(self, largest: int, at_least: int, at_most: int) -> Shape:
-        """Choose so many sizes, each in [1, largest]."""
-
-
-class _HypothesisDraw:
-    """Draws from Hypothesis, which shrinks them."""
+class Draw:
+    """The choices that a generated case is made of, by Hypothesis; the first is the plainest."""
 
     def __init__(self, draw: Callable[[SearchStrategy[Any]], Any]) -> None:
         from hypothesis import strategies as st
@@ -53,12 +40,15 @@ class _HypothesisDraw:
         self._draw, self._st = draw, st
 
     def integer(self, low: int, high: int) -> int:
+        """Choose an integer in [low, high]."""
         return self._draw(self._st.integers(low, high))
 
     def one_of(self, options: Sequence[T]) -> T:
+        """Choose one of these."""
         return self._draw(self._st.sampled_from(options))
 
     def sizes(self, largest: int, at_least: int, at_most: int) -> Shape:
+        """Choose so many sizes, each in [1, largest]."""
         sizes = self._st.lists(self._st.integers(1, largest), min_size=at_least, max_size=at_most)
         return tuple(self._draw(sizes))
 
@@ -67,15 +57,7 @@ def strategy(generate: Generate, dtype: Dtype) -> SearchStrategy[Case]:
     """Return Hypothesis's strategy of the cases that a function of this file generates."""
     from hypothesis import strategies as st
 
-    @st.composite
-    def cases(draw: Callable[[SearchStrategy[Any]], Any]) -> Case:
-        return generate(_HypothesisDraw(draw), dtype)
-
-    return cases()
-
-
-def _near_ties(rng: np.random.Generator, shape: Shape) -> Array:
-    return 1 + 1e-6 * rng.normal(size=shape)
+    return st.composite(lambda draw: generate(Draw(draw), dtype))()
 
 
 def _one_dominant(rng: np.random.Generator, shape: Shape) -> Array:
@@ -88,7 +70,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
     "whole numbers": lambda rng, shape: rng.integers(-3, 4, shape).astype(float),
     "standard normal": lambda rng, shape: rng.normal(size=shape),
     "wide": lambda rng, shape: 30 * rng.normal(size=shape),
-    "near ties": _near_ties,
+    "near ties": lambda rng, shape: 1 + 1e-6 * rng.normal(size=shape),
     "one dominant": _one_dominant,
     "tiny": lambda rng, shape: 1e-30 * rng.normal(size=shape),
     "positive": lambda rng, shape: rng.exponential(size=shape),
@@ -98,13 +80,15 @@ MODERATE = tuple(name for name in FAMILIES if name != "huge")  # a square does n
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def array(
-    draw: Draw, dtype: Dtype, shape: Shape, families: Sequence[str] = tuple(FAMILIES)
-) -> Array:
+def array(draw: Draw, dtype: Dtype, shape: Shape, among: Sequence[str] = tuple(FAMILIES)) -> Array:
     """Draw an array of this shape and precision from one of the families."""
-    family = draw.one_of(families)
-    rng = np.random.default_rng(draw.integer(0, 2**32 - 1))
-    return np.asarray(FAMILIES[family](rng, shape), dtype)
+    family = FAMILIES[draw.one_of(among)]
+    return np.asarray(family(np.random.default_rng(draw.integer(0, 2**32 - 1)), shape), dtype)
+
+
+def arrays(draw: Draw, dtype: Dtype, **shapes: Shape) -> Case:
+    """Draw moderate arrays of these names and shapes."""
+    return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
 
 
 def _rng(draw: Draw) -> np.random.Generator:
@@ -117,43 +101,42 @@ def _rng(draw: Draw) -> np.random.Generator:
 def linear(draw: Draw, dtype: Dtype) -> Case:
     """Draw X, W and b of a dense layer."""
     D, H = draw.integer(1, 40), draw.integer(1, 40)
-    shapes = {"X": (*draw.sizes(5, 0, 3), D), "W": (D, H), "b": (H,)}
-    return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
+    return arrays(draw, dtype, X=(*draw.sizes(5, 0, 3), D), W=(D, H), b=(H,))
 
 
 def linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
     """Return a dense layer from the classes of z to those of `other`."""
     D, H = z.shape[1], other.shape[1]
-    shapes = {"W": (D, H), "b": (H,)}
-    factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
-    return {"X": z, **factors}
+    return {"X": z, **_factors(z, rng, W=(D, H), b=(H,))}
 
 
 def without_bias(draw: Draw, dtype: Dtype) -> Case:
     """Draw X and W alone."""
-    return _but(linear(draw, dtype), "b")
+    return {name: x for name, x in linear(draw, dtype).items() if name != "b"}
 
 
 def without_bias_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
     """Return a dense layer without a bias."""
-    return _but(linear_example(z, other, rng), "b")
+    return {name: x for name, x in linear_example(z, other, rng).items() if name != "b"}
 
 
 def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
     """Draw X, A, S and b of a sum of n Kronecker products."""
     n, p, q = draw.integer(1, 3), draw.integer(1, 4), draw.integer(1, 4)
-    shapes = {"X": (draw.integer(1, 6), n * p), "A": (n, n, n), "S": (n, p, q), "b": (n * q,)}
-    return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
+    X = draw.integer(1, 6), n * p
+    return arrays(draw, dtype, X=X, A=(n, n, n), S=(n, p, q), b=(n * q,))
 
 
 def kronecker_linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    """Return a structured layer as `linear_example`, of n = 2 blocks where D is even."""
+    """Return a structured layer of those sizes, of n = 2 blocks where D is even."""
     D = z.shape[1]
     n = 2 if D % 2 == 0 else 1
     q = other.shape[1] // n
-    shapes = {"A": (n, n, n), "S": (n, D // n, q), "b": (n * q,)}
-    factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
-    return {"X": z, **factors}
+    return {"X": z, **_factors(z, rng, A=(n, n, n), S=(n, D // n, q), b=(n * q,))}
+
+
+def _factors(z: Array, rng: np.random.Generator, **shapes: Shape) -> Case:
+    return {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
 
 
 def elementwise(draw: Draw, dtype: Dtype) -> Case:
@@ -161,7 +144,7 @@ def elementwise(draw: Draw, dtype: Dtype) -> Case:
     return {"z": array(draw, dtype, draw.sizes(8, 0, 3))}
 
 
-def elementwise_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+def elementwise_example(z: Array, *_: object) -> Case:
     """Return z alone."""
     return {"z": z}
 
@@ -177,7 +160,7 @@ def softmax(draw: Draw, dtype: Dtype) -> Case:
     return {"z": z, "axis": axis, "dtype": draw.one_of([None, None, None, "float32", "float64"])}
 
 
-def softmax_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+def softmax_example(z: Array, *_: object) -> Case:
     """Return z, and the axis of its classes."""
     return {"z": z, "axis": 1, "dtype": None}
 
@@ -191,7 +174,7 @@ def logsumexp(draw: Draw, dtype: Dtype) -> Case:
     return {"z": array(draw, dtype, shape), "axis": axis, "keepdims": draw.one_of([False, True])}
 
 
-def logsumexp_example(z: Array, _: Array, __: np.random.Generator) -> Case:
+def logsumexp_example(z: Array, *_: object) -> Case:
     """Return z, with the axis of its classes kept."""
     return {"z": z, "axis": 1, "keepdims": True}
 
@@ -207,8 +190,7 @@ def nll_loss(draw: Draw, dtype: Dtype) -> Case:
 
 def nll_loss_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
     """Return log softmax(z), labels of which one is ignored, and weights."""
-    log_p = z - np.logaddexp.reduce(z, axis=1, keepdims=True)
-    return {"log_p": log_p, **_labels(z, rng)}
+    return {"log_p": _log_softmax(z), **_labels(z, rng)}
 
 
 def cross_entropy(draw: Draw, dtype: Dtype) -> Case:
@@ -221,7 +203,7 @@ def cross_entropy_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
     return {"z": z, **_labels(z, rng), "label_smoothing": 0.1}
 
 
-def probabilities(draw: Draw, dtype: Dtype) -> Case:
+def soft_labels(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits, a distribution for each row, maybe almost one-hot, and all options."""
     case = {**_logits(draw, dtype), "label_smoothing": _smoothing(draw)}
     z, rng = case["z"], _rng(draw)
@@ -231,29 +213,25 @@ def probabilities(draw: Draw, dtype: Dtype) -> Case:
     return {**case, "target": target.astype(dtype)}
 
 
-def probabilities_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
+def soft_labels_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
     """Return logits, distributions, weights and smoothing."""
-    target = np.exp(other - np.logaddexp.reduce(other, axis=1, keepdims=True))
+    target = np.exp(_log_softmax(other))
     return {"z": z, "target": target, **_class_weight(z, rng), "label_smoothing": 0.1}
 
 
-def yes_or_no(draw: Draw, dtype: Dtype) -> Case:
+def binary_cross_entropy_with_logits(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits, targets in [0, 1], mostly 0 and 1, and all options."""
     shape, rng = draw.sizes(8, 1, 3), _rng(draw)
     target = rng.integers(0, 2, shape) if draw.one_of([True, False]) else rng.random(shape)
     case: Case = {"z": array(draw, dtype, shape), "target": target.astype(dtype)}
+    of_each: list[tuple[Dtype, Shape] | None] = [None, (dtype, shape), (np.float64, shape[-1:])]
     for name in ("weight", "pos_weight"):
-        kind = draw.one_of(["none", "of each entry", "of each class, in float64"])
-        if kind == "none":
-            case[name] = None
-        elif kind == "of each entry":
-            case[name] = array(draw, dtype, shape, ["positive"])
-        else:
-            case[name] = array(draw, np.float64, shape[-1:], ["positive"])
+        chosen = draw.one_of(of_each)  # none, or one for each entry, or for each class in float64
+        case[name] = chosen and array(draw, *chosen, ["positive"])
     return {**case, "reduction": draw.one_of(REDUCTIONS)}
 
 
-def yes_or_no_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
+def binary_cross_entropy_with_logits_example(z: Array, _: object, rng: np.random.Generator) -> Case:
     """Return logits, targets in (0, 1), and both kinds of weights."""
     case = {"z": z, **_class_weight(z, rng), "target": rng.random(z.shape).astype(z.dtype)}
     return {**case, "pos_weight": case["weight"][::-1].copy()}
@@ -269,11 +247,14 @@ def kl_div(draw: Draw, dtype: Dtype) -> Case:
     return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
 
 
-def kl_div_example(z: Array, other: Array, _: np.random.Generator) -> Case:
+def kl_div_example(z: Array, other: Array, _: object) -> Case:
     """Return log softmax(z), and distributions."""
-    log_q, log_p = (x - np.logaddexp.reduce(x, axis=1, keepdims=True) for x in (z, other))
-    options = {"log_target": False, "reduction": "batchmean"}
-    return {"log_q": log_q, "target": np.exp(log_p), **options}
+    pair = {"log_q": _log_softmax(z), "target": np.exp(_log_softmax(other))}
+    return {**pair, "log_target": False, "reduction": "batchmean"}
+
+
+def _log_softmax(z: Array) -> Array:
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
 
 
 def _indices(draw: Draw, dtype: Dtype) -> Case:
@@ -324,33 +305,32 @@ def _thinned(draw: Draw, p: Array, axis: int, rng: np.random.Generator) -> Array
     return np.where(kept, p, p.dtype.type(0))
 
 
-def _but(case: Case, name: str) -> Case:
-    return {key: value for key, value in case.items() if key != name}
-
-
 # Losses of a difference
 
 
-def regression(*options: str) -> Generate:
-    """Return a function that draws predictions, targets, a reduction, and positive options."""
+def _of_difference(*options: str) -> tuple[Generate, Example]:
+    """Return functions that make predictions, targets, a reduction, and positive options."""
 
     def generate(draw: Draw, dtype: Dtype) -> Case:
         shape = draw.sizes(8, 1, 3)
-        pair = {name: array(draw, dtype, shape, MODERATE) for name in ("prediction", "target")}
+        pair = arrays(draw, dtype, prediction=shape, target=shape)
         positive = {name: draw.one_of([0.25, 1.0, 3.0]) for name in options}
         return {**pair, "reduction": draw.one_of(REDUCTIONS), **positive}
 
-    return generate
+    halves = dict.fromkeys(options, 0.5)
+    return generate, lambda z, other, _: {
+        "prediction": z,
+        "target": other,
+        "reduction": "mean",
+        **halves,
+    }
 
 
-def regression_example(*options: str) -> Example:
-    """Return a function of predictions z and targets `other`, with every option at 1/2."""
-
-    def example(z: Array, other: Array, _: np.random.Generator) -> Case:
-        halves = dict.fromkeys(options, 0.5)
-        return {"prediction": z, "target": other, **halves, "reduction": "mean"}
-
-    return example
+squared_loss, squared_loss_example = _of_difference()
+mse_loss, mse_loss_example = _of_difference()
+l1_loss, l1_loss_example = _of_difference()
+huber_loss, huber_loss_example = _of_difference("delta")
+smooth_l1_loss, smooth_l1_loss_example = _of_difference("beta")
 
 
 # Extreme cases
@@ -370,13 +350,45 @@ EXTREMES: dict[str, list[list[float]]] = {
 }
 # The extreme cases that make sense for an operation:
 PLAIN = ("ties", "tiny numbers", "one row")
-LOGITS = (
-    *PLAIN,
-    "one class",
-    "one dominant logit",
-    "large logits",
-    "rows far apart",
-    "huge logits",
-)
+FAR_APART = "one class", "one dominant logit", "large logits", "rows far apart", "huge logits"
+LOGITS = (*PLAIN, *FAR_APART)
 MASKED = (*LOGITS, "-inf masks")  # softmax and its relatives
 ONE_HOT = "one-hot target"  # the target has exact zeros: 0 log 0 = 0
+SHARES = (*LOGITS, ONE_HOT)
+
+# A case at default options, and the value that one finds by hand.
+
+LN = np.log
+HAND: dict[str, tuple[tuple[Case, object], ...]] = {
+    "linear": (({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]], "b": [1, 1, 1]}, [[12, 3, 2]]),),
+    "linear, without a bias": (({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]]}, [[11, 2, 1]]),),
+    "kronecker_linear": (({"X": [[1, 2]], "A": [[[2]]], "S": [[[3], [4]]], "b": [1]}, [[23]]),),
+    "relu": (({"z": [[-1, 0, 2]]}, [[0, 0, 2]]),),
+    "sigmoid": (({"z": [[0, LN(3)]]}, [[1 / 2, 3 / 4]]),),
+    "softmax": (
+        ({"z": [[1, 1], [2, 2], [3, 3]]}, [[1 / 2, 1 / 2]] * 3),
+        ({"z": [[0, LN(3)], [LN(4), 0]]}, [[1 / 4, 3 / 4], [4 / 5, 1 / 5]]),
+    ),
+    "log_softmax": (({"z": [[0, 0]]}, [[-LN(2), -LN(2)]]),),
+    "logsumexp": (({"z": [[0, 0], [1, 1]]}, [LN(2), 1 + LN(2)]),),
+    "nll_loss": (({"log_p": [[-1, -2], [-3, -4]], "target": [0, 1]}, (1 + 4) / 2),),
+    "cross_entropy": (
+        ({"z": [[0, 0]], "target": [1]}, LN(2)),
+        ({"z": [[0, 0, 0], [0, LN(2), 0]], "target": [2, 1]}, (LN(3) + LN(2)) / 2),
+        ({"z": [[0.2, 0.1, -0.1]], "target": [0]}, 0.9729189131256584),
+    ),
+    "cross_entropy, probabilities": (
+        ({"z": [[0, 0], [0, LN(3)]], "target": [[0.1, 0.9], [0, 1]]}, (LN(2) + LN(4 / 3)) / 2),
+    ),
+    "binary_cross_entropy_with_logits": (
+        ({"z": [[0, LN(3)]], "target": [[1, 1]]}, (LN(2) + LN(4 / 3)) / 2),
+    ),
+    "kl_div": (
+        ({"log_q": [[-LN(2), -LN(2)]], "target": [[1 / 4, 3 / 4]]}, (3 / 4 * LN(3) - LN(2)) / 2),
+    ),
+    "squared_loss": (({"prediction": [[3, 0]], "target": [[1, 0]]}, 1),),
+    "mse_loss": (({"prediction": [[3, 0]], "target": [[1, 0]]}, 2),),
+    "l1_loss": (({"prediction": [[3, 0]], "target": [[1, 0]]}, 1),),
+    "huber_loss": (({"prediction": [[3, 0.5]], "target": [[1, 0]]}, (1.5 + 0.125) / 2),),
+    "smooth_l1_loss": (({"prediction": [[3, 0.5]], "target": [[1, 0]]}, (1.5 + 0.125) / 2),),
+}

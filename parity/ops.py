@@ -1,9 +1,8 @@
 """The table of operations: a row for each, with all that is known of it.
 
-Each side of an operation is a function of one name in one module: functional has ours, theirs
-torch's, oracle the right answers, bounds (or loss_bounds) how far rounding may lead away from them.
-All take the arguments of a case by name. A row says what else there is to know. A variant, as
-"linear, without a bias", is a row of the same functions on other cases.
+Each side of an operation is a function of one name in one module. All take the arguments of a case
+by name. A row says what else there is to know. A variant, as "linear, without a bias", is a row of
+the same functions on other cases.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,7 +26,36 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Function: TypeAlias = Callable[..., Any]
-PARTS = ("theirs", "exact", "exact_backward", "bound", "backward_bound")
+
+# The modules that have a part of an operation, and how its name there ends.
+SIDES: dict[str, tuple[str, tuple[ModuleType, ...]]] = {
+    "ours": ("", (F,)),
+    "backward": ("_backward", (F,)),
+    "theirs": ("", (theirs,)),
+    "exact": ("", (oracle,)),
+    "exact_backward": ("_backward", (oracle,)),
+    "bound": ("", (bounds, loss_bounds)),
+    "backward_bound": ("_backward", (bounds, loss_bounds)),
+}
+
+
+def _side(part: str) -> property:
+    """Return a property of a row: one side's function.
+
+    Raises   LookupError that says where to write it
+    """
+
+    def function(op: Op) -> Function:
+        found = op.find(part)
+        if found is None:
+            ending, modules = SIDES[part]
+            places = " or ".join(module.__name__ for module in modules)
+            raise LookupError(
+                f"{places} has no {op.function}{ending} yet: it must be written there"
+            )
+        return found
+
+    return property(function)
 
 
 @dataclass(frozen=True)
@@ -36,77 +65,63 @@ class Op:
     name        the function's name, and after a comma what is special about this variant of it
     inputs      the arrays that it is differentiated in, in the order of its arguments
     generate    draws a case: see cases.py
-    example     makes a case around given logits
-    options     what a case gives besides arrays
-    labelled    its target is class indices: an array that it is not differentiated in
+    example     makes a case around given logits, with every option
     products    it multiplies matrices, and its bounds take `factors`, for TF32
     result      what its result is called, where a backward may be given it in place of the input
     extremes    the cases of cases.EXTREMES that make sense for it
     convention  where torch and the textbook differ, in a line
     hand        pairs of a case at default options, as lists, and the value that one finds by hand
+
+    Its functions, each looked up by name:
+
+    ours, backward          scratchnn's: a case → the value; dy and a case → a gradient, or a tuple
+    theirs                  torch's, of tensors
+    exact, exact_backward   the right answers, of arguments with digits to spare
+    bound, backward_bound   their errors' bounds, of arguments in float64, u, and `factors`
     """
 
     name: str
     inputs: tuple[str, ...]
     generate: Generate
     example: Example
-    options: tuple[str, ...] = ()
-    labelled: bool = False
     products: bool = False
     result: str = ""
     extremes: tuple[str, ...] = cases.PLAIN
     convention: str = ""
     hand: tuple[tuple[Case, object], ...] = ()
 
+    ours, backward, theirs, exact, exact_backward, bound, backward_bound = map(_side, SIDES)
+
     @property
     def function(self) -> str:
         """The name of its functions: that of the row, without the variant."""
         return self.name.partition(",")[0]
+
+    def find(self, part: str) -> Function | None:
+        """Return the function of one of SIDES, or None where nobody has written it yet."""
+        ending, modules = SIDES[part]
+        found = (getattr(module, f"{self.function}{ending}", None) for module in modules)
+        return next(filter(None, found), None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What nobody has written yet, of theirs, exact, exact_backward, bound, backward_bound."""
+        return tuple(part for part in [*SIDES][2:] if self.find(part) is None)
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether its target is class indices: an array that it is not differentiated in."""
+        return "target" in self.typical(np.float32) and "target" not in self.inputs
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The arrays that it takes by position: its inputs, and labels where it has some."""
         return (*self.inputs, "target") if self.labelled else self.inputs
 
-    @property
-    def ours(self) -> Function:
-        """scratchnn's function."""
-        return _found(self.function, F)
-
-    @property
-    def backward(self) -> Function:
-        """scratchnn's backward: dy and the arguments of a case → a gradient, or a tuple of them."""
-        return _found(f"{self.function}_backward", F)
-
-    @property
-    def theirs(self) -> Function:
-        """torch's function, of tensors."""
-        return _found(self.function, theirs)
-
-    @property
-    def exact(self) -> Function:
-        """The right answer, of arguments with digits to spare."""
-        return _found(self.function, oracle)
-
-    @property
-    def exact_backward(self) -> Function:
-        """The right gradients."""
-        return _found(f"{self.function}_backward", oracle)
-
-    @property
-    def bound(self) -> Function:
-        """The bound of the value's error, of arguments in float64, u, and factors of products."""
-        return _found(self.function, bounds, loss_bounds)
-
-    @property
-    def backward_bound(self) -> Function:
-        """The bounds of the gradients' errors."""
-        return _found(f"{self.function}_backward", bounds, loss_bounds)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What nobody has written yet, of theirs, exact, exact_backward, bound, backward_bound."""
-        return tuple(part for part in PARTS if not _is_there(self, part))
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """What a case gives besides these arrays."""
+        return tuple(name for name in self.typical(np.float32) if name not in self.arguments)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -123,33 +138,32 @@ class Op:
         """Return Hypothesis's strategy of generated cases."""
         return cases.strategy(self.generate, dtype)
 
-    def typical(self, dtype: DTypeLike, rows: int = 6, classes: int = 4) -> Case:
+    def typical(self, dtype: DTypeLike, rows: int = 6, classes: int = 4, seed: int = 0) -> Case:
         """Return a case with every option set; its numbers are standard normal."""
-        rng = np.random.default_rng(0)
-        shapes = (rows, classes), (rows, 7 if self.products else classes)
-        z, other = (rng.normal(size=shape).astype(dtype) for shape in shapes)
-        return self.example(z, other, rng)
+        return self._example((rows, classes, 7) if self.products else (rows, classes), dtype, seed)
 
     def plain(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32, seed: int = 0) -> Case:
         """Return a case of arrays alone, so at default options; no label is ignored.
 
         Shapes   (N, C), or (N, D, H) of a layer
         """
+        example = self._example(shape, dtype, seed)
+        case = {name: example[name] for name in self.arguments}
+        return case | {"target": np.maximum(case["target"], 0)} if self.labelled else case
+
+    def _example(self, shape: tuple[int, ...], dtype: DTypeLike, seed: int) -> Case:
         rng = np.random.default_rng(seed)
         z, other = (rng.normal(size=(shape[0], n)).astype(dtype) for n in (shape[1], shape[-1]))
-        case = {name: self.example(z, other, rng)[name] for name in self.arguments}
-        return case | {"target": np.maximum(case["target"], 0)} if self.labelled else case
+        return self.example(z, other, rng)
 
     def extreme(self, name: str, dtype: DTypeLike) -> Case:
         """Return one of its extreme cases."""
-        z = np.array(cases.EXTREMES[name], dtype)
-        rng = np.random.default_rng(0)
-        case = self.example(z, rng.normal(size=(len(z), z.shape[1])).astype(dtype), rng)
+        z, rng = np.array(cases.EXTREMES[name], dtype), np.random.default_rng(0)
+        case = self.example(z, rng.normal(size=z.shape).astype(dtype), rng)
         if self.labelled:
             return case | {"target": np.array([2, 0])[: len(z)] % z.shape[1]}
-        if name == cases.ONE_HOT:
-            return case | {"target": np.eye(len(z), z.shape[1], 1, z.dtype)}
-        return case
+        one_hot = {"target": np.eye(len(z), z.shape[1], 1, z.dtype)}
+        return case | one_hot if name == cases.ONE_HOT else case
 
     def hand_cases(self) -> Iterator[tuple[Case, Array]]:
         """Yield the hand-written cases as arrays of float64 and labels, and their values."""
@@ -164,200 +178,51 @@ def as_tuple(gradients: Any) -> tuple[Any, ...]:
     return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
-def _found(name: str, *modules: ModuleType) -> Function:
-    """Return the function of this name of the first module that has it.
-
-    Raises   LookupError that says where to write it
-    """
-    for module in modules:
-        if hasattr(module, name):
-            return getattr(module, name)
-    places = " or ".join(module.__name__ for module in modules)
-    raise LookupError(f"{places} has no {name} yet: it must be written there")
-
-
-def _is_there(op: Op, part: str) -> bool:
-    try:
-        return getattr(op, part) is not None
-    except LookupError:
-        return False
-
-
-def _difference(
-    name: str, one: float, other: float, mean: float, *options: str, convention: str = ""
-) -> Op:
-    """Return the row of a loss of prediction - target: its mean for [one, other] against [1, 0]."""
-    return Op(
-        name,
-        ("prediction", "target"),
-        cases.regression(*options),
-        cases.regression_example(*options),
-        options=("reduction", *options),
-        convention=convention,
-        hand=(({"prediction": [[one, other]], "target": [[1, 0]]}, mean),),
-    )
+CONVENTIONS = {
+    "linear": "the weight is (D, H) and Y = X W + b; torch keeps (H, D), and has Y = X Wᵀ + b",
+    "kronecker_linear": "torch has no such layer: its weight is made by torch.kron",
+    "relu": "the slope at 0 is 0, as torch's",
+    "nll_loss": "the mean divides by the sum of the targets' weights, as torch's, and not by N",
+    "cross_entropy, probabilities": "the mean divides by the number of rows, as torch's, whatever "
+    "the weights are",
+    "binary_cross_entropy_with_logits": "the target is floats of the logits' shape, as torch's, "
+    "not class indices",
+    "kl_div": '"mean" divides by N C, as torch\'s; the divergence is "batchmean"',
+    "squared_loss": "it has a 1/2; torch has no such loss",
+    "mse_loss": "it has no 1/2: that is squared_loss",
+    "smooth_l1_loss": "it is Huber's loss divided by beta, as torch's",
+}
+CONVENTIONS["linear, without a bias"] = CONVENTIONS["linear"]
+CONVENTIONS["cross_entropy"] = CONVENTIONS["nll_loss"]
 
 
-LN = np.log
-WEIGHT = "the weight is (D, H) and Y = X W + b; torch keeps (H, D), and has Y = X Wᵀ + b"
-WEIGHTED_MEAN = "the mean divides by the sum of the targets' weights, as torch's, and not by N"
-ROWS_MEAN = "the mean divides by the number of rows, as torch's, whatever the weights are"
+def _row(name: str, *inputs: str, samples: str = "", **known: Any) -> Op:
+    """Return a row, whose samples are the functions of this name in cases.py, or of its own."""
+    generate, example = (getattr(cases, f"{samples or name}{end}") for end in ("", "_example"))
+    hand, convention = cases.HAND.get(name, ()), CONVENTIONS.get(name, "")
+    return Op(name, inputs, generate, example, hand=hand, convention=convention, **known)
+
+
 ROWS = [
-    Op(
-        "linear",
-        ("X", "W", "b"),
-        cases.linear,
-        cases.linear_example,
-        products=True,
-        convention=WEIGHT,
-        hand=(({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]], "b": [1, 1, 1]}, [[12, 3, 2]]),),
+    _row("linear", "X", "W", "b", products=True),
+    _row("linear, without a bias", "X", "W", samples="without_bias", products=True),
+    _row("kronecker_linear", "X", "A", "S", "b", products=True),
+    _row("relu", "z", samples="elementwise", result="y", extremes=cases.LOGITS),
+    _row("sigmoid", "z", samples="elementwise", result="p", extremes=cases.LOGITS),
+    _row("softmax", "z", result="p", extremes=cases.MASKED),
+    _row("log_softmax", "z", samples="softmax", result="log_p", extremes=cases.MASKED),
+    _row("logsumexp", "z", extremes=cases.MASKED),
+    _row("nll_loss", "log_p", extremes=cases.LOGITS),
+    _row("cross_entropy", "z", extremes=cases.MASKED),
+    _row(
+        "cross_entropy, probabilities", "z", "target", samples="soft_labels", extremes=cases.SHARES
     ),
-    Op(
-        "linear, without a bias",
-        ("X", "W"),
-        cases.without_bias,
-        cases.without_bias_example,
-        products=True,
-        convention=WEIGHT,
-        hand=(({"X": [[1, 2]], "W": [[3, 0, 1], [4, 1, 0]]}, [[11, 2, 1]]),),
-    ),
-    Op(
-        "kronecker_linear",
-        ("X", "A", "S", "b"),
-        cases.kronecker_linear,
-        cases.kronecker_linear_example,
-        products=True,
-        convention="torch has no such layer: its weight is made by torch.kron",
-        hand=(({"X": [[1, 2]], "A": [[[2]]], "S": [[[3], [4]]], "b": [1]}, [[23]]),),
-    ),
-    Op(
-        "relu",
-        ("z",),
-        cases.elementwise,
-        cases.elementwise_example,
-        result="y",
-        extremes=cases.LOGITS,
-        convention="the slope at 0 is 0, as torch's",
-        hand=(({"z": [[-1, 0, 2]]}, [[0, 0, 2]]),),
-    ),
-    Op(
-        "sigmoid",
-        ("z",),
-        cases.elementwise,
-        cases.elementwise_example,
-        result="p",
-        extremes=cases.LOGITS,
-        hand=(({"z": [[0, LN(3)]]}, [[1 / 2, 3 / 4]]),),
-    ),
-    Op(
-        "softmax",
-        ("z",),
-        cases.softmax,
-        cases.softmax_example,
-        options=("axis", "dtype"),
-        result="p",
-        extremes=cases.MASKED,
-        hand=(
-            ({"z": [[1, 1], [2, 2], [3, 3]]}, [[1 / 2, 1 / 2]] * 3),
-            ({"z": [[0, LN(3)], [LN(4), 0]]}, [[1 / 4, 3 / 4], [4 / 5, 1 / 5]]),
-        ),
-    ),
-    Op(
-        "log_softmax",
-        ("z",),
-        cases.softmax,
-        cases.softmax_example,
-        options=("axis", "dtype"),
-        result="log_p",
-        extremes=cases.MASKED,
-        hand=(({"z": [[0, 0]]}, [[-LN(2), -LN(2)]]),),
-    ),
-    Op(
-        "logsumexp",
-        ("z",),
-        cases.logsumexp,
-        cases.logsumexp_example,
-        options=("axis", "keepdims"),
-        extremes=cases.MASKED,
-        hand=(({"z": [[0, 0], [1, 1]]}, [LN(2), 1 + LN(2)]),),
-    ),
-    Op(
-        "nll_loss",
-        ("log_p",),
-        cases.nll_loss,
-        cases.nll_loss_example,
-        options=("reduction", "weight", "ignore_index"),
-        labelled=True,
-        extremes=cases.LOGITS,
-        convention=WEIGHTED_MEAN,
-        hand=(({"log_p": [[-1, -2], [-3, -4]], "target": [0, 1]}, (1 + 4) / 2),),
-    ),
-    Op(
-        "cross_entropy",
-        ("z",),
-        cases.cross_entropy,
-        cases.cross_entropy_example,
-        options=("reduction", "weight", "ignore_index", "label_smoothing"),
-        labelled=True,
-        extremes=cases.MASKED,
-        convention=WEIGHTED_MEAN,
-        hand=(
-            ({"z": [[0, 0]], "target": [1]}, LN(2)),
-            ({"z": [[0, 0, 0], [0, LN(2), 0]], "target": [2, 1]}, (LN(3) + LN(2)) / 2),
-            ({"z": [[0.2, 0.1, -0.1]], "target": [0]}, 0.9729189131256584),
-        ),
-    ),
-    Op(
-        "cross_entropy, probabilities",
-        ("z", "target"),
-        cases.probabilities,
-        cases.probabilities_example,
-        options=("reduction", "weight", "label_smoothing"),
-        extremes=(*cases.LOGITS, cases.ONE_HOT),
-        convention=ROWS_MEAN,
-        hand=(
-            (
-                {"z": [[0, 0], [0, LN(3)]], "target": [[0.1, 0.9], [0, 1]]},
-                (LN(2) + LN(4 / 3)) / 2,
-            ),
-        ),
-    ),
-    Op(
-        "binary_cross_entropy_with_logits",
-        ("z", "target"),
-        cases.yes_or_no,
-        cases.yes_or_no_example,
-        options=("reduction", "weight", "pos_weight"),
-        extremes=(*cases.LOGITS, cases.ONE_HOT),
-        convention="the target is floats of the logits' shape, as torch's, not class indices",
-        hand=(({"z": [[0, LN(3)]], "target": [[1, 1]]}, (LN(2) + LN(4 / 3)) / 2),),
-    ),
-    Op(
-        "kl_div",
-        ("log_q", "target"),
-        cases.kl_div,
-        cases.kl_div_example,
-        options=("reduction", "log_target"),
-        extremes=(*cases.PLAIN, cases.ONE_HOT),
-        convention='"mean" divides by N C, as torch\'s; the divergence is "batchmean"',
-        hand=(
-            (
-                {"log_q": [[-LN(2), -LN(2)]], "target": [[1 / 4, 3 / 4]]},
-                (3 / 4 * LN(3) - LN(2)) / 2,
-            ),
-        ),
-    ),
-    _difference("squared_loss", 3, 0, 1, convention="it has a 1/2; torch has no such loss"),
-    _difference("mse_loss", 3, 0, 2, convention="it has no 1/2: that is squared_loss"),
-    _difference("l1_loss", 3, 0, 1),
-    _difference("huber_loss", 3, 0.5, (1.5 + 0.125) / 2, "delta"),
-    _difference(
-        "smooth_l1_loss",
-        3,
-        0.5,
-        (1.5 + 0.125) / 2,
-        "beta",
-        convention="it is Huber's loss divided by beta, as torch's",
-    ),
+    _row("binary_cross_entropy_with_logits", "z", "target", extremes=cases.SHARES),
+    _row("kl_div", "log_q", "target", extremes=(*cases.PLAIN, cases.ONE_HOT)),
+    _row("squared_loss", "prediction", "target"),
+    _row("mse_loss", "prediction", "target"),
+    _row("l1_loss", "prediction", "target"),
+    _row("huber_loss", "prediction", "target"),
+    _row("smooth_l1_loss", "prediction", "target"),
 ]
 OPS = {op.name: op for op in ROWS}
