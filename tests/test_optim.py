@@ -128,6 +128,22 @@ def test_optimizer_follows_the_protocol(name):
     assert theta[0] < 1 == theta[1] < theta[2]  # against the gradient
 
 
+def test_fit_takes_any_optimizer_of_the_protocol():
+    class SignDescent:
+        learning_rate = 0.25
+
+        def __init__(self):
+            self.state = {}
+
+        def step(self, theta, grad):
+            theta -= self.learning_rate * np.sign(grad)
+
+    train = data.Dataset("one", np.ones((1, 2)), np.zeros((1, 1)))
+    network = mlp.Parameters.from_arrays([(np.ones((2, 1)), np.ones(1))])
+    fit(network, train, optimizer=SignDescent(), objective="mse_loss", epochs=2)
+    np.testing.assert_array_equal(network.theta, [0.5, 0.5, 0.5])
+
+
 def test_state_is_empty_until_there_is_a_velocity():
     plain, heavy = SGD(0.1), SGD(0.1, momentum=0.9)
     for optimizer in (plain, heavy):
