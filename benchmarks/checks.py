@@ -2,7 +2,7 @@
 
 Training is checked twice. In float64 the backend trains some batches and must end within 1e-12 of
 the plain loop below, which fixes the meaning of every line. In float32 it takes one step, and θ
-must be within what rounding can do to it. Through a deep network that bound is loose.
+must be within what rounding can do to it; see parity/training/network.py.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from benchmarks.cases import JSON
 
 CPUINFO = Path("/proc/cpuinfo")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
-OF_PARITY = ("OMP_WAIT_POLICY", "CUBLAS_WORKSPACE_CONFIG")  # what it sets to compare, not to time
+OF_PARITY = ("OMP_WAIT_POLICY", "CUBLAS_WORKSPACE_CONFIG")  # that parity sets when it is imported
 
 
 class Load:
@@ -62,8 +62,9 @@ def environment(threads: list[int], seed: int) -> JSON:
 def variables(threads: int) -> dict[str, str]:
     """Return the environment variables of a process that is timed.
 
-    Libraries read them when they are imported. What parity sets is left out: with a passive
-    OMP_WAIT_POLICY, torch's threads sleep after each product, and a step takes up to twice as long.
+    Libraries read them when they are imported. What parity sets for its comparisons is left out:
+    with a passive OMP_WAIT_POLICY torch's threads sleep after each product, and a step takes up to
+    twice as long.
     """
     one = " --xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
     return {

@@ -66,7 +66,8 @@ def dataset(case: Case) -> Dataset:
     train = _load(case.data, normalized(case))
     if not case.examples:
         return train
-    return replace(train, X=train.X[: case.examples], target=train.target[: case.examples])
+    X, target = train.X[: case.examples], train.target[: case.examples]
+    return replace(train, X=X.copy(), target=target.copy())  # a view would keep all in memory
 
 
 def normalized(case: Case) -> bool:

@@ -41,8 +41,8 @@ STATUS = Path("/proc/self/status")
 
 def main(name: str, threads: int) -> None:
     """Answer requests until there are no more."""
-    for variable in OF_PARITY:  # set since it was imported here; no backend is open yet
-        os.environ.pop(variable, None)
+    for variable in OF_PARITY:
+        os.environ.pop(variable, None)  # in time: the backend's libraries are imported later
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no reply
     worker = Worker(name, threads)

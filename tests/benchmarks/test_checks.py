@@ -129,13 +129,12 @@ def test_check_passes_cuda(name):
 
 @pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
 def test_step_bound_holds_and_says_something(name):
-    """float32 against float64 is within the bound; for softmax regression it is tight."""
+    """float32 is within the bound of float64, which for most of θ is a hundredth of its move."""
     case = replace(short(case_of("epoch", name)), examples=64, batch=64)
     single, double = problem(case, "float32"), problem(case, "float64")
     rows = np.arange(64)
     error = abs(train(single, rows) - train(double, rows))
     limit = step_bound(single)
     assert (error <= limit).all()
-    if name == SOFTMAX_REGRESSION:
-        moved = abs(train(double, rows) - double.start.theta)
-        assert np.median(limit[moved > 0] / moved[moved > 0]) < 0.01
+    moved = abs(train(double, rows) - double.start.theta)
+    assert np.median(limit[moved > 0] / moved[moved > 0]) < 0.01
