@@ -332,7 +332,7 @@ def test_fit_and_evaluate_refuse_data_of_another_size():
 def test_fit_refuses_targets_that_do_not_fit(dataset, outputs, objective, error):
     parameters = mlp.init([D, outputs], rng=1)
     theta = parameters.theta.copy()
-    with pytest.raises(error, match="target|outputs"):
+    with pytest.raises(error, match=r"target|outputs"):
         fit(parameters, dataset, optimizer=SGD(0.1), objective=objective, batch_size=100)
     np.testing.assert_array_equal(parameters.theta, theta)
 
