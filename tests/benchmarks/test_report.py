@@ -282,7 +282,7 @@ def test_main_refuses_what_it_does_not_know(capsys):
 
 def test_main_measures_saves_and_draws(tmp_path, capsys):
     file, pictures = tmp_path / "r.json", tmp_path / "pictures"
-    arguments = ["--quick", "--data", "digits", "--cases", "op", "--backends", "scratchnn"]
+    arguments = ["--quick", "--data", "digits", "--cases", "inference", "--backends", "scratchnn"]
     assert main([*arguments, "--json", str(file), "--plots", str(pictures)]) == 0
     found = Results.load(file)
     assert all(len(row.values) == 2 for row in found.rows)
