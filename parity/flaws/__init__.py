@@ -2,20 +2,18 @@
 
 Each is a function with the operation's arguments. Its docstring is the cause that a report tells.
 
-    flaw.py         one flaw of an operation
-    softmax.py      softmax, log_softmax and logsumexp
-    losses.py       losses of classes: cross-entropies and divergences
-    regression.py   losses of a difference
-    layers.py       layers and activations
-    __init__.py     all of these
-    training.py     training
+    flaw.py       one flaw of an operation
+    softmax.py    softmax, log_softmax and logsumexp
+    losses.py     losses of classes, and of a difference
+    layers.py     layers and activations
+    training.py   training, which is planted in scratchnn itself
 """
 
 from __future__ import annotations
 
-from parity.flaws import layers, losses, regression, softmax
-from parity.flaws.flaw import Flaw, Plants
+from parity.flaws import layers, losses, softmax
+from parity.flaws.flaw import Flaw
 
-__all__ = ["FLAWS", "Flaw", "Plants"]
+__all__ = ["FLAWS", "Flaw"]
 
-FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *regression.FLAWS, *layers.FLAWS)
+FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *layers.FLAWS)

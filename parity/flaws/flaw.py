@@ -4,54 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from inspect import isfunction, signature
 
 from parity.ops import Function
-
-F = TypeVar("F", bound=Function)
 
 
 @dataclass(frozen=True)
 class Flaw:
     """A wrong function in place of an operation, or of its backward.
 
-    Parts    op         the name of a row of the table of operations
-             wrong      the function, whose docstring says to its author what is wrong
-             backward   whether it stands in place of the backward
-             title      what is wrong, in a few words; default: the function's name
+    Parts    op      the name of a row of the table of operations
+             wrong   the function, whose docstring says to its author what is wrong
     """
 
     op: str
     wrong: Function
-    backward: bool = False
-    title: str = ""
 
     @property
     def name(self) -> str:
         """What is wrong, in a few words."""
-        return self.title or self.wrong.__name__.replace("_", " ")
+        return self.wrong.__name__.replace("_", " ")
 
     @property
     def cause(self) -> str:
         """What to say to the author."""
         return " ".join((self.wrong.__doc__ or "").split())
 
+    @property
+    def backward(self) -> bool:
+        """Whether it stands in place of the backward: an upstream gradient comes first then."""
+        return next(iter(signature(self.wrong).parameters)).startswith("d")
+
 
 class Plants(list[Flaw]):
-    """The flaws of a file, gathered by decorators."""
+    """The flaws of a file. Those of an operation are the functions of a class, without a self."""
 
-    def of(self, op: str, *, title: str = "") -> Callable[[F], F]:
-        """Return a decorator that plants a function in place of an operation."""
-        return self._planting(op, False, title)
+    def of(self, op: str) -> Callable[[type], type]:
+        """Return a decorator of such a class."""
 
-    def backward(self, op: str, *, title: str = "") -> Callable[[F], F]:
-        """Return a decorator that plants a function in place of an operation's backward."""
-        return self._planting(op, True, title)
-
-    def _planting(self, op: str, backward: bool, title: str) -> Callable[[F], F]:
-        def plant(wrong: F) -> F:
-            self.append(Flaw(op, wrong, backward, title))
-            return wrong
+        def plant(functions: type) -> type:
+            self.extend(Flaw(op, wrong) for wrong in filter(isfunction, vars(functions).values()))
+            return functions
 
         return plant
 

@@ -11,102 +11,85 @@ FLAWS = Plants()
 
 
 @FLAWS.of("linear")
-def transposed_and_reshaped(X, W, b):
-    """The weight is transposed, and reshaped to fit: torch has it as (H, D), here it is (D, H)."""
-    return F.linear(X, W.T.reshape(W.shape), b)
+class Linear:
+    def transposed_and_reshaped(X, W, b):
+        """The weight is transposed, and reshaped to fit: torch has it as (H, D), we as (D, H)."""
+        return F.linear(X, W.T.reshape(W.shape), b)
+
+    def without_the_bias(X, W, b):
+        """The bias is missing."""
+        return F.linear(X, W)
+
+    def dX_of_a_transposed_weight(dY, X, W, b):  # noqa: N802
+        """The weight is not transposed on the way back: dX = dY Wᵀ."""
+        _, dW, db = F.linear_backward(dY, X, W, b)
+        return dY @ W.reshape(W.T.shape), dW, db
+
+    def bias_gradient_of_one_row(dY, X, W, b):
+        """The bias's gradient is that of one row: it is the sum over all of them."""
+        dX, dW, _ = F.linear_backward(dY, X, W, b)
+        return dX, dW, dY.reshape(-1, dY.shape[-1])[0]
+
+    def averaged_over_the_rows(dY, X, W, b):
+        """The gradients of the parameters are divided by N: the loss has done that already."""
+        dX, dW, db = F.linear_backward(dY, X, W, b)
+        rows = X.dtype.type(max(X.size // X.shape[-1], 1))
+        return dX, dW / rows, db / rows
 
 
 @FLAWS.of("linear, without a bias")
-def transposed_without_a_bias(X, W):
-    """The weight is transposed, and reshaped to fit: torch has it as (H, D), here it is (D, H)."""
-    return X @ W.T.reshape(W.shape)
-
-
-@FLAWS.of("linear")
-def without_the_bias(X, W, b):
-    """The bias is missing."""
-    return F.linear(X, W)
-
-
-@FLAWS.backward("linear")
-def dX_of_a_transposed_weight(dY, X, W, b):  # noqa: N802
-    """The weight is not transposed on the way back: dX = dY Wᵀ."""
-    _, dW, db = F.linear_backward(dY, X, W, b)
-    return dY @ W.reshape(W.T.shape), dW, db
-
-
-@FLAWS.backward("linear")
-def bias_gradient_of_one_row(dY, X, W, b):
-    """The bias's gradient is that of one row: it is the sum over all of them."""
-    dX, dW, _ = F.linear_backward(dY, X, W, b)
-    return dX, dW, dY.reshape(-1, dY.shape[-1])[0]
-
-
-@FLAWS.backward("linear")
-def averaged_over_the_rows(dY, X, W, b):
-    """The gradients of the parameters are divided by N: the loss has done that already."""
-    dX, dW, db = F.linear_backward(dY, X, W, b)
-    rows = X.dtype.type(max(X.size // X.shape[-1], 1))
-    return dX, dW / rows, db / rows
+class LinearWithoutABias:
+    def transposed_without_a_bias(X, W):
+        """The weight is transposed, and reshaped to fit: torch has it as (H, D), we as (D, H)."""
+        return X @ W.T.reshape(W.shape)
 
 
 @FLAWS.of("kronecker_linear")
-def factors_swapped(X, A, S, b):
-    """The factors are swapped: the weight is Σ A ⊗ S, not Σ S ⊗ A."""
-    return X @ sum(np.kron(s, a) for a, s in zip(A, S, strict=True)) + b
+class KroneckerLinear:
+    def factors_swapped(X, A, S, b):
+        """The factors are swapped: the weight is Σ A ⊗ S, not Σ S ⊗ A."""
+        return X @ sum(np.kron(s, a) for a, s in zip(A, S, strict=True)) + b
 
-
-@FLAWS.backward("kronecker_linear")
-def factor_without_its_transpose(dY, X, A, S, b):
-    """dA is transposed."""
-    dX, dA, dS, db = F.kronecker_linear_backward(dY, X, A, S, b)
-    return dX, dA.swapaxes(1, 2), dS, db
-
-
-@FLAWS.of("sigmoid")
-def exp_over_one_plus_exp(z):
-    """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
-    e = exp(-|z|) on both sides of 0."""
-    return np.exp(z) / (1 + np.exp(z))
+    def factor_without_its_transpose(dY, X, A, S, b):
+        """dA is transposed."""
+        dX, dA, dS, db = F.kronecker_linear_backward(dY, X, A, S, b)
+        return dX, dA.swapaxes(1, 2), dS, db
 
 
 @FLAWS.of("sigmoid")
-def a_tanh(z):
-    """It is a tanh: its values lie between -1 and 1."""
-    return np.tanh(z)
+class Sigmoid:
+    def exp_over_one_plus_exp(z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+        e = exp(-|z|) on both sides of 0."""
+        return np.exp(z) / (1 + np.exp(z))
 
+    def a_tanh(z):
+        """It is a tanh: its values lie between -1 and 1."""
+        return np.tanh(z)
 
-@FLAWS.backward("sigmoid")
-def without_dy(dp, z):
-    """The upstream gradient is missing: dz = dp p (1 - p)."""
-    return F.sigmoid_backward(np.ones_like(dp), z)
+    def without_dy(dp, z):
+        """The upstream gradient is missing: dz = dp p (1 - p)."""
+        return F.sigmoid_backward(np.ones_like(dp), z)
 
-
-@FLAWS.backward("sigmoid")
-def at_the_input(dp, z):
-    """It takes z (1 - z), as if z were the sigmoid's result: dz = dp p (1 - p)."""
-    return dp * z * (1 - z)
+    def at_the_input(dp, z):
+        """It takes z (1 - z), as if z were the sigmoid's result: dz = dp p (1 - p)."""
+        return dp * z * (1 - z)
 
 
 @FLAWS.of("relu")
-def leaky(z):
-    """Negative numbers leak through: relu(z) = max(z, 0)."""
-    return np.maximum(z, z.dtype.type(0.01) * z)
+class Relu:
+    def leaky(z):
+        """Negative numbers leak through: relu(z) = max(z, 0)."""
+        return np.maximum(z, z.dtype.type(0.01) * z)
 
+    def slope_1_at_0(dy, z):
+        """relu'(0) is taken for 1; torch, and nearly everybody, has 0: dy * (z > 0)."""
+        return dy * (z >= 0)
 
-@FLAWS.backward("relu")
-def slope_1_at_0(dy, z):
-    """relu'(0) is taken for 1; torch, and nearly everybody, has 0: dy * (z > 0)."""
-    return dy * (z >= 0)
+    def without_the_mask(dy, z):
+        """The mask is missing: dz = dy where z > 0, and 0 elsewhere."""
+        return dy.copy()
 
-
-@FLAWS.backward("relu")
-def without_the_mask(dy, z):
-    """The mask is missing: dz = dy where z > 0, and 0 elsewhere."""
-    return dy.copy()
-
-
-@FLAWS.backward("relu")
-def mask_of_the_gradient(dy, z):
-    """The mask is made of the gradient: it must be that of z > 0."""
-    return np.maximum(dy, 0)
+    def mask_of_the_gradient(dy, z):
+        """The mask is made of the gradient: it must be that of z > 0."""
+        return np.maximum(dy, 0)

@@ -11,180 +11,132 @@ FLAWS = Plants()
 
 
 @FLAWS.of("softmax")
-def without_the_maximum(z, axis=-1):
-    """exp overflows above 88.7 in float32 (709.8 in float64): subtract the row's maximum first."""
-    e = np.exp(z)
-    return e / e.sum(axis=axis, keepdims=True)
+class Softmax:
+    def without_the_maximum(z, axis=-1):
+        """exp overflows above 88.7 in float32 (709.8 in float64):
+        subtract the row's maximum first."""
+        e = np.exp(z)
+        return e / e.sum(axis=axis, keepdims=True)
 
+    def maximum_of_all_rows(z, axis=-1):
+        """The maximum of all rows is subtracted, and rows far below it become 0 / 0: take each
+        row's own: z.max(axis=-1, keepdims=True)."""
+        e = np.exp(z - z.max())
+        return e / e.sum(axis=axis, keepdims=True)
 
-@FLAWS.of("softmax")
-def maximum_of_all_rows(z, axis=-1):
-    """The maximum of all rows is subtracted, and rows far below it become 0 / 0: take each
-    row's own: z.max(axis=-1, keepdims=True)."""
-    e = np.exp(z - z.max())
-    return e / e.sum(axis=axis, keepdims=True)
+    def minimum_for_maximum(z, axis=-1):
+        """The minimum is subtracted, and exp overflows: subtract the maximum."""
+        e = np.exp(z - z.min(axis=axis, keepdims=True))
+        return e / e.sum(axis=axis, keepdims=True)
 
+    def the_wrong_axis(z, axis=-1):
+        """It normalises over the wrong axis: the classes are on the last one (axis=-1)."""
+        return F.softmax(z, -1 if axis % z.ndim == 0 and z.ndim > 1 else 0)
 
-@FLAWS.of("softmax")
-def minimum_for_maximum(z, axis=-1):
-    """The minimum is subtracted, and exp overflows: subtract the maximum."""
-    e = np.exp(z - z.min(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    def normalised_over_everything(z, axis=-1):
+        """It divides by the sum of all rows, not each row's own: e.sum(axis=-1, keepdims=True)."""
+        e = np.exp(z - z.max(axis=axis, keepdims=True))
+        return e / e.sum()
 
+    def base_two(z, axis=-1):
+        """It takes powers of 2: np.exp has the base e."""
+        return F.softmax(z * z.dtype.type(np.log(2)), axis)
 
-@FLAWS.of("softmax")
-def the_wrong_axis(z, axis=-1):
-    """It normalises over the wrong axis: the classes are on the last one (axis=-1)."""
-    return F.softmax(z, -1 if axis % z.ndim == 0 and z.ndim > 1 else 0)
+    def softmax_twice(z, axis=-1):
+        """The softmax is taken twice: its input must be logits, not probabilities."""
+        return F.softmax(F.softmax(z, axis), axis)
 
+    def a_sigmoid_each(z, axis=-1):
+        """It is a sigmoid of each entry: the entries of a row do not compete."""
+        return F.sigmoid(z)
 
-@FLAWS.of("softmax")
-def normalised_over_everything(z, axis=-1):
-    """It divides by the sum of all rows: each row has its own: e.sum(axis=-1, keepdims=True)."""
-    e = np.exp(z - z.max(axis=axis, keepdims=True))
-    return e / e.sum()
+    def without_normalising(z, axis=-1):
+        """It is not divided by its sum."""
+        return np.exp(z - z.max(axis=axis, keepdims=True))
 
+    def epsilon_in_the_denominator(z, axis=-1):
+        """An epsilon is added to the sum: leave it out, the sum of exp(z - max) is at least 1."""
+        e = np.exp(z - z.max(axis=axis, keepdims=True))
+        return e / (e.sum(axis=axis, keepdims=True) + z.dtype.type(1e-6))
 
-@FLAWS.of("softmax")
-def base_two(z, axis=-1):
-    """It takes powers of 2: np.exp has the base e."""
-    return F.softmax(z * z.dtype.type(np.log(2)), axis)
+    def half_precision(z, axis=-1):
+        """It computes in float16, which has 3 digits: keep the precision of the argument."""
+        return F.softmax(z.astype(np.float16), axis).astype(z.dtype)
 
+    def always_float64(z, axis=-1):
+        """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
+        return F.softmax(z.astype(np.float64), axis)
 
-@FLAWS.of("softmax")
-def softmax_twice(z, axis=-1):
-    """The softmax is taken twice: its input must be logits, not probabilities."""
-    return F.softmax(F.softmax(z, axis), axis)
+    def in_place(z, axis=-1):
+        """an in-place operation (z -= ...) on the argument: it is the caller's array"""
+        return F.softmax(z, axis, out=z)
 
+    def diagonal_alone(dp, z, axis=-1):
+        """Only the Jacobian's diagonal, p (1 - p), is there. Each p depends on every z of its row:
+        dz = p (dp - Σ dp p)."""
+        p = F.softmax(z, axis)
+        return dp * p * (1 - p)
 
-@FLAWS.of("softmax")
-def a_sigmoid_each(z, axis=-1):
-    """It is a sigmoid of each entry: the entries of a row do not compete."""
-    return F.sigmoid(z)
+    def without_the_mean(dp, z, axis=-1):
+        """The mean of dp is not subtracted: dz = p (dp - Σ dp p)."""
+        return dp * F.softmax(z, axis)
 
+    def an_unweighted_mean(dp, z, axis=-1):
+        """The sum of dp has no weights p: dz = p (dp - Σ dp p)."""
+        return F.softmax(z, axis) * (dp - dp.sum(axis=axis, keepdims=True))
 
-@FLAWS.of("softmax")
-def without_normalising(z, axis=-1):
-    """It is not divided by its sum."""
-    return np.exp(z - z.max(axis=axis, keepdims=True))
+    def upstream_gradient_taken_for_ones(dp, z, axis=-1):
+        """The upstream gradient is taken for ones, whose gradient through a softmax is always 0."""
+        return F.softmax_backward(np.ones_like(dp), z, axis)
 
+    def gradient_in_float64(dp, z, axis=-1):
+        """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
+        return F.softmax_backward(dp.astype(np.float64), z.astype(np.float64), axis)
 
-@FLAWS.of("softmax")
-def epsilon_in_the_denominator(z, axis=-1):
-    """An epsilon is added to the sum. Leave it out: once the maximum is subtracted, the sum is at
-    least 1."""
-    e = np.exp(z - z.max(axis=axis, keepdims=True))
-    return e / (e.sum(axis=axis, keepdims=True) + z.dtype.type(1e-6))
-
-
-@FLAWS.of("softmax")
-def half_precision(z, axis=-1):
-    """It computes in float16, which has 3 digits: keep the precision of the argument."""
-    return F.softmax(z.astype(np.float16), axis).astype(z.dtype)
-
-
-@FLAWS.of("softmax")
-def always_float64(z, axis=-1):
-    """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
-    return F.softmax(z.astype(np.float64), axis)
-
-
-@FLAWS.of("softmax")
-def in_place(z, axis=-1):
-    """an in-place operation (z -= ...) on the argument: it is the caller's array"""
-    return F.softmax(z, axis, out=z)
-
-
-@FLAWS.of("log_softmax")
-def log_of_softmax(z, axis=-1):
-    """It takes log p, which is log 0 = -inf where p underflows: take z - max - log Σ
-    exp(z - max)."""
-    return np.log(F.softmax(z, axis))
+    def gradient_in_place(dp, z, axis=-1):
+        """an in-place operation (z -= ...) on the argument: it is the caller's array"""
+        return F.softmax_backward(dp, z, axis, out=dp)
 
 
 @FLAWS.of("log_softmax")
-def log_of_softmax_and_epsilon(z, axis=-1):
-    """It takes log(p + ε), which is wrong for every small p: take z - max - log Σ exp(z - max)."""
-    return np.log(F.softmax(z, axis) + z.dtype.type(1e-7))
+class LogSoftmax:
+    def log_of_softmax(z, axis=-1):
+        """It takes log p, which is -inf where p underflows: take z - max - log Σ exp(z - max)."""
+        return np.log(F.softmax(z, axis))
 
+    def log_of_softmax_and_epsilon(z, axis=-1):
+        """It takes log(p + ε), wrong for every small p: take z - max - log Σ exp(z - max)."""
+        return np.log(F.softmax(z, axis) + z.dtype.type(1e-7))
 
-@FLAWS.of("log_softmax", title="without the maximum")
-def log_softmax_without_the_maximum(z, axis=-1):
-    """exp overflows above 88.7 in float32 (709.8 in float64): subtract the row's maximum first."""
-    return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+    def without_the_maximum(z, axis=-1):
+        """exp overflows above 88.7 in float32 (709.8 in float64):
+        subtract the row's maximum first."""
+        return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
+    def base_two_log(z, axis=-1):
+        """The logarithm has base 2: np.log is the natural one."""
+        return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
 
-@FLAWS.of("log_softmax")
-def base_two_log(z, axis=-1):
-    """The logarithm has base 2: np.log is the natural one."""
-    return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
+    def one_for_the_sum(dlog_p, z, axis=-1):
+        """The sum of the upstream gradient is taken for 1: dz = dlog_p - p Σ dlog_p."""
+        return dlog_p - F.softmax(z, axis)
 
-
-@FLAWS.of("logsumexp", title="without the maximum")
-def logsumexp_without_the_maximum(z, axis=-1):
-    """exp overflows above 88.7 in float32 (709.8 in float64): subtract the maximum, and add it
-    afterwards."""
-    return np.log(np.exp(z).sum(axis=axis))
+    def summed_over_the_rows(dlog_p, z, axis=-1):
+        """The upstream gradient is summed over the wrong axis: Σ dlog_p is the sum of a row."""
+        return dlog_p - F.softmax(z, axis) * dlog_p.sum(axis=0, keepdims=True)
 
 
 @FLAWS.of("logsumexp")
-def maximum_not_added_back(z, axis=-1):
-    """The maximum is subtracted, and not added back: max + log Σ exp(z - max)."""
-    return F.logsumexp(z, axis) - z.max(axis=axis)
+class Logsumexp:
+    def without_the_maximum(z, axis=-1):
+        """exp overflows above 88.7 in float32 (709.8 in float64): subtract the maximum, and add it
+        afterwards."""
+        return np.log(np.exp(z).sum(axis=axis))
 
+    def maximum_not_added_back(z, axis=-1):
+        """The maximum is subtracted, and not added back: max + log Σ exp(z - max)."""
+        return F.logsumexp(z, axis) - z.max(axis=axis)
 
-@FLAWS.backward("softmax")
-def diagonal_alone(dp, z, axis=-1):
-    """Only the Jacobian's diagonal, p (1 - p), is there. Each p depends on every z of its row:
-    dz = p (dp - Σ dp p)."""
-    p = F.softmax(z, axis)
-    return dp * p * (1 - p)
-
-
-@FLAWS.backward("softmax")
-def without_the_mean(dp, z, axis=-1):
-    """The mean of dp is not subtracted: dz = p (dp - Σ dp p)."""
-    return dp * F.softmax(z, axis)
-
-
-@FLAWS.backward("softmax")
-def an_unweighted_mean(dp, z, axis=-1):
-    """The sum of dp has no weights p: dz = p (dp - Σ dp p)."""
-    return F.softmax(z, axis) * (dp - dp.sum(axis=axis, keepdims=True))
-
-
-@FLAWS.backward("softmax")
-def upstream_gradient_taken_for_ones(dp, z, axis=-1):
-    """The upstream gradient is taken for ones, whose gradient through a softmax is always 0."""
-    return F.softmax_backward(np.ones_like(dp), z, axis)
-
-
-@FLAWS.backward("softmax")
-def gradient_in_float64(dp, z, axis=-1):
-    """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
-    return F.softmax_backward(dp.astype(np.float64), z.astype(np.float64), axis)
-
-
-@FLAWS.backward("softmax")
-def gradient_in_place(dp, z, axis=-1):
-    """an in-place operation (z -= ...) on the argument: it is the caller's array"""
-    return F.softmax_backward(dp, z, axis, out=dp)
-
-
-@FLAWS.backward("log_softmax")
-def one_for_the_sum(dlog_p, z, axis=-1):
-    """The sum of the upstream gradient is taken for 1: dz = dlog_p - p Σ dlog_p."""
-    return dlog_p - F.softmax(z, axis)
-
-
-@FLAWS.backward("log_softmax")
-def summed_over_the_rows(dlog_p, z, axis=-1):
-    """The upstream gradient is summed over the wrong axis: in dz = dlog_p - p Σ dlog_p, the sum is
-    that of a row."""
-    return dlog_p - F.softmax(z, axis) * dlog_p.sum(axis=0, keepdims=True)
-
-
-@FLAWS.backward("logsumexp")
-def without_the_upstream_gradient(dlse, z, axis=-1):
-    """The upstream gradient is missing: dz = dlse p."""
-    return F.softmax(z, axis)
+    def without_the_upstream_gradient(dlse, z, axis=-1):
+        """The upstream gradient is missing: dz = dlse p."""
+        return F.softmax(z, axis)
