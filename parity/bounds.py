@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from parity import oracle
-from parity.digits import cast
+from parity.digits import AnyDtype, cast
 from parity.oracle import Axes
 from scratchnn.ops.shared import Array
 
+Bias: TypeAlias = Array | None
 Analysis: TypeAlias = Literal["mixed", "worst-case", "probabilistic"]
 
 TF32 = 2.0**-10  # what rounding a factor to 10 bits of mantissa changes at most, even by cutting
@@ -101,8 +102,7 @@ def allowance(bound: Array | float, dtype: DTypeLike) -> Array:
 
     B + 2 · smallest subnormal + smallest normal, as some flush subnormals to 0
     """
-    info = np.finfo(np.dtype(dtype))
-    return np.asarray(bound + (2 * float(info.smallest_subnormal) + float(info.tiny)))
+    return np.asarray(bound + _underflow(2, dtype))
 
 
 def tolerance(bound: Array | float, dtype: DTypeLike) -> Array:
@@ -110,17 +110,21 @@ def tolerance(bound: Array | float, dtype: DTypeLike) -> Array:
 
     2 B + 4 · smallest subnormal + smallest normal, as at most one of the two flushes to 0
     """
+    return np.asarray(2 * bound + _underflow(4, dtype))
+
+
+def _underflow(subnormals: int, dtype: DTypeLike) -> float:
     info = np.finfo(np.dtype(dtype))
-    return np.asarray(2 * bound + (4 * float(info.smallest_subnormal) + float(info.tiny)))
+    return subnormals * float(info.smallest_subnormal) + float(info.tiny)
 
 
-def linear(X: Array, W: Array, b: Array | None = None, *, u: float, factors: float = 0.0) -> Array:
+def linear(X: Array, W: Array, b: Bias = None, *, u: float, factors: float = 0.0) -> Array:
     """Bound X W + b:  (γ'(D + 1) + 2 f) (|X| |W| + |b|), with the error f of a factor."""
     return (gamma_product(len(W) + 1, u) + 2 * factors) * oracle.linear(*absolute(X, W, b))
 
 
 def linear_backward(
-    dY: Array, X: Array, W: Array, b: Array | None = None, *, u: float, factors: float = 0.0
+    dY: Array, X: Array, W: Array, b: Bias = None, *, u: float, factors: float = 0.0
 ) -> tuple[Array, ...]:
     """Bound dY Wᵀ by γ'(H), Xᵀ dY by γ'(N) and Σ dY by γ(N) of the same with |dY|, |X| and |W|."""
     N = dY[..., 0].size
@@ -130,7 +134,7 @@ def linear_backward(
 
 
 def kronecker_linear(
-    X: Array, A: Array, S: Array, b: Array | None = None, *, u: float, factors: float = 0.0
+    X: Array, A: Array, S: Array, b: Bias = None, *, u: float, factors: float = 0.0
 ) -> Array:
     """Bound X (Σ A_i ⊗ S_i) + b, whether the weight is formed or not.
 
@@ -142,14 +146,7 @@ def kronecker_linear(
 
 
 def kronecker_linear_backward(
-    dY: Array,
-    X: Array,
-    A: Array,
-    S: Array,
-    b: Array | None = None,
-    *,
-    u: float,
-    factors: float = 0.0,
+    dY: Array, X: Array, A: Array, S: Array, b: Bias = None, *, u: float, factors: float = 0.0
 ) -> tuple[Array, ...]:
     """Bound dX, dA, dS and db by γ of as many terms as either way has, of the same sums of |·|.
 
@@ -158,17 +155,14 @@ def kronecker_linear_backward(
     and then n².
     """
     N, D, H, n = dY[..., 0].size, X.shape[-1], dY.shape[-1], len(A)
-    terms = (
-        H + n**2 + n + 1,
-        D // n + N * H // n + N + D * H // n**2 + 1,
-        n + N * n + N + n**2 + 1,
-    )
+    of_A, of_S = D // n + N * H // n + N + D * H // n**2 + 1, n + N * n + N + n**2 + 1
+    terms = H + n**2 + n + 1, of_A, of_S
     growth = *(gamma_product(count, u) + 2 * factors for count in terms), gamma(N, u)
     sizes = oracle.kronecker_linear_backward(*absolute(dY, X, A, S, b))
     return tuple(g * size for g, size in zip(growth, sizes, strict=False))
 
 
-def absolute(*arrays: Array | None) -> list[Array | None]:
+def absolute(*arrays: Bias) -> list[Bias]:
     """Return |x| of each array; a bias may be None."""
     return [None if array is None else abs(array) for array in arrays]
 
@@ -199,14 +193,14 @@ def sigma(z: Array) -> Array:
     return np.exp(-np.logaddexp(0, -z))
 
 
-def softmax(z: Array, axis: int = -1, *, dtype: DTypeLike | None = None, u: float) -> Array:
+def softmax(z: Array, axis: int = -1, *, dtype: AnyDtype = None, u: float) -> Array:
     """Bound exp z / Σ exp z:  p ρ."""
     parts = SoftmaxErrors(cast(z, dtype), axis, u)
     return parts.times_p(parts.rho)
 
 
 def softmax_backward(
-    dp: Array, z: Array, axis: int = -1, *, dtype: DTypeLike | None = None, u: float
+    dp: Array, z: Array, axis: int = -1, *, dtype: AnyDtype = None, u: float
 ) -> Array:
     """Bound p (dp - Σ dp p), with p computed from z."""
     parts = SoftmaxErrors(cast(z, dtype), axis, u)
@@ -215,13 +209,13 @@ def softmax_backward(
     return parts.times_p((parts.rho + 2 * u) * centred + mean_error)
 
 
-def log_softmax(z: Array, axis: int = -1, *, dtype: DTypeLike | None = None, u: float) -> Array:
+def log_softmax(z: Array, axis: int = -1, *, dtype: AnyDtype = None, u: float) -> Array:
     """Bound z - log Σ exp z:  u |z - m| + d + u |log p|."""
     return SoftmaxErrors(cast(z, dtype), axis, u).log_p_error
 
 
 def log_softmax_backward(
-    dlog_p: Array, z: Array, axis: int = -1, *, dtype: DTypeLike | None = None, u: float
+    dlog_p: Array, z: Array, axis: int = -1, *, dtype: AnyDtype = None, u: float
 ) -> Array:
     """Bound dlog_p - p Σ dlog_p, with p = exp(log p) computed from z."""
     parts = SoftmaxErrors(cast(z, dtype), axis, u)

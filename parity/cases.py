@@ -2,8 +2,8 @@
 
 A case is a dictionary of arguments. For every operation there are two functions here:
 
-    f(draw, dtype)         a generated case, of whatever `draw` chooses: shapes, numbers and options
-    f_example(z, other, rng)   a plain case around the logits z (N, C), with every option set
+    f(draw, dtype)                 a generated case, of whatever `draw` chooses
+    EXAMPLES["f"](z, other, rng)   a plain case around the logits z (N, C), with every option set
 
 The numbers of a generated case come from a family, a seed and a shape. So Hypothesis shrinks a
 failing case to a small shape, the plainest family and seed 0. Importing this file takes NumPy
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, IntArray
+from scratchnn.ops.shared import Array
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -104,20 +104,9 @@ def linear(draw: Draw, dtype: Dtype) -> Case:
     return arrays(draw, dtype, X=(*draw.sizes(5, 0, 3), D), W=(D, H), b=(H,))
 
 
-def linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    """Return a dense layer from the classes of z to those of `other`."""
-    D, H = z.shape[1], other.shape[1]
-    return {"X": z, **_factors(z, rng, W=(D, H), b=(H,))}
-
-
 def without_bias(draw: Draw, dtype: Dtype) -> Case:
     """Draw X and W alone."""
     return {name: x for name, x in linear(draw, dtype).items() if name != "b"}
-
-
-def without_bias_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    """Return a dense layer without a bias."""
-    return {name: x for name, x in linear_example(z, other, rng).items() if name != "b"}
 
 
 def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
@@ -127,26 +116,9 @@ def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
     return arrays(draw, dtype, X=X, A=(n, n, n), S=(n, p, q), b=(n * q,))
 
 
-def kronecker_linear_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    """Return a structured layer of those sizes, of n = 2 blocks where D is even."""
-    D = z.shape[1]
-    n = 2 if D % 2 == 0 else 1
-    q = other.shape[1] // n
-    return {"X": z, **_factors(z, rng, A=(n, n, n), S=(n, D // n, q), b=(n * q,))}
-
-
-def _factors(z: Array, rng: np.random.Generator, **shapes: Shape) -> Case:
-    return {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
-
-
 def elementwise(draw: Draw, dtype: Dtype) -> Case:
     """Draw z of any shape, also without dimensions."""
     return {"z": array(draw, dtype, draw.sizes(8, 0, 3))}
-
-
-def elementwise_example(z: Array, *_: object) -> Case:
-    """Return z alone."""
-    return {"z": z}
 
 
 # Softmax and its relatives
@@ -160,11 +132,6 @@ def softmax(draw: Draw, dtype: Dtype) -> Case:
     return {"z": z, "axis": axis, "dtype": draw.one_of([None, None, None, "float32", "float64"])}
 
 
-def softmax_example(z: Array, *_: object) -> Case:
-    """Return z, and the axis of its classes."""
-    return {"z": z, "axis": 1, "dtype": None}
-
-
 def logsumexp(draw: Draw, dtype: Dtype) -> Case:
     """Draw z, the axis or axes that are summed over, and whether they are kept."""
     shape = draw.sizes(8, 1, 3)
@@ -172,11 +139,6 @@ def logsumexp(draw: Draw, dtype: Dtype) -> Case:
     one = draw.integer(-len(shape), len(shape) - 1)
     axis = draw.one_of([one, tuple(axes), *combinations(axes, 2)])
     return {"z": array(draw, dtype, shape), "axis": axis, "keepdims": draw.one_of([False, True])}
-
-
-def logsumexp_example(z: Array, *_: object) -> Case:
-    """Return z, with the axis of its classes kept."""
-    return {"z": z, "axis": 1, "keepdims": True}
 
 
 # Losses of classes
@@ -188,19 +150,9 @@ def nll_loss(draw: Draw, dtype: Dtype) -> Case:
     return {"log_p": case.pop("z"), **case}
 
 
-def nll_loss_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
-    """Return log softmax(z), labels of which one is ignored, and weights."""
-    return {"log_p": _log_softmax(z), **_labels(z, rng)}
-
-
 def cross_entropy(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits, class indices and all options."""
     return {**_indices(draw, dtype), "label_smoothing": _smoothing(draw)}
-
-
-def cross_entropy_example(z: Array, _: Array, rng: np.random.Generator) -> Case:
-    """Return logits, labels of which one is ignored, weights and smoothing."""
-    return {"z": z, **_labels(z, rng), "label_smoothing": 0.1}
 
 
 def soft_labels(draw: Draw, dtype: Dtype) -> Case:
@@ -211,12 +163,6 @@ def soft_labels(draw: Draw, dtype: Dtype) -> Case:
     target = _thinned(draw, rng.random(z.shape) ** draw.one_of([1, 100]), axis, rng)
     target /= target.sum(axis=axis, keepdims=True)
     return {**case, "target": target.astype(dtype)}
-
-
-def soft_labels_example(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    """Return logits, distributions, weights and smoothing."""
-    target = np.exp(_log_softmax(other))
-    return {"z": z, "target": target, **_class_weight(z, rng), "label_smoothing": 0.1}
 
 
 def binary_cross_entropy_with_logits(draw: Draw, dtype: Dtype) -> Case:
@@ -231,12 +177,6 @@ def binary_cross_entropy_with_logits(draw: Draw, dtype: Dtype) -> Case:
     return {**case, "reduction": draw.one_of(REDUCTIONS)}
 
 
-def binary_cross_entropy_with_logits_example(z: Array, _: object, rng: np.random.Generator) -> Case:
-    """Return logits, targets in (0, 1), and both kinds of weights."""
-    case = {"z": z, **_class_weight(z, rng), "target": rng.random(z.shape).astype(z.dtype)}
-    return {**case, "pos_weight": case["weight"][::-1].copy()}
-
-
 def kl_div(draw: Draw, dtype: Dtype) -> Case:
     """Draw log q, a target p or log p, and all options."""
     shape, log_target = draw.sizes(8, 1, 3), draw.one_of([False, True])
@@ -245,16 +185,6 @@ def kl_div(draw: Draw, dtype: Dtype) -> Case:
     target = log_p if log_target else p
     reduction = draw.one_of([*REDUCTIONS, "batchmean"])
     return {"log_q": log_q, "target": target, "log_target": log_target, "reduction": reduction}
-
-
-def kl_div_example(z: Array, other: Array, _: object) -> Case:
-    """Return log softmax(z), and distributions."""
-    pair = {"log_q": _log_softmax(z), "target": np.exp(_log_softmax(other))}
-    return {**pair, "log_target": False, "reduction": "batchmean"}
-
-
-def _log_softmax(z: Array) -> Array:
-    return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
 
 
 def _indices(draw: Draw, dtype: Dtype) -> Case:
@@ -269,15 +199,6 @@ def _indices(draw: Draw, dtype: Dtype) -> Case:
     return {**case, "target": target, "ignore_index": ignore_index}
 
 
-def _labels(z: Array, rng: np.random.Generator) -> Case:
-    """Return a label for each row of z, of which the last is ignored, and weights."""
-    weight = _class_weight(z, rng)
-    target: IntArray = rng.integers(z.shape[1], size=len(z))
-    if len(z) > 1:
-        target[-1] = -100
-    return {"target": target, **weight, "ignore_index": -100}
-
-
 def _logits(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits of a row, of rows, or of images, with weights of the classes and a reduction."""
     C = draw.integer(1, 12)
@@ -286,11 +207,6 @@ def _logits(draw: Draw, dtype: Dtype) -> Case:
     weight = array(draw, dtype, (C,), ["positive"])
     given = {"weight": draw.one_of([None, weight]), "reduction": draw.one_of(REDUCTIONS)}
     return {"z": array(draw, dtype, shape), **given}
-
-
-def _class_weight(z: Array, rng: np.random.Generator) -> Case:
-    weight = rng.uniform(0.5, 3, (z.shape[1],)).astype(z.dtype)
-    return {"weight": weight, "reduction": "mean"}
 
 
 def _smoothing(draw: Draw) -> float:
@@ -308,8 +224,8 @@ def _thinned(draw: Draw, p: Array, axis: int, rng: np.random.Generator) -> Array
 # Losses of a difference
 
 
-def _of_difference(*options: str) -> tuple[Generate, Example]:
-    """Return functions that make predictions, targets, a reduction, and positive options."""
+def _of_difference(*options: str) -> Generate:
+    """Return a function that draws predictions, targets, a reduction, and positive options."""
 
     def generate(draw: Draw, dtype: Dtype) -> Case:
         shape = draw.sizes(8, 1, 3)
@@ -317,21 +233,86 @@ def _of_difference(*options: str) -> tuple[Generate, Example]:
         positive = {name: draw.one_of([0.25, 1.0, 3.0]) for name in options}
         return {**pair, "reduction": draw.one_of(REDUCTIONS), **positive}
 
-    halves = dict.fromkeys(options, 0.5)
-    return generate, lambda z, other, _: {
-        "prediction": z,
-        "target": other,
-        "reduction": "mean",
-        **halves,
+    return generate
+
+
+squared_loss = mse_loss = l1_loss = _of_difference()
+huber_loss, smooth_l1_loss = _of_difference("delta"), _of_difference("beta")
+
+
+# Plain cases with every option, around logits z (N, C) and others
+
+
+def _layer(z: Array, rng: np.random.Generator, **shapes: Shape) -> Case:
+    """Return a layer of z with normal factors."""
+    return {
+        "X": z,
+        **{name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()},
     }
 
 
-squared_loss, squared_loss_example = _of_difference()
-mse_loss, mse_loss_example = _of_difference()
-l1_loss, l1_loss_example = _of_difference()
-huber_loss, huber_loss_example = _of_difference("delta")
-smooth_l1_loss, smooth_l1_loss_example = _of_difference("beta")
+def _kronecker(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    """Return a structured layer of n = 2 blocks where D is even."""
+    D = z.shape[1]
+    n = 2 if D % 2 == 0 else 1
+    q = other.shape[1] // n
+    return _layer(z, rng, A=(n, n, n), S=(n, D // n, q), b=(n * q,))
 
+
+def _log_softmax(z: Array) -> Array:
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+
+
+def _weight(z: Array, rng: np.random.Generator) -> Case:
+    return {"reduction": "mean", "weight": rng.uniform(0.5, 3, (z.shape[1],)).astype(z.dtype)}
+
+
+def _labels(z: Array, rng: np.random.Generator) -> Case:
+    """Return a label for each row of z, of which the last is ignored, and weights."""
+    weight, target = _weight(z, rng), rng.integers(z.shape[1], size=len(z))
+    if len(z) > 1:
+        target[-1] = -100
+    return {"target": target, **weight, "ignore_index": -100}
+
+
+def _yes_or_no(z: Array, _: Array, rng: np.random.Generator) -> Case:
+    """Return targets in (0, 1), and both kinds of weights."""
+    case = {"z": z, **_weight(z, rng), "target": rng.random(z.shape).astype(z.dtype)}
+    return {**case, "pos_weight": case["weight"][::-1].copy()}
+
+
+def _soft_labels(z: Array, other: Array, rng: np.random.Generator) -> Case:
+    case = {"z": z, "target": np.exp(_log_softmax(other)), **_weight(z, rng)}
+    return {**case, "label_smoothing": 0.1}
+
+
+def _distributions(z: Array, other: Array, _: object) -> Case:
+    pair = {"log_q": _log_softmax(z), "target": np.exp(_log_softmax(other))}
+    return {**pair, "reduction": "batchmean", "log_target": False}
+
+
+def _pair(*options: str) -> Example:
+    """Return a function of predictions z and targets `other`, with every option at 1/2."""
+    given = {"reduction": "mean", **dict.fromkeys(options, 0.5)}
+    return lambda z, other, _: {"prediction": z, "target": other, **given}
+
+
+EXAMPLES: dict[str, Example] = {
+    "linear": lambda z, y, rng: _layer(z, rng, W=(z.shape[1], y.shape[1]), b=(y.shape[1],)),
+    "without_bias": lambda z, y, rng: _layer(z, rng, W=(z.shape[1], y.shape[1])),
+    "kronecker_linear": _kronecker,
+    "elementwise": lambda z, *_: {"z": z},
+    "softmax": lambda z, *_: {"z": z, "axis": 1, "dtype": None},
+    "logsumexp": lambda z, *_: {"z": z, "axis": 1, "keepdims": True},
+    "nll_loss": lambda z, _, rng: {"log_p": _log_softmax(z), **_labels(z, rng)},
+    "cross_entropy": lambda z, _, rng: {"z": z, **_labels(z, rng), "label_smoothing": 0.1},
+    "soft_labels": _soft_labels,
+    "binary_cross_entropy_with_logits": _yes_or_no,
+    "kl_div": _distributions,
+    **dict.fromkeys(("squared_loss", "mse_loss", "l1_loss"), _pair()),
+    "huber_loss": _pair("delta"),
+    "smooth_l1_loss": _pair("beta"),
+}
 
 # Extreme cases
 

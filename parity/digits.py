@@ -22,6 +22,7 @@ from scratchnn.extras import need
 from scratchnn.ops.shared import Array
 
 Numbers: TypeAlias = Any  # an array of float64, or of numbers of 51 digits; or one such number
+AnyDtype: TypeAlias = DTypeLike | None
 Elementwise: TypeAlias = Callable[[Numbers], Numbers]
 
 BITS = 170
@@ -31,11 +32,11 @@ DIGITS = int(BITS * np.log10(2))
 class Arithmetic(NamedTuple):
     """What gmpy2 or mpmath offers, as functions of arrays."""
 
+    context: Callable[[], AbstractContextManager[object]]
     number: Elementwise
     exp: Elementwise
     log: Elementwise
     log1p: Elementwise
-    context: Callable[[], AbstractContextManager[object]]
 
 
 @contextmanager
@@ -87,62 +88,39 @@ def distance(result: Array, exact: Numbers) -> NDArray[np.float64]:
     return np.where(finite, error, np.where(agree, 0.0, np.inf))
 
 
-def exp(x: Numbers) -> Numbers:
-    """Return e^x."""
-    return _arithmetic().exp(x) if np.asarray(x).dtype == object else np.exp(x)
+def _function(name: str) -> Elementwise:
+    """Return NumPy's function of arrays of float64, and the one of this name of all others."""
+
+    def function(x: Numbers) -> Numbers:
+        return getattr(_arithmetic() if np.asarray(x).dtype == object else np, name)(x)
+
+    return function
 
 
-def log(x: Numbers) -> Numbers:
-    """Return ln x."""
-    return _arithmetic().log(x) if np.asarray(x).dtype == object else np.log(x)
-
-
-def log1p(x: Numbers) -> Numbers:
-    """Return ln(1 + x)."""
-    return _arithmetic().log1p(x) if np.asarray(x).dtype == object else np.log1p(x)
+exp, log, log1p = map(_function, ("exp", "log", "log1p"))
 
 
 @cache
 def _arithmetic() -> Arithmetic:
-    """Return gmpy2's arithmetic, or mpmath's.
+    """Return gmpy2's arithmetic, or mpmath's in a context of our own, as all share mpmath.mp.
+
+    A logarithm of a negative number is NaN, where mpmath has a complex number.
 
     Raises   MissingExtraError where neither is installed
     """
     try:
         import gmpy2
     except ModuleNotFoundError:
-        return _mpmath()
-    return Arithmetic(
-        _elementwise(gmpy2.mpfr),
-        _elementwise(gmpy2.exp),
-        _elementwise(gmpy2.log),
-        _elementwise(gmpy2.log1p),
-        lambda: gmpy2.context(precision=BITS),
-    )
+        mp = need("mpmath", "check").MPContext()
+        mp.prec = BITS
+        logs = (
+            lambda x: mp.nan if x < 0 else mp.log(x),
+            lambda x: mp.nan if x < -1 else mp.log1p(x),
+        )
+        return Arithmetic(nullcontext, *map(_of_arrays, (mp.mpf, mp.exp, *logs)))
+    functions = gmpy2.mpfr, gmpy2.exp, gmpy2.log, gmpy2.log1p
+    return Arithmetic(lambda: gmpy2.context(precision=BITS), *map(_of_arrays, functions))
 
 
-def _mpmath() -> Arithmetic:
-    """Return mpmath's arithmetic, in a context of our own, as everyone shares mpmath.mp.
-
-    A logarithm of a negative number is NaN, where mpmath has a complex number.
-    """
-    mp = need("mpmath", "check").MPContext()
-    mp.prec = BITS
-
-    def log(x: Numbers) -> Numbers:
-        return mp.nan if x < 0 else mp.log(x)
-
-    def log1p(x: Numbers) -> Numbers:
-        return mp.nan if x < -1 else mp.log1p(x)
-
-    return Arithmetic(
-        _elementwise(mp.mpf),
-        _elementwise(mp.exp),
-        _elementwise(log),
-        _elementwise(log1p),
-        nullcontext,
-    )
-
-
-def _elementwise(function: Callable[[Numbers], Numbers]) -> Elementwise:
+def _of_arrays(function: Elementwise) -> Elementwise:
     return np.frompyfunc(function, 1, 1)

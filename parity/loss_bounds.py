@@ -9,7 +9,8 @@ import numpy as np
 
 from parity import oracle
 from parity.bounds import EXP_ULPS, LOG_ULPS, SoftmaxErrors, gamma, sigma
-from parity.targets import from_rows, holds_indices, target_mass, to_rows
+from parity.digits import Numbers
+from parity.targets import from_rows, holds_indices, slope_of_mass, target_mass, to_rows
 from scratchnn.ops.shared import AnyArray, Array
 
 EXP_AND_LOG_ULPS = EXP_ULPS + LOG_ULPS
@@ -18,48 +19,27 @@ BackwardBound: TypeAlias = Callable[..., tuple[Array, Array]]
 
 
 def nll_loss(
-    log_p: Array,
-    target: AnyArray,
-    *,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    u: float,
+    log_p: Array, target: AnyArray, *, reduction: str = "mean", u: float, **options: Numbers
 ) -> Array:
-    """Bound -w log p[target], reduced: a product and a sum."""
-    v, count = target_mass(log_p, target, weight, ignore_index)
+    """Bound -w log p[target], reduced: a product and a sum. The options are `target_mass`'s."""
+    v, count = target_mass(log_p, target, **options)
     losses = _rows(abs(_times(v, to_rows(log_p))), log_p)
     return _reduce(2 * u * losses, losses, reduction, u, count)
 
 
 def nll_loss_backward(
-    dloss: Array,
-    log_p: Array,
-    target: AnyArray,
-    *,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    u: float,
+    dloss: Array, log_p: Array, target: AnyArray, *, u: float, **options: Numbers
 ) -> Array:
     """Bound -w dloss, or a row's share of it: a product, a quotient, and the sum of the weights."""
-    v, count = target_mass(log_p, target, weight, ignore_index)
-    share, count_error = _share_of_row(dloss, v, count, weight, reduction, u)
+    v, share, count_error = _share_of_row(dloss, log_p, target, u, **options)
     return from_rows((4 * u + count_error) * abs(v) * share, log_p)
 
 
 def cross_entropy(
-    z: Array,
-    target: AnyArray,
-    *,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    u: float,
+    z: Array, target: AnyArray, *, reduction: str = "mean", u: float, **options: Numbers
 ) -> Array:
     """Bound -Σ v log p, reduced:  Σ v B(log p) + (γ(C + 2) + 8 u) Σ v |log p|  for each row."""
-    v, count = target_mass(z, target, weight, ignore_index, label_smoothing)
+    v, count = target_mass(z, target, **options)
     rows = SoftmaxErrors(to_rows(z), 1, u)
     losses = _rows(_times(v, abs(rows.log_p)), z)
     errors = _rows(_times(v, rows.log_p_error), z) + (gamma(rows.terms + 2, u) + 8 * u) * losses
@@ -67,40 +47,25 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    dloss: Array,
-    z: Array,
-    target: AnyArray,
-    *,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    u: float,
+    dloss: Array, z: Array, target: AnyArray, *, u: float, reduction: str = "mean", **options: Numbers
 ) -> Array | tuple[Array, Array]:
     """Bound p Σ v - v and, of probabilities, -w (1 - ε) log p, times dloss or a row's share."""
-    v, count = target_mass(z, target, weight, ignore_index, label_smoothing)
-    share, count_error = _share_of_row(dloss, v, count, weight, reduction, u)
+    v, share, count_error = _share_of_row(dloss, z, target, u, reduction, **options)
     rows = SoftmaxErrors(to_rows(z), 1, u)
     products = gamma(rows.terms, u) + (EXP_ULPS + 8) * u + count_error
     rho = rows.log_p_error + EXP_ULPS * u + products
     dz = from_rows((rows.times_p(v.sum(axis=1, keepdims=True) * rho) + products * v) * share, z)
     if holds_indices(target):
         return dz
-    w = (1 - label_smoothing) * (1.0 if weight is None else weight)
-    return dz, from_rows(w * share * (rows.log_p_error + 6 * u * abs(rows.log_p)), z)
+    error = share * (rows.log_p_error + 6 * u * abs(rows.log_p))
+    return dz, from_rows(slope_of_mass(**options) * error, z)
 
 
 def binary_cross_entropy_with_logits(
-    z: Array,
-    target: Array,
-    *,
-    weight: Array | None = None,
-    pos_weight: Array | None = None,
-    reduction: str = "mean",
-    u: float,
+    z: Array, target: Array, *, reduction: str = "mean", u: float, **weights: Numbers
 ) -> Array:
     """Bound w ((1 - t) z + m softplus(-z)), m = 1 + (p⁺ - 1) t, whose terms may cancel."""
-    w, _, m = _binary_weights(target, weight, pos_weight)
+    w, _, m = _binary_weights(target, **weights)
     log1p = np.log1p(np.exp(-abs(z)))
     terms = (1 - target) * abs(z) + m * np.maximum(-z, 0)
     losses = w * (terms + m * log1p)
@@ -109,23 +74,14 @@ def binary_cross_entropy_with_logits(
 
 
 def binary_cross_entropy_with_logits_backward(
-    dloss: Array,
-    z: Array,
-    target: Array,
-    *,
-    weight: Array | None = None,
-    pos_weight: Array | None = None,
-    reduction: str = "mean",
-    u: float,
+    dloss: Array, z: Array, target: Array, *, reduction: str = "mean", u: float, **weights: Numbers
 ) -> tuple[Array, Array]:
     """Bound w (m σ - p⁺ t) and w (p⁺ softplus(-z) - softplus(z)), times dloss or its share."""
-    w, p, m = _binary_weights(target, weight, pos_weight)
-    unit = w * u * _share(dloss, reduction, z.size)
+    w, p, m = _binary_weights(target, **weights)
+    unit = w * u * abs(oracle.share(dloss, reduction, z.size))
+    dz = unit * (EXP_ULPS + 12) * (m * sigma(z) + p * target)
     softplus = (1 + p) * np.logaddexp(0, -z) + np.logaddexp(0, z)
-    return (
-        unit * (EXP_ULPS + 12) * (m * sigma(z) + p * target),
-        unit * (EXP_AND_LOG_ULPS + 8) * softplus,
-    )
+    return dz, unit * (EXP_AND_LOG_ULPS + 8) * softplus
 
 
 def kl_div(
@@ -133,8 +89,7 @@ def kl_div(
 ) -> Array:
     """Bound p (log p - log q), 0 where p = 0, whose terms may cancel."""
     p, log_p = _with_log(target, log_target)
-    terms = p * (abs(log_p) + abs(log_q))
-    count = len(log_q) if reduction == "batchmean" else log_q.size
+    terms, count = p * (abs(log_p) + abs(log_q)), oracle.entries(log_q, reduction)
     return _reduce((EXP_AND_LOG_ULPS + 4) * u * terms, terms, reduction, u, count)
 
 
@@ -142,15 +97,15 @@ def kl_div_backward(
     dloss: Array,
     log_q: Array,
     target: Array,
-    *,
     reduction: str = "mean",
     log_target: bool = False,
+    *,
     u: float,
 ) -> tuple[Array, Array]:
     """Bound -p and log p - log q + 1 (times p for log p), times dloss or an entry's share of it."""
     p, log_p = _with_log(target, log_target)
-    count = len(log_q) if reduction == "batchmean" else log_q.size
-    unit = (EXP_AND_LOG_ULPS + 6) * u * _share(dloss, reduction, count)
+    share = abs(oracle.share(dloss, reduction, oracle.entries(log_q, reduction)))
+    unit = (EXP_AND_LOG_ULPS + 6) * u * share
     return unit * p, unit * (abs(log_p) + abs(log_q) + 1) * (p if log_target else 1.0)
 
 
@@ -174,10 +129,8 @@ def _of_difference(name: str) -> tuple[Bound, BackwardBound]:
         losses = loss(prediction, target, reduction="none", **option)
         return _reduce(8 * u * losses, losses, reduction, u, losses.size)
 
-    def backward_bound(
-        dloss: Array, prediction: Array, target: Array, *, u: float, **options: object
-    ) -> tuple[Array, Array]:
-        dr, _ = loss_backward(dloss, prediction, target, **options)
+    def backward_bound(*arguments: Array, u: float, **case: object) -> tuple[Array, Array]:
+        dr, _ = loss_backward(*arguments, **case)
         return 8 * u * abs(dr), 8 * u * abs(dr)
 
     return bound, backward_bound
@@ -212,23 +165,19 @@ def _reduce(errors: Array, losses: Array, reduction: str, u: float, count: Array
 
 
 def _share_of_row(
-    dloss: Array, v: Array, count: Array | int, weight: Array | None, reduction: str, u: float
-) -> tuple[Array, float]:
-    """Return |what each row gets of dloss| (M, 1), and the relative error of the count.
+    dloss: Array, z: Array, target: AnyArray, u: float, reduction: str = "mean", **options: Numbers
+) -> tuple[Array, Array, float]:
+    """Return v, |what each row gets of dloss| (M, 1), and the relative error of the count.
 
     A count of rows is exact; a sum of weights is not.
     """
-    share = _share(np.reshape(dloss, (-1, 1)), reduction, count)
-    return share, gamma(len(v), u) if reduction == "mean" and weight is not None else 0.0
+    v, count = target_mass(z, target, **options)
+    share = abs(oracle.share(np.reshape(dloss, (-1, 1)), reduction, count))
+    weighted = reduction == "mean" and options.get("weight") is not None
+    return v, share, gamma(len(v), u) if weighted else 0.0
 
 
-def _binary_weights(
-    target: Array, weight: Array | None, pos_weight: Array | None
-) -> tuple[Array | float, Array | float, Array]:
+def _binary_weights(target: Array, **weights: Numbers) -> tuple[Array, Array, Array]:
     """Return w, p⁺ and 1 + (1 + p⁺) t, the terms of m: torch's 1 + (p⁺ - 1) t may cancel."""
-    w, p = (1.0 if given is None else given for given in (weight, pos_weight))
+    w, p = oracle.binary_weights(**weights)
     return w, p, 1 + (1 + p) * target
-
-
-def _share(dloss: Array, reduction: str, count: Array | int) -> Array:
-    return np.asarray(abs(dloss)) / (1 if reduction in ("none", "sum") else count)

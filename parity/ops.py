@@ -197,8 +197,8 @@ CONVENTIONS["cross_entropy"] = CONVENTIONS["nll_loss"]
 
 
 def _row(name: str, *inputs: str, samples: str = "", **known: Any) -> Op:
-    """Return a row, whose samples are the functions of this name in cases.py, or of its own."""
-    generate, example = (getattr(cases, f"{samples or name}{end}") for end in ("", "_example"))
+    """Return a row; cases.py has its samples by its own name, or by this one."""
+    generate, example = getattr(cases, samples or name), cases.EXAMPLES[samples or name]
     hand, convention = cases.HAND.get(name, ()), CONVENTIONS.get(name, "")
     return Op(name, inputs, generate, example, hand=hand, convention=convention, **known)
 

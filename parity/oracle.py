@@ -10,28 +10,34 @@ the maximum's own 1, and 1 - p is made from what is left.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from parity.digits import Numbers, cast, exp, log, log1p
-from parity.targets import from_rows, holds_indices, mass_elsewhere, target_mass, to_rows
+from parity.digits import AnyDtype, Numbers, cast, exp, log, log1p
+from parity.targets import (
+    from_rows,
+    holds_indices,
+    mass_elsewhere,
+    slope_of_mass,
+    target_mass,
+    to_rows,
+)
 from scratchnn.ops.shared import AnyArray, BoolArray
 
 Axes: TypeAlias = int | tuple[int, ...]
+Loss: TypeAlias = Callable[..., Any]
 
 
-def linear(X: Numbers, W: Numbers, b: Numbers | None = None) -> Numbers:
+def linear(X: Numbers, W: Numbers, b: Numbers = None) -> Numbers:
     """X W + b."""
     Y = X @ W
     return Y if b is None else Y + b
 
 
-def linear_backward(
-    dY: Numbers, X: Numbers, W: Numbers, b: Numbers | None = None
-) -> tuple[Numbers, ...]:
+def linear_backward(dY: Numbers, X: Numbers, W: Numbers, b: Numbers = None) -> tuple[Numbers, ...]:
     """dY Wᵀ, Xᵀ dY and, with a bias, Σ dY."""
     rows = dY.reshape(-1, dY.shape[-1])
     gradients = dY @ W.T, X.reshape(-1, X.shape[-1]).T @ rows
@@ -43,13 +49,13 @@ def kronecker_weight(A: Numbers, S: Numbers) -> Numbers:
     return sum(np.kron(a, s) for a, s in zip(A, S, strict=True))
 
 
-def kronecker_linear(X: Numbers, A: Numbers, S: Numbers, b: Numbers | None = None) -> Numbers:
+def kronecker_linear(X: Numbers, A: Numbers, S: Numbers, b: Numbers = None) -> Numbers:
     """X (Σ_i A_i ⊗ S_i) + b."""
     return linear(X, kronecker_weight(A, S), b)
 
 
 def kronecker_linear_backward(
-    dY: Numbers, X: Numbers, A: Numbers, S: Numbers, b: Numbers | None = None
+    dY: Numbers, X: Numbers, A: Numbers, S: Numbers, b: Numbers = None
 ) -> tuple[Numbers, ...]:
     """With dW in blocks (n, D/n, n, H/n):  dA_iab = Σ_pq dW_apbq S_ipq, and dS likewise."""
     n, p, q = S.shape
@@ -107,27 +113,25 @@ def distribution(z: Numbers, axis: int) -> Softmax:
     return Softmax(top, p, np.where(top, q / (1 + q), 1 - p), (z - m) - log1p(q), m + log1p(q))
 
 
-def softmax(z: Numbers, axis: int = -1, *, dtype: DTypeLike | None = None) -> Numbers:
+def softmax(z: Numbers, axis: int = -1, *, dtype: AnyDtype = None) -> Numbers:
     """exp z / Σ exp z."""
     return distribution(cast(z, dtype), axis).p
 
 
-def softmax_backward(
-    dp: Numbers, z: Numbers, axis: int = -1, *, dtype: DTypeLike | None = None
-) -> Numbers:
+def softmax_backward(dp: Numbers, z: Numbers, axis: int = -1, *, dtype: AnyDtype = None) -> Numbers:
     """p (dp - Σ p dp). The same constant added to all dp changes nothing: here, minus dp_top."""
     top, p, *_ = distribution(cast(z, dtype), axis)
     shifted = dp - np.where(top, dp, 0).sum(axis=axis, keepdims=True)
     return p * (shifted - (p * shifted).sum(axis=axis, keepdims=True))
 
 
-def log_softmax(z: Numbers, axis: int = -1, *, dtype: DTypeLike | None = None) -> Numbers:
+def log_softmax(z: Numbers, axis: int = -1, *, dtype: AnyDtype = None) -> Numbers:
     """z - log Σ exp z."""
     return distribution(cast(z, dtype), axis).log_p
 
 
 def log_softmax_backward(
-    dlog_p: Numbers, z: Numbers, axis: int = -1, *, dtype: DTypeLike | None = None
+    dlog_p: Numbers, z: Numbers, axis: int = -1, *, dtype: AnyDtype = None
 ) -> Numbers:
     """dlog_p - p Σ dlog_p; at the top class, dlog_p (1 - p) - p Σ of the others' dlog_p."""
     top, p, rest, *_ = distribution(cast(z, dtype), axis)
@@ -178,7 +182,7 @@ def nll_loss_backward(
 ) -> Numbers:
     """-v dloss, or a row's share of it."""
     v, count = target_mass(log_p, target, **options)
-    return from_rows(-v * _share(np.reshape(dloss, (-1, 1)), reduction, count), log_p)
+    return from_rows(-v * share(np.reshape(dloss, (-1, 1)), reduction, count), log_p)
 
 
 def cross_entropy(
@@ -190,24 +194,16 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    dloss: Numbers,
-    z: Numbers,
-    target: AnyArray,
-    *,
-    weight: Numbers | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    **options: Numbers,
+    dloss: Numbers, z: Numbers, target: AnyArray, *, reduction: str = "mean", **options: Numbers
 ) -> Numbers | tuple[Numbers, Numbers]:
     """p_c Σ of the others' v - v_c (1 - p_c), and -w_c (1 - ε) log p_c, times dloss or a share."""
-    v, count = target_mass(z, target, weight, label_smoothing=label_smoothing, **options)
+    v, count = target_mass(z, target, **options)
     _, p, rest, log_p, _ = distribution(to_rows(z), 1)
-    share = _share(np.reshape(dloss, (-1, 1)), reduction, count)
-    dz = from_rows((p * mass_elsewhere(v) - v * rest) * share, z)
+    row_share = share(np.reshape(dloss, (-1, 1)), reduction, count)
+    dz = from_rows((p * mass_elsewhere(v) - v * rest) * row_share, z)
     if holds_indices(target):
         return dz
-    w = 1 if weight is None else weight
-    return dz, from_rows(-(1 - label_smoothing) * w * log_p * share, z)
+    return dz, from_rows(-slope_of_mass(**options) * log_p * row_share, z)
 
 
 def _losses(v: Numbers, log_p: Numbers) -> Numbers:
@@ -220,7 +216,7 @@ def binary_cross_entropy_with_logits(
     z: Numbers, target: Numbers, *, reduction: str = "mean", **weights: Numbers
 ) -> Numbers:
     """-w (p⁺ t log σ(z) + (1 - t) log σ(-z)), reduced, with the weights w and p⁺."""
-    w, p = _weights(**weights)
+    w, p = binary_weights(**weights)
     return _reduce(w * (p * target * softplus(-z) + (1 - target) * softplus(z)), reduction, z.size)
 
 
@@ -228,15 +224,14 @@ def binary_cross_entropy_with_logits_backward(
     dloss: Numbers, z: Numbers, target: Numbers, *, reduction: str = "mean", **weights: Numbers
 ) -> tuple[Numbers, Numbers]:
     """w ((1 - t) σ(z) - p⁺ t σ(-z)) and w (p⁺ softplus(-z) - softplus(z)), times dloss."""
-    w, p = _weights(**weights)
-    share = _share(dloss, reduction, z.size) * w
+    w, p = binary_weights(**weights)
+    dloss = share(dloss, reduction, z.size) * w
     dz = (1 - target) * sigmoid(z) - p * target * sigmoid(-z)
-    return dz * share, (p * softplus(-z) - softplus(z)) * share
+    return dz * dloss, (p * softplus(-z) - softplus(z)) * dloss
 
 
-def _weights(
-    weight: Numbers | None = None, pos_weight: Numbers | None = None
-) -> tuple[Numbers, Numbers]:
+def binary_weights(weight: Numbers = None, pos_weight: Numbers = None) -> tuple[Numbers, Numbers]:
+    """Return w and p⁺."""
     return 1 if weight is None else weight, 1 if pos_weight is None else pos_weight
 
 
@@ -245,15 +240,14 @@ def kl_div(
 ) -> Numbers:
     """p (log p - log q), 0 where p = 0, reduced; "batchmean" divides by the rows."""
     p, log_p = (exp(target), target) if log_target else (target, log(target))
-    count = len(log_q) if reduction == "batchmean" else log_q.size
-    return _reduce(np.where(p == 0, 0, p * (log_p - log_q)), reduction, count)
+    losses = np.where(p == 0, 0, p * (log_p - log_q))
+    return _reduce(losses, reduction, entries(log_q, reduction))
 
 
 def kl_div_backward(
     dloss: Numbers,
     log_q: Numbers,
     target: Numbers,
-    *,
     reduction: str = "mean",
     log_target: bool = False,
 ) -> tuple[Numbers, Numbers]:
@@ -263,85 +257,53 @@ def kl_div_backward(
     """
     p = exp(target) if log_target else target
     log_p = target if log_target else np.where(target == 0, np.nan, log(target))
-    share = _share(dloss, reduction, len(log_q) if reduction == "batchmean" else log_q.size)
-    return -p * share, (log_p - log_q + 1) * (p if log_target else 1) * share
+    dloss = share(dloss, reduction, entries(log_q, reduction))
+    return -p * dloss, (log_p - log_q + 1) * (p if log_target else 1) * dloss
 
 
-def squared_loss(prediction: Numbers, target: Numbers, *, reduction: str = "mean") -> Numbers:
-    """r² / 2, reduced, with r = prediction - target."""
-    r = prediction - target
-    return _reduce(r * r / 2, reduction, r.size)
+def entries(x: Numbers, reduction: str) -> int:
+    """Return what a mean divides by: the number of entries, or of rows for "batchmean"."""
+    return len(x) if reduction == "batchmean" else x.size
 
 
-def squared_loss_backward(
-    dloss: Numbers, prediction: Numbers, target: Numbers, *, reduction: str = "mean"
-) -> tuple[Numbers, Numbers]:
-    """r and -r, times dloss or an entry's share of it."""
-    return _of_difference(prediction - target, dloss, reduction)
+def _of_difference(loss: Loss, slope: Loss) -> tuple[Loss, Loss]:
+    """Return a loss of r = prediction - target, and its gradients: slope(r) and -slope(r)."""
+
+    def value(
+        prediction: Numbers, target: Numbers, *, reduction: str = "mean", **option: Numbers
+    ) -> Numbers:
+        losses = loss(prediction - target, **option)
+        return _reduce(losses, reduction, losses.size)
+
+    def gradients(
+        dloss: Numbers,
+        prediction: Numbers,
+        target: Numbers,
+        reduction: str = "mean",
+        **option: Numbers,
+    ) -> tuple[Numbers, Numbers]:
+        slopes = slope(prediction - target, **option)
+        dr = slopes * share(dloss, reduction, slopes.size)
+        return dr, -dr
+
+    return value, gradients
 
 
-def mse_loss(prediction: Numbers, target: Numbers, *, reduction: str = "mean") -> Numbers:
-    """r², reduced."""
-    return 2 * squared_loss(prediction, target, reduction=reduction)
+def _huber(r: Numbers, delta: Numbers = 1.0) -> Numbers:
+    return np.where(abs(r) <= delta, r * r / 2, delta * (abs(r) - delta / 2))
 
 
-def mse_loss_backward(
-    dloss: Numbers, prediction: Numbers, target: Numbers, *, reduction: str = "mean"
-) -> tuple[Numbers, Numbers]:
-    """2 r and -2 r, times dloss or an entry's share of it."""
-    return _of_difference(2 * (prediction - target), dloss, reduction)
+def _huber_slope(r: Numbers, delta: Numbers = 1.0) -> Numbers:
+    return np.where(abs(r) <= delta, r, delta * np.sign(r))
 
 
-def l1_loss(prediction: Numbers, target: Numbers, *, reduction: str = "mean") -> Numbers:
-    """|r|, reduced."""
-    r = abs(prediction - target)
-    return _reduce(r, reduction, r.size)
-
-
-def l1_loss_backward(
-    dloss: Numbers, prediction: Numbers, target: Numbers, *, reduction: str = "mean"
-) -> tuple[Numbers, Numbers]:
-    """Sign r and -sign r, times dloss or an entry's share of it."""
-    return _of_difference(np.sign(prediction - target), dloss, reduction)
-
-
-def huber_loss(
-    prediction: Numbers, target: Numbers, *, reduction: str = "mean", delta: Numbers = 1.0
-) -> Numbers:
-    """r² / 2 where |r| ≤ δ, else δ (|r| - δ / 2), reduced."""
-    r = abs(prediction - target)
-    losses = np.where(r <= delta, r * r / 2, delta * (r - delta / 2))
-    return _reduce(losses, reduction, r.size)
-
-
-def huber_loss_backward(
-    dloss: Numbers, prediction: Numbers, target: Numbers, *, delta: Numbers = 1.0, **reduction: str
-) -> tuple[Numbers, Numbers]:
-    """r where |r| ≤ δ, else δ sign r; and minus that; times dloss or an entry's share of it."""
-    r = prediction - target
-    return _of_difference(np.where(abs(r) <= delta, r, delta * np.sign(r)), dloss, **reduction)
-
-
-def smooth_l1_loss(
-    prediction: Numbers, target: Numbers, *, reduction: str = "mean", beta: Numbers = 1.0
-) -> Numbers:
-    """Huber's loss over β."""
-    return huber_loss(prediction, target, reduction=reduction, delta=beta) / beta
-
-
-def smooth_l1_loss_backward(
-    dloss: Numbers, prediction: Numbers, target: Numbers, *, beta: Numbers = 1.0, **reduction: str
-) -> tuple[Numbers, Numbers]:
-    """The gradients of Huber's loss, over β."""
-    return huber_loss_backward(dloss / beta, prediction, target, delta=beta, **reduction)
-
-
-def _of_difference(
-    slope: Numbers, dloss: Numbers, reduction: str = "mean"
-) -> tuple[Numbers, Numbers]:
-    """Return the gradients of a loss of r = prediction - target whose derivative is `slope`."""
-    dr = slope * _share(dloss, reduction, slope.size)
-    return dr, -dr
+squared_loss, squared_loss_backward = _of_difference(lambda r: r * r / 2, lambda r: r)
+mse_loss, mse_loss_backward = _of_difference(lambda r: r * r, lambda r: 2 * r)
+l1_loss, l1_loss_backward = _of_difference(abs, np.sign)
+huber_loss, huber_loss_backward = _of_difference(_huber, _huber_slope)
+smooth_l1_loss, smooth_l1_loss_backward = _of_difference(
+    lambda r, beta=1.0: _huber(r, beta) / beta, lambda r, beta=1.0: _huber_slope(r, beta) / beta
+)
 
 
 def _reduce(losses: Numbers, reduction: str, count: Numbers) -> Numbers:
@@ -351,7 +313,7 @@ def _reduce(losses: Numbers, reduction: str, count: Numbers) -> Numbers:
     return total if reduction == "sum" else total / count if count else np.nan
 
 
-def _share(dloss: Numbers, reduction: str, count: Numbers) -> Numbers:
+def share(dloss: Numbers, reduction: str, count: Numbers) -> Numbers:
     """Return what a row gets of dloss: nothing where no row counts, and the mean is NaN."""
     if reduction != "none" and reduction != "sum":
         return dloss / count if count else 0 * dloss

@@ -33,6 +33,13 @@ def target_mass(
     return w * ((1 - label_smoothing) * q + label_smoothing / C * counts), (w * q).sum()
 
 
+def slope_of_mass(
+    weight: Numbers | None = None, label_smoothing: float = 0.0, **_: object
+) -> Numbers:
+    """Return ∂v/∂q = w (1 - ε), of the same options."""
+    return (1 - label_smoothing) * (1 if weight is None else weight)
+
+
 def mass_elsewhere(v: Numbers) -> Numbers:
     """Σ of the others' v. The largest is left out of its sum, and not subtracted from it."""
     top = v.argmax(axis=1)[:, None] == np.arange(v.shape[1])
