@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long bench-quick lint
+.PHONY: demo test test-long test-lowest bench-quick lint
 
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
@@ -13,6 +13,13 @@ test: .venv/ready
 # 5,000 examples of each property in place of 50, and the tests marked `long`.
 test-long: .venv/ready
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest
+
+# The tests with the lowest versions that pyproject.toml promises, in an environment of their own.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt --editable '.[tests]'
+	.venv-lowest/bin/python -m pytest
 
 # Check that every backend does the same work, on small sizes; the times mean nothing.
 bench-quick: .venv/ready
