@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity.lockstep import FREE_RUN_TOLERANCE
+from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn import SGD, data, evaluate, fit, mlp
 from scratchnn.cli import main
 from scratchnn.data import DataError, Stream, read_ahead, stream, write_idx
