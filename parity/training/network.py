@@ -100,8 +100,10 @@ OBJECTIVES: dict[str, Callable[[Case, Array], Array]] = {
 
 def softmax_handed_on(z: Array, error: Array) -> Array:
     """Bound what errors of z change in softmax(z):  p (e^(2 max error) - 1), and at most 1."""
-    largest = np.minimum(error.max(axis=1, keepdims=True), 300)  # e^600 is finite
-    return np.minimum(oracle.softmax(z, 1) * np.expm1(2 * largest), 1)
+    largest = error.max(axis=1, keepdims=True)
+    finite = np.minimum(largest, 300)  # e^600 is finite
+    change = np.minimum(oracle.softmax(z, 1) * np.expm1(2 * finite), 1)
+    return np.where(largest > finite, 1, change)
 
 
 # For whoever has a network, and no step of torch's: bounds of a step, and of a forward pass

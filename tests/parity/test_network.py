@@ -102,8 +102,8 @@ def test_relu_that_may_flip_makes_the_gradient_behind_it_uncertain():
 
 def test_a_bound_that_overflowed_is_still_a_number():
     """Errors of z beyond all measure move p by at most 1."""
-    z = np.array([[0.0, 1.0]])
-    np.testing.assert_array_equal(network.softmax_handed_on(z, np.full((1, 2), 1e9)), 1)
+    z = np.array([[0.0, 1.0, -1e6]])  # the last p is 0
+    np.testing.assert_array_equal(network.softmax_handed_on(z, np.full(z.shape, 1e9)), 1)
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "one_vs_rest"])
