@@ -56,24 +56,17 @@ def judge(
         loose = value_bound(op, case, bounds.TF32), *gradient_bounds(op, case, dy, bounds.TF32)
     for device in on if "theirs" not in op.missing else ():
         results[f"torch {device}"] = run_torch(op, case, dy, device, precision), loose
-    rows = zip(
-        [op.name, *(f"{op.name}, d{name}" for name in op.inputs)],
-        [exact, *right_gradients(op, case, dy)],
-        [dtype, *(case[name].dtype for name in op.inputs)],
-        strict=True,
-    )
-    return [
-        Verdict(
-            quantity,
-            tuple(
-                measure(
-                    side, quantity, found[i], right, allowed[i] + cast_error(right, dtype, own), own
-                )
-                for side, (found, allowed) in results.items()
-            ),
+    quantities = [op.name, *(f"{op.name}, d{name}" for name in op.inputs)]
+    dtypes = [dtype, *(case[name].dtype for name in op.inputs)]
+    verdicts = []
+    for i, right in enumerate((exact, *right_gradients(op, case, dy))):
+        cast = cast_error(right, dtype, dtypes[i])
+        errors = (
+            measure(side, quantities[i], found[i], right, allowed[i] + cast, dtypes[i])
+            for side, (found, allowed) in results.items()
         )
-        for i, (quantity, right, own) in enumerate(rows)
-    ]
+        verdicts.append(Verdict(quantities[i], tuple(errors)))
+    return verdicts
 
 
 def cast_error(right: Numbers, computed: np.dtype[Any], own: np.dtype[Any]) -> Array | float:
@@ -228,16 +221,8 @@ def measure(
     with np.errstate(all="ignore"):
         ulps = error / np.spacing(abs(rounded)).astype(np.float64)
     index = _largest(ratio)
-    return Error(
-        side,
-        index,
-        float(result[index]),
-        float(rounded[index]),
-        float(error[index]),
-        float(tolerance[index]),
-        float(ratio[index]),
-        float(np.where(error, ulps, 0.0).max()),
-    )
+    there = _floats(index, result, rounded, error, tolerance, ratio)
+    return Error(side, index, *there, *_floats((), np.where(error, ulps, 0.0).max()))
 
 
 # Two results, and a tolerance
@@ -302,16 +287,8 @@ def compare(quantity: str, ours: ArrayLike, torch: ArrayLike, tolerance: ArrayLi
     difference = np.where(np.isnan(difference), np.inf, difference)
     ratio = _ratio(difference, tolerance)
     index, largest = _largest(ratio), _largest(difference)
-    return Difference(
-        quantity,
-        index,
-        float(ours[index]),
-        float(torch[index]),
-        float(tolerance[index]),
-        float(ratio[index]),
-        float(difference[largest]),
-        float(tolerance[largest]),
-    )
+    there = _floats(index, ours, torch, tolerance, ratio)
+    return Difference(quantity, index, *there, *_floats(largest, difference, tolerance))
 
 
 def incomparable(quantity: str, reason: str) -> Difference:
@@ -321,12 +298,9 @@ def incomparable(quantity: str, reason: str) -> Difference:
 
 def worst(differences: Sequence[Difference]) -> Difference:
     """Return the one with the largest share of its tolerance, and the largest difference of all."""
+    closest = max(differences, key=lambda difference: difference.ratio)
     largest = max(differences, key=lambda difference: difference.largest)
-    return replace(
-        max(differences, key=lambda difference: difference.ratio),
-        largest=largest.largest,
-        largest_tolerance=largest.largest_tolerance,
-    )
+    return replace(closest, largest=largest.largest, largest_tolerance=largest.largest_tolerance)
 
 
 def _ratio(error: Array, tolerance: Array) -> Array:
@@ -340,6 +314,10 @@ def _ratio(error: Array, tolerance: Array) -> Array:
     return np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, ratio))
 
 
+def _floats(index: Index, *arrays: Array) -> Any:
+    return tuple(float(x[index]) for x in arrays)
+
+
 def _largest(x: Array) -> Index:
     return tuple(map(int, np.unravel_index(x.argmax(), x.shape)))
 
@@ -350,14 +328,12 @@ def _at(index: Index) -> str:
 
 def literal(value: object) -> str:
     """Return an expression, for who has NumPy as np, that evaluates to the value bit by bit."""
+    if not isinstance(value, np.ndarray | float):
+        return repr(value)
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    text = re.sub(r"(?<![\w.])(inf|nan)\b", r"np.\1", repr(listed))
     if not isinstance(value, np.ndarray):
-        return _with_np(repr(value)) if isinstance(value, float) else repr(value)
+        return text
     usual = value.dtype in (np.float64, np.int64) and value.size > 0
     dtype = "" if usual else f", np.{value.dtype.name}"
-    if value.size == 0:
-        return f"np.empty({value.shape}{dtype})"
-    return f"np.array({_with_np(repr(value.tolist()))}{dtype})"
-
-
-def _with_np(text: str) -> str:
-    return re.sub(r"(?<![\w.])(inf|nan)\b", r"np.\1", text)
+    return f"np.array({text}{dtype})" if value.size else f"np.empty({value.shape}{dtype})"

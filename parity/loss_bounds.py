@@ -47,10 +47,10 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    dloss: Array, z: Array, target: AnyArray, *, u: float, reduction: str = "mean", **options: Numbers
+    dloss: Array, z: Array, target: AnyArray, *, u: float, **options: Numbers
 ) -> Array | tuple[Array, Array]:
     """Bound p Σ v - v and, of probabilities, -w (1 - ε) log p, times dloss or a row's share."""
-    v, share, count_error = _share_of_row(dloss, z, target, u, reduction, **options)
+    v, share, count_error = _share_of_row(dloss, z, target, u, **options)
     rows = SoftmaxErrors(to_rows(z), 1, u)
     products = gamma(rows.terms, u) + (EXP_ULPS + 8) * u + count_error
     rho = rows.log_p_error + EXP_ULPS * u + products

@@ -56,9 +56,9 @@ class Failure:
     code: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cell:
-    """One operation in one precision, on all devices.
+    """One operation in one precision, on all devices: what the search has found so far.
 
     `refused` counts the cases in which TF32 products left the float32 bound; None elsewhere;
     `refusals` counts them by side and product, as in "torch cpu: linear, dW".
@@ -66,16 +66,24 @@ class Cell:
 
     op: str
     dtype: str
-    cases: int
-    sides: dict[str, Worst]
-    refused: int | None
-    failure: Failure | None
+    cases: int = 0
+    sides: dict[str, Worst] = field(default_factory=dict)
+    refused: int | None = None
+    failure: Failure | None = None  # the last one: Hypothesis ends with the smallest
     refusals: dict[str, int] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
         """Whether no side left its bound, and TF32 products left the one of float32."""
         return self.failure is None and self.refused != 0
+
+    def compare(self, verdict: Verdict) -> None:
+        """Keep the worst of each side."""
+        for error in verdict.errors:
+            found = Worst(verdict.quantity, error, error.ulps)
+            before = self.sides.get(error.side, found)
+            closest = max(before, found, key=lambda worst: worst.error.ratio)
+            self.sides[error.side] = replace(closest, ulps=max(before.ulps, found.ulps))
 
 
 def search(
@@ -88,13 +96,33 @@ def search(
 ) -> Cell:
     """Look for the case in which a side of the op comes closest to its bound, or leaves it."""
     number, precision = ROWS[dtype]
-    record = _Record(op, on, precision, analysis)
-    drawn = st.tuples(op.cases(number), st.integers(0, 2**32 - 1))
+    cell = Cell(op.name, dtype, refused=0 if precision == "tf32" else None)
+    refusals: Counter[str] = Counter()
+
+    def fails(drawn: tuple[Case, int]) -> bool:
+        """Judge one case; return whether a side leaves its bound, or raises."""
+        cell.cases += 1
+        verdicts: list[Verdict] = []
+        try:
+            verdicts = judge(op, *drawn, on, precision)
+            found = next(((str(v), v.guilty) for v in verdicts if not v.holds), None)
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}", ()
+        for verdict in verdicts:
+            cell.compare(verdict)
+        if found:
+            cell.failure = Failure(*found, reproduction(op, *drawn, on, precision, analysis))
+        elif cell.refused is not None:
+            as_float32 = judge(op, *drawn, on, "tf32", "ieee")
+            cell.refused += not all(verdict.holds for verdict in as_float32)
+            refusals.update(f"{side}: {v.quantity}" for v in as_float32 for side in v.guilty)
+        return found is not None
+
     with bounds.analysis(analysis):
-        smallest(drawn, lambda pair: not record.holds(*pair), examples, random_seed)
-    refused = record.refused if precision == "tf32" else None
-    counted = {} if refused is None else dict(record.refusals)
-    return Cell(op.name, dtype, record.cases, record.sides, refused, record.failure, counted)
+        drawn = st.tuples(op.cases(number), st.integers(0, 2**32 - 1))
+        smallest(drawn, fails, examples, random_seed)
+    cell.refusals = dict(refusals)
+    return cell
 
 
 def smallest(
@@ -116,52 +144,6 @@ def smallest(
         return find(cases, shows, settings=options, random=Random(random_seed))
     except (NoSuchExample, Flaky):
         return None
-
-
-@dataclass
-class _Record:
-    """What the search has found so far."""
-
-    op: Op
-    on: Sequence[str]
-    precision: Precision
-    analysis: bounds.Analysis
-    cases: int = 0
-    refused: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
-    sides: dict[str, Worst] = field(default_factory=dict)
-    failure: Failure | None = None  # the last one: Hypothesis ends with the smallest
-
-    def holds(self, case: Case, dy_seed: int) -> bool:
-        """Judge one case; return whether every side is within its bound, and none raises."""
-        self.cases += 1
-        try:
-            verdicts = judge(self.op, case, dy_seed, self.on, self.precision)
-        except Exception as error:
-            self._fail(f"{type(error).__name__}: {error}", (), case, dy_seed)
-            return False
-        for verdict in verdicts:
-            self._compare(verdict)
-        for verdict in verdicts:
-            if not verdict.holds:
-                self._fail(str(verdict), verdict.guilty, case, dy_seed)
-                return False
-        if self.precision == "tf32":
-            as_float32 = judge(self.op, case, dy_seed, self.on, "tf32", "ieee")
-            self.refused += not all(verdict.holds for verdict in as_float32)
-            self.refusals.update(f"{side}: {v.quantity}" for v in as_float32 for side in v.guilty)
-        return True
-
-    def _compare(self, verdict: Verdict) -> None:
-        for error in verdict.errors:
-            found = Worst(verdict.quantity, error, error.ulps)
-            before = self.sides.get(error.side, found)
-            closest = max(before, found, key=lambda worst: worst.error.ratio)
-            self.sides[error.side] = replace(closest, ulps=max(before.ulps, found.ulps))
-
-    def _fail(self, message: str, guilty: tuple[str, ...], case: Case, dy_seed: int) -> None:
-        code = reproduction(self.op, case, dy_seed, self.on, self.precision, self.analysis)
-        self.failure = Failure(message, guilty, code)
 
 
 def reproduction(
