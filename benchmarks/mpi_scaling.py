@@ -126,7 +126,7 @@ def step_time(ranks: Ranks, n: int, rounds: int) -> float:
     X, target = rng.normal(size=(n, SIZES[0])).astype(np.float32)[rows], rows % SIZES[-1]
 
     def step() -> None:
-        loss, correct = train.gradient(network, X, target, objective, out=grad)
+        loss, correct = train.backpropagate(network, X, target, objective, out=grad)
         ranks.average(grad, loss, correct, share)
         optimizer.step(network.theta, grad.theta)
 

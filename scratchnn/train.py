@@ -26,12 +26,12 @@ class Step(NamedTuple):
     """What a step of training saw before it changed θ.
 
     Units    loss: the mean over the batch, in nats or squared units of the target
-             divisor: what that mean divided by; examples: the rows of the batch
+             weight: how much it counts in the mean over an epoch; examples: its rows
     """
 
     loss: float
     correct: int
-    divisor: float
+    weight: float
     examples: int
 
 
@@ -49,15 +49,15 @@ def steps(
     with closing(data.batches(order, parameters.theta.dtype, rng)) as batches:
         for X, target in batches:
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
-                loss, correct = gradient(parameters, X, target, objective, out=grad)
+                loss, correct = backpropagate(parameters, X, target, objective, out=grad)
                 optimizer.step(parameters.theta, grad.theta)
             yield Step(loss, correct, objective.count(target), len(X))
 
 
-def gradient(
+def backpropagate(
     parameters: Parameters, X: Array, target: AnyArray, objective: Objective, *, out: Parameters
 ) -> tuple[float, int]:
-    """Write the gradient of the mean loss into `out`; return the loss and the right answers.
+    """Write the gradient of the mean loss into `out`; return the loss and the number right.
 
     Shapes   X (N, D), targets as the data set has them
     """
@@ -82,20 +82,20 @@ class Totals:
 
     loss: float = 0.0
     correct: int = 0
-    divisor: float = 0.0
+    weight: float = 0.0
     examples: int = 0
 
     def add(self, step: Step) -> None:
         """Add a batch by its mean loss."""
-        self.loss += step.loss * step.divisor
+        self.loss += step.loss * step.weight
         self.correct += step.correct
-        self.divisor += step.divisor
+        self.weight += step.weight
         self.examples += step.examples
 
     def score(self, objective: Objective) -> Score:
         """Return the means."""
         accuracy = self.correct / self.examples if objective.classes else None
-        return Score(self.loss / self.divisor if self.divisor else math.nan, accuracy)
+        return Score(self.loss / self.weight if self.weight else math.nan, accuracy)
 
 
 @dataclass(frozen=True)

@@ -440,7 +440,7 @@ def test_gradient_is_that_of_the_mean_loss(activation):
     network = mlp.init([D, H, C], activation=activation, rng=1, dtype=np.float64)
     out = network.like(np.zeros_like(network.theta))
     objective = CrossEntropy(**OPTIONS[0])
-    loss, correct = train.gradient(network, dataset.X, dataset.target, objective, out=out)
+    loss, correct = train.backpropagate(network, dataset.X, dataset.target, objective, out=out)
     outputs = mlp.forward(network, dataset.X)
     expected, dz = objective.loss_and_gradient(outputs[-1], dataset.target)
     assert loss == expected

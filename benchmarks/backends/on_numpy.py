@@ -97,7 +97,7 @@ class Trainer:
 
     def step(self) -> None:
         """Take one step on all examples, which are there as floats."""
-        train.gradient(self.parameters, *self.batch, self.objective, out=self.grad)
+        train.backpropagate(self.parameters, *self.batch, self.objective, out=self.grad)
         self.optimizer.step(self.parameters.theta, self.grad.theta)
 
     @cached_property

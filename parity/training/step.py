@@ -275,7 +275,7 @@ def take_step(
     grad: Parameters,
 ) -> float:
     """Take one step of training as it is, in place; return the loss before it."""
-    loss, _ = train.gradient(parameters, X, target, objective, out=grad)
+    loss, _ = train.backpropagate(parameters, X, target, objective, out=grad)
     optimizer.step(parameters.theta, grad.theta)
     return loss
 

@@ -97,7 +97,7 @@ def steps(
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = 0.0, 0
                 if len(X):
-                    loss, correct = train.gradient(parameters, X, target, objective, out=grad)
+                    loss, correct = train.backpropagate(parameters, X, target, objective, out=grad)
                 loss, correct = ranks.average(grad, loss, correct, share)
                 optimizer.step(parameters.theta, grad.theta)
             yield Step(loss, correct, count, len(rows))
@@ -120,7 +120,7 @@ def evaluate(
     first = ranks.rank * EVALUATION_BATCH
     starts = range(first, len(data), ranks.size * EVALUATION_BATCH)
     mine = train.total(parameters, data, goal, starts)
-    loss, correct, divisor, examples = ranks.sum(
-        [mine.loss, mine.correct, mine.divisor, mine.examples]
+    loss, correct, weight, examples = ranks.sum(
+        [mine.loss, mine.correct, mine.weight, mine.examples]
     )
-    return train.finite(Totals(loss, int(correct), divisor, int(examples)).score(goal), data)
+    return train.finite(Totals(loss, int(correct), weight, int(examples)).score(goal), data)
