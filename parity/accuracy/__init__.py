@@ -5,9 +5,10 @@ In every cell, the 99.9th percentile of our errors must be at most twice that of
 SciPy and JAX, or 4 ulp; and no result of ours may have no right digit. Where a result is a sum
 whose terms may cancel by accident of the inputs, this may hold in ulps of the terms instead.
 
-    answers.py    what is measured, on which inputs, and the right answers
+An operation's function, its right answer and its gradient are those of its row in parity.ops.
+
+    __init__.py   what is measured, on which inputs; the right answers; everybody's errors
     libraries.py  the same operations in torch, SciPy, JAX, scikit-learn and textbooks
-    __init__.py   everybody's errors, and what ours may be
     speed.py      cross-entropy's time compared with the textbook's
 """
 
@@ -21,32 +22,188 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import scratchnn.functional as F
+from parity import cases, oracle
 from parity.accuracy import libraries
-from parity.accuracy.answers import (
-    FAMILIES,
-    MEASURED,
-    TERMS,
-    Answer,
-    case,
-    draw,
-    quantities,
-    right_answers,
-)
-from parity.accuracy.libraries import Library
-from scratchnn.ops.shared import Array
+from parity.accuracy.libraries import BCE, Library
+from parity.cases import Case
+from parity.judge import right_gradients, right_value
+from parity.ops import OPS, Op
+from parity.targets import mass_elsewhere
+from scratchnn.ops.shared import AnyArray, Array
+
+Drawn: TypeAlias = dict[str, AnyArray]
+Errors: TypeAlias = dict[str, tuple[float, float]]  # 99.9th percentile and maximum, by library
 
 RESULTS = Path(__file__).parents[2] / "docs/results/accuracy.json"
 COMPARED = ("torch", "SciPy", "JAX")
 CLASSES = (2, 10, 1000)
 DTYPES = (np.float32, np.float64)
 ENOUGH_ULPS = 4.0  # where no comparison is needed
+AT_ONCE = 100_000  # numbers of 51 digits, as they take room
 
-Errors: TypeAlias = dict[str, tuple[float, float]]  # 99.9th percentile and maximum, by library
+# By the name in the tables: a row of parity.ops, and which drawn arrays are its target and upstream
+MEASURED = {
+    "softmax": ("softmax", "", "dy"),
+    "log_softmax": ("log_softmax", "", "dy"),
+    "logsumexp": ("logsumexp", "", "dloss"),
+    "cross_entropy": ("cross_entropy", "labels", "dloss"),
+    "cross_entropy, probabilities": ("cross_entropy, probabilities", "likely", "dloss"),
+    "sigmoid": ("sigmoid", "", "dy"),
+    "bce, t in {0, 1}": (BCE, "yes", "dy"),
+    "bce, t in (0, 1)": (BCE, "share", "dy"),
+}
+NAN_ON_MASKS = ("bce, t in {0, 1}", "bce, t in (0, 1)")  # 0 · inf, as in torch
+TERMS = (  # sums whose terms can cancel: see _terms
+    *("logsumexp", "softmax gradient", "log_softmax gradient"),
+    *("cross_entropy, probabilities gradient", "bce, t in (0, 1) gradient"),
+)
+FAMILIES = {  # by name: one of parity.cases, or one that _logits makes
+    "standard normal": "standard normal",
+    "normal × 30": "wide",
+    "near ties": "near ties",
+    "one dominant": "",
+    "±1e30": "huge",
+    "subnormal": "",
+    "-inf masks": "",
+    "uniform": "",
+}
+
+
+# The inputs
+
+
+def draw(family: str, rows: int, classes: int, dtype: DTypeLike) -> Drawn:
+    """Return the arrays of a family's cells. In half of the rows, the likeliest class is right.
+
+    Of the distributions `likely`, half are almost one-hot, by e^-10 to e^-80.
+
+    Shapes   z, the upstream gradient dy, targets `yes` in {0, 1} and `share` in (0, 1), and
+             distributions `likely` (N, C); class indices `labels`, and dloss (N,)
+    """
+    rng = np.random.default_rng([list(FAMILIES).index(family), classes, np.dtype(dtype).itemsize])
+    shape = (rows, classes)
+    z = _logits(family, rng, shape, dtype).astype(dtype)
+    labels = np.where(rng.random(rows) < 0.5, z.argmax(axis=1), rng.integers(classes, size=rows))
+    floats = {
+        "z": z,
+        "dy": rng.normal(size=shape),
+        "yes": rng.integers(0, 2, shape),
+        "share": rng.uniform(size=shape),
+        "dloss": rng.normal(size=rows),
+        "likely": rng.normal(size=shape),
+    }
+    ahead = rng.uniform(10, 80, rows) * (rng.random(rows) < 0.5)
+    floats["likely"][np.arange(rows), labels] += ahead
+    floats["likely"] = F.softmax(floats["likely"])
+    return {"labels": labels, **{name: x.astype(dtype) for name, x in floats.items()}}
+
+
+def _logits(
+    family: str, rng: np.random.Generator, shape: tuple[int, int], dtype: DTypeLike
+) -> Array:
+    rows, info = np.arange(shape[0]), np.finfo(dtype)
+    match family:
+        case "one dominant":
+            z = rng.normal(size=shape)
+            z[rows, rng.integers(shape[1], size=len(z))] += rng.uniform(10, 80, len(z))
+            return z
+        case "subnormal":
+            return rng.uniform(-1, 1, shape) * float(info.tiny)
+        case "-inf masks":
+            hidden = rng.random(shape) < 0.3
+            hidden[rows, rng.integers(shape[1], size=len(rows))] = False
+            return np.where(hidden, -np.inf, rng.normal(size=shape))
+        case "uniform":
+            edge = -np.log(float(info.smallest_subnormal))  # 103 or 744, where exp(-z) is gone
+            return rng.uniform(-edge, edge, shape)
+    return cases.FAMILIES[FAMILIES[family]](rng, shape)
+
+
+def case(name: str, drawn: Drawn) -> tuple[Op, Case, Array]:
+    """Return an operation's row, its arguments made of what was drawn, and its upstream gradient.
+
+    The losses are not reduced; all other options have their defaults.
+    """
+    row, target, dy = MEASURED[name]
+    op = OPS[row]
+    arguments: Case = {op.inputs[0]: drawn["z"]}
+    if target:
+        arguments["target"] = drawn[target]
+    if "reduction" in op.options:
+        arguments["reduction"] = "none"
+    return op, arguments, drawn[dy]
+
+
+# The right answers: rounded once, with their terms
+
+
+class Answer(NamedTuple):
+    """The right result, and the size of the terms that it is a sum of.
+
+    Where a result is no sum whose terms can cancel, its terms are itself.
+    """
+
+    value: NDArray[np.float64]
+    terms: NDArray[np.float64]
+
+
+def right_answers(drawn: Drawn, few: int) -> dict[str, Answer]:
+    """Return the answers by quantity: for all rows where a row has one result, else for `few`."""
+    wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in drawn.items()}
+    narrow = {name: x[:few] for name, x in wide.items()}
+    masked = np.isinf(drawn["z"]).any()
+    found: dict[str, Answer] = {}
+    for name, (_, _, dy) in MEASURED.items():
+        if not (masked and name in NAN_ON_MASKS):
+            found[name] = _answer(name, "", wide if dy == "dloss" else narrow)
+        found[f"{name} gradient"] = _answer(name, " gradient", narrow)
+    return found
+
+
+def _answer(name: str, gradient: str, wide: Drawn) -> Answer:
+    parts = []
+    step = max(1, AT_ONCE // wide["z"].shape[1])
+    for start in range(0, len(wide["z"]), step):
+        some = {array: x[start : start + step] for array, x in wide.items()}
+        op, arguments, dy = case(name, some)
+        right = right_gradients(op, arguments, dy)[0] if gradient else right_value(op, arguments)
+        parts.append(right.astype(np.float64))
+    value, quantity = np.concatenate(parts), name + gradient
+    with np.errstate(all="ignore"):
+        return Answer(value, _terms(quantity, wide) if quantity in TERMS else abs(value))
+
+
+def _terms(quantity: str, wide: Drawn) -> NDArray[np.float64]:
+    """Return the size of a sum's terms, p = softmax(z).
+
+    They are only the unit that errors are measured in, so they are summed in float64.
+    """
+    z, dy = wide["z"], wide["dy"]
+    if quantity == "logsumexp":  # |m| + log(1 + q), m the maximum, q the other exponentials' sum
+        m = z.max(axis=1)
+        return abs(m) + abs(oracle.logsumexp(z) - m)
+    if quantity == "softmax gradient":  # p_k Σ_j p_j |dy_k - dy_j|
+        p = oracle.softmax(z)
+        sums = [p_n @ abs(dy_n[:, None] - dy_n) for p_n, dy_n in zip(p, dy, strict=True)]
+        return p * np.array(sums)
+    if quantity == "bce, t in (0, 1) gradient":  # |dy| ((1 - t) σ(z) + t (1 - σ(z)))
+        s, t = oracle.sigmoid(z), wide["share"]
+        return abs(dy) * ((1 - t) * s + t * (1 - s))
+    found = oracle.distribution(z, 1)
+    p, rest = found.p, found.rest
+    if quantity == "log_softmax gradient":  # |dy_k| (1 - p_k) + p_k Σ_(j≠k) |dy_j|
+        return abs(dy) * rest + p * (abs(dy).sum(axis=1, keepdims=True) - abs(dy))
+    t = wide["likely"]  # |dloss| (t_k (1 - p_k) + p_k Σ_(j≠k) t_j)
+    return abs(wide["dloss"])[:, None] * (t * rest + p * mass_elsewhere(t))
+
+
+# The errors
 
 
 @dataclass(frozen=True)
@@ -112,19 +269,14 @@ def is_lost(error: float, dtype: DTypeLike) -> bool:
     return error > 0.25 / float(np.finfo(dtype).eps)
 
 
-def sizes(classes: int, quick: bool) -> tuple[int, int]:
-    """Return the number of rows, and of those among them of which every element counts."""
-    if classes == 1000:
-        return (100, 4) if quick else (2000, 50)
-    rows = 1000 if classes == 2 else 200
-    return (2000, rows) if quick else (4000, 2 * rows)
-
-
 def measure(quick: bool = False) -> Iterator[Cell]:
     """Yield every cell; the right answers take most of the time, and all cores."""
     found = {name: library for name in libraries.LIBRARIES if (library := libraries.load(name))}
+    sizes = {2: (4000, 2000), 10: (4000, 400), 1000: (2000, 50)}  # rows, and those with gradients
+    if quick:
+        sizes = {2: (2000, 1000), 10: (2000, 200), 1000: (100, 4)}
     plan = [
-        (family, *sizes(classes, quick), classes, dtype)
+        (family, *sizes[classes], classes, dtype)
         for classes, dtype, family in product(CLASSES[::-1], DTYPES, FAMILIES)
     ]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -154,44 +306,39 @@ def cells(
             warn = library == "ours" and name in right
             with np.errstate(all="warn" if warn else "ignore", under="ignore"):
                 results[library] = run(op, arguments, dy)
-        for which, quantity in enumerate(quantities(name)):
-            if quantity not in right:
-                continue
-            answer = right[quantity]
-            found = {library: pair[which] for library, pair in results.items()}
-            errors = _errors(found, answer.value)
-            of_terms = _errors(found, *answer) if quantity in TERMS else {}
-            precision, elements = np.dtype(dtype).name, answer.value.size
-            yield Cell(quantity, family, classes, precision, elements, errors, of_terms)
+        for which, quantity in enumerate((name, f"{name} gradient")):
+            if quantity in right:
+                answer = right[quantity]
+                found = {library: pair[which] for library, pair in results.items()}
+                of_terms = _errors(found, *answer) if quantity in TERMS else {}
+                key = quantity, family, classes, np.dtype(dtype).name, answer.value.size
+                yield Cell(*key, _errors(found, answer.value), of_terms)
 
 
 def _errors(found: Mapping[str, Array | None], value: Array, terms: Array | None = None) -> Errors:
     """Return the errors of the first rows of each library's result: those with a right answer."""
-    error = {
-        library: ulps(result[: len(value)], value, terms)
-        for library, result in found.items()
-        if result is not None
-    }
-    return {name: (float(np.quantile(x, 0.999)), float(x.max())) for name, x in error.items()}
+    errors: Errors = {}
+    for library, result in found.items():
+        if result is not None:
+            error = ulps(result[: len(value)], value, terms)
+            errors[library] = float(np.quantile(error, 0.999)), float(error.max())
+    return errors
 
 
-def worst(found: Sequence[Cell]) -> dict[tuple[str, str], dict[str, tuple[float, float, str]]]:
-    """Return, by (op, dtype) and library, the worst percentile and maximum, and their family."""
-    rows: dict[tuple[str, str], dict[str, tuple[float, float, str]]] = {}
-    for cell in found:
-        for op, of_each in ((cell.op, cell.errors), (f"{cell.op}, by its terms", cell.of_terms)):
-            for name, errors in of_each.items():
-                row = rows.setdefault((op, cell.dtype), {})
-                row[name] = max(row.get(name, (0.0, 0.0, "")), (*errors, cell.family))
-    return {key: rows[key] for key in sorted(rows)}
+# The tables
 
 
 def table(found: Sequence[Cell], dtype: str) -> str:
     """Return op × library in one precision: the 99.9th percentile in the worst cell."""
-    rows = {op: row for (op, of), row in worst(found).items() if of == dtype}
+    rows: dict[str, dict[str, tuple[float, float, str]]] = {}
+    for cell in found:
+        for op, of_each in ((cell.op, cell.errors), (f"{cell.op}, by its terms", cell.of_terms)):
+            for name, errors in of_each.items() if cell.dtype == dtype else ():
+                row = rows.setdefault(op, {})
+                row[name] = max(row.get(name, (0.0, 0.0, "")), (*errors, cell.family))
     lines = [f"| {dtype} | {' | '.join(libraries.LIBRARIES)} | ours worst on |"]
     lines.append(f"|---|{'--:|' * len(libraries.LIBRARIES)}---|")
-    for op, row in rows.items():
+    for op, row in sorted(rows.items()):
         shown = [_show(row[name][0], dtype) if name in row else "" for name in libraries.LIBRARIES]
         lines.append(f"| {op} | {' | '.join(shown)} | {row['ours'][2]} |")
     return "\n".join(lines) + "\n"

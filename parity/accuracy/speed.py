@@ -7,6 +7,7 @@ which starts at z. All take turns in every round; what counts is the ratio of th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from statistics import median
 from time import perf_counter
 from typing import TypedDict
@@ -73,23 +74,18 @@ PAIRS: dict[str, Callable[[Array, IntArray], tuple[Array, Array]]] = {
 def measure(rounds: int = ROUNDS) -> list[Row]:
     """Return the median seconds of each of `PAIRS` by shape and precision."""
     found: list[Row] = []
-    for N, C in SHAPES:
-        for dtype in DTYPES:
-            rng = np.random.default_rng(0)
-            z, target = rng.normal(size=(N, C)).astype(dtype), rng.integers(C, size=N)
-            seconds = _interleaved(z, target, rounds)
-            found.append({"N": N, "C": C, "dtype": dtype, "rounds": rounds, "seconds": seconds})
+    for (N, C), dtype in product(SHAPES, DTYPES):
+        rng = np.random.default_rng(0)
+        z, target = rng.normal(size=(N, C)).astype(dtype), rng.integers(C, size=N)
+        times: dict[str, list[float]] = {name: [] for name in PAIRS}
+        for _ in range(rounds):
+            for name, pair in PAIRS.items():
+                start = perf_counter()
+                pair(z, target)
+                times[name].append(perf_counter() - start)
+        seconds = {name: median(of) for name, of in times.items()}
+        found.append({"N": N, "C": C, "dtype": dtype, "rounds": rounds, "seconds": seconds})
     return found
-
-
-def _interleaved(z: Array, target: IntArray, rounds: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in PAIRS}
-    for _ in range(rounds):
-        for name, pair in PAIRS.items():
-            start = perf_counter()
-            pair(z, target)
-            times[name].append(perf_counter() - start)
-    return {name: median(of) for name, of in times.items()}
 
 
 def table(found: Sequence[Row]) -> str:

@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 
 from parity import accuracy
-from parity.accuracy import Cell, is_lost, libraries, limit, ulps
-from parity.accuracy.answers import FAMILIES, MEASURED, NAN_ON_MASKS, TERMS, draw, right_answers
+from parity.accuracy import (
+    FAMILIES,
+    MEASURED,
+    NAN_ON_MASKS,
+    TERMS,
+    Cell,
+    draw,
+    is_lost,
+    libraries,
+    limit,
+    right_answers,
+    ulps,
+)
 from parity.cli import main
 from tests.helpers import DTYPES
 
