@@ -58,8 +58,7 @@ def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Arra
     check_labels(target, z.shape[:1], z.shape[1])
     rows = np.arange(len(z))
     m, top, e, q = exponentials(z)
-    with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
-        log_p = (z[rows, target] - m) - np.log1p(q)
+    log_p = (z[rows, target] - m) - np.log1p(q)
     e[rows, top] = 1
     share = 1 / len(z)
     dz = np.multiply(e, (share / (1 + q))[:, None], out=e)
@@ -116,11 +115,10 @@ def cross_entropy(
     check_float(z=z)
     rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
     m, _, _, q = exponentials(rows)
-    with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
-        log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
-        losses = -mass.v * log_p
+    log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
     if not mass.v.all():
-        losses[mass.v == 0] = 0  # 0 · log 0
+        log_p[mass.v == 0] = 0  # 0 · log 0 is 0
+    losses = -mass.v * log_p
     if losses.ndim == 2:
         losses = losses.sum(axis=1)
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
@@ -204,10 +202,10 @@ def nll_loss(
     check_float(log_p=log_p)
     _check_indices(target)
     rows, mass = target_mass(log_p, target, weight, ignore_index)
-    with np.errstate(invalid="ignore"):  # 0 · inf
-        losses = -mass.v * rows[mass.where]
+    likelihood = rows[mass.where]
     if not mass.v.all():
-        losses[mass.v == 0] = 0  # 0 · log 0
+        likelihood[mass.v == 0] = 0  # 0 · log 0 is 0
+    losses = -mass.v * likelihood
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 

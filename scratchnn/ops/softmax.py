@@ -98,8 +98,7 @@ def log_softmax(z: Array, axis: int = -1, *, dtype: DTypeLike | None = None) -> 
     _check_axis(axis, z)
     rows = to_rows(z, axis)
     m, _, _, q = exponentials(rows)
-    with np.errstate(invalid="ignore"):  # a row of -inf is nan, as in torch
-        log_p = rows - m[:, None]
+    log_p = rows - m[:, None]
     log_p -= np.log1p(q)[:, None]
     return from_rows(log_p, z.shape, axis)
 
@@ -152,7 +151,10 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
     _check_axes(axis, z)
     rows = to_rows(z, axis)
     m, _, _, q = exponentials(rows)
-    lse = m + np.log1p(np.where(np.isinf(m), 0, q))  # an infinite maximum is the result
+    lse = m + np.log1p(q)
+    infinite = np.isnan(m)
+    if infinite.any():  # then the maximum is the result
+        lse[infinite] = rows[infinite].max(axis=1, initial=-np.inf)
     return lse.reshape(_reduced_shape(z, axis, keepdims))[()]
 
 
@@ -188,7 +190,7 @@ def exponentials(z: Array) -> tuple[Array, IntArray, Array, Array]:
 
     At the maximum's own place, `top`, exp(z - m) is exactly 1. It is left out of
     e, so that log(1 + q) can be taken without losing q, and 1 - p without
-    cancellation. Where m is infinite, e is nan there, and so is q.
+    cancellation. Where the maximum is infinite, m, e and q are nan, as softmax is.
 
     With at most FEW_CLASSES classes, e is stored column by column.
 
@@ -197,11 +199,13 @@ def exponentials(z: Array) -> tuple[Array, IntArray, Array, Array]:
     rows = np.arange(len(z))
     top = z.argmax(axis=1) if z.shape[1] else rows[:0]
     m = z[rows, top] if z.shape[1] else np.full(len(z), -np.inf, z.dtype)
-    with np.errstate(invalid="ignore"):  # inf - inf
-        e = np.subtract(z, m[:, None], order="F" if z.shape[1] <= FEW_CLASSES else "C")
-        np.exp(e, out=e)
-        if z.shape[1]:
-            e[rows, top] = m - m  # 0, or nan where m is infinite
+    with np.errstate(invalid="ignore"):
+        zero = m - m  # nan where m is infinite
+    m = m + zero
+    e = np.subtract(z, m[:, None], order="F" if z.shape[1] <= FEW_CLASSES else "C")
+    np.exp(e, out=e)
+    if z.shape[1]:
+        e[rows, top] = zero
     return m, top, e, e.sum(axis=1)
 
 
