@@ -78,12 +78,13 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Shape], Array]] = {
 }
 MODERATE = tuple(name for name in FAMILIES if name != "huge")  # a square does not overflow
 REDUCTIONS = ("none", "mean", "sum")
+SMOOTHING = (0.0, 2e-7, 1e-3, 0.1, 1.0)
 
 
 def array(draw: Draw, dtype: Dtype, shape: Shape, among: Sequence[str] = tuple(FAMILIES)) -> Array:
     """Draw an array of this shape and precision from one of the families."""
     family = FAMILIES[draw.one_of(among)]
-    return np.asarray(family(np.random.default_rng(draw.integer(0, 2**32 - 1)), shape), dtype)
+    return np.asarray(family(_rng(draw, 2**32 - 1), shape), dtype)
 
 
 def arrays(draw: Draw, dtype: Dtype, **shapes: Shape) -> Case:
@@ -91,11 +92,8 @@ def arrays(draw: Draw, dtype: Dtype, **shapes: Shape) -> Case:
     return {name: array(draw, dtype, shape, MODERATE) for name, shape in shapes.items()}
 
 
-def _rng(draw: Draw) -> np.random.Generator:
-    return np.random.default_rng(draw.integer(0, 999))
-
-
-# Layers and activations
+def _rng(draw: Draw, largest: int = 999) -> np.random.Generator:
+    return np.random.default_rng(draw.integer(0, largest))
 
 
 def linear(draw: Draw, dtype: Dtype) -> Case:
@@ -152,12 +150,12 @@ def nll_loss(draw: Draw, dtype: Dtype) -> Case:
 
 def cross_entropy(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits, class indices and all options."""
-    return {**_indices(draw, dtype), "label_smoothing": _smoothing(draw)}
+    return {**_indices(draw, dtype), "label_smoothing": draw.one_of(SMOOTHING)}
 
 
 def soft_labels(draw: Draw, dtype: Dtype) -> Case:
     """Draw logits, a distribution for each row, maybe almost one-hot, and all options."""
-    case = {**_logits(draw, dtype), "label_smoothing": _smoothing(draw)}
+    case = {**_logits(draw, dtype), "label_smoothing": draw.one_of(SMOOTHING)}
     z, rng = case["z"], _rng(draw)
     axis = 0 if z.ndim == 1 else 1
     target = _thinned(draw, rng.random(z.shape) ** draw.one_of([1, 100]), axis, rng)
@@ -209,10 +207,6 @@ def _logits(draw: Draw, dtype: Dtype) -> Case:
     return {"z": array(draw, dtype, shape), **given}
 
 
-def _smoothing(draw: Draw) -> float:
-    return draw.one_of([0.0, 2e-7, 1e-3, 0.1, 1.0])
-
-
 def _thinned(draw: Draw, p: Array, axis: int, rng: np.random.Generator) -> Array:
     """Return p with exact zeros in some places, or in all but the largest's, or in none."""
     kind = draw.one_of(["full", "zeros", "one-hot"])
@@ -245,10 +239,8 @@ huber_loss, smooth_l1_loss = _of_difference("delta"), _of_difference("beta")
 
 def _layer(z: Array, rng: np.random.Generator, **shapes: Shape) -> Case:
     """Return a layer of z with normal factors."""
-    return {
-        "X": z,
-        **{name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()},
-    }
+    factors = {name: rng.normal(size=shape).astype(z.dtype) for name, shape in shapes.items()}
+    return {"X": z, **factors}
 
 
 def _kronecker(z: Array, other: Array, rng: np.random.Generator) -> Case:
@@ -281,14 +273,8 @@ def _yes_or_no(z: Array, _: Array, rng: np.random.Generator) -> Case:
     return {**case, "pos_weight": case["weight"][::-1].copy()}
 
 
-def _soft_labels(z: Array, other: Array, rng: np.random.Generator) -> Case:
-    case = {"z": z, "target": np.exp(_log_softmax(other)), **_weight(z, rng)}
-    return {**case, "label_smoothing": 0.1}
-
-
-def _distributions(z: Array, other: Array, _: object) -> Case:
-    pair = {"log_q": _log_softmax(z), "target": np.exp(_log_softmax(other))}
-    return {**pair, "reduction": "batchmean", "log_target": False}
+def _softmax(z: Array) -> Array:
+    return np.exp(_log_softmax(z))
 
 
 def _pair(*options: str) -> Example:
@@ -306,9 +292,14 @@ EXAMPLES: dict[str, Example] = {
     "logsumexp": lambda z, *_: {"z": z, "axis": 1, "keepdims": True},
     "nll_loss": lambda z, _, rng: {"log_p": _log_softmax(z), **_labels(z, rng)},
     "cross_entropy": lambda z, _, rng: {"z": z, **_labels(z, rng), "label_smoothing": 0.1},
-    "soft_labels": _soft_labels,
+    "soft_labels": lambda z, y, rng: (
+        {"z": z, "target": _softmax(y), **_weight(z, rng), "label_smoothing": 0.1}
+    ),
     "binary_cross_entropy_with_logits": _yes_or_no,
-    "kl_div": _distributions,
+    "kl_div": lambda z, y, _: (
+        {"log_q": _log_softmax(z), "target": _softmax(y)}
+        | {"reduction": "batchmean", "log_target": False}
+    ),
     **dict.fromkeys(("squared_loss", "mse_loss", "l1_loss"), _pair()),
     "huber_loss": _pair("delta"),
     "smooth_l1_loss": _pair("beta"),
@@ -331,9 +322,8 @@ EXTREMES: dict[str, list[list[float]]] = {
 }
 # The extreme cases that make sense for an operation:
 PLAIN = ("ties", "tiny numbers", "one row")
-FAR_APART = "one class", "one dominant logit", "large logits", "rows far apart", "huge logits"
-LOGITS = (*PLAIN, *FAR_APART)
-MASKED = (*LOGITS, "-inf masks")  # softmax and its relatives
+LOGITS = tuple(EXTREMES)[:-2]
+MASKED = tuple(EXTREMES)[:-1]  # softmax and its relatives
 ONE_HOT = "one-hot target"  # the target has exact zeros: 0 log 0 = 0
 SHARES = (*LOGITS, ONE_HOT)
 

@@ -14,13 +14,8 @@ from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
 
-# The modules that torch has of its own for a layer, by the layer's operation. All others are an
-# `Operation`.
-MODULES: dict[str, type[nn.Module]] = {
-    "linear": nn.Linear,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-}
+# torch's own modules for layers without parameters. Another layer but linear is an `Operation`.
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 class Operation(nn.Module):
@@ -44,10 +39,10 @@ def to_module(parameters: Parameters) -> nn.Sequential:
 
 
 def _module(layer: Layer, arrays: Sequence[AnyArray]) -> nn.Module:
-    if layer.op not in MODULES:
-        return Operation(layer, arrays)
+    if layer.op in ACTIVATIONS:
+        return ACTIVATIONS[layer.op]()
     if layer.op != "linear":
-        return MODULES[layer.op]()
+        return Operation(layer, arrays)
     W, b = map(to_tensor, arrays)
     linear = nn.Linear(len(W), len(b), dtype=W.dtype)
     with torch.no_grad():

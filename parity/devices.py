@@ -56,10 +56,10 @@ def threads(number: int | None) -> Iterator[None]:
     if number is None:
         yield
         return
-    limits, before = need("threadpoolctl", "cli").threadpool_limits, torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
-        with limits(number):
+        with need("threadpoolctl", "cli").threadpool_limits(number):
             yield
     finally:
         torch.set_num_threads(before)
@@ -67,7 +67,10 @@ def threads(number: int | None) -> Iterator[None]:
 
 @contextmanager
 def products(device: torch.device | str, precision: Precision) -> Iterator[None]:
-    """Multiply float32 matrices in this precision; TF32 is simulated where there is no CUDA."""
+    """Multiply float32 matrices in this precision; TF32 is simulated where there is no CUDA.
+
+    Simulated are the products of torch.nn.Linear and torch.nn.functional.linear.
+    """
     if precision == "ieee":
         yield
     elif torch.device(device).type == "cuda":
@@ -77,7 +80,7 @@ def products(device: torch.device | str, precision: Precision) -> Iterator[None]
         finally:
             _set_precision("ieee")
     else:
-        with simulated_tf32():
+        with patch("torch.nn.functional.linear", tf32_linear):
             yield
 
 
@@ -89,12 +92,13 @@ def synchronize(device: torch.device) -> None:
 
 def environment(device: torch.device) -> dict[str, object]:
     """Return what a result depends on: versions, processors, precision, threads, commit."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     facts: dict[str, object] = {
         "scratchnn": scratchnn.__version__,
         "commit": _output("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "blas": _blas(),
+        "blas": f"{blas['name']} {blas.get('version', '')}".strip(),
         "blas threads": _blas_threads(),
         "torch": torch.__version__,
         "torch threads": torch.get_num_threads(),
@@ -110,12 +114,14 @@ def environment(device: torch.device) -> dict[str, object]:
 
 def _cuda(device: torch.device) -> dict[str, object]:
     properties = torch.cuda.get_device_properties(device)
+    packages = {str(found.metadata["Name"]): found.version for found in metadata.distributions()}
+    cublas = sorted(name for name in packages if "nvidia-cublas" in name)  # of torch's wheels
     return {
         "gpu": properties.name,
         "multiprocessors": properties.multi_processor_count,
         "driver": _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
         "cuda": torch.version.cuda,
-        "cublas": _cublas(),
+        "cublas": packages[cublas[0]] if cublas else None,
         "cudnn": torch.backends.cudnn.version(),
         "cublas workspace": os.environ["CUBLAS_WORKSPACE_CONFIG"],
     }
@@ -125,24 +131,16 @@ def _set_precision(precision: Precision) -> None:
     """Set the switches that this torch has: those of 2.9 and later, or the older ones."""
     matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
     if hasattr(matmul, "fp32_precision"):
-        matmul.fp32_precision = precision
-        cudnn.conv.fp32_precision = precision
-        cudnn.rnn.fp32_precision = precision
+        for part in (matmul, cudnn.conv, cudnn.rnn):
+            part.fp32_precision = precision
     else:
-        matmul.allow_tf32 = precision == "tf32"
-        cudnn.allow_tf32 = precision == "tf32"
+        matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
 
 
 def _matmul_precision() -> str:
     matmul = torch.backends.cuda.matmul
-    if hasattr(matmul, "fp32_precision"):
-        return str(matmul.fp32_precision)
-    return "tf32" if matmul.allow_tf32 else "ieee"
-
-
-def _blas() -> str:
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{blas['name']} {blas.get('version', '')}".strip()
+    older = {True: "tf32", False: "ieee"}
+    return getattr(matmul, "fp32_precision", None) or older[matmul.allow_tf32]
 
 
 def _blas_threads() -> int | None:
@@ -157,18 +155,10 @@ def _blas_threads() -> int | None:
 
 def _cpu() -> str:
     """Return the processor's name, as the kernel has it on Linux."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _cublas() -> str | None:
-    """Return the version of the package that torch's wheels take cuBLAS from."""
-    packages = {str(found.metadata["Name"]): found.version for found in metadata.distributions()}
-    return next((packages[name] for name in sorted(packages) if "nvidia-cublas" in name), None)
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def _output(*command: str) -> str | None:
@@ -207,14 +197,5 @@ class TF32Product(torch.autograd.Function):
 
 def tf32_linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
     """Stand in for torch.nn.functional.linear."""
-    if X.dtype != torch.float32:
-        return X @ W.T if b is None else X @ W.T + b
-    Y = TF32Product.apply(X, W)
+    Y = TF32Product.apply(X, W) if X.dtype == torch.float32 else X @ W.T
     return Y if b is None else Y + b
-
-
-@contextmanager
-def simulated_tf32() -> Iterator[None]:
-    """Make float32 products TF32's in torch.nn.Linear and torch.nn.functional.linear."""
-    with patch("torch.nn.functional.linear", tf32_linear):
-        yield

@@ -11,9 +11,10 @@ Source   Fousse et al. 2007, doi:10.1145/1236463.1236468 (MPFR, correctly rounde
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from contextlib import contextmanager, nullcontext
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -23,20 +24,9 @@ from scratchnn.ops.shared import Array
 
 Numbers: TypeAlias = Any  # an array of float64, or of numbers of 51 digits; or one such number
 AnyDtype: TypeAlias = DTypeLike | None
-Elementwise: TypeAlias = Callable[[Numbers], Numbers]
 
 BITS = 170
 DIGITS = int(BITS * np.log10(2))
-
-
-class Arithmetic(NamedTuple):
-    """What gmpy2 or mpmath offers, as functions of arrays."""
-
-    context: Callable[[], AbstractContextManager[object]]
-    number: Elementwise
-    exp: Elementwise
-    log: Elementwise
-    log1p: Elementwise
 
 
 @contextmanager
@@ -88,7 +78,7 @@ def distance(result: Array, exact: Numbers) -> NDArray[np.float64]:
     return np.where(finite, error, np.where(agree, 0.0, np.inf))
 
 
-def _function(name: str) -> Elementwise:
+def _function(name: str) -> Callable[[Numbers], Numbers]:
     """Return NumPy's function of arrays of float64, and the one of this name of all others."""
 
     def function(x: Numbers) -> Numbers:
@@ -101,26 +91,26 @@ exp, log, log1p = map(_function, ("exp", "log", "log1p"))
 
 
 @cache
-def _arithmetic() -> Arithmetic:
-    """Return gmpy2's arithmetic, or mpmath's in a context of our own, as all share mpmath.mp.
+def _arithmetic() -> SimpleNamespace:
+    """Return functions of arrays of gmpy2, or mpmath, and a context in which to call them.
 
-    A logarithm of a negative number is NaN, where mpmath has a complex number.
+    mpmath's are those of a context of our own, as all share mpmath.mp. A logarithm of a negative
+    number is NaN, where mpmath has a complex number.
 
     Raises   MissingExtraError where neither is installed
     """
+    functions: dict[str, Callable[[Numbers], Numbers]]
+    context: Callable[[], object] = nullcontext
     try:
         import gmpy2
     except ModuleNotFoundError:
         mp = need("mpmath", "check").MPContext()
         mp.prec = BITS
-        logs = (
-            lambda x: mp.nan if x < 0 else mp.log(x),
-            lambda x: mp.nan if x < -1 else mp.log1p(x),
-        )
-        return Arithmetic(nullcontext, *map(_of_arrays, (mp.mpf, mp.exp, *logs)))
-    functions = gmpy2.mpfr, gmpy2.exp, gmpy2.log, gmpy2.log1p
-    return Arithmetic(lambda: gmpy2.context(precision=BITS), *map(_of_arrays, functions))
-
-
-def _of_arrays(function: Elementwise) -> Elementwise:
-    return np.frompyfunc(function, 1, 1)
+        functions = {"number": mp.mpf, "exp": mp.exp}
+        functions["log"] = lambda x: mp.nan if x < 0 else mp.log(x)
+        functions["log1p"] = lambda x: mp.nan if x < -1 else mp.log1p(x)
+    else:
+        functions = {"number": gmpy2.mpfr, "exp": gmpy2.exp, "log": gmpy2.log, "log1p": gmpy2.log1p}
+        context = partial(gmpy2.context, precision=BITS)
+    arrays = {name: np.frompyfunc(function, 1, 1) for name, function in functions.items()}
+    return SimpleNamespace(**arrays, context=context)

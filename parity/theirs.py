@@ -13,15 +13,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
+from parity.digits import AnyDtype
 from scratchnn.extras import need
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import Array
 from scratchnn.optim import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
     from torch.optim import SGD
@@ -78,17 +78,17 @@ def sigmoid(z: Tensor) -> Tensor:
     return torch.sigmoid(z)
 
 
-def softmax(z: Tensor, axis: int = -1, *, dtype: DTypeLike | None = None) -> Tensor:
+def softmax(z: Tensor, axis: int = -1, *, dtype: AnyDtype = None) -> Tensor:
     """Return exp z / Σ exp z."""
     return torch.softmax(z, axis, **_of_dtype(dtype))
 
 
-def log_softmax(z: Tensor, axis: int = -1, *, dtype: DTypeLike | None = None) -> Tensor:
+def log_softmax(z: Tensor, axis: int = -1, *, dtype: AnyDtype = None) -> Tensor:
     """Return z - log Σ exp z."""
     return torch.log_softmax(z, axis, **_of_dtype(dtype))
 
 
-def _of_dtype(dtype: DTypeLike | None) -> dict[str, object]:
+def _of_dtype(dtype: AnyDtype) -> dict[str, object]:
     return {} if dtype is None else {"dtype": getattr(torch, np.dtype(dtype).name)}
 
 
@@ -97,19 +97,23 @@ def logsumexp(z: Tensor, axis: int | tuple[int, ...] = -1, *, keepdims: bool = F
     return torch.logsumexp(z, axis, keepdims)
 
 
-def nll_loss(log_p: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return -w log p of the target classes, reduced."""
-    return torch.nn.functional.nll_loss(log_p, target, **options)
+def _loss(name: str, first: str) -> Callable[..., Tensor]:
+    """Return torch's loss of this name, with our name of what torch calls `input`."""
+
+    def loss(*tensors: Tensor, **case: object) -> Tensor:
+        named = {"input" if name == first else name: value for name, value in case.items()}
+        return getattr(torch.nn.functional, name)(*tensors, **named)
+
+    return loss
 
 
-def cross_entropy(z: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return cross-entropy of softmax(z) against class indices or probabilities."""
-    return torch.nn.functional.cross_entropy(z, target, **options)
-
-
-def binary_cross_entropy_with_logits(z: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return cross-entropy of σ(z); torch wants the target as floats of the shape of z."""
-    return torch.nn.functional.binary_cross_entropy_with_logits(z, target, **options)
+nll_loss = _loss("nll_loss", "log_p")
+cross_entropy = _loss("cross_entropy", "z")
+binary_cross_entropy_with_logits = _loss("binary_cross_entropy_with_logits", "z")
+mse_loss = _loss("mse_loss", "prediction")  # the textbook's has 1/2: squared_loss
+l1_loss = _loss("l1_loss", "prediction")
+huber_loss = _loss("huber_loss", "prediction")
+smooth_l1_loss = _loss("smooth_l1_loss", "prediction")
 
 
 def kl_div(log_q: Tensor, target: Tensor, **options: object) -> Tensor:
@@ -124,31 +128,9 @@ def squared_loss(prediction: Tensor, target: Tensor, *, reduction: str = "mean")
     return torch.nn.functional.mse_loss(prediction, target, reduction=reduction) / 2
 
 
-def mse_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return the squared error."""
-    return torch.nn.functional.mse_loss(prediction, target, **options)
-
-
-def l1_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return the absolute error."""
-    return torch.nn.functional.l1_loss(prediction, target, **options)
-
-
-def huber_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return Huber's loss."""
-    return torch.nn.functional.huber_loss(prediction, target, **options)
-
-
-def smooth_l1_loss(prediction: Tensor, target: Tensor, **options: object) -> Tensor:
-    """Return smooth L1; it is `huber_over_beta`."""
-    return torch.nn.functional.smooth_l1_loss(prediction, target, **options)
-
-
-def huber_over_beta(
-    prediction: Tensor, target: Tensor, *, beta: float = 1.0, **options: object
-) -> Tensor:
+def huber_over_beta(prediction: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
     """Return smooth L1 from Huber's loss: they differ by the factor beta, and agree at 1."""
-    return huber_loss(prediction, target, delta=beta, **options) / beta
+    return huber_loss(prediction, target, delta=beta) / beta
 
 
 def kl_divergence(log_q: Tensor, p: Tensor) -> Tensor:
