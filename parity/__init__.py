@@ -19,8 +19,7 @@ In reading order:
     checking/       anyone's function: `parity.check`
     accuracy/       errors in ulps, compared with other libraries and textbooks
     report.py       one report as text, JSON and HTML
-    commands.py     the commands of `python -m parity`: what they do
-    cli.py          their arguments
+    cli.py          the commands of `python -m parity`
 
 A folder's own docstring has the reading order of its files.
 """

@@ -9,36 +9,49 @@
     python -m parity mutants         plant bugs, and see which check finds which
 
 Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage, 3 data,
-130 interrupted. What the commands do is in commands.py.
+130 interrupted. A command imports what it needs when it runs: `replay` runs with NumPy alone, and
+`check` without torch.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import platform
+import sys
 from ast import literal_eval
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from parity import commands, report
+import numpy as np
+
+import parity
+import scratchnn
+from parity import report, theirs
+from parity.report import Report, Section
+from scratchnn.data import DataError
+from scratchnn.extras import need
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
 from scratchnn.run.recipes import RECIPES
 
 if TYPE_CHECKING:
+    from parity.checking import Report as Checked
+    from parity.devices import Precision
+    from parity.ops import Op
+
     Subparsers = argparse._SubParsersAction[Parser]
 
 DEVICES = ("cpu", "cuda")
+DTYPES = ("float32", "float64")
 PRECISIONS = ("ieee", "tf32")
-MODES = ("lockstep", "free-run", "accuracy")
+PRIVATE = "parity checks "  # no import has such a name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    arguments = _parser().parse_args(argv)
-    return run_command(arguments.command, arguments, program="parity")
-
-
-def _parser() -> Parser:
     parser = Parser("python -m parity", description="NumPy against PyTorch, step by step.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_ops(subparsers)
@@ -48,7 +61,8 @@ def _parser() -> Parser:
     _add_accuracy(subparsers)
     _add_check(subparsers)
     _add_mutants(subparsers)
-    return parser
+    arguments = parser.parse_args(argv)
+    return run_command(arguments.command, arguments, program="parity")
 
 
 def _add(
@@ -62,115 +76,213 @@ def _add(
 
 def _add_ops(subparsers: Subparsers) -> None:
     words = "every operation and its gradients, on generated inputs"
-    sub = _add(subparsers, "ops", commands.ops, words)
-    sub.add_argument(
-        "--device",
-        choices=(*DEVICES, "all"),
-        default="all",
-        help="torch's; default: all that are here",
-    )
-    sub.add_argument(
-        "--dtype",
-        choices=(*commands.DTYPES, "tf32", "all"),
-        default="all",
-        help="tf32: torch's matrix products in TF32; default: all",
-    )
+    sub = _add(subparsers, "ops", run_ops, words)
+    words = "torch's; default: all that are here"
+    sub.add_argument("--device", choices=(*DEVICES, "all"), default="all", help=words)
+    words = "tf32: torch's matrix products in TF32; default: all"
+    sub.add_argument("--dtype", choices=(*DTYPES, "tf32", "all"), default="all", help=words)
     sub.add_argument("--op", nargs="+", metavar="NAME", help="default: every row of the table")
-    sub.add_argument(
-        "--examples",
-        type=positive_int,
-        default=100,
-        metavar="N",
-        help="generated cases of each operation; default: 100",
-    )
-    sub.add_argument(
-        "--bounds",
-        choices=("mixed", "worst-case", "probabilistic"),
-        default="mixed",
-        help="default: worst case for sums, probabilistic for products",
-    )
+    words = "generated cases of each operation; default: 100"
+    sub.add_argument("--examples", type=positive_int, default=100, metavar="N", help=words)
+    kinds = ("mixed", "worst-case", "probabilistic")
+    words = "default: worst case for sums, probabilistic for products"
+    sub.add_argument("--bounds", choices=kinds, default="mixed", help=words)
     sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("--threads", type=positive_int, default=1, help="default: 1, cases are small")
     report.add_arguments(sub)
 
 
+def run_ops(arguments: argparse.Namespace) -> int:
+    """Search every cell for its worst case, print the matrix, and judge."""
+    for package in ("torch", "hypothesis", "mpmath"):
+        need(package, "parity")
+    if arguments.html:
+        need("matplotlib", "plots")
+    from parity import devices
+    from parity.judge import OURS
+    from parity.search import ROWS, search
+
+    names = devices.available() if arguments.device == "all" else [arguments.device]
+    device = [devices.prepare(name, deterministic=False) for name in names][-1]
+    cells = []
+    with devices.threads(arguments.threads):
+        environment = devices.environment(device)
+        print(report.cells_header([OURS, *(f"torch {name}" for name in names)]))
+        searched = arguments.examples, arguments.seed, arguments.bounds
+        for dtype in ROWS if arguments.dtype == "all" else [arguments.dtype]:
+            for op in _rows(arguments.op, dtype):
+                cells.append(search(op, dtype, names, *searched))
+                print(report.cell_line(cells[-1]), flush=True)
+    if not cells:
+        raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
+    settings = {name: getattr(arguments, name) for name in ("dtype", "examples", "bounds", "seed")}
+    found = report.of_cells(cells, {"devices": names} | settings, environment)
+    print("", *filter(None, map(report.cell_failure, cells)), sep="\n")
+    print(*report.refusals(cells), found.verdict, sep="\n")
+    _say_saved(*report.save(found, arguments.json, arguments.html))
+    return 0 if found.holds else 1
+
+
+def _rows(names: list[str] | None, dtype: str) -> list[Op]:
+    """Return the rows of the table with these names, in TF32 those that multiply matrices.
+
+    A name without its variant, as cross_entropy of "cross_entropy, probabilities", means all.
+
+    Raises   ValueError
+    """
+    from parity.ops import OPS
+
+    named = {name: {name, op.function} for name, op in OPS.items()}
+    unknown = set(names or ()) - set().union(*named.values())
+    if unknown:
+        wanted = "; ".join(name for name in OPS if "," not in name)
+        raise ValueError(f"--op must be of {wanted}; got {'; '.join(sorted(unknown))}")
+    rows = [op for op in OPS.values() if not names or named[op.name] & set(names)]
+    return [op for op in rows if op.products] if dtype == "tf32" else rows
+
+
 def _add_train(subparsers: Subparsers) -> None:
     sub = subparsers.add_parser("train", help="train a recipe on both sides and compare")
-    sub.set_defaults(command=commands.train)
+    sub.set_defaults(command=run_train)
     add_recipe_arguments(sub)
-    sub.add_argument(
-        "--mode",
-        choices=MODES,
-        default="lockstep",
-        help="compare every step (default), the drift of freely trained parameters with torch's "
-        "own, or the final accuracies over several seeds",
+    words = (
+        "compare every step (default), the drift of freely trained parameters with torch's own, "
+        "or the final accuracies over several seeds"
     )
-    sub.add_argument("--device", choices=DEVICES, help="default: CUDA where there is one")
-    sub.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="ieee",
-        help="of torch's products of float32 matrices; tf32 is simulated on a CPU",
+    modes = ("lockstep", "free-run", "accuracy")
+    sub.add_argument("--mode", choices=modes, default="lockstep", help=words)
+    _add_device(sub)
+    words = "of torch's products of float32 matrices; tf32 is simulated on a CPU"
+    sub.add_argument("--precision", choices=PRECISIONS, default="ieee", help=words)
+    words = (
+        "the bounds that judge float32: those of ieee, which refuse tf32, or of tf32; default: ieee"
     )
-    sub.add_argument(
-        "--judged-as",
-        choices=PRECISIONS,
-        help="the bounds that judge float32: those of ieee, which refuse tf32, or of tf32; "
-        "default: ieee",
-    )
-    sub.add_argument("--dtype", choices=commands.DTYPES, help="default: one after the other")
+    sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
+    sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
     sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
     words = "of --mode accuracy: default 5"
     sub.add_argument("--seeds", type=positive_int, metavar="N", help=words)
     report.add_arguments(sub)
 
 
+def _add_device(parser: Parser) -> None:
+    parser.add_argument("--device", choices=DEVICES, help="default: CUDA where there is one")
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train in the mode asked for, report, and return the exit status."""
+    need("torch", "torch")
+    if arguments.html and arguments.mode != "accuracy":
+        need("matplotlib", "plots")  # before the training, and not after it
+    from parity.training import modes
+
+    return modes.run(arguments)
+
+
 def _add_record(subparsers: Subparsers) -> None:
-    sub = _add(subparsers, "record", commands.record, "record trainings of torch, for `replay`")
+    sub = _add(subparsers, "record", run_record, "record trainings of torch, for `replay`")
+    names = list(RECIPES)
     sub.add_argument(
-        "--recipe",
-        nargs="+",
-        choices=RECIPES,
-        metavar="RECIPE",
-        default=list(RECIPES),
-        help="default: all",
+        "--recipe", nargs="+", choices=names, metavar="RECIPE", default=names, help="default: all"
     )
-    sub.add_argument("--device", choices=DEVICES, help="default: CUDA where there is one")
-    sub.add_argument("--dtype", choices=commands.DTYPES, help="default: both")
+    _add_device(sub)
+    sub.add_argument("--dtype", choices=DTYPES, help="default: both")
     sub.add_argument("--precision", choices=PRECISIONS, help="of float32; default: both")
     sub.add_argument("--steps", type=positive_int, default=100)
     sub.add_argument("--seed", type=seed, default=1)
     sub.add_argument("--out", metavar="DIR", help="default: the package's own recordings")
 
 
+def run_record(arguments: argparse.Namespace) -> int:
+    """Record each recipe on its bundled data."""
+    need("torch", "torch")
+    from parity import devices
+    from parity.training import golden
+
+    device = devices.prepare(arguments.device)
+    folder = Path(arguments.out or golden.FOLDER)
+    kinds: list[tuple[str, Precision]]
+    kinds = [("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32")]
+    for name in arguments.recipe:
+        recipe = RECIPES[name].on(RECIPES[name].default_data)
+        for dtype, precision in kinds:
+            if arguments.dtype in (None, dtype) and arguments.precision in (None, precision):
+                facts, arrays = golden.record(
+                    recipe, device, dtype, precision, seed=arguments.seed, steps=arguments.steps
+                )
+                kind = "tf32" if precision == "tf32" else dtype
+                path = folder / f"{name}-{device.type}-{kind}.npz"
+                golden.save(path, facts, arrays)
+                print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
+    return 0
+
+
 def _add_replay(subparsers: Subparsers) -> None:
     words = "check scratchnn against recordings, without torch"
-    sub = _add(subparsers, "replay", commands.replay, words)
+    sub = _add(subparsers, "replay", run_replay, words)
     sub.add_argument("files", nargs="*", metavar="FILE", help="default: the package's own")
-    sub.add_argument(
-        "--judged-as", choices=PRECISIONS, help="the bounds of float32; default: as recorded"
-    )
+    words = "the bounds of float32; default: as recorded"
+    sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """Replay each file and report; 1 where one fails."""
+    from parity.training import golden
+
+    files = arguments.files or sorted(golden.FOLDER.glob("*.npz"))
+    if not files:
+        raise FileNotFoundError(f"{golden.FOLDER} has no recordings: `python -m parity record`")
+    print(f"scratchnn {scratchnn.__version__}, numpy {np.__version__}, {platform.platform()}")
+    failed = 0
+    for file in files:
+        result = golden.replay(golden.load(file), arguments.judged_as)
+        failed += not result.holds
+        print(result, flush=True)
+    print(f"{len(files) - failed} of {len(files)} recordings hold")
+    return 1 if failed else 0
 
 
 def _add_accuracy(subparsers: Subparsers) -> None:
     words = "measure errors in ulps, compared with other libraries'"
-    sub = _add(subparsers, "accuracy", commands.accuracy, words)
+    sub = _add(subparsers, "accuracy", run_accuracy, words)
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
     sub.add_argument("--json", metavar="FILE", help="save every cell as JSON")
 
 
+def run_accuracy(arguments: argparse.Namespace) -> int:
+    """Measure every operation's errors, print the tables, and judge them."""
+    need("torch", "torch")
+    need("mpmath", "accuracy")
+    from parity import accuracy, devices
+    from parity.accuracy import libraries
+    from parity.digits import DIGITS
+
+    versions = libraries.versions()
+    for name, package in libraries.PACKAGES.items():
+        print(f"{name} {versions.get(package, 'not installed')}", end=", ")
+    print(f"against {DIGITS} digits")
+    found = list(accuracy.measure(arguments.quick))
+    for dtype in DTYPES:
+        print(f"\n{accuracy.table(found, dtype)}", end="")
+    print(f"\n{accuracy.summary(found)}")
+    broken = [f"  broken: {cell}" for cell in found if not cell.holds]
+    print(*broken, sep="\n", end="\n" if broken else "")
+    if arguments.json:
+        facts = devices.environment(devices.prepare("cpu")) | versions
+        facts |= {"quick": arguments.quick, "digits": DIGITS}
+        accuracy.save(Path(arguments.json), found, facts)
+        _say_saved(arguments.json)
+    return 1 if broken else 0
+
+
 def _add_check(subparsers: Subparsers) -> None:
-    sub = _add(subparsers, "check", commands.check, "check an implementation of your own")
+    sub = _add(subparsers, "check", run_check, "check an implementation of your own")
     sub.add_argument("function", metavar="FILE.py:FUNCTION")
     sub.add_argument("--op", required=True, help="softmax, cross_entropy, ...: what it should be")
     sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help="its gradient")
+    words = "what an option is in your function: reduction=none"
     sub.add_argument(
-        "--set",
-        metavar="OPTION=VALUE",
-        action="append",
-        default=[],
-        type=_setting,
-        help="what an option is in your function: reduction=none",
+        "--set", metavar="OPTION=VALUE", action="append", default=[], type=_setting, help=words
     )
     sub.add_argument("--any-shape", action="store_true", help="other than two dimensions, too")
     sub.add_argument("--skip", metavar="CHECK", action="append", default=[])
@@ -187,7 +299,104 @@ def _setting(text: str) -> tuple[str, object]:
         return option, value
 
 
+def run_check(arguments: argparse.Namespace) -> int:
+    """Load the functions, check them, and print the report."""
+    path = list(sys.path)
+    try:
+        found = parity.check(
+            _function(arguments.function),
+            arguments.op,
+            _function(arguments.backward) if arguments.backward else None,
+            settings=dict(arguments.set),
+            any_shape=arguments.any_shape,
+            skip=arguments.skip,
+        )
+    finally:  # forget which files were loaded, and where their neighbours are
+        sys.path[:] = path
+        for name in [name for name in sys.modules if name.startswith(PRIVATE)]:
+            del sys.modules[name]
+    print(found)
+    _say_saved(*report.save(_page(found, arguments), arguments.json, arguments.html))
+    return 0 if found.ok else 1
+
+
+def _function(where: str) -> Callable[..., object]:
+    """Load the function that FILE.py:FUNCTION names; a file runs once.
+
+    Raises   ValueError where there is no such file or function; DataError for a file that fails
+    """
+    file, colon, name = where.rpartition(":")
+    if not colon or not name:
+        raise ValueError(f"a function is named FILE.py:FUNCTION, got {where}")
+    if not Path(file).is_file():
+        raise ValueError(f"there is no file {file}")
+    function = getattr(_module(Path(file)), name, None)
+    if not callable(function):
+        raise ValueError(f"{file} has no function {name}")
+    return function
+
+
+def _module(path: Path) -> ModuleType:
+    name = f"{PRIVATE}{path.resolve()}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"a function is named FILE.py:FUNCTION, got the file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look there
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _page(found: Checked, arguments: argparse.Namespace) -> Report:
+    title, text = f"{found.function} as {found.op}", str(found)
+    settings = {name: getattr(arguments, name) for name in ("set", "any_shape", "skip")}
+    environment: dict[str, object] = {
+        "scratchnn": scratchnn.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    if theirs.has_torch():
+        from parity import devices
+
+        environment = devices.environment(devices.prepare("cpu"))
+    verdict, sections = text.partition("\n")[0], [Section("Report", "", report.code(text))]
+    return Report(
+        title, found.ok, verdict, settings, environment, found.as_dict(), lambda: sections
+    )
+
+
 def _add_mutants(subparsers: Subparsers) -> None:
     words = "plant bugs, and see which check finds which"
-    sub = _add(subparsers, "mutants", commands.mutants, words)
+    sub = _add(subparsers, "mutants", run_mutants, words)
     sub.add_argument("--json", metavar="FILE", help="save the matrix")
+
+
+def run_mutants(arguments: argparse.Namespace) -> int:
+    """Plant every bug, print which check sees it, and fail if one is seen by none."""
+    for package in ("torch", "hypothesis", "mpmath"):
+        need(package, "tests")
+    from parity import devices
+    from parity.checking import mutants
+
+    found = []
+    for mutant in mutants.run():
+        found.append(mutant)
+        seen = ", ".join(mutant.killed_by) or "SURVIVES"
+        print(f"{mutant.where}: {mutant.bug}: {seen}", flush=True)
+    print(f"\n{mutants.summary(found)}", end="")
+    if arguments.json:
+        mutants.save(Path(arguments.json), found, devices.environment(devices.prepare("cpu")))
+        _say_saved(arguments.json)
+    return 1 if any(mutant.survives for mutant in found) else 0
+
+
+def _say_saved(*paths: object) -> None:
+    if paths:
+        print(f"saved {', '.join(map(str, paths))}")

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from parity import devices, report
 from parity.report import Part
 from parity.training import free_run, lockstep, paired
-from parity.training import report as lockstep_report
+from parity.training import report as stepwise
 from parity.training.culprit import reproduction
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
@@ -33,46 +33,18 @@ if TYPE_CHECKING:
 SEEDS = 5
 UNSAID = ("command", "debug", "out", "data_dir", "json", "html")  # not among a result's settings
 
-Facts = Mapping[str, object]
-
-
-class Result(Protocol):
-    """What a training found."""
-
-    @property
-    def dtype(self) -> str:
-        """The precision of θ."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the two sides agree."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
-
-
-R = TypeVar("R", bound=Result)
-
-
-class Job(NamedTuple):
-    """What is to be trained, and on which device."""
-
-    arguments: argparse.Namespace
-    recipe: Recipe
-    device: torch.device
-
-    def prepare(self, dtype: str, seed: int) -> Run:
-        """Load the data and draw the parameters."""
-        folder = self.arguments.data_dir
-        return recipes.prepare(self.recipe, data_dir=folder, seed=seed, dtype=dtype)
+Facts: TypeAlias = Mapping[str, object]
+Arguments: TypeAlias = argparse.Namespace
+Result: TypeAlias = lockstep.Lockstep | free_run.FreeRun | paired.Paired
+# What a training yields: the result so far, or None, and words for what is new
+News: TypeAlias = Iterator[tuple[Result | None, str]]
 
 
 @dataclass(frozen=True)
-class Mode(Generic[R]):
+class Mode:
     """One way to compare two trainings, and how its results are shown.
 
-    train     yields the result so far, or None, and words for what is new
+    train     takes the arguments, the device and the precision of θ
     file      the name of its files in the folder --out
     title     what a report's title says of it
     as_dict   of a result, the settings and the environment: all of it, ready for JSON
@@ -81,75 +53,79 @@ class Mode(Generic[R]):
     table     the result as HTML
     """
 
-    train: Callable[[Job, str], Iterator[tuple[R | None, str]]]
+    train: Callable[[Arguments, torch.device, str], News]
     file: str
     title: str
-    as_dict: Callable[[R, Facts, Facts], Facts]
-    words: Callable[[R], str]
-    picture: Callable[[R, str], Figure] | None = None
-    table: Callable[[R], str] | None = None
+    as_dict: Callable[..., Facts]
+    words: Callable[..., str]
+    picture: Callable[..., Figure] | None = None
+    table: Callable[..., str] | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Train a recipe in both precisions, or in one, and report.
 
     Raises   ValueError for an option that the mode would leave aside
     """
-    if arguments.judged_as and arguments.mode != "lockstep":
-        raise ValueError(f"--judged-as goes with --mode lockstep, got --mode {arguments.mode}")
-    if arguments.seeds and arguments.mode != "accuracy":
-        raise ValueError(f"--seeds goes with --mode accuracy, got --mode {arguments.mode}")
-    job = Job(arguments, recipe_for(arguments), devices.prepare(arguments.device))
+    for option, its in (("judged_as", "lockstep"), ("seeds", "accuracy")):
+        if getattr(arguments, option) and arguments.mode != its:
+            words = f"--{option.replace('_', '-')} goes with --mode {its}"
+            raise ValueError(f"{words}, got --mode {arguments.mode}")
+    recipe_for(arguments)  # raises before anything is printed
+    mode, device = MODES[arguments.mode], devices.prepare(arguments.device)
+    results: dict[str, Result] = {}
+    complete = False
     with devices.threads(arguments.threads):
-        return _run(job, MODES[arguments.mode], devices.environment(job.device))
-
-
-def _run(job: Job, mode: Mode[R], environment: Facts) -> int:
-    print(", ".join(f"{name} {environment[name]}" for name in ("numpy", "torch", "device")), end="")
-    print(f" {environment['gpu']}" if "gpu" in environment else "")
-    results: dict[str, R] = {}
-    complete, only = False, job.arguments.dtype
-    try:
-        for dtype in [only] if only else mode.dtypes:
-            for result, words in mode.train(job, dtype):
-                print(words, flush=True)
-                results |= {dtype: result} if result else {}
-            if results[dtype].interrupted:
-                raise KeyboardInterrupt
-        complete = True
-    finally:  # also what an interrupted or diverged training reached
-        if results:
-            _save(job, mode, [*results.values()], environment, complete)
+        environment = devices.environment(device)
+        facts = [f"{name} {environment[name]}" for name in ("numpy", "torch", "device")]
+        print(", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else ""))
+        try:
+            for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
+                for result, words in mode.train(arguments, device, dtype):
+                    print(words, flush=True)
+                    results |= {dtype: result} if result else {}
+                if results[dtype].interrupted:
+                    raise KeyboardInterrupt
+            complete = True
+        finally:  # also what an interrupted or diverged training reached
+            if results:
+                _save(arguments, mode, [*results.values()], environment, complete)
     return 0 if all(result.holds for result in results.values()) else 1
 
 
-def _lockstep(job: Job, dtype: str) -> Iterator[tuple[lockstep.Lockstep | None, str]]:
-    run, arguments = job.prepare(dtype, job.arguments.seed), job.arguments
-    yield None, f"\n{_describe(run, arguments.steps)}\n{lockstep_report.HEADER}"
-    result = None
-    for result, row in lockstep.train(
+def _prepare(arguments: Arguments, dtype: str, seed: int) -> Run:
+    recipe, folder = recipe_for(arguments), arguments.data_dir
+    return recipes.prepare(recipe, data_dir=folder, seed=seed, dtype=dtype)
+
+
+def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
+    run, precision = _prepare(arguments, dtype, arguments.seed), arguments.precision
+    yield None, f"\n{_describe(run, arguments.steps)}\n{stepwise.HEADER}"
+    training = lockstep.train(
         run,
-        job.device,
+        device,
         max_steps=arguments.steps,
-        precision=arguments.precision,
+        precision=precision,
         judged_as=arguments.judged_as or "ieee",
-    ):
+    )
+    result = None
+    for result, row in training:
         if result.culprit and not result.reproduction:
-            options = _given(arguments, job.device)
-            result.reproduction = reproduction(result.culprit, job.recipe, dtype, options)
-        yield result, lockstep_report.epoch_line(row)
+            options = _given(arguments, device)
+            result.reproduction = reproduction(result.culprit, run.recipe, dtype, options)
+        yield result, stepwise.epoch_line(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
     if result.steps_hold and result.strayed:  # compare with torch's own drift, which takes its time
-        fresh, steps = job.prepare(dtype, arguments.seed), len(result.steps)
-        result.limits = free_run.train(fresh, job.device, steps, arguments.precision).limits
-    yield result, f"{lockstep_report.verdict(result)}\n{lockstep_report.timing(result)}"
+        fresh = _prepare(arguments, dtype, arguments.seed)
+        result.limits = free_run.train(fresh, device, len(result.steps), precision).limits
+    yield result, f"{stepwise.verdict(result)}\n{stepwise.timing(result)}"
     if not result.holds:
-        yield result, lockstep_report.failure(result)
+        yield result, stepwise.failure(result)
 
 
-def _given(arguments: argparse.Namespace, device: torch.device) -> dict[str, object]:
+def _given(arguments: Arguments, device: torch.device) -> dict[str, object]:
     """Return the options that a reproduction needs, besides those of the recipe."""
     chosen = {"device": device.type} if arguments.device or device.type != "cpu" else {}
     chosen |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
@@ -158,24 +134,22 @@ def _given(arguments: argparse.Namespace, device: torch.device) -> dict[str, obj
     return {"seed": arguments.seed} | chosen | given
 
 
-def _free_run(job: Job, dtype: str) -> Iterator[tuple[free_run.FreeRun | None, str]]:
-    run, arguments = job.prepare(dtype, job.arguments.seed), job.arguments
+def _free_run(arguments: Arguments, device: torch.device, dtype: str) -> News:
+    run = _prepare(arguments, dtype, arguments.seed)
     yield None, f"\n{_describe(run, arguments.steps)}"
-    result = free_run.train(run, job.device, arguments.steps, arguments.precision)
+    result = free_run.train(run, device, arguments.steps, arguments.precision)
     yield result, f"{free_run.table(result)}\n{free_run.verdict(result)}"
 
 
-def _accuracy(job: Job, dtype: str) -> Iterator[tuple[paired.Paired | None, str]]:
-    arguments, result = job.arguments, paired.Paired(dtype, job.device.type)
-    seeds = range(arguments.seed, arguments.seed + (arguments.seeds or SEEDS))
+def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
+    result, steps = paired.Paired(dtype, device.type), arguments.steps
     try:
-        for seed in seeds:
-            run = job.prepare(dtype, seed)
+        for seed in range(arguments.seed, arguments.seed + (arguments.seeds or SEEDS)):
+            run = _prepare(arguments, dtype, seed)
             if seed == arguments.seed:
-                yield None, f"\n{_describe(run, arguments.steps)}\n{paired.HEADER}"
-            pair = paired.train(run, job.device, seed, arguments.steps, arguments.precision)
-            result.pairs.append(pair)
-            yield result, paired.line(pair)
+                yield None, f"\n{_describe(run, steps)}\n{paired.HEADER}"
+            result.pairs.append(paired.train(run, device, seed, steps, arguments.precision))
+            yield result, paired.line(result.pairs[-1])
     except KeyboardInterrupt:
         result.interrupted = True
     yield result, paired.verdict(result)
@@ -192,17 +166,20 @@ def _describe(run: Run, steps: int | None) -> str:
 
 
 def _save(
-    job: Job, mode: Mode[R], results: Sequence[R], environment: Facts, complete: bool
+    arguments: Arguments, mode: Mode, results: Sequence[Result], environment: Facts, complete: bool
 ) -> None:
     """Save what the arguments ask for, and say where."""
-    arguments, recipe = job.arguments, job.recipe
+    recipe = recipe_for(arguments)
     settings = {name: value for name, value in vars(arguments).items() if name not in UNSAID}
     settings |= {"data": recipe.data, "complete": complete}
     found = [mode.as_dict(result, settings, environment) for result in results]
     saved: list[Path] = []
     if arguments.out:
         folder = Path(arguments.out)
-        saved = [_save_json(folder, mode.file, found), *_draw(folder, recipe, mode, results)]
+        saved = [folder / f"{mode.file}.json"]
+        folder.mkdir(parents=True, exist_ok=True)
+        saved[0].write_text(report.to_json(found), encoding="utf-8")
+        saved += _draw(folder, recipe, mode, results)
     title = f"{recipe.name} on {recipe.data}: NumPy compared with PyTorch, {mode.title}"
     parts = [_part(mode, *pair) for pair in zip(results, found, strict=True)]
     whole = report.together(title, parts, settings, environment)
@@ -211,14 +188,7 @@ def _save(
         print(f"saved {', '.join(map(str, saved))}")
 
 
-def _save_json(folder: Path, name: str, results: Sequence[Facts]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    path.write_text(report.to_json(results), encoding="utf-8")
-    return path
-
-
-def _part(mode: Mode[R], result: R, found: Facts) -> Part:
+def _part(mode: Mode, result: Result, found: Facts) -> Part:
     text, _, code = mode.words(result).partition("\nreproduce:")
 
     def html() -> str:
@@ -231,10 +201,10 @@ def _part(mode: Mode[R], result: R, found: Facts) -> Part:
     return Part(result.dtype, result.holds, text, found, html)
 
 
-def _draw(folder: Path, recipe: Recipe, mode: Mode[R], results: Sequence[R]) -> list[Path]:
-    paths: list[Path] = []
+def _draw(folder: Path, recipe: Recipe, mode: Mode, results: Sequence[Result]) -> list[Path]:
     for dtype in ("float32", "float64"):
         plots.remove(folder, f"{mode.file}-{dtype}")  # of another run
+    paths: list[Path] = []
     if mode.picture is None:
         return paths
     try:
@@ -247,14 +217,9 @@ def _draw(folder: Path, recipe: Recipe, mode: Mode[R], results: Sequence[R]) -> 
     return paths
 
 
-MODES: dict[str, Mode[Any]] = {
+MODES = {
     "lockstep": Mode(
-        _lockstep,
-        "parity",
-        "step by step",
-        lockstep_report.as_dict,
-        lockstep_report.words,
-        lockstep_report.picture,
+        _lockstep, "parity", "step by step", stepwise.as_dict, stepwise.words, stepwise.picture
     ),
     "free-run": Mode(
         _free_run,
@@ -262,7 +227,7 @@ MODES: dict[str, Mode[Any]] = {
         "trained freely",
         free_run.as_dict,
         free_run.verdict,
-        free_run.picture,
+        picture=free_run.picture,
     ),
     "accuracy": Mode(
         _accuracy,
