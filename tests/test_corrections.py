@@ -19,7 +19,7 @@ from scratchnn.layers import Dense, Kronecker
 from scratchnn.mlp import Parameters
 from scratchnn.optim import SGD
 from scratchnn.run.watch import BatchLog, epoch_line
-from scratchnn.train import Batch, evaluate, fit, gradient
+from scratchnn.train import Batch, backpropagate, evaluate, fit
 from tests.helpers import DTYPES, C, N, assert_within
 
 ROOT = Path(__file__).parents[1]
@@ -202,7 +202,9 @@ def test_r2_the_nominal_batch_size_understeps_the_short_last_batch():
     X, target = data.batch(rows, np.float64)
     network = mlp.init([3, 2], rng=0, dtype=np.float64)
     grad = network.like(np.zeros_like(network.theta))
-    gradient(network, X, target, objectives.CrossEntropy(), out=grad)  # what `fit` steps against
+    backpropagate(
+        network, X, target, objectives.CrossEntropy(), out=grad
+    )  # what `fit` steps against
     z = mlp.forward(network, X)[-1]
     total = F.cross_entropy_backward(1.0, z, target, reduction="sum")
     mean = mlp.backward(network, [X, z], total / len(rows))
