@@ -11,7 +11,6 @@ the maximum's own 1, and 1 - p is made from what is left.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -95,20 +94,18 @@ def softplus(x: Numbers) -> Numbers:
 class Softmax(NamedTuple):
     """What the operations on a distribution are made of."""
 
-    top: BoolArray  # the place of the maximum, or of the first of several
+    top: BoolArray  # the places of the maximum, mostly one
     p: Numbers
     rest: Numbers  # 1 - p
     log_p: Numbers
     lse: Numbers  # with the axis kept
 
 
-def distribution(z: Numbers, axis: int) -> Softmax:
-    """With m = max z, e = exp(z - m), q = Σ e without the maximum's own 1:  p = e / (1 + q)."""
-    top = np.zeros(z.shape, bool)
-    np.put_along_axis(top, z.argmax(axis=axis, keepdims=True), True, axis)
+def distribution(z: Numbers, axis: Axes) -> Softmax:
+    """With m = max z, e = exp(z - m), q = Σ e without one maximum's own 1:  p = e / (1 + q)."""
     m = z.max(axis=axis, keepdims=True)
-    e = exp(z - m)
-    q = np.where(top, 0, e).sum(axis=axis, keepdims=True)
+    top, e = z == m, exp(z - m)
+    q = np.where(top, 0, e).sum(axis=axis, keepdims=True) + (top.sum(axis=axis, keepdims=True) - 1)
     p = e / (1 + q)
     return Softmax(top, p, np.where(top, q / (1 + q), 1 - p), (z - m) - log1p(q), m + log1p(q))
 
@@ -135,38 +132,21 @@ def log_softmax_backward(
 ) -> Numbers:
     """dlog_p - p Σ dlog_p; at the top class, dlog_p (1 - p) - p Σ of the others' dlog_p."""
     top, p, rest, *_ = distribution(cast(z, dtype), axis)
-    others = np.where(top, 0, dlog_p).sum(axis=axis, keepdims=True)
-    total = dlog_p.sum(axis=axis, keepdims=True)
-    return np.where(top, dlog_p * rest - p * others, dlog_p - p * total)
+    low, high = (np.where(part, dlog_p, 0).sum(axis=axis, keepdims=True) for part in (~top, top))
+    return np.where(top, dlog_p * rest - p * (low + (high - dlog_p)), dlog_p - p * (low + high))
 
 
 def logsumexp(z: Numbers, axis: Axes = -1, *, keepdims: bool = False) -> Numbers:
     """log Σ exp z = m + log(1 + q)."""
-    axes = _axes(axis)
-    lse = distribution(_last(z, axes), -1).lse.squeeze(-1)
-    return np.expand_dims(lse, axes) if keepdims else lse
+    lse = distribution(z, axis).lse
+    return lse if keepdims else lse.squeeze(axis)
 
 
 def logsumexp_backward(
     dlse: Numbers, z: Numbers, axis: Axes = -1, *, keepdims: bool = False
 ) -> Numbers:
     """dlse p."""
-    axes = _axes(axis)
-    p = distribution(_last(z, axes), -1).p
-    moved = np.moveaxis(z, axes, range(-len(axes), 0))
-    p = np.moveaxis(p.reshape(moved.shape), range(-len(axes), 0), axes)
-    return p * (dlse if keepdims else np.expand_dims(dlse, axes))
-
-
-def _axes(axis: Axes) -> tuple[int, ...]:
-    return axis if isinstance(axis, tuple) else (axis,)
-
-
-def _last(z: Numbers, axes: tuple[int, ...]) -> Numbers:
-    """Return z with these axes as one, the last."""
-    moved = np.moveaxis(z, axes, range(-len(axes), 0))
-    kept = moved.shape[: -len(axes)]
-    return moved.reshape(*kept, prod(moved.shape[len(kept) :]))
+    return distribution(z, axis).p * (dlse if keepdims else np.expand_dims(dlse, axis))
 
 
 def nll_loss(
