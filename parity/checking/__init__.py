@@ -8,8 +8,7 @@ In reading order:
     report.py      what was found, for people to read, and for tests to assert
     smallest.py    the smallest input that shows a problem
     laws.py        what is true of an operation whatever its numbers are
-    checks.py      the checks of values, precision and arguments
-    gradients.py   the checks of a backward
+    checks.py      the checks
     diagnosis.py   the cause, which is often a known flaw
     __init__.py    all checks in turn
     mutants.py     every known flaw through every check
@@ -19,48 +18,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from parity.cases import Case
-from parity.checking import checks, diagnosis, gradients
+from parity.checking import checks, diagnosis
 from parity.checking.laws import LAWS
 from parity.checking.report import Finding, Report, code
-from parity.checking.subject import Backward, Subject
-from parity.ops import OPS, Function, Op
+from parity.checking.subject import Asked, Backward, Subject
+from parity.ops import OPS, Function
 
-Asked = TypeVar("Asked", Subject, Backward)
+T = TypeVar("T", bound=Asked)
+Check: TypeAlias = Callable[[T, int], Finding | None]
 
 __all__ = ["CHECKS", "GRADIENT_CHECKS", "VALUE_CHECKS", "Finding", "Report", "check"]
 
-VALUE_CHECKS: dict[str, Callable[[Subject, int], Finding]] = {
-    "hand values": checks.hand_values,
-    "extremes": checks.extremes,
-    "properties": checks.properties,
-    "oracle": checks.compared_with_oracle,
-    "torch": checks.compared_with_torch,
-    "accuracy": checks.accuracy,
-    "labels": checks.labels,
-    "dtype": checks.dtypes,
-    "inputs": checks.inputs,
+# Each check, with the parts of a row that it needs.
+VALUE_CHECKS: dict[str, tuple[Check[Subject], tuple[str, ...]]] = {
+    "hand values": (checks.hand_values, ("hand", "bound")),
+    "extremes": (checks.extremes, ("extremes", "exact", "bound")),
+    "properties": (checks.properties, ("laws", "exact", "bound")),
+    "oracle": (checks.compared_with_oracle, ("exact", "bound")),
+    "torch": (checks.compared_with_torch, ("theirs", "bound")),
+    "accuracy": (checks.accuracy, ("exact", "bound")),
+    "labels": (checks.labels, ()),
+    "dtype": (checks.dtypes, ()),
+    "inputs": (checks.inputs, ()),
 }
-GRADIENT_CHECKS: dict[str, Callable[[Backward, int], Finding]] = {
-    "gradient": gradients.gradients,
-    "gradient's dtype and inputs": gradients.dtype_and_inputs,
-    "own slopes": gradients.own_slopes,
+GRADIENT_CHECKS: dict[str, tuple[Check[Backward], tuple[str, ...]]] = {
+    "gradient": (checks.gradients, ("exact_backward", "backward_bound")),
+    "gradient's dtype and inputs": (checks.dtype_and_inputs, ()),
+    "own slopes": (checks.own_slopes, ()),
 }
 CHECKS = (*VALUE_CHECKS, *GRADIENT_CHECKS)
-
-# The parts of a row that a check needs, and what they are called where the row has none.
-NEEDS = {
-    "hand values": ("hand", "bound"),
-    "extremes": ("extremes", "exact", "bound"),
-    "properties": ("laws", "exact", "bound"),
-    "oracle": ("exact", "bound"),
-    "torch": ("theirs", "bound"),
-    "accuracy": ("exact", "bound"),
-    "gradient": ("exact_backward", "backward_bound"),
-}
-PARTS = {
+PARTS = {  # what they are called where the row has none
     "hand": "hand values",
     "extremes": "extremes",
     "laws": "properties",
@@ -89,44 +79,41 @@ def check(
         raise ValueError(f"skip must be among {', '.join(CHECKS)}, got {', '.join(skip)}")
     subject = Subject(OPS[op], function, settings or {}, any_shape)
     pair = Backward.of(subject, backward) if backward else None
-    found = {n: _run(n, f, subject, examples) for n, f in VALUE_CHECKS.items() if n not in skip}
-    not_tested = subject.not_tested
+    found = _run(VALUE_CHECKS, subject, skip, examples)
+    not_tested, called = subject.not_tested, ""
     if pair:
-        run = {n: f for n, f in GRADIENT_CHECKS.items() if n not in skip}
-        found |= {name: _run(name, f, pair, examples) for name, f in run.items()}
-        not_tested += pair.not_tested
-    return Report(
-        subject.name,
-        op,
-        tuple(_blamed(found, op).values()),
-        tuple(not_tested),
-        pair.convention if pair else "",
-        OPS[op].convention,
-    )
+        found |= _run(GRADIENT_CHECKS, pair, skip, examples)
+        not_tested, called = not_tested + pair.not_tested, pair.convention
+    findings, not_known = tuple(_blamed(found, op).values()), tuple(not_tested)
+    return Report(subject.name, op, findings, not_known, called, OPS[op].convention)
 
 
 def _run(
-    name: str, function: Callable[[Asked, int], Finding], asked: Asked, examples: int
-) -> Finding:
-    """Run a check, unless the row lacks what it needs; add the code and the cause of a problem."""
-    missing = _missing(asked.op, name)
-    if missing:
-        return Finding(name, skipped=f"no {missing} are known of it")
-    found = replace(function(asked, examples), check=name)
-    if found.problem is None:
-        return found
-    cause = diagnosis.cause(found, asked)
-    return replace(found, code=_code(asked, found.cases[0]), cause=cause)
-
-
-def _missing(op: Op, check: str) -> str:
-    """Return what a check needs and a row lacks; empty where nothing is missing."""
+    table: Mapping[str, tuple[Check[T], tuple[str, ...]]],
+    asked: T,
+    skip: Collection[str],
+    examples: int,
+) -> dict[str, Finding]:
+    """Run checks, but for those whose parts the row lacks; add code and cause of each problem."""
+    op, findings = asked.op, {}
     known = {"hand": op.hand, "extremes": op.extremes, "laws": LAWS.get(op.function)}
     lacking = {*op.missing, *(part for part, content in known.items() if not content)}
-    return next((PARTS[part] for part in NEEDS.get(check, ()) if part in lacking), "")
+    for name, (function, parts) in table.items():
+        if name in skip:
+            continue
+        missing = next((PARTS[part] for part in parts if part in lacking), "")
+        if missing:
+            found = Finding(skipped=f"no {missing} are known of it")
+        else:
+            found = function(asked, examples) or Finding()
+        if found.what:
+            told = diagnosis.cause(found, asked)
+            found = replace(found, code=_code(asked, found.cases[0]), cause=told)
+        findings[name] = replace(found, check=name)
+    return findings
 
 
-def _code(asked: Subject | Backward, case: Case) -> str:
+def _code(asked: Asked, case: Case) -> str:
     """Return Python that asks a case again; of the inputs where there is no result to give."""
     try:
         arrays = asked.arrays(case)
@@ -138,18 +125,17 @@ def _code(asked: Subject | Backward, case: Case) -> str:
 def _blamed(findings: dict[str, Finding], op: str) -> dict[str, Finding]:
     """Say which of function and backward is to blame where the two disagree."""
     wrong, slopes = findings.get("gradient"), findings.get("own slopes")
-    if wrong is None or slopes is None or slopes.skipped:
+    if wrong is None or slopes is None or slopes.skipped or (wrong.ok and slopes.ok):
         return findings
-    if not wrong.ok and not slopes.ok:
-        told = {"own slopes": replace(slopes, cause=wrong.cause or slopes.cause)}
+    if wrong.ok:
+        slopes = replace(
+            slopes, cause=f"your backward is right for {op}; your function is another one"
+        )
     elif not slopes.ok:
-        cause = f"your backward is right for {op}; your function is another one"
-        told = {"own slopes": replace(slopes, cause=cause)}
-    elif not wrong.ok and not wrong.cause:
+        slopes = replace(slopes, cause=wrong.cause or slopes.cause)
+    elif not wrong.cause:
         cause = "it is right at ordinary numbers: look at the smallest input above"
         if not all(findings[name].ok for name in VALUE_CHECKS if name in findings):
             cause = f"your backward is right for your function, which is not {op}"
-        told = {"gradient": replace(wrong, cause=cause)}
-    else:
-        told = {}
-    return findings | told
+        wrong = replace(wrong, cause=cause)
+    return findings | {"gradient": wrong, "own slopes": slopes}

@@ -1,92 +1,82 @@
-"""The checks of a function's values, and of what it does with its arguments.
+"""The checks: of a function's values, of what it does with its arguments, and of its backward.
 
-A check takes a subject and how many cases to generate, and returns a Finding.
+A check takes what is asked, and how many cases to generate. It returns a Finding, or None where
+nothing is wrong.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from inspect import Parameter, Signature
 from itertools import product
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from parity import bounds, digits, theirs
+from parity import bounds, digits, judge, theirs
 from parity.cases import Case, Dtype
 from parity.checking.laws import LAWS, Law, in_words
-from parity.checking.report import Finding, Problem, shown
-from parity.checking.smallest import Look, search
-from parity.checking.subject import Subject, is_default, quietly
+from parity.checking.report import Finding, shown
+from parity.checking.smallest import first, search
+from parity.checking.subject import DY, Asked, Backward, Subject, is_default
 from parity.digits import Numbers
-from parity.judge import compare, measure, right_value, value_bound, value_dtype
-from parity.ops import Op
+from parity.ops import Function, Op
+from scratchnn import gradcheck
 from scratchnn.ops.shared import AnyArray, Array
 
 DTYPES: tuple[Dtype, ...] = (np.float32, np.float64)
-Ask: TypeAlias = Callable[[Subject, Case], object]
 
 
 # The values, compared with right ones
 
 
-def hand_values(subject: Subject, _: int) -> Finding:
+def hand_values(subject: Subject, _: int) -> Finding | None:
     """Compare with values that one can compute by hand."""
     for given, value in subject.op.hand_cases():
-        case = subject.cut(given)
+        case = subject.prepared(given)
         if not all(is_default(subject.op, case, option) for option in subject.op.options):
             return Finding(skipped="they are known of the default options alone")
-        problem = _problem(subject, case, value)
+        problem = first([case], partial(_value_problem, subject, exact=value))
         if problem:
-            return Finding(problem=problem, cases=(case,))
-    return Finding()
+            return problem
+    return None
 
 
-def extremes(subject: Subject, _: int) -> Finding:
-    """Try ties, one class, one dominant logit, large and huge ones, masks of -inf."""
-    found = []
-    for name, dtype in product(subject.op.extremes, DTYPES):
-        case = subject.cut(subject.op.extreme(name, dtype))
-        problem = value_problem(subject, case)
-        if problem:
-            words = f"{name}, {np.dtype(dtype)}: {problem.what}"
-            found.append((problem._replace(what=words), case))
-    if not found:
-        return no_rows(subject)
-    return Finding(problem=found[0][0], cases=tuple(case for _, case in found))
-
-
-def no_rows(subject: Subject) -> Finding:
-    """Try a batch without rows, unless the result is a mean, which is then one of nothing."""
-    case = subject.cut(subject.op.typical(np.float64))
+def extremes(subject: Subject, _: int) -> Finding | None:
+    """Try ties, one class, one dominant logit, large and huge ones, masks of -inf, and no rows."""
+    tried = {
+        f"{name}, {np.dtype(dtype)}": subject.prepared(subject.op.extreme(name, dtype))
+        for name, dtype in product(subject.op.extremes, DTYPES)
+    }
+    looked = {name: first([case], partial(_value_problem, subject)) for name, case in tried.items()}
+    found = [replace(p, what=f"{name}: {p.what}") for name, p in looked.items() if p]
+    if found:
+        return replace(found[0], cases=tuple(problem.cases[0] for problem in found))
+    case = subject.typical(np.float64)
     if "reduction" in subject.taken and "reduction" not in subject.settings:
         case["reduction"] = "none"
     if case.get("reduction") == "mean":
         return Finding(remark="an empty batch has no mean: not tried")
     rows = {n: case[n][:0] for n in (subject.op.inputs[0], "target") if n in case}
-    problem = value_problem(subject, case | rows)
-    if problem is None:
-        return Finding()
-    words = f"a batch without rows: {problem.what}"
-    return Finding(problem=problem._replace(what=words), cases=(case | rows,))
+    problem = first([case | rows], partial(_value_problem, subject))
+    return problem and replace(problem, what=f"a batch without rows: {problem.what}")
 
 
-def compared_with_oracle(subject: Subject, examples: int) -> Finding:
+def compared_with_oracle(subject: Subject, examples: int) -> Finding | None:
     """Compare with right answers on generated inputs, within the rounding-error bound."""
-    for dtype in DTYPES:
-        found = _search(subject, partial(value_problem, subject), dtype, examples)
-        if found.problem:
-            return found
-    return Finding()
+    look = partial(_value_problem, subject)
+    found = (search(subject, dtype, look, examples) for dtype in DTYPES)
+    return next(filter(None, found), None)
 
 
-def compared_with_torch(subject: Subject, examples: int) -> Finding:
+def compared_with_torch(subject: Subject, examples: int) -> Finding | None:
     """Compare with torch on generated inputs, within the bounds of both."""
     if not theirs.has_torch():
         return Finding(skipped="torch is not installed; the oracle was asked")
-    return _search(subject, partial(_unlike_torch, subject), np.float32, examples // 2)
+    return search(subject, np.float32, partial(_unlike_torch, subject), examples // 2)
 
 
 def accuracy(subject: Subject, _: int) -> Finding:
@@ -94,58 +84,48 @@ def accuracy(subject: Subject, _: int) -> Finding:
 
     Where one logit dominates, that would be too much to ask: torch has no right digit there.
     """
-    case = subject.cut(subject.op.typical(np.float32, 64, 10))
-    exact, bound = right_value(subject.op, case), value_bound(subject.op, case)
-    sides: dict[str, Callable[[Case], object]] = {
-        "yours": subject,
-        "scratchnn's": lambda case: subject.op.ours(**case),
-    }
+    case = subject.typical(np.float32, 64, 10)
+    exact, bound = judge.right_value(subject.op, case), judge.value_bound(subject.op, case)
+    sides: dict[str, Callable[[Case], object]] = {"yours": subject}
+    sides["scratchnn's"] = lambda case: subject.op.ours(**case)
     if theirs.has_torch() and "theirs" not in subject.op.missing:
         sides["torch's"] = partial(_torch_value, subject.op)
+    errors = {}
     try:
-        with np.errstate(all="ignore"):
-            errors = {side: _ulps(side, f(case), exact, bound) for side, f in sides.items()}
+        for side, function in sides.items():
+            answer = as_dtype(function(case), np.float32)
+            errors[side] = judge.measure(side, "value", answer, exact, bound, np.float32).ulps
     except Exception:  # the other checks say so
         return Finding(skipped="there is no answer to measure")
     text = ", ".join(f"{side} {ulps:,.2g}" for side, ulps in errors.items())
     lost = 0.25 / float(np.finfo(np.float32).eps)  # a relative error of a quarter
     if not errors["yours"] <= lost:
         words = f"no digit is right somewhere: largest errors in float32 ulps: {text}"
-        return Finding(problem=Problem("digits", words), cases=(case,))
+        return Finding("digits", words, cases=(case,))
     return Finding(remark=f"largest errors on standard normal numbers, in float32 ulps: {text}")
 
 
-def _search(subject: Subject, look: Look, dtype: Dtype, examples: int) -> Finding:
-    op = subject.op
-    plain = [name for name in op.inputs if name != "target"]
-    typical = subject.cut(op.typical(dtype))
-    return search(op.cases(dtype).map(subject.cut), look, examples, plain, typical)
-
-
-def value_problem(subject: Subject, case: Case) -> Problem | None:
+def _value_problem(subject: Subject, case: Case, exact: Numbers | None = None) -> Finding | None:
     """Return what is wrong with the function's value for a case, if anything."""
-    return _problem(subject, case, right_value(subject.op, case))
-
-
-def _problem(subject: Subject, case: Case, exact: Numbers) -> Problem | None:
-    bound, dtype = value_bound(subject.op, case), value_dtype(subject.op, case)
+    exact = judge.right_value(subject.op, case) if exact is None else exact
+    bound, dtype = judge.value_bound(subject.op, case), judge.value_dtype(subject.op, case)
     return guarded(
         lambda: judged(subject(case), exact, bound, dtype),
         lambda: shown(digits.rounded(exact, dtype)),
     )
 
 
-def guarded(look: Callable[[], Problem | None], expected: Callable[[], str]) -> Problem | None:
+def guarded(look: Callable[[], Finding | None], expected: Callable[[], str]) -> Finding | None:
     """Return what `look` does; an exception in it is the function's, and a problem."""
     try:
         return look()
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         got = f"{type(error).__name__}: {error}\n(line {where.lineno}: {where.line})"
-        return Problem("raises", f"it raises {type(error).__name__}", expected(), got)
+        return Finding("raises", f"it raises {type(error).__name__}", expected(), got)
 
 
-def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -> Problem | None:
+def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -> Finding | None:
     """Return what is wrong with an answer: its type, its shape, or a number beyond its bound."""
     found, kind, got = np.asarray(answer), "value", ""
     if found.dtype.kind not in "fiub":
@@ -154,7 +134,7 @@ def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -
     elif found.shape != np.shape(exact):
         kind, words = "shape", f"the result must have shape {np.shape(exact)}, got {found.shape}"
     else:
-        error = measure("it", "value", as_dtype(found, dtype), exact, bound, dtype)
+        error = judge.measure("it", "value", as_dtype(found, dtype), exact, bound, dtype)
         if error.holds:
             return None
         at = f"[{', '.join(map(str, error.index))}]" if error.index else ""
@@ -162,7 +142,7 @@ def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -
             f"the answer{at} is {error.value!r}, right is {error.exact!r}: "
             f"off by {error.error:.2g}, where rounding explains {error.tolerance:.2g}"
         )
-    return Problem(kind, words, shown(digits.rounded(exact, dtype)), got or shown(found))
+    return Finding(kind, words, shown(digits.rounded(exact, dtype)), got or shown(found))
 
 
 def as_dtype(answer: object, dtype: DTypeLike) -> AnyArray:
@@ -171,20 +151,20 @@ def as_dtype(answer: object, dtype: DTypeLike) -> AnyArray:
         return np.asarray(answer).astype(dtype)
 
 
-def _unlike_torch(subject: Subject, case: Case) -> Problem | None:
-    dtype, bound = value_dtype(subject.op, case), value_bound(subject.op, case)
+def _unlike_torch(subject: Subject, case: Case) -> Finding | None:
+    dtype, bound = judge.value_dtype(subject.op, case), judge.value_bound(subject.op, case)
     torchs = _torch_value(subject.op, case)
 
-    def look() -> Problem | None:
+    def look() -> Finding | None:
         yours = as_dtype(subject(case), dtype)
-        difference = compare("value", yours, torchs, bounds.tolerance(bound, dtype))
+        difference = judge.compare("value", yours, torchs, bounds.tolerance(bound, dtype))
         if difference.holds:
             return None
         words = (
             f"yours {difference.ours!r}, torch's {difference.torch!r}: apart by "
             f"{difference.difference:.2g}, where rounding explains {difference.tolerance:.2g}"
         )
-        return Problem("torch", words, shown(torchs), shown(yours))
+        return Finding("torch", words, shown(torchs), shown(yours))
 
     return guarded(look, lambda: shown(torchs))
 
@@ -195,50 +175,43 @@ def _torch_value(op: Op, case: Case) -> AnyArray:
     return to_array(op.theirs(**to_tensors(case)))
 
 
-def _ulps(side: str, answer: object, exact: Numbers, bound: Array) -> float:
-    single = as_dtype(answer, np.float32)
-    return measure(side, "value", single, exact, bound, np.float32).ulps
-
-
 # Properties
 
 
-def properties(subject: Subject, examples: int) -> Finding:
+def properties(subject: Subject, examples: int) -> Finding | None:
     """Try what is true whatever the numbers are, on generated inputs in float64."""
-    for law in LAWS[subject.op.function]:
-        found = _search(subject, partial(_broken, subject, law), np.float64, examples // 4)
-        if found.problem:
-            return found
-    return Finding()
+    looks = [partial(_broken, subject, law) for law in LAWS[subject.op.function]]
+    found = (search(subject, np.float64, look, examples // 4) for look in looks)
+    return next(filter(None, found), None)
 
 
-def _broken(subject: Subject, law: Law, case: Case) -> Problem | None:
+def _broken(subject: Subject, law: Law, case: Case) -> Finding | None:
     """Return how a law is broken, if it is, and holds of the right answer."""
-    op, dtype = subject.op, value_dtype(subject.op, case)
+    op, dtype = subject.op, judge.value_dtype(subject.op, case)
 
-    def look(function: Callable[[Case], object]) -> Problem | None:
+    def look(function: Callable[[Case], object]) -> Finding | None:
         def run(case: Case) -> tuple[Array, Array]:
-            return as_dtype(function(case), dtype), bounds.allowance(value_bound(op, case), dtype)
+            return as_dtype(function(case), dtype), bounds.allowance(
+                judge.value_bound(op, case), dtype
+            )
 
         found, right, tolerance = law(run, case)
         with np.errstate(all="ignore"):
             holds = (abs(found - right) <= tolerance) | (found == right)
-        if np.all(holds):
-            return None
         words = f"it must be that it {in_words(law)}"
-        return Problem("property", words, shown(right), shown(found))
+        return None if np.all(holds) else Finding("property", words, shown(right), shown(found))
 
     with np.errstate(all="ignore"):
-        if look(partial(right_value, op)):  # as where a mean of no rows is NaN
+        if look(partial(judge.right_value, op)):  # as where a mean of no rows is NaN
             return None
-    right = partial(right_value, op, case)
-    return guarded(partial(look, subject), lambda: shown(digits.rounded(right(), dtype)))
+    expected = partial(judge.right_value, op, case)
+    return guarded(partial(look, subject), lambda: shown(digits.rounded(expected(), dtype)))
 
 
 # Labels, precision and arguments
 
 
-def labels(subject: Subject, _: int) -> Finding:
+def labels(subject: Subject, _: int) -> Finding | None:
     """Give a label that is no class: NumPy would read -1 as the last one, without a word."""
     if not subject.op.labelled:
         return Finding(skipped="it takes no class indices")
@@ -248,88 +221,161 @@ def labels(subject: Subject, _: int) -> Finding:
         if case["ignore_index"] == label:
             continue
         try:
-            answer = subject(case)
+            got = shown(subject(case))
         except Exception:
             continue
         words = f"label {label} is no class, and nothing is said"
-        problem = Problem("label", words, "an exception", shown(answer))
-        return Finding(problem=problem, cases=(case,), warning=True)
-    return Finding()
+        return Finding("label", words, "an exception", got, (case,), warning=True)
+    return None
 
 
-def dtypes(subject: Subject, _: int) -> Finding:
+def dtypes(subject: Subject, _: int) -> Finding | None:
     """float32 in must be float32 out, and float64 float64."""
-    for dtype in DTYPES:
-        case = subject.cut(subject.op.typical(dtype))
-        look = partial(_dtype_problem, subject, case)
-        problem = guarded(look, partial("an array of {}".format, np.dtype(dtype)))
-        if problem:
-            return Finding(problem=problem, cases=(case,))
-    return Finding()
+
+    def look(case: Case) -> Finding | None:
+        dtype = str(judge.value_dtype(subject.op, case))
+        return guarded(lambda: _dtype_problem([subject(case)], dtype), lambda: f"array of {dtype}")
+
+    return first(map(subject.typical, DTYPES), look)
 
 
-def _dtype_problem(subject: Subject, case: Case) -> Problem | None:
-    answer, dtype = subject(case), value_dtype(subject.op, case)
-    found = np.asarray(answer).dtype
-    if found == dtype or type(answer) is float:  # a Python number has no precision of its own
+def _dtype_problem(answers: list[object], dtype: str) -> Finding | None:
+    """Return whether an answer has another dtype. A Python number has no precision of its own."""
+    found = {str(np.asarray(answer).dtype): None for answer in answers if type(answer) is not float}
+    if found.keys() <= {dtype}:
         return None
-    kind = "float64" if found == np.float64 else "dtype"
-    return Problem(kind, f"{dtype} in must be {dtype} out", str(dtype), str(found))
+    kind = "float64" if "float64" in found and dtype != "float64" else "dtype"
+    return Finding(kind, f"{dtype} in must be {dtype} out", dtype, ", ".join(found))
 
 
-def inputs(subject: Subject, _: int) -> Finding:
+def inputs(subject: Subject, _: int) -> Finding | None:
     """Leave the arguments alone; take read-only and strided ones; give the same answer again."""
-    case = subject.cut(subject.op.typical(np.float64))
+    return first([subject.typical(np.float64)], partial(_input_problem, subject))
+
+
+def _input_problem(subject: Subject, case: Case) -> Finding | None:
     try:
-        plain = np.asarray(subject(case))
+        plain, problem = np.asarray(subject(case)), _modified(subject, case)
     except Exception:  # the checks of values say so
-        return Finding()
-    for kind, words, ask in TRIALS:
+        return None
+    if problem:
+        return problem
+    for kind, words, change in TRIALS:
         try:
-            answer = np.asarray(ask(subject, case))
+            given = map(change, subject.arrays(case).values())
+            answer = np.asarray(subject.call(*given, case=case))
             same = answer.shape == plain.shape and np.array_equal(answer, plain, equal_nan=True)
             got = shown(answer)
         except Exception as error:
             same, got = False, f"{type(error).__name__}: {error}"
         if not same:
-            return Finding(problem=Problem(kind, words, shown(plain), got), cases=(case,))
-    return Finding()
+            return Finding(kind, words, shown(plain), got)
+    return None
 
 
-def _modified(subject: Subject, case: Case) -> object:
-    """Return the answer.
-
-    Raises   ValueError where an argument has other numbers afterwards
-    """
-    arrays = subject.arrays(case)
-    answer = quietly(subject.function, *arrays.values(), **subject.options(case))
-    for name, array in arrays.items():
-        if not np.array_equal(array, case[name], equal_nan=True):
-            raise ValueError(f"{name} is {shown(array)} afterwards, was {shown(case[name])}")
-    return answer
+def _read_only(array: AnyArray) -> AnyArray:
+    array.flags.writeable = False
+    return array
 
 
-def _read_only(subject: Subject, case: Case) -> object:
-    arrays = subject.arrays(case).values()
-    for array in arrays:
-        array.flags.writeable = False
-    return quietly(subject.function, *arrays, **subject.options(case))
+def _strided(array: AnyArray) -> AnyArray:
+    return np.repeat(np.asfortranarray(array), 2, axis=0)[::2]
 
 
-def _strided(subject: Subject, case: Case) -> object:
-    arrays = [
-        np.repeat(np.asfortranarray(a), 2, axis=0)[::2] for a in subject.arrays(case).values()
-    ]
-    return quietly(subject.function, *arrays, **subject.options(case))
-
-
-def _again(subject: Subject, case: Case) -> object:
-    return subject(case)
-
-
-TRIALS: tuple[tuple[str, str, Ask], ...] = (
-    ("again", "it answers differently when asked again", _again),
-    ("modified", "it modifies its argument", _modified),
+TRIALS: tuple[tuple[str, str, Callable[[AnyArray], AnyArray]], ...] = (
+    ("again", "it answers differently when asked again", np.asarray),
     ("read-only", "it does not take read-only arrays", _read_only),
     ("strided", "it answers differently for arrays that are not contiguous", _strided),
 )
+
+
+def _modified(asked: Asked, case: Case) -> Finding | None:
+    """Return which argument has other numbers after a call."""
+    arrays = asked.arrays(case)
+    before = {name: np.array(array) for name, array in arrays.items()}
+    asked.call(*arrays.values(), case=case)
+    for name, old in before.items():
+        if not np.array_equal(arrays[name], old, equal_nan=True):
+            words = f"it modifies its argument {name}"
+            return Finding("modified", words, shown(old), shown(arrays[name]))
+    return None
+
+
+# Gradients
+
+
+def gradients(pair: Backward, examples: int) -> Finding | None:
+    """Compare with right gradients on generated inputs, for random upstream gradients."""
+    look = partial(_gradient_problem, pair)
+    found = (search(pair, dtype, look, examples) for dtype in DTYPES)
+    return next(filter(None, found), None)
+
+
+def _gradient_problem(pair: Backward, case: Case) -> Finding | None:
+    """Return what is wrong with the gradients of a case, if anything."""
+    op, dy, given = pair.op, case[DY], {name: v for name, v in case.items() if name != DY}
+    exacts, allowed = judge.right_gradients(op, given, dy), judge.gradient_bounds(op, given, dy)
+    computed = judge.value_dtype(op, given)
+
+    def look() -> Finding | None:
+        answers = pair(case)
+        if not enough(op, len(answers)):
+            words = f"it must return the gradients of {', '.join(op.inputs)}, got {len(answers)}"
+            return Finding("count", words)
+        for name, answer, exact, bound in zip(op.inputs, answers, exacts, allowed, strict=False):
+            dtype = given[name].dtype
+            problem = judged(answer, exact, bound + judge.cast_error(exact, computed, dtype), dtype)
+            if problem:
+                return replace(problem, what=f"d{name}: {problem.what}")
+        return None
+
+    return guarded(look, lambda: shown(digits.rounded(exacts[0], given[op.inputs[0]].dtype)))
+
+
+def enough(op: Op, count: int) -> bool:
+    """Return whether so many gradients are all that there must be: a target's may be missing."""
+    return 0 < count <= len(op.inputs) and set(op.inputs[count:]) <= {"target"}
+
+
+def dtype_and_inputs(pair: Backward, _: int) -> Finding | None:
+    """Leave dy and the arrays alone; float32 in must be float32 out, and float64 float64."""
+
+    def look(case: Case) -> Finding | None:
+        dtype = str(case[pair.op.inputs[0]].dtype)
+        try:
+            return _dtype_problem(pair(case), dtype) or _modified(pair, case)
+        except Exception:  # the check of the gradient says so
+            return None
+
+    return first(map(pair.typical, DTYPES), look)
+
+
+def own_slopes(pair: Backward, _: int) -> Finding | None:
+    """Compare with the slopes of the function that the backward came with, whatever it computes."""
+    subject, case = pair.subject, pair.typical(np.float64)
+
+    def f(*arrays: Array) -> object:
+        return subject.call(*arrays, case=case)
+
+    def backward(dy: Array, *arrays: Array) -> object:
+        given = [f(*arrays)] if pair.takes_result else arrays[: len(pair.arguments)]
+        if pair.takes_dy:
+            return pair.call(dy, *given, case=case)
+        return [dy * np.asarray(gradient) for gradient in pair.call(*given, case=case)]
+
+    names = subject.op.arguments
+    try:
+        wrt, arrays = range(len(pair(case))), subject.arrays(case).values()
+        report = gradcheck.check(_named(f, names), _named(backward, (DY, *names)), *arrays, wrt=wrt)
+    except Exception as error:
+        return Finding(skipped=f"there is nothing to compare: {type(error).__name__}: {error}")
+    words = "the backward is not the derivative of the function that it came with"
+    problem = Finding("slope", words, got=str(report), cases=(case,), cause=report.causes)
+    return None if report.ok else problem
+
+
+def _named(function: Function, names: tuple[str, ...]) -> Function:
+    """Give a function of any number of arguments names for them, which gradcheck reports."""
+    parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    setattr(function, "__signature__", Signature(parameters))  # noqa: B010
+    return function

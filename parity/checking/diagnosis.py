@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from parity.cases import Case
-from parity.checking.gradients import enough
+from parity.checking.checks import enough
 from parity.checking.report import Finding
-from parity.checking.subject import Backward, Subject, is_default, taken
+from parity.checking.subject import Asked, Backward, Subject, is_default
 from parity.flaws import FLAWS, Flaw
 from parity.ops import OPS, Op
 
@@ -26,69 +27,63 @@ GUESSES = {
     "shape": "is an axis summed that should stay, or keepdims missing, or one too many?",
     "kind": "return a NumPy array (or a number)",
 }
+BY_LOOK = {
+    "nan": "inf - inf, inf / inf or 0 · inf on the way: something overflowed, or log 0 was taken",
+    "inf": "something overflowed, or log 0 was taken",
+}
 
 
-def cause(finding: Finding, asked: Subject | Backward) -> str:
+def cause(finding: Finding, asked: Asked) -> str:
     """Return why the answers are wrong; empty where nobody knows.
 
     A flaw must give the same answers in every case that shows the problem. Of several that do, the
     first of the table is named. If none does, it is the cause that the check itself has found.
     """
-    assert finding.problem is not None
-    kind, _, expected, got = finding.problem
-    if kind in BY_KIND:
-        return BY_KIND[kind]
+    if finding.kind in BY_KIND:
+        return BY_KIND[finding.kind]
     place = asked.op.name, isinstance(asked, Backward)
     for flaw in FLAWS:
         if (flaw.op, flaw.backward) == place and explains(flaw, finding.cases, asked):
             return flaw.cause
-    return finding.cause or GUESSES.get(kind) or _by_look(expected, got)
+    return finding.cause or GUESSES.get(finding.kind) or _by_look(finding)
 
 
-def _by_look(expected: str, got: str) -> str:
-    if "nan" in got and "nan" not in expected:
-        return (
-            "inf - inf, inf / inf or 0 · inf on the way: something overflowed, or log 0 was taken"
-        )
-    if "inf" in got and "inf" not in expected:
-        return "something overflowed, or log 0 was taken"
+def _by_look(finding: Finding) -> str:
+    for number, words in BY_LOOK.items():
+        if number in finding.got and number not in finding.expected:
+            return words
     return ""
 
 
-def explains(flaw: Flaw, cases: Sequence[Case], asked: Subject | Backward) -> bool:
+def explains(flaw: Flaw, cases: Sequence[Case], asked: Asked) -> bool:
     """Return whether a flaw gives what came, in every case."""
-    return all(_alike(asked.op, _flawed(flaw, case), _answer(asked, case)) for case in cases)
+    return all(_alike(asked.op, _flawed(flaw, case), _answers(asked, case)) for case in cases)
 
 
-def _answer(asked: Subject | Backward, case: Case) -> object:
-    """Return the value or the gradients; None where it raises."""
+def _answers(asked: Asked, case: Case) -> list[object]:
+    """Return the value or the gradients; nothing where it raises."""
     try:
-        return asked(case)
+        return asked(case) if isinstance(asked, Backward) else [asked(case)]
     except Exception:
-        return None
+        return []
 
 
-def _flawed(flaw: Flaw, case: Case) -> object:
-    """Return a flaw's answer; None where it raises, or an option of the case is not known to it."""
+def _flawed(flaw: Flaw, case: Case) -> list[object]:
+    """Return a flaw's answers; nothing where an option of the case is not known to it."""
     op = OPS[flaw.op]
-    subject = Subject(op, op.ours if flaw.backward else flaw.wrong, any_shape=True)
-    asked = Backward(subject, flaw.wrong) if flaw.backward else subject
-    unknown = set(op.options) - set(taken(flaw.wrong, op.options))
-    if not all(is_default(op, case, option) for option in unknown):
-        return None
-    return _answer(asked, case)
+    right = Subject(op, op.ours, any_shape=True)
+    wrong = (
+        Backward(op, flaw.wrong, right) if flaw.backward else replace(right, function=flaw.wrong)
+    )
+    known = all(o in wrong.taken or is_default(op, case, o) for o in op.options)
+    return _answers(wrong, case) if known else []
 
 
-def _alike(op: Op, a: object, b: object) -> bool:
-    """Return whether two values, or two lists of gradients, are the same to half of their digits.
-
-    The gradient of a target may be missing in one of the two lists.
-    """
-    if isinstance(a, list) and isinstance(b, list):
-        count = min(len(a), len(b))
-        complete = len(a) == len(b) or enough(op, count)
-        return complete and all(map(_same, a[:count], b[:count]))
-    return _same(a, b)
+def _alike(op: Op, a: list[object], b: list[object]) -> bool:
+    """Return whether two lists of answers are the same; a target's gradient may be missing."""
+    count = min(len(a), len(b))
+    complete = len(a) == len(b) or enough(op, count)
+    return count > 0 and complete and all(map(_same, a[:count], b[:count]))
 
 
 def _same(a: object, b: object) -> bool:
@@ -96,8 +91,6 @@ def _same(a: object, b: object) -> bool:
 
     What the rounding of the largest entry may change counts for nothing, as where p - 1 cancels.
     """
-    if a is None or b is None:
-        return False
     x, y = np.asarray(a), np.asarray(b)
     if x.shape != y.shape or x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu":
         return False

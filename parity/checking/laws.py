@@ -1,14 +1,14 @@
 """What is true of an operation whatever its numbers are, each with the rounding that it allows.
 
 A law takes `run`, which gives the function's answer and its error bound for a case, and a case. It
-returns what was found, what it must be, and how far the two may be apart. Its name and its
+returns a claim: what was found, what it must be, and how far the two may be apart. Its name and its
 docstring are what the report says of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,32 +17,23 @@ from parity.cases import Case
 from scratchnn.ops.shared import Array
 
 Run: TypeAlias = Callable[[Case], tuple[Array, Array]]
-SHIFT = 8.0  # exact, as it is added to whole numbers
-
-
-class Claim(NamedTuple):
-    """What was found, what it must be, and the tolerance."""
-
-    found: Array
-    right: Array | float
-    tolerance: Array | float
-
-
+Claim: TypeAlias = tuple[Array, Array | float, Array | float]
 Law: TypeAlias = Callable[[Run, Case], Claim]
+SHIFT = 8.0  # exact, as it is added to whole numbers
 
 
 def sums_to_one(run: Run, case: Case) -> Claim:
     """Σ p = 1."""
     p, bound = run(case)
-    axis, C = case["axis"], case["z"].shape[case["axis"]]
-    rounding = bounds.gamma(C, bounds.unit_roundoff(p.dtype))
-    return Claim(p.sum(axis=axis), 1.0, bound.sum(axis=axis) + rounding)
+    axis = case["axis"]
+    rounding = bounds.gamma(p.shape[axis], bounds.unit_roundoff(p.dtype))
+    return p.sum(axis=axis), 1.0, bound.sum(axis=axis) + rounding
 
 
 def is_never_negative(run: Run, case: Case) -> Claim:
     """y ≥ 0."""
     y, bound = run(case)
-    return Claim(np.minimum(y, 0), 0.0, bound)
+    return np.minimum(y, 0), 0.0, bound
 
 
 def does_not_change_with_a_shift(run: Run, case: Case) -> Claim:
@@ -65,19 +56,19 @@ def does_not_mix_rows(run: Run, case: Case) -> Claim:
         case |= {"z": np.moveaxis(case["z"], 0, -1), "axis": -1}
     y, bound = run(case)
     turned, _ = run(case | {"z": case["z"][::-1].copy()})
-    return Claim(turned[::-1], y, 2 * bound)
+    return turned[::-1], y, 2 * bound
 
 
 def adds_up_with_its_mirror(run: Run, case: Case) -> Claim:
     """σ(z) + σ(-z) = 1."""
     (y, bound), (mirror, other) = run(case), run(case | {"z": -case["z"]})
-    return Claim(y + mirror, 1.0, bound + other + bounds.unit_roundoff(y.dtype))
+    return y + mirror, 1.0, bound + other + bounds.unit_roundoff(y.dtype)
 
 
 def is_the_positive_part(run: Run, case: Case) -> Claim:
     """relu(z) - relu(-z) = z."""
     (y, _), (mirror, _) = run(case), run(case | {"z": -case["z"]})
-    return Claim(y - mirror, case["z"], 0.0)
+    return y - mirror, case["z"], 0.0
 
 
 def is_linear_in_its_weights(run: Run, case: Case) -> Claim:
@@ -102,8 +93,7 @@ def turns_with_its_labels(run: Run, case: Case) -> Claim:
 
 def is_nothing_of_equals(run: Run, case: Case) -> Claim:
     """The loss of a right prediction is 0."""
-    y, _ = run(case | {"prediction": case["target"]})
-    return Claim(y, 0.0, 0.0)
+    return run(case | {"prediction": case["target"]})[0], 0.0, 0.0
 
 
 def is_symmetric(run: Run, case: Case) -> Claim:
@@ -114,13 +104,14 @@ def is_symmetric(run: Run, case: Case) -> Claim:
 
 def is_nothing_between_equals(run: Run, case: Case) -> Claim:
     """KL(p, p) = 0."""
-    case = case | {"log_target": False, "target": np.exp(case["log_q"])}
-    y, bound = run(case)
-    return Claim(y, 0.0, 2 * bound + _rounded_target(case))
+    p = np.exp(case["log_q"])
+    y, bound = run(case | {"log_target": False, "target": p})
+    rounded = bounds.EXP_ULPS * bounds.unit_roundoff(p.dtype) * p.astype(np.float64)
+    return y, 0.0, 2 * bound + (rounded if case["reduction"] == "none" else rounded.sum())
 
 
-LOSS = (is_never_negative, is_nothing_of_equals, is_symmetric)
 SOFTMAX = (does_not_change_with_a_shift, does_not_mix_rows)
+LOSS = (is_never_negative, is_nothing_of_equals, is_symmetric)
 LAWS: dict[str, tuple[Law, ...]] = {
     "linear": (is_linear_in_its_weights,),
     "kronecker_linear": (is_linear_in_its_weights,),
@@ -133,11 +124,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "cross_entropy": (is_never_negative, does_not_change_with_a_shift),
     "binary_cross_entropy_with_logits": (is_never_negative, turns_with_its_labels),
     "kl_div": (is_nothing_between_equals,),
-    "squared_loss": LOSS,
-    "mse_loss": LOSS,
-    "l1_loss": LOSS,
-    "huber_loss": LOSS,
-    "smooth_l1_loss": LOSS,
+    **dict.fromkeys(["squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"], LOSS),
 }
 
 
@@ -156,11 +143,4 @@ def _shifted(case: Case) -> Case:
 
 
 def _same(a: tuple[Array, Array], b: tuple[Array, Array]) -> Claim:
-    return Claim(a[0], b[0], a[1] + b[1])
-
-
-def _rounded_target(case: Case) -> Array | float:
-    """Bound what rounding the target exp(log q) adds to a loss: u p for each entry."""
-    u = bounds.unit_roundoff(case["log_q"].dtype)
-    total = bounds.EXP_ULPS * u * np.exp(case["log_q"].astype(np.float64))
-    return total if case["reduction"] == "none" else float(total.sum())
+    return a[0], b[0], a[1] + b[1]

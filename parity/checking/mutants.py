@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from parity.checking import GRADIENT_CHECKS, VALUE_CHECKS, check
 from parity.flaws import FLAWS, Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
-from parity.flaws.training import NOMINAL, TrainingFlaw
+from parity.flaws.training import NOMINAL, planted
 from parity.ops import OPS
 from scratchnn import recipes
 
@@ -25,11 +25,10 @@ RESULTS = Path(__file__).parents[2] / "docs/results/mutants.json"
 TRAINING_CHECKS = ("SGD", "outputs", "loss", "gradient", "parameters", "trained freely")
 STEPS = 46  # the 45th batch of the digits is the short one
 EXAMPLES = 40
-TRAINING = "training"
+TRAINING, BACKWARD = "training", ", backward"
 
 
-@dataclass(frozen=True)
-class Mutant:
+class Mutant(NamedTuple):
     """One planted bug.
 
     Parts    where       the operation, the operation with ", backward", or "training"
@@ -58,18 +57,18 @@ def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
 
 def of_operation(flaw: Flaw, examples: int = EXAMPLES) -> Mutant:
     """Check a wrong operation, or a wrong backward of the right operation."""
-    op = OPS[flaw.op]
+    where, right = flaw.op, OPS[flaw.op].ours
     if flaw.backward:
-        report = check(op.ours, flaw.op, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
+        report = check(right, where, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
+        where += BACKWARD
     else:
-        report = check(flaw.wrong, flaw.op, examples=examples)
-    where = f"{flaw.op}, backward" if flaw.backward else flaw.op
+        report = check(flaw.wrong, where, examples=examples)
     return Mutant(where, flaw.name, report.failed + report.warned, flaw.cause in report.causes)
 
 
-def of_training(flaw: TrainingFlaw) -> Mutant:
+def of_training(flaw: Flaw) -> Mutant:
     """Train a small network on both sides, with something wrong on ours."""
-    with flaw.planted():
+    with planted(flaw):
         return Mutant(TRAINING, flaw.name, trained())
 
 
@@ -77,8 +76,7 @@ def trained() -> tuple[str, ...]:
     """Train a small network on both sides; return which checks of training fail."""
     from parity.training import optimizers
 
-    sgd = () if optimizers.check("sgd").holds else ("SGD",)
-    return (*sgd, *_lockstep())
+    return (*(() if optimizers.check("sgd").holds else ("SGD",)), *_lockstep())
 
 
 def _lockstep() -> tuple[str, ...]:
@@ -116,7 +114,7 @@ def checks_of(mutants: list[Mutant]) -> dict[str, int]:
 
 def tables(mutants: list[Mutant]) -> dict[str, str]:
     """Return three tables, of wrong values, gradients and training; a dot is a kill."""
-    backward = [m for m in mutants if m.where.endswith(", backward")]
+    backward = [m for m in mutants if m.where.endswith(BACKWARD)]
     training = [m for m in mutants if m.where == TRAINING]
     values = [m for m in mutants if m not in backward and m not in training]
     return {
@@ -137,20 +135,18 @@ def _table(mutants: list[Mutant], checks: tuple[str, ...]) -> str:
 def summary(mutants: list[Mutant]) -> str:
     """Return how many bugs were planted, seen and named, and which checks saw none."""
     survivors = [f"{m.where}: {m.bug}" for m in mutants if m.survives]
-    planted = [m for m in mutants if m.where != TRAINING]
+    of_ops = [m for m in mutants if m.where != TRAINING]
     idle = [name for name, count in checks_of(mutants).items() if count == 0]
-    lines = [
-        f"{len(mutants)} bugs planted, {len(mutants) - len(survivors)} seen; of {len(planted)} in "
-        f"operations, {sum(m.named for m in planted)} told by name."
-    ]
-    lines += [f"SURVIVES: {survivor}" for survivor in survivors]
+    seen = f"{len(mutants)} bugs planted, {len(mutants) - len(survivors)} seen"
+    named = f"of {len(of_ops)} in operations, {sum(m.named for m in of_ops)} told by name."
+    lines = [f"{seen}; {named}", *(f"SURVIVES: {survivor}" for survivor in survivors)]
     lines += [f"No bug is seen by: {', '.join(idle)}."] if idle else ["Every check sees one."]
     return "\n".join(lines) + "\n"
 
 
 def save(path: Path, mutants: list[Mutant], environment: Mapping[str, object]) -> None:
     """Write the mutants as JSON, one per line."""
-    rows = ",\n".join(json.dumps(asdict(mutant), ensure_ascii=False) for mutant in mutants)
+    rows = ",\n".join(json.dumps(mutant._asdict(), ensure_ascii=False) for mutant in mutants)
     facts = json.dumps(environment, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{"environment": {facts},\n"mutants": [\n{rows}\n]}}\n')

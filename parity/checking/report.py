@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,39 +12,32 @@ from parity.judge import literal
 
 SEARCHED = ("oracle", "gradient")  # the checks whose inputs are made as small as can be
 LARGE = 24  # an array with more elements is shortened
-
-
-class Problem(NamedTuple):
-    """What is wrong with one call.
-
-    Parts    kind            of the problem, such as "value" or "raises"
-             what            the problem in words
-             expected, got   the right answer and the one that came, as text
-    """
-
-    kind: str
-    what: str
-    expected: str = ""
-    got: str = ""
+OF_FINDINGS = ("check", "ok", "warning", "skipped", "remark")
+OF_PROBLEMS = ("what", "code", "expected", "got", "cause")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: a problem, or a remark, or why the check was skipped, or nothing.
+    """What a check has found: a problem, or a remark, or why it was skipped, or nothing.
 
-    Parts    check     its name
-             problem   None where nothing is wrong
-             cases     cases that show the problem, the smallest first
-             code      Python that shows it
-             cause     the likely reason
-             skipped   why the check was not run
-             remark    what a check that holds has to say
-             warning   whether the problem is one of wrong inputs only
+    Parts    kind            of the problem, such as "value" or "raises"
+             what            the problem in words; empty where nothing is wrong
+             expected, got   the right answer and the one that came, as text
+             cases           cases that show it, the smallest first
+             check           the name of the check
+             code            Python that shows the problem
+             cause           the likely reason
+             skipped         why the check was not run
+             remark          what a check that holds has to say
+             warning         whether the problem is one of wrong inputs only
     """
 
-    check: str = ""
-    problem: Problem | None = None
+    kind: str = ""
+    what: str = ""
+    expected: str = ""
+    got: str = ""
     cases: tuple[Case, ...] = ()
+    check: str = ""
     code: str = ""
     cause: str = ""
     skipped: str = ""
@@ -55,42 +47,29 @@ class Finding:
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong with the function."""
-        return self.problem is None or self.warning
+        return not self.what or self.warning
 
     @property
     def line(self) -> str:
         """The result in one line."""
         if self.skipped:
             return f"  skip  {self.check}: {self.skipped}"
-        if self.problem is None:
+        if not self.what:
             return f"  ok    {self.check}" + (f": {self.remark}" if self.remark else "")
-        return f"  {'WARN' if self.warning else 'FAIL'}  {self.check}: {self.problem.what}"
+        return f"  {'WARN' if self.warning else 'FAIL'}  {self.check}: {self.what}"
 
     @property
     def details(self) -> str:
         """The code that shows the problem, with the expected answer and the one that came."""
-        assert self.problem is not None
         lines = ["the smallest input found that shows it:", *_indented(self.code)]
-        for word, answer in (("expected", self.problem.expected), ("got", self.problem.got)):
+        for word, answer in (("expected", self.expected), ("got", self.got)):
             first, *rest = answer.splitlines() or [""]
             lines += [f"{word:9}{first}", *(f"{'':9}{line}" for line in rest)] if answer else []
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, object]:
         """Return the finding as a dictionary, ready for JSON."""
-        problem = self.problem or Problem("", "")
-        return {
-            "check": self.check,
-            "ok": self.ok,
-            "warning": self.warning,
-            "skipped": self.skipped,
-            "remark": self.remark,
-            "what": problem.what,
-            "code": self.code,
-            "expected": problem.expected,
-            "got": problem.got,
-            "cause": self.cause,
-        }
+        return {name: getattr(self, name) for name in (*OF_FINDINGS, *OF_PROBLEMS)}
 
 
 @dataclass(frozen=True)
@@ -114,7 +93,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every check holds."""
-        return all(finding.ok for finding in self.findings)
+        return not self.failed
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -124,47 +103,33 @@ class Report:
     @property
     def warned(self) -> tuple[str, ...]:
         """The names of the checks that warn about what is done with wrong inputs."""
-        return tuple(f.check for f in self.findings if f.problem and f.warning)
+        return tuple(finding.check for finding in self.findings if finding.warning)
 
     @property
     def causes(self) -> tuple[str, ...]:
         """The causes of all problems, each once."""
-        causes = (f.cause for f in self.findings if f.problem and f.cause)
-        return tuple(dict.fromkeys(causes))
+        return tuple(dict.fromkeys(finding.cause for finding in self.findings if finding.cause))
 
     def raise_if_failed(self) -> None:
-        """Raise the text of the report if a check fails.
-
-        Raises   AssertionError
-        """
+        """Raise an AssertionError with the text of the report if a check fails."""
         if not self.ok:
             raise AssertionError(str(self))
 
     def as_dict(self) -> dict[str, object]:
         """Return the report as dictionaries and lists, ready for JSON."""
-        return {
-            "function": self.function,
-            "op": self.op,
-            "ok": self.ok,
-            "causes": list(self.causes),
-            "findings": [finding.as_dict() for finding in self.findings],
-            "not_tested": list(self.not_tested),
-            "backward": self.backward,
-            "convention": self.convention,
-        }
+        findings = [finding.as_dict() for finding in self.findings]
+        return {**vars(self), "ok": self.ok, "causes": self.causes, "findings": findings}
 
     def __str__(self) -> str:
         verdict = "is right" if self.ok else "is WRONG"
         verdict += f", with a WARNING ({', '.join(self.warned)})" if self.warned else ""
         lines = [f"{self.function} as {self.op}: it {verdict}", *(f.line for f in self.findings)]
-        if self.convention:
-            lines.append(f"  convention: {self.convention}")
-        if self.backward:
-            lines.append(f"  backward: {self.backward}")
+        for word in ("convention", "backward"):
+            lines += [f"  {word}: {getattr(self, word)}"] if getattr(self, word) else []
         if self.not_tested:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
-        problems = [f for f in self.findings if f.problem]
-        for cause in dict.fromkeys(f.cause for f in problems):
+        problems = [finding for finding in self.findings if finding.what]
+        for cause in dict.fromkeys(finding.cause for finding in problems):
             lines += ["", *_section(cause, [f for f in problems if f.cause == cause])]
         return "\n".join(lines)
 
@@ -177,11 +142,20 @@ def _section(cause: str, findings: list[Finding]) -> list[str]:
     return [f"{title} ({checks})", *_indented(plainest.details, 2)]
 
 
+def _indented(text: str, by: int = 4) -> list[str]:
+    return [f"{' ' * by}{line}" for line in text.splitlines()]
+
+
 def code(call: str, arrays: Mapping[str, object], options: Mapping[str, object]) -> str:
     """Return Python that makes a call again: arrays by position, options by name."""
     lines = [f"{name} = {_short(value)}" for name, value in arrays.items()]
     named = [f"{option}={_short(value)}" for option, value in options.items()]
     return "\n".join([*lines, f"{call}({', '.join([*arrays, *named])})"])
+
+
+def _short(value: object) -> str:
+    array = np.asarray(value)
+    return literal(value) if array.size <= 4 * LARGE else f"...  # {array.dtype} {array.shape}"
 
 
 def shown(answer: object) -> str:
@@ -190,14 +164,3 @@ def shown(answer: object) -> str:
     if array.dtype == object:
         return repr(answer)
     return np.array2string(array, separator=", ", threshold=LARGE, precision=8, max_line_width=80)
-
-
-def _short(value: object) -> str:
-    array = np.asarray(value)
-    if array.size > 4 * LARGE:
-        return f"...  # {array.dtype} {array.shape}"
-    return literal(value)
-
-
-def _indented(text: str, by: int = 4) -> list[str]:
-    return [f"{' ' * by}{line}" for line in text.splitlines()]

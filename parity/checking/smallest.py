@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
+from hypothesis import strategies as st
 
-from parity.cases import Case
-from parity.checking.report import Finding, Problem
+from parity.cases import Case, Dtype
+from parity.checking.report import Finding
+from parity.checking.subject import DY, Asked
 from parity.search import smallest
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
-Look: TypeAlias = Callable[[Case], Problem | None]
+Look: TypeAlias = Callable[[Case], Finding | None]  # what is wrong with the answer for a case
 KEPT = 12  # cases, for the diagnosis
 LIMIT = 1000.0  # beyond the range of exp in every precision
 
 
-def search(
-    cases: SearchStrategy[Case],
-    look: Look,
-    examples: int,
-    plain: Sequence[str],
-    typical: Case | None = None,
-) -> Finding:
-    """Look at generated cases; return the problem of the smallest case, and others of its kind.
+def first(cases: Iterable[Case], look: Look) -> Finding | None:
+    """Return what is wrong with the first case that has something wrong."""
+    found = ((case, look(case)) for case in cases)
+    return next((replace(problem, cases=(case,)) for case, problem in found if problem), None)
 
-    Options  examples   how many cases to generate
-             plain      the arrays whose numbers may be replaced by plainer ones
-             typical    a case to look at besides
-    """
-    found: list[tuple[Case, Problem]] = []
+
+def search(asked: Asked, dtype: Dtype, look: Look, examples: int) -> Finding | None:
+    """Look at generated cases; return the problem of the smallest case, and others of its kind."""
+    seeds = st.integers(0, 999) if DY in asked.plain else st.just(0)
+    cases = st.builds(asked.prepared, asked.op.cases(dtype), seeds)
+    found: list[tuple[Case, Finding]] = []
 
     def gather(case: Case) -> bool:
         problem = look(case)
-        if problem is not None and len(found) < KEPT:
+        if problem and len(found) < KEPT:
             found.append((case, problem))
         return False  # so that the search goes on
 
@@ -46,17 +43,16 @@ def search(
         return problem is not None and problem.kind == found[0][1].kind
 
     smallest(cases, gather, examples)
-    if typical is not None:
-        gather(typical)
+    gather(asked.typical(dtype))
     if not found:
-        return Finding()
+        return None
     case, problem = found[0]
     least = smallest(cases, shows, examples)
     if least is not None:  # the function may be random
-        case = simplify(least, shows, plain)
+        case = simplify(least, shows, asked.plain)
         problem = look(case) or problem
     alike = [case for case, other in found if other.kind == problem.kind]
-    return Finding(problem=problem, cases=(case, *alike))
+    return replace(problem, cases=(case, *alike))
 
 
 def simplify(case: Case, shows: Callable[[Case], bool], names: Sequence[str]) -> Case:

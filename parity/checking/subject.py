@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from parity import targets
-from parity.cases import Case
+from parity.cases import Case, Dtype
 from parity.judge import upstream, value_dtype
 from parity.ops import Function, Op
 from scratchnn.ops.shared import AnyArray
@@ -31,7 +33,56 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 
 @dataclass(frozen=True)
-class Subject:
+class Asked(ABC):
+    """A function of somebody's, which the checks ask."""
+
+    op: Op
+    function: Function
+
+    @property
+    def name(self) -> str:
+        """The name of the function, or of the class of an object that can be called."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    @cached_property
+    def taken(self) -> dict[str, str]:
+        """The options that the function takes, with the names that it gives them."""
+        return taken(self.function, self.op.options)
+
+    @property
+    def plain(self) -> list[str]:
+        """The arrays whose numbers may be replaced by plainer ones."""
+        return [name for name in self.op.inputs if name != "target"]
+
+    @abstractmethod
+    def prepared(self, case: Case, seed: int = 0) -> Case:
+        """Return a case that the function can be asked."""
+
+    @abstractmethod
+    def arrays(self, case: Case) -> dict[str, AnyArray]:
+        """Return copies of what goes by position."""
+
+    def typical(self, dtype: Dtype, *shape: int) -> Case:
+        """Return a case of standard normal numbers."""
+        return self.prepared(self.op.typical(dtype, *shape))
+
+    def said(self, case: Case) -> dict[str, object]:
+        """Return the options that go by name, but for those at their defaults."""
+        names = {o: name for o, name in self.taken.items() if not is_default(self.op, case, o)}
+        return {name: case[option] for option, name in names.items()}
+
+    def call(self, *arrays: object, case: Case) -> Any:
+        """Return what the function returns for these arrays, at the options of a case."""
+        options = {theirs: case[ours] for ours, theirs in self.taken.items()}
+        return quietly(self.function, *arrays, **options)
+
+    def __call__(self, case: Case) -> Any:
+        """Return what the function returns for a case, or raise what it raises."""
+        return self.call(*self.arrays(case).values(), case=case)
+
+
+@dataclass(frozen=True)
+class Subject(Asked):
     """A function that is meant to be an operation.
 
     Options  settings    the values that options have in this function, whether it takes them or not
@@ -40,34 +91,22 @@ class Subject:
              arguments
     """
 
-    op: Op
-    function: Function
     settings: Mapping[str, object] = field(default_factory=dict)
     any_shape: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.settings) - set(self.op.options)
         if unknown:
-            raise ValueError(
-                f"{self.op.name} has the options {', '.join(self.op.options) or 'none'}, "
-                f"got {', '.join(sorted(unknown))}"
-            )
-        least, most = self._number_of_arrays()
-        if not least <= len(self.op.arguments) <= most:
-            raise ValueError(
-                f"{self.name} must take ({', '.join(self.op.arguments)}), as {self.op.name} does, "
-                f"got {in_words(self.function)}"
-            )
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return name_of(self.function)
-
-    @cached_property
-    def taken(self) -> dict[str, str]:
-        """The options that the function takes, with the names that it gives them."""
-        return taken(self.function, self.op.options)
+            known, got = ", ".join(self.op.options) or "none", ", ".join(sorted(unknown))
+            raise ValueError(f"{self.op.name} has the options {known}, got {got}")
+        parameters, arrays = _parameters(self.function), ", ".join(self.op.arguments)
+        try:
+            if parameters is not None:
+                options = dict.fromkeys(self.taken.values())
+                inspect.Signature(parameters).bind(*self.op.arguments, **options)
+        except TypeError as error:
+            words = f"must take ({arrays}), as {self.op.name} does, got {in_words(self)}"
+            raise ValueError(f"{self.name} {words}") from error
 
     @cached_property
     def fixed(self) -> dict[str, object]:
@@ -86,7 +125,7 @@ class Subject:
         rows = self._any_rank or "axis" in self.op.options
         return left if rows else [*left, "other than two dimensions (--any-shape)"]
 
-    def cut(self, case: Case) -> Case:
+    def prepared(self, case: Case, seed: int = 0) -> Case:  # noqa: ARG002
         """Return a case that the function can be asked.
 
         Options that it does not take are at their defaults. An axis is one number.
@@ -101,21 +140,6 @@ class Subject:
         """Return copies of the arrays that go by position."""
         return {name: np.array(case[name]) for name in self.op.arguments}
 
-    def options(self, case: Case) -> dict[str, object]:
-        """Return the options that go by name."""
-        return {theirs: case[ours] for ours, theirs in self.taken.items()}
-
-    def said(self, case: Case) -> dict[str, object]:
-        """Return the options that go by name, but for those at their defaults."""
-        return _said(self.op, self.taken, case)
-
-    def __call__(self, case: Case) -> object:
-        """Return what the function returns for a case.
-
-        Raises   whatever the function raises
-        """
-        return quietly(self.function, *self.arrays(case).values(), **self.options(case))
-
     @property
     def _any_rank(self) -> bool:
         """Whether the function is given arrays of any number of dimensions."""
@@ -123,19 +147,9 @@ class Subject:
             return "axis" in self.taken and "axis" not in self.settings
         return self.any_shape or not (self.op.products or set(OF_ROWS) & set(self.op.options))
 
-    def _number_of_arrays(self) -> tuple[int, float]:
-        """Return the least and the largest number of arrays that the function takes."""
-        parameters = _parameters(self.function)
-        if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
-            return 0, np.inf
-        places = [p for p in parameters if p.kind in _BY_POSITION]
-        options = {*self.op.options, *self.taken.values()}
-        needed = [p for p in places if p.default is p.empty and p.name not in options]
-        return len(needed), len(places)
-
 
 @dataclass(frozen=True)
-class Backward:
+class Backward(Asked):
     """A function that is meant to be the backward of a subject.
 
     It is called as backward(dy, *arrays), by scratchnn's rule, or in the other ways that its
@@ -145,7 +159,6 @@ class Backward:
     """
 
     subject: Subject
-    function: Function
 
     @classmethod
     def of(cls, subject: Subject, function: Function) -> Backward:
@@ -155,31 +168,15 @@ class Backward:
         """
         known = taken(function, subject.op.options)
         left = {o: v for o, v in subject.op.defaults.items() if o not in known}
-        pair = cls(replace(subject, settings={**left, **subject.settings}), function)
+        subject = replace(subject, settings={**left, **subject.settings})
+        pair = cls(subject.op, function, subject)
         count = len(pair.parameters) - len(pair.arguments)
-        reduced = pair.subject.fixed.get("reduction", "none") != "none"
+        reduced = subject.fixed.get("reduction", "none") != "none"
         if count == 1 or (count == 0 and reduced):
             return pair
         arrays = ", ".join(pair.arguments)
-        raise ValueError(
-            f"{pair.name} must take (dy, {arrays}), or of a mean or sum ({arrays}), "
-            f"got {in_words(function)}"
-        )
-
-    @property
-    def op(self) -> Op:
-        """The row of the operation."""
-        return self.subject.op
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return name_of(self.function)
-
-    @cached_property
-    def taken(self) -> dict[str, str]:
-        """The options that the function takes, with the names that it gives them."""
-        return taken(self.function, self.op.options)
+        words = f"must take (dy, {arrays}), or of a mean or sum ({arrays}), got {in_words(pair)}"
+        raise ValueError(f"{pair.name} {words}")
 
     @cached_property
     def parameters(self) -> list[str]:
@@ -189,12 +186,8 @@ class Backward:
             return [DY, *self.op.arguments]
         options = {*self.op.options, *self.taken.values()}
         bias = BIAS if self.op.arguments[-1] in BIAS else ()
-        return [
-            p.name
-            for p in parameters
-            if p.kind in _BY_POSITION and p.name not in options
-            if p.default is p.empty or p.name in bias
-        ]
+        places = [p for p in parameters if p.kind in _BY_POSITION and p.name not in options]
+        return [p.name for p in places if p.default is p.empty or p.name in bias]
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -214,6 +207,11 @@ class Backward:
         return bool(self.op.result) and self.parameters[1] in RESULTS
 
     @property
+    def plain(self) -> list[str]:
+        """The arrays whose numbers may be replaced by plainer ones."""
+        return [*super().plain, DY] if self.takes_dy else super().plain
+
+    @property
     def convention(self) -> str:
         """How it is called, in words."""
         dy = "the upstream gradient" if self.takes_dy else "no upstream gradient, as of a mean"
@@ -225,58 +223,38 @@ class Backward:
         """What is not tested, as the function neither takes nor returns it."""
         words = [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
         try:
-            count = len(self(self.with_dy(self.op.typical(np.float64), 0)))
+            count = len(self(self.typical(np.float64)))
         except Exception:  # the check of the gradient says so
             return words
         missing = self.op.inputs[count:]
         return words + [f"the gradient of {name}: {self.name} returns none" for name in missing]
 
-    def with_dy(self, case: Case, seed: int) -> Case:
+    def prepared(self, case: Case, seed: int = 0) -> Case:
         """Return the case as it is asked, with a random upstream gradient, which is never ones."""
-        case = self.subject.cut(case)
+        case = self.subject.prepared(case)
         dtype = value_dtype(self.op, case)
         y = quietly(self.op.ours, **case)
         return case | {DY: upstream(y, dtype, seed) if self.takes_dy else np.ones((), dtype)}
 
     def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position: dy, and the inputs or the result.
-
-        Raises   whatever the subject raises, whose result may be asked for
-        """
+        """Return copies of what goes by position: dy, and the inputs or the subject's result."""
         given = {name: case[name] for name in self.arguments}
         if self.takes_result:
             given = {self.parameters[1]: self.subject(case)}
         copies = {name: np.array(value) for name, value in given.items()}
         return {DY: np.array(case[DY])[()], **copies} if self.takes_dy else copies
 
-    def said(self, case: Case) -> dict[str, object]:
-        """Return the options that go by name, but for those at their defaults."""
-        return _said(self.op, self.taken, case)
-
     def call(self, *arrays: object, case: Case) -> list[object]:
-        """Return the gradients for these arrays, at the options of a case."""
-        options = {theirs: case[ours] for ours, theirs in self.taken.items()}
-        result = quietly(self.function, *arrays, **options)
+        """Return the gradients for these arrays, in the order of the row's inputs."""
+        result = super().call(*arrays, case=case)
         return list(result) if isinstance(result, tuple | list) else [result]
 
-    def __call__(self, case: Case) -> list[object]:
-        """Return the gradients of a case, in the order of the row's inputs.
 
-        Raises   whatever the function raises
-        """
-        return self.call(*self.arrays(case).values(), case=case)
-
-
-def name_of(function: Function) -> str:
-    """Return the name of a function, or of the class of an object that can be called."""
-    return getattr(function, "__name__", type(function).__name__)
-
-
-def in_words(function: Function) -> str:
+def in_words(asked: Asked) -> str:
     """Return the name of a function with those of its parameters."""
-    parameters = _parameters(function)
+    parameters = _parameters(asked.function)
     names = "..." if parameters is None else ", ".join(p.name for p in parameters)
-    return f"{name_of(function)}({names})"
+    return f"{asked.name}({names})"
 
 
 def quietly(function: Function, *arguments: object, **options: object) -> object:
@@ -314,12 +292,6 @@ def is_default(op: Op, case: Case, option: str) -> bool:
     """Return whether an option of a case is at its default."""
     value, default = case[option], op.defaults[option]
     return value is default or (not isinstance(value, np.ndarray) and value == default)
-
-
-def _said(op: Op, taken: Mapping[str, str], case: Case) -> dict[str, object]:
-    return {
-        name: case[option] for option, name in taken.items() if not is_default(op, case, option)
-    }
 
 
 def _parameters(function: Function) -> list[inspect.Parameter] | None:

@@ -1,4 +1,4 @@
-"""One planted bug of an operation."""
+"""One planted bug, of an operation or of training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from parity.ops import Function
 
 @dataclass(frozen=True)
 class Flaw:
-    """A wrong function in place of an operation, or of its backward.
+    """A wrong function in place of an operation or its backward, or of a part of training.
 
-    Parts    op      the name of a row of the table of operations
+    Parts    op      the name of a row of the table of operations, or of an attribute of `where`
              wrong   the function, whose docstring says to its author what is wrong
+             where   of training: the class or module that has the right function
     """
 
     op: str
     wrong: Function
+    where: object = None
 
     @property
     def name(self) -> str:
@@ -37,13 +39,14 @@ class Flaw:
 
 
 class Plants(list[Flaw]):
-    """The flaws of a file. Those of an operation are the functions of a class, without a self."""
+    """The flaws of a file. Those in one place are the functions of a class, without a self."""
 
-    def of(self, op: str) -> Callable[[type], type]:
+    def of(self, op: str, where: object = None) -> Callable[[type], type]:
         """Return a decorator of such a class."""
 
         def plant(functions: type) -> type:
-            self.extend(Flaw(op, wrong) for wrong in filter(isfunction, vars(functions).values()))
+            wrong = filter(isfunction, vars(functions).values())
+            self.extend(Flaw(op, function, where) for function in wrong)
             return functions
 
         return plant

@@ -51,7 +51,7 @@ class CrossEntropy:
         return reduced(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), target], reduction)
 
     def softmax_twice(z, target, reduction="mean"):
-        """The softmax is taken twice: the loss takes logits, and nll_loss the log of probabilities."""
+        """The softmax is taken twice: give the loss logits. Of probabilities take the log alone."""
         return F.cross_entropy(F.softmax(z), target, reduction=reduction)
 
     def a_sigmoid_first(z, target, reduction="mean"):

@@ -6,65 +6,36 @@ function stand in a class, without a self.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import wraps
-from inspect import isfunction
 from unittest.mock import patch
 
 import numpy as np
 
 import scratchnn.functional as F
+from parity.flaws.flaw import Flaw, Plants
 from scratchnn import train
 from scratchnn.layers import Dense, ReLU
 from scratchnn.objectives import CrossEntropy
 from scratchnn.optim import SGD
 
+FLAWS = Plants()
 NOMINAL = 32  # rows of a batch, in parity.checking.mutants
 
 
-@dataclass(frozen=True)
-class TrainingFlaw:
-    """A wrong function in place of an attribute of a class or a module."""
+@contextmanager
+def planted(flaw: Flaw) -> Iterator[None]:
+    """Let scratchnn be wrong in a block."""
+    right = getattr(flaw.where, flaw.op)
 
-    where: object
-    attribute: str
-    wrong: Callable[..., object]
+    def wrong(*arguments, **options):
+        return flaw.wrong(right, *arguments, **options)
 
-    @property
-    def name(self) -> str:
-        """What is wrong, in a few words."""
-        return self.wrong.__name__.replace("_", " ")
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """Let scratchnn be wrong in a block."""
-        right = getattr(self.where, self.attribute)
-
-        @wraps(right)
-        def wrong(*arguments, **options):
-            return self.wrong(right, *arguments, **options)
-
-        with patch.object(self.where, self.attribute, wrong):
-            yield
+    with patch.object(flaw.where, flaw.op, wrong):
+        yield
 
 
-FLAWS: list[TrainingFlaw] = []
-
-
-def plant(where: object, attribute: str) -> Callable[[type], type]:
-    """Return a decorator that adds the functions of a class to FLAWS."""
-
-    def planting(functions: type) -> type:
-        wrong = filter(isfunction, vars(functions).values())
-        FLAWS.extend(TrainingFlaw(where, attribute, function) for function in wrong)
-        return functions
-
-    return planting
-
-
-@plant(SGD, "_velocity")
+@FLAWS.of("_velocity", SGD)
 class Velocity:
     def first_step_dampened(right, sgd, g):
         """The first velocity is dampened: it must be the gradient itself."""
@@ -79,7 +50,7 @@ class Velocity:
         return sgd.state["velocity"]
 
 
-@plant(SGD, "step")
+@FLAWS.of("step", SGD)
 class Step:
     def rate_inside_the_velocity(right, sgd, theta, grad):
         """Sutskever's form, v = μ v + lr g: it differs once the learning rate changes."""
@@ -105,7 +76,7 @@ class Step:
         right(sgd, theta, -grad)
 
 
-@plant(CrossEntropy, "loss_and_gradient")
+@FLAWS.of("loss_and_gradient", CrossEntropy)
 class LossAndGradient:
     def nominal_batch_size(right, objective, z, target):
         """The short last batch is divided by the nominal batch size."""
@@ -127,7 +98,7 @@ class LossAndGradient:
         return loss, dz * z.dtype.type(len(z))
 
 
-@plant(train, "backward")
+@FLAWS.of("backward", train)
 class Backward:
     def gradient_not_zeroed(right, parameters, outputs, dz, *, out):
         """The gradient of the step before is still in it."""
@@ -136,7 +107,7 @@ class Backward:
         out.theta += before
 
 
-@plant(ReLU, "backward")
+@FLAWS.of("backward", ReLU)
 class ReLUBackward:
     def relu_mask_of_the_gradient(right, layer, dy, z, y):
         """The mask is made of the gradient."""
@@ -147,7 +118,7 @@ class ReLUBackward:
         return dy * (y >= 0)
 
 
-@plant(train, "forward")
+@FLAWS.of("forward", train)
 class Forward:
     def relu_after_the_last_layer(right, parameters, X):
         """The logits are cut off at 0."""
@@ -155,14 +126,14 @@ class Forward:
         return [*hidden, F.relu(z)]
 
 
-@plant(Dense, "backward")
+@FLAWS.of("backward", Dense)
 class DenseBackward:
     def weight_not_transposed_on_the_way_back(right, layer, dY, X, Y, W, b):
         """dX = dY Wᵀ: W is reshaped where it should be transposed."""
         return dY @ W.reshape(W.T.shape)
 
 
-@plant(Dense, "gradients")
+@FLAWS.of("gradients", Dense)
 class DenseGradients:
     def bias_gradient_of_one_row(right, layer, dY, X, W, b, *, out):
         """db is that of the first row: it is the sum over all."""
@@ -175,7 +146,7 @@ class DenseGradients:
         out[1][...] = 0
 
 
-@plant(Dense, "forward")
+@FLAWS.of("forward", Dense)
 class DenseForward:
     def bias_forgotten(right, layer, X, W, b):
         """The layer has no bias in its forward pass."""
