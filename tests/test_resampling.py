@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity import data as bounds
 from parity.bounds import unit_roundoff
 from scratchnn.data import resize
 from scratchnn.data.resampling import BLOCK, interpolation_matrix
-from tests.helpers import DTYPES, assert_within
+from tests.helpers import DTYPES, assert_within, resize_bound, weights_bound
 
 LENGTHS = st.integers(1, 70)
 
@@ -37,7 +36,7 @@ def test_interpolation_matrix_is_stochastic_and_symmetric(length, new_length):
     weights = interpolation_matrix(length, new_length)
     assert weights.shape == (new_length, length)
     assert (weights >= 0).all()
-    bound = bounds.interpolation_weights(length, new_length, unit_roundoff(np.float64))
+    bound = weights_bound(length, new_length, unit_roundoff(np.float64))
     assert_within(weights.sum(axis=1), np.ones(new_length), bound.sum(axis=1))
     assert_within(weights, weights[::-1, ::-1], bound)
 
@@ -72,7 +71,7 @@ def test_resize_bytes_are_the_rounded_floats(seed, H, W, height, width):
 def test_resize_of_floats_equals_pillows(pillow, dtype, H, W, height, width):
     image = np.random.default_rng(1).normal(size=(H, W)).astype(dtype)
     theirs = pillow.fromarray(image.astype(np.float32)).resize((width, height), pillow.BILINEAR)
-    bound = bounds.resize(image, (height, width), unit_roundoff(np.float32))
+    bound = resize_bound(image, (height, width), unit_roundoff(np.float32))
     assert_within(resize(image, (height, width)).astype(np.float32), np.asarray(theirs), bound)
 
 
@@ -113,7 +112,7 @@ def test_resize_takes_any_number_of_images(dtype):
         if dtype == np.uint8:
             np.testing.assert_array_equal(resized[index], alone, strict=True)
         else:
-            bound = bounds.resize(images[index], (6, 2), unit_roundoff(dtype))
+            bound = resize_bound(images[index], (6, 2), unit_roundoff(dtype))
             assert_within(resized[index], alone, bound)
     assert resize(images[:, :0], (6, 2)).shape == (3, 0, 6, 2)
 

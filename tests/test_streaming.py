@@ -15,9 +15,9 @@ import pytest
 
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn import SGD, data, evaluate, fit, mlp
-from scratchnn.cli import main
 from scratchnn.data import DataError, Stream, read_ahead, stream, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES
+from scratchnn.run.cli import main
 from tests.helpers import DTYPES
 from tests.programs import stream as program
 
