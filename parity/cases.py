@@ -97,13 +97,11 @@ def _rng(draw: Draw, largest: int = 999) -> np.random.Generator:
 
 
 def linear(draw: Draw, dtype: Dtype) -> Case:
-    """Draw X, W and b of a dense layer."""
     D, H = draw.integer(1, 40), draw.integer(1, 40)
     return arrays(draw, dtype, X=(*draw.sizes(5, 0, 3), D), W=(D, H), b=(H,))
 
 
 def without_bias(draw: Draw, dtype: Dtype) -> Case:
-    """Draw X and W alone."""
     return {name: x for name, x in linear(draw, dtype).items() if name != "b"}
 
 
@@ -117,9 +115,6 @@ def kronecker_linear(draw: Draw, dtype: Dtype) -> Case:
 def elementwise(draw: Draw, dtype: Dtype) -> Case:
     """Draw z of any shape, also without dimensions."""
     return {"z": array(draw, dtype, draw.sizes(8, 0, 3))}
-
-
-# Softmax and its relatives
 
 
 def softmax(draw: Draw, dtype: Dtype) -> Case:
@@ -139,17 +134,12 @@ def logsumexp(draw: Draw, dtype: Dtype) -> Case:
     return {"z": array(draw, dtype, shape), "axis": axis, "keepdims": draw.one_of([False, True])}
 
 
-# Losses of classes
-
-
 def nll_loss(draw: Draw, dtype: Dtype) -> Case:
-    """Draw log p, class indices and all options."""
     case = _indices(draw, dtype)
     return {"log_p": case.pop("z"), **case}
 
 
 def cross_entropy(draw: Draw, dtype: Dtype) -> Case:
-    """Draw logits, class indices and all options."""
     return {**_indices(draw, dtype), "label_smoothing": draw.one_of(SMOOTHING)}
 
 
@@ -213,9 +203,6 @@ def _thinned(draw: Draw, p: Array, axis: int, rng: np.random.Generator) -> Array
     top = p == p.max(axis=axis, keepdims=True)
     kept = {"full": True, "zeros": top | (rng.random(p.shape) < 0.5), "one-hot": top}[kind]
     return np.where(kept, p, p.dtype.type(0))
-
-
-# Losses of a difference
 
 
 def _of_difference(*options: str) -> Generate:
@@ -322,7 +309,7 @@ EXTREMES: dict[str, list[list[float]]] = {
 }
 # The extreme cases that make sense for an operation:
 PLAIN = ("ties", "tiny numbers", "one row")
-LOGITS = tuple(EXTREMES)[:-2]
+LOGITS = tuple(EXTREMES)[:-2]  # without the last two
 MASKED = tuple(EXTREMES)[:-1]  # softmax and its relatives
 ONE_HOT = "one-hot target"  # the target has exact zeros: 0 log 0 = 0
 SHARES = (*LOGITS, ONE_HOT)

@@ -102,7 +102,6 @@ def value_dtype(op: Op, case: Case) -> np.dtype[Any]:
 
 
 def right_value(op: Op, case: Case) -> Numbers:
-    """Return the right value."""
     with digits.precise(), np.errstate(all="ignore"):
         return op.exact(**_lifted(op, case))
 
@@ -168,7 +167,6 @@ class Error:
 
     @property
     def holds(self) -> bool:
-        """Whether every element is within its tolerance."""
         return self.ratio <= 1
 
     def __str__(self) -> str:
@@ -189,7 +187,6 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether every side is within its bound."""
         return not self.guilty
 
     @property
@@ -249,12 +246,10 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """The absolute difference at this element."""
         return abs(self.ours - self.torch)
 
     @property
     def holds(self) -> bool:
-        """Whether every element is within its tolerance."""
         return self.ratio <= 1
 
     def __str__(self) -> str:

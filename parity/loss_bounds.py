@@ -10,7 +10,7 @@ import numpy as np
 from parity import oracle
 from parity.bounds import EXP_ULPS, LOG_ULPS, SoftmaxErrors, gamma, sigma
 from parity.digits import Numbers
-from parity.targets import from_rows, holds_indices, slope_of_mass, target_mass, to_rows
+from parity.targets import from_rows, holds_indices, reduced_mass, to_rows, weigh
 from scratchnn.ops.shared import AnyArray, Array
 
 EXP_AND_LOG_ULPS = EXP_ULPS + LOG_ULPS
@@ -18,13 +18,11 @@ Bound: TypeAlias = Callable[..., Array]
 BackwardBound: TypeAlias = Callable[..., tuple[Array, Array]]
 
 
-def nll_loss(
-    log_p: Array, target: AnyArray, *, reduction: str = "mean", u: float, **options: Numbers
-) -> Array:
-    """Bound -w log p[target], reduced: a product and a sum. The options are `target_mass`'s."""
-    v, count = target_mass(log_p, target, **options)
-    losses = _rows(abs(_times(v, to_rows(log_p))), log_p)
-    return _reduce(2 * u * losses, losses, reduction, u, count)
+def nll_loss(log_p: Array, target: AnyArray, *, u: float, **options: Numbers) -> Array:
+    """Bound -w log p[target], reduced: a product and a sum. The options are the oracle's."""
+    v, *how = reduced_mass(log_p, target, **options)
+    losses = weigh(abs(v), abs(to_rows(log_p)), log_p)
+    return _reduce(2 * u * losses, losses, u, *how)
 
 
 def nll_loss_backward(
@@ -35,15 +33,13 @@ def nll_loss_backward(
     return from_rows((4 * u + count_error) * abs(v) * share, log_p)
 
 
-def cross_entropy(
-    z: Array, target: AnyArray, *, reduction: str = "mean", u: float, **options: Numbers
-) -> Array:
+def cross_entropy(z: Array, target: AnyArray, *, u: float, **options: Numbers) -> Array:
     """Bound -Σ v log p, reduced:  Σ v B(log p) + (γ(C + 2) + 8 u) Σ v |log p|  for each row."""
-    v, count = target_mass(z, target, **options)
+    v, *how = reduced_mass(z, target, **options)
     rows = SoftmaxErrors(to_rows(z), 1, u)
-    losses = _rows(_times(v, abs(rows.log_p)), z)
-    errors = _rows(_times(v, rows.log_p_error), z) + (gamma(rows.terms + 2, u) + 8 * u) * losses
-    return _reduce(errors, losses, reduction, u, count)
+    losses = weigh(v, abs(rows.log_p), z)
+    errors = weigh(v, rows.log_p_error, z) + (gamma(rows.terms + 2, u) + 8 * u) * losses
+    return _reduce(errors, losses, u, *how)
 
 
 def cross_entropy_backward(
@@ -58,7 +54,7 @@ def cross_entropy_backward(
     if holds_indices(target):
         return dz
     error = share * (rows.log_p_error + 6 * u * abs(rows.log_p))
-    return dz, from_rows(slope_of_mass(**options) * error, z)
+    return dz, from_rows(oracle.slope_of_mass(**options) * error, z)
 
 
 def binary_cross_entropy_with_logits(
@@ -70,7 +66,7 @@ def binary_cross_entropy_with_logits(
     terms = (1 - target) * abs(z) + m * np.maximum(-z, 0)
     losses = w * (terms + m * log1p)
     errors = w * (10 * u * (terms + m * abs(z)) + (EXP_AND_LOG_ULPS + 8) * u * m * log1p)
-    return _reduce(errors, losses, reduction, u, z.size)
+    return _reduce(errors, losses, u, reduction, z.size)
 
 
 def binary_cross_entropy_with_logits_backward(
@@ -90,7 +86,7 @@ def kl_div(
     """Bound p (log p - log q), 0 where p = 0, whose terms may cancel."""
     p, log_p = _with_log(target, log_target)
     terms, count = p * (abs(log_p) + abs(log_q)), oracle.entries(log_q, reduction)
-    return _reduce((EXP_AND_LOG_ULPS + 4) * u * terms, terms, reduction, u, count)
+    return _reduce((EXP_AND_LOG_ULPS + 4) * u * terms, terms, u, reduction, count)
 
 
 def kl_div_backward(
@@ -127,7 +123,7 @@ def _of_difference(name: str) -> tuple[Bound, BackwardBound]:
         prediction: Array, target: Array, *, reduction: str = "mean", u: float, **option: float
     ) -> Array:
         losses = loss(prediction, target, reduction="none", **option)
-        return _reduce(8 * u * losses, losses, reduction, u, losses.size)
+        return _reduce(8 * u * losses, losses, u, reduction, losses.size)
 
     def backward_bound(*arguments: Array, u: float, **case: object) -> tuple[Array, Array]:
         dr, _ = loss_backward(*arguments, **case)
@@ -143,17 +139,7 @@ huber_loss, huber_loss_backward = _of_difference("huber_loss")
 smooth_l1_loss, smooth_l1_loss_backward = _of_difference("smooth_l1_loss")
 
 
-def _rows(losses: Array, z: Array) -> Array:
-    """Return Σ over the classes (M, C), in the shape of z without its classes."""
-    return losses.sum(axis=1).reshape(z.shape[:1] + z.shape[2:] if z.ndim > 1 else ())
-
-
-def _times(v: Array, x: Array) -> Array:
-    """Return v x, which is 0 where v is."""
-    return np.where(v == 0, 0, v * x)
-
-
-def _reduce(errors: Array, losses: Array, reduction: str, u: float, count: Array | int) -> Array:
+def _reduce(errors: Array, losses: Array, u: float, reduction: str, count: Array | int) -> Array:
     """Bound a reduction of losses with errors B:  Σ B + γ(N) Σ |loss|, over the count for a mean.
 
     The count is itself a sum where the losses are weighted.
@@ -165,15 +151,15 @@ def _reduce(errors: Array, losses: Array, reduction: str, u: float, count: Array
 
 
 def _share_of_row(
-    dloss: Array, z: Array, target: AnyArray, u: float, reduction: str = "mean", **options: Numbers
+    dloss: Array, z: Array, target: AnyArray, u: float, **options: Numbers
 ) -> tuple[Array, Array, float]:
     """Return v, |what each row gets of dloss| (M, 1), and the relative error of the count.
 
     A count of rows is exact; a sum of weights is not.
     """
-    v, count = target_mass(z, target, **options)
-    share = abs(oracle.share(np.reshape(dloss, (-1, 1)), reduction, count))
-    weighted = reduction == "mean" and options.get("weight") is not None
+    v, *how = reduced_mass(z, target, **options)
+    weighted = how[0] == "mean" and options.get("weight") is not None
+    share = abs(oracle.share(np.reshape(dloss, (-1, 1)), *how))
     return v, share, gamma(len(v), u) if weighted else 0.0
 
 

@@ -16,14 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from parity.digits import AnyDtype, Numbers, cast, exp, log, log1p
-from parity.targets import (
-    from_rows,
-    holds_indices,
-    mass_elsewhere,
-    slope_of_mass,
-    target_mass,
-    to_rows,
-)
+from parity.targets import from_rows, holds_indices, mass_elsewhere, reduced_mass, to_rows, weigh
 from scratchnn.ops.shared import AnyArray, BoolArray
 
 Axes: TypeAlias = int | tuple[int, ...]
@@ -149,47 +142,42 @@ def logsumexp_backward(
     return distribution(z, axis).p * (dlse if keepdims else np.expand_dims(dlse, axis))
 
 
-def nll_loss(
-    log_p: Numbers, target: AnyArray, *, reduction: str = "mean", **options: Numbers
-) -> Numbers:
-    """-Σ_c v_c log p_c per row, reduced. The options are those of `target_mass`."""
-    v, count = target_mass(log_p, target, **options)
-    return _reduce(_losses(v, log_p), reduction, count)
+def nll_loss(log_p: Numbers, target: AnyArray, **options: Numbers) -> Numbers:
+    """-Σ_c v_c log p_c per row, reduced. The options are those of `target_mass`, and reduction."""
+    v, *how = reduced_mass(log_p, target, **options)
+    return _reduce(weigh(v, -to_rows(log_p), log_p), *how)
 
 
 def nll_loss_backward(
-    dloss: Numbers, log_p: Numbers, target: AnyArray, *, reduction: str = "mean", **options: Numbers
+    dloss: Numbers, log_p: Numbers, target: AnyArray, **options: Numbers
 ) -> Numbers:
     """-v dloss, or a row's share of it."""
-    v, count = target_mass(log_p, target, **options)
-    return from_rows(-v * share(np.reshape(dloss, (-1, 1)), reduction, count), log_p)
+    v, *how = reduced_mass(log_p, target, **options)
+    return from_rows(-v * share(np.reshape(dloss, (-1, 1)), *how), log_p)
 
 
-def cross_entropy(
-    z: Numbers, target: AnyArray, *, reduction: str = "mean", **options: Numbers
-) -> Numbers:
-    """-Σ_c v_c log p_c per row, reduced, with p = softmax z; options as in `target_mass`."""
-    v, count = target_mass(z, target, **options)
-    return _reduce(_losses(v, log_softmax(z, min(z.ndim - 1, 1))), reduction, count)
+def cross_entropy(z: Numbers, target: AnyArray, **options: Numbers) -> Numbers:
+    """-Σ_c v_c log p_c per row, reduced, with p = softmax z; options as of nll_loss."""
+    v, *how = reduced_mass(z, target, **options)
+    return _reduce(weigh(v, -log_softmax(to_rows(z)), z), *how)
 
 
 def cross_entropy_backward(
-    dloss: Numbers, z: Numbers, target: AnyArray, *, reduction: str = "mean", **options: Numbers
+    dloss: Numbers, z: Numbers, target: AnyArray, **options: Numbers
 ) -> Numbers | tuple[Numbers, Numbers]:
     """p_c Σ of the others' v - v_c (1 - p_c), and -w_c (1 - ε) log p_c, times dloss or a share."""
-    v, count = target_mass(z, target, **options)
+    v, *how = reduced_mass(z, target, **options)
     _, p, rest, log_p, _ = distribution(to_rows(z), 1)
-    row_share = share(np.reshape(dloss, (-1, 1)), reduction, count)
+    row_share = share(np.reshape(dloss, (-1, 1)), *how)
     dz = from_rows((p * mass_elsewhere(v) - v * rest) * row_share, z)
     if holds_indices(target):
         return dz
     return dz, from_rows(-slope_of_mass(**options) * log_p * row_share, z)
 
 
-def _losses(v: Numbers, log_p: Numbers) -> Numbers:
-    """-Σ_c v_c log p_c, in the shape of log_p without its classes; 0 log 0 = 0."""
-    losses = np.where(v == 0, 0, -v * to_rows(log_p)).sum(axis=1)
-    return losses.reshape(log_p.shape[:1] + log_p.shape[2:] if log_p.ndim > 1 else ())
+def slope_of_mass(weight: Numbers = None, label_smoothing: float = 0.0, **_: object) -> Numbers:
+    """Return ∂v/∂q = w (1 - ε), of the same options."""
+    return (1 - label_smoothing) * (1 if weight is None else weight)
 
 
 def binary_cross_entropy_with_logits(

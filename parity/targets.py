@@ -15,7 +15,7 @@ from scratchnn.ops.shared import AnyArray
 def target_mass(
     z: Numbers,
     target: AnyArray,
-    weight: Numbers | None = None,
+    weight: Numbers = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> tuple[Numbers, Numbers]:
@@ -33,11 +33,12 @@ def target_mass(
     return w * ((1 - label_smoothing) * q + label_smoothing / C * counts), (w * q).sum()
 
 
-def slope_of_mass(
-    weight: Numbers | None = None, label_smoothing: float = 0.0, **_: object
-) -> Numbers:
-    """Return ∂v/∂q = w (1 - ε), of the same options."""
-    return (1 - label_smoothing) * (1 if weight is None else weight)
+def reduced_mass(
+    z: Numbers, target: AnyArray, reduction: str = "mean", **options: Numbers
+) -> tuple[Numbers, str, Numbers]:
+    """Return v, and how its rows are reduced: by which reduction, and the count of a mean."""
+    v, count = target_mass(z, target, **options)
+    return v, reduction, count
 
 
 def mass_elsewhere(v: Numbers) -> Numbers:
@@ -45,6 +46,12 @@ def mass_elsewhere(v: Numbers) -> Numbers:
     top = v.argmax(axis=1)[:, None] == np.arange(v.shape[1])
     rest = np.where(top, 0, v).sum(axis=1, keepdims=True)
     return np.where(top, rest, v.sum(axis=1, keepdims=True) - v)
+
+
+def weigh(v: Numbers, x: Numbers, like: Numbers) -> Numbers:
+    """Σ_c v_c x_c, where 0 x = 0 for every x, in the shape of `like` without its classes."""
+    sums = np.where(v == 0, 0, v * x).sum(axis=1)
+    return sums.reshape(like.shape[:1] + like.shape[2:] if like.ndim > 1 else ())
 
 
 def holds_indices(target: AnyArray) -> bool:

@@ -69,22 +69,18 @@ def kronecker_linear(X: Tensor, A: Tensor, S: Tensor, b: Tensor | None = None) -
 
 
 def relu(z: Tensor) -> Tensor:
-    """Return max(z, 0)."""
     return torch.relu(z)
 
 
 def sigmoid(z: Tensor) -> Tensor:
-    """Return 1 / (1 + exp(-z))."""
     return torch.sigmoid(z)
 
 
 def softmax(z: Tensor, axis: int = -1, *, dtype: AnyDtype = None) -> Tensor:
-    """Return exp z / Σ exp z."""
     return torch.softmax(z, axis, **_of_dtype(dtype))
 
 
 def log_softmax(z: Tensor, axis: int = -1, *, dtype: AnyDtype = None) -> Tensor:
-    """Return z - log Σ exp z."""
     return torch.log_softmax(z, axis, **_of_dtype(dtype))
 
 
@@ -93,7 +89,6 @@ def _of_dtype(dtype: AnyDtype) -> dict[str, object]:
 
 
 def logsumexp(z: Tensor, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False) -> Tensor:
-    """Return log Σ exp z."""
     return torch.logsumexp(z, axis, keepdims)
 
 
@@ -101,7 +96,7 @@ def _loss(name: str, first: str) -> Callable[..., Tensor]:
     """Return torch's loss of this name, with our name of what torch calls `input`."""
 
     def loss(*tensors: Tensor, **case: object) -> Tensor:
-        named = {"input" if name == first else name: value for name, value in case.items()}
+        named = {"input" if key == first else key: value for key, value in case.items()}
         return getattr(torch.nn.functional, name)(*tensors, **named)
 
     return loss
