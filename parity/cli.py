@@ -22,7 +22,6 @@ import sys
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -326,42 +325,33 @@ def _function(where: str) -> Callable[..., object]:
     Raises   ValueError where there is no such file or function; DataError for a file that fails
     """
     file, colon, name = where.rpartition(":")
+    path, key = Path(file), f"{PRIVATE}{Path(file).resolve()}"
     if not colon or not name:
         raise ValueError(f"a function is named FILE.py:FUNCTION, got {where}")
-    if not Path(file).is_file():
+    if not path.is_file():
         raise ValueError(f"there is no file {file}")
-    function = getattr(_module(Path(file)), name, None)
+    if key not in sys.modules:
+        spec = importlib.util.spec_from_file_location(key, path)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"a function is named FILE.py:FUNCTION, got the file {path}")
+        sys.modules[key] = importlib.util.module_from_spec(spec)  # dataclasses look there
+        sys.path.insert(0, str(path.parent))
+        try:
+            spec.loader.exec_module(sys.modules[key])
+        except (Exception, SystemExit) as error:
+            raise DataError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    function = getattr(sys.modules[key], name, None)
     if not callable(function):
         raise ValueError(f"{file} has no function {name}")
     return function
 
 
-def _module(path: Path) -> ModuleType:
-    name = f"{PRIVATE}{path.resolve()}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"a function is named FILE.py:FUNCTION, got the file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look there
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise DataError(f"{path} does not run: {type(error).__name__}: {error}") from error
-    return module
-
-
 def _page(found: Checked, arguments: argparse.Namespace) -> Report:
     title, text = f"{found.function} as {found.op}", str(found)
     settings = {name: getattr(arguments, name) for name in ("set", "any_shape", "skip")}
-    environment: dict[str, object] = {
-        "scratchnn": scratchnn.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
+    environment: dict[str, object]
+    environment = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
+    environment |= {"python": platform.python_version(), "platform": platform.platform()}
     if theirs.has_torch():
         from parity import devices
 

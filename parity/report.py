@@ -14,11 +14,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -29,16 +30,18 @@ from scratchnn.extras import need
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from parity.search import Cell, Worst  # which needs Hypothesis
+    from parity.search import Cell  # which needs Hypothesis
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A heading, a few words, and HTML made by the functions below."""
 
     title: str
     text: str
     html: str = ""
+
+
+Facts: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Report:
     title: str
     holds: bool
     verdict: str
-    settings: Mapping[str, object]
-    environment: Mapping[str, object]
+    settings: Facts
+    environment: Facts
     results: object
     sections: Callable[[], Sequence[Section]]
 
@@ -67,23 +70,16 @@ class Part(NamedTuple):
     html: Callable[[], str] = str
 
 
-def together(
-    title: str,
-    parts: Sequence[Part],
-    settings: Mapping[str, object],
-    environment: Mapping[str, object],
-) -> Report:
+def together(title: str, parts: Sequence[Part], settings: Facts, environment: Facts) -> Report:
     """Return one report of several runs, such as a training in both precisions."""
-    words = (f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
-    return Report(
-        title,
-        all(part.holds for part in parts),
-        ", ".join(words),
-        settings,
-        environment,
-        [part.results for part in parts],
-        lambda: [Section(part.name, part.verdict, part.html()) for part in parts],
-    )
+    holds = all(part.holds for part in parts)
+    words = ", ".join(f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
+    results = [part.results for part in parts]
+
+    def sections() -> list[Section]:
+        return [Section(part.name, part.verdict, part.html()) for part in parts]
+
+    return Report(title, holds, words, settings, environment, results, sections)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +111,6 @@ def to_json(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Make a value one that JSON has: infinities and NaN become words."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -125,26 +120,29 @@ def _plain(value: object) -> object:
 
 def as_html(report: Report) -> str:
     """Return the page."""
-    here = files("parity")
-    facts = {**report.settings, **report.environment}
-    return Template(here.joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(report.title),
-        style=here.joinpath("page.css").read_text(encoding="utf-8"),
-        outcome="holds" if report.holds else "fails",
-        word="parity holds" if report.holds else "parity fails",
-        verdict=escape(report.verdict),
-        sections="\n".join(map(_section, report.sections())),
-        facts="\n".join(
-            f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
-            for name, value in facts.items()
-            if value is not None
-        ),
+    page, style = (
+        files("parity").joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.html", "page.css")
     )
-
-
-def _section(section: Section) -> str:
-    text = f"<p>{escape(section.text)}</p>" if section.text else ""
-    return f"<section><h2>{escape(section.title)}</h2>{text}{section.html}</section>"
+    sections = []
+    for title, text, html in report.sections():
+        words = f"<p>{escape(text)}</p>" if text else ""
+        sections.append(f"<section><h2>{escape(title)}</h2>{words}{html}</section>")
+    facts = (
+        f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
+        for name, value in {**report.settings, **report.environment}.items()
+        if value is not None
+    )
+    word = "holds" if report.holds else "fails"
+    return Template(page).substitute(
+        title=escape(report.title),
+        style=style,
+        outcome=word,
+        word=f"parity {word}",
+        verdict=escape(report.verdict),
+        sections="\n".join(sections),
+        facts="\n".join(facts),
+    )
 
 
 def _words(value: object) -> str:
@@ -171,20 +169,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[
     return f'<div class="wide"><table>{head}\n<tbody>{body}</tbody></table></div>'
 
 
-def percent(ratio: float) -> str:
-    """Return a share of a bound in words."""
+def _percent(ratio: float) -> str:
     return f"{ratio:.0%}" if ratio < 100 else "off"
 
 
 def share(ratio: float) -> str:
     """Return a share of a bound with a bar next to it."""
     kind = "share" if ratio <= 1 else "share over"
-    return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{percent(ratio)}</span>'
-
-
-def outcome(holds: bool) -> str:
-    """Return a word that says whether something holds."""
-    return f'<span class="{"holds" if holds else "fails"}">{"holds" if holds else "fails"}</span>'
+    return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{_percent(ratio)}</span>'
 
 
 def code(text: str) -> str:
@@ -219,21 +211,17 @@ MATRIX = (
 COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN)
 
 
-def of_cells(
-    cells: Sequence[Cell], settings: Mapping[str, object], environment: Mapping[str, object]
-) -> Report:
+def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Report:
     """Return the report of all cells."""
+    title = "NumPy compared with PyTorch, operation by operation"
     held, cases = sum(cell.holds for cell in cells), sum(cell.cases for cell in cells)
-    return Report(
-        "NumPy compared with PyTorch, operation by operation",
-        held == len(cells),
+    verdict = (
         f"{held} of {len(cells)} cells (operation × precision) hold, value and gradients, over "
-        f"{cases:,} generated cases",
-        settings,
-        environment,
-        [asdict(cell) | {"holds": cell.holds} for cell in cells],
-        lambda: _sections(cells),
+        f"{cases:,} generated cases"
     )
+    results, holds = [asdict(cell) | {"holds": cell.holds} for cell in cells], held == len(cells)
+    sections = partial(_sections, cells)
+    return Report(title, holds, verdict, settings, environment, results, sections)
 
 
 def cells_header(sides: Sequence[str]) -> str:
@@ -248,13 +236,13 @@ def cells_header(sides: Sequence[str]) -> str:
 def cell_line(cell: Cell) -> str:
     """Format one cell."""
     sides = "".join(
-        f"  {percent(worst.error.ratio):>8} {ulps(worst.ulps, cell.dtype):>8}"
+        f"  {_percent(worst.error.ratio):>8} {_ulps(worst.ulps, cell.dtype):>8}"
         for worst in cell.sides.values()
     )
-    return f"{cell.op:33} {cell.dtype:8} {cell.cases:>6,}{sides}  {closest(cell)}"
+    return f"{cell.op:33} {cell.dtype:8} {cell.cases:>6,}{sides}  {_closest(cell)}"
 
 
-def closest(cell: Cell) -> str:
+def _closest(cell: Cell) -> str:
     """Say which quantity came closest to its bound."""
     if not cell.holds:
         return "FAILS"
@@ -264,8 +252,7 @@ def closest(cell: Cell) -> str:
     return worst.quantity.removeprefix(cell.op).removeprefix(", ") or "value"
 
 
-def ulps(error: float, dtype: str) -> str:
-    """Format an error in ulps; from 1/2u on, no digit is right."""
+def _ulps(error: float, dtype: str) -> str:
     if error >= _no_digit(dtype):
         return "none"
     return f"{error:.2g}" if error < 99.5 else f"{error:,.0f}" if error < 1e7 else f"{error:.0e}"
@@ -299,41 +286,31 @@ def cell_failure(cell: Cell) -> str:
 
 
 def _sections(cells: Sequence[Cell]) -> list[Section]:
-    sections = [
-        Section(f"{cell.op} in {cell.dtype} fails", "", code(cell_failure(cell)))
-        for cell in cells
-        if cell.failure
-    ]
+    failed = {f"{cell.op} in {cell.dtype} fails": cell_failure(cell) for cell in cells}
+    sections = [Section(title, "", code(text)) for title, text in failed.items() if text]
     sections.append(Section("Operations", MATRIX))
-    dtypes = dict.fromkeys(cell.dtype for cell in cells)
-    sections += [
-        _matrix(dtype, [cell for cell in cells if cell.dtype == dtype]) for dtype in dtypes
-    ]
+    for dtype in dict.fromkeys(cell.dtype for cell in cells):
+        html = _matrix(dtype, [cell for cell in cells if cell.dtype == dtype])
+        sections.append(Section(dtype, "", html))
     if texts := refusals(cells):
         sections.append(Section("The check of the check", ". ".join(texts) + "."))
     return sections
 
 
-def _matrix(dtype: str, cells: Sequence[Cell]) -> Section:
+def _matrix(dtype: str, cells: Sequence[Cell]) -> str:
     sides = list(dict.fromkeys(side for cell in cells for side in cell.sides))
+    rows = []
+    for cell in cells:
+        word = "holds" if cell.holds else "fails"
+        row = [cell.op, f'<span class="{word}">{word}</span>']
+        for side in sides:
+            worst = cell.sides.get(side)
+            row += [share(worst.error.ratio), _ulps(worst.ulps, dtype)] if worst else ["", ""]
+        rows.append([*row, _closest(cell)])
     parts = (f"{side}<br>{part}" for side in sides for part in ("share of bound", "ulps"))
-    rows = [
-        [
-            cell.op,
-            outcome(cell.holds),
-            *(text for side in sides for text in _shown(cell.sides.get(side), dtype)),
-            closest(cell),
-        ]
-        for cell in cells
-    ]
     head = ["operation", "", *parts, "closest to<br>its bound"]
-    html = table(head, rows, words=(0, 1, len(head) - 1))
-    html += picture(_drawn(cells, sides, dtype), f"largest errors in {dtype}, in ulps")
-    return Section(dtype, "", html)
-
-
-def _shown(worst: Worst | None, dtype: str) -> tuple[str, str]:
-    return ("", "") if worst is None else (share(worst.error.ratio), ulps(worst.ulps, dtype))
+    drawn = picture(_drawn(cells, sides, dtype), f"largest errors in {dtype}, in ulps")
+    return table(head, rows, words=(0, 1, len(head) - 1)) + drawn
 
 
 def _drawn(cells: Sequence[Cell], sides: Sequence[str], dtype: str) -> Figure:
@@ -347,14 +324,8 @@ def _drawn(cells: Sequence[Cell], sides: Sequence[str], dtype: str) -> Figure:
         errors = [min(max(error, 0.1), lost) for error in found.values()]
         axis.plot(errors, heights, "o", color=colour, markersize=4.5, label=side, clip_on=False)
     axis.axvline(lost, color="black", linewidth=0.8)
-    axis.annotate(
-        "no digit is right",
-        (lost, -0.6),
-        (-4, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-    )
+    words, units = "no digit is right", "offset points"
+    axis.annotate(words, (lost, -0.6), (-4, 0), textcoords=units, ha="right", va="center")
     axis.set(xscale="log", xlim=(0.1, 2 * lost), ylim=(len(cells) - 0.5, -1))
     axis.set_xlabel("largest error in ulps (0.1 stands for less)")
     axis.set_yticks(range(len(cells)), [cell.op for cell in cells])

@@ -5,7 +5,7 @@ Ours and torch's are those of the row. Any other library is a small table of wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 # Takes a row, a case of it and the upstream gradient; returns the value and the gradient in z, or
 # None for what the library does not have.
-Library: TypeAlias = Callable[[Op, Case, Array], tuple[Array | None, Array | None]]
+Library: TypeAlias = Callable[[Op, Case, Array], Sequence[Array | None]]
 Function: TypeAlias = Callable[..., Array]
 
 PACKAGES = {"torch": "torch", "SciPy": "scipy", "JAX": "jax", "scikit-learn": "scikit-learn"}
@@ -44,13 +44,10 @@ def versions() -> dict[str, str]:
 def of_tables(values: Mapping[str, Function], gradients: Mapping[str, Function]) -> Library:
     """Return a library of functions of (z[, target]) and (dy, z[, target]), by row."""
 
-    def run(op: Op, case: Case, dy: Array) -> tuple[Array | None, Array | None]:
-        arguments = [case[name] for name in op.arguments]
-        value, gradient = values.get(op.name), gradients.get(op.name)
-        return (
-            None if value is None else np.asarray(value(*arguments)),
-            None if gradient is None else np.asarray(gradient(dy, *arguments)),
-        )
+    def run(op: Op, case: Case, dy: Array) -> list[Array | None]:
+        z = [case[name] for name in op.arguments]
+        calls = (values.get(op.name), z), (gradients.get(op.name), [dy, *z])
+        return [np.asarray(f(*arguments)) if f else None for f, arguments in calls]
 
     return run
 
@@ -63,12 +60,7 @@ def ours() -> Library:
 def of_torch() -> Library:
     """Return torch's operations on the CPU, with the gradients of its autograd."""
     import_module("torch")
-
-    def run(op: Op, case: Case, dy: Array) -> tuple[Array, Array]:
-        value, dz, *_ = run_torch(op, case, dy)
-        return value, dz
-
-    return run
+    return lambda op, case, dy: run_torch(op, case, dy)[:2]
 
 
 def of_scipy() -> Library:
@@ -150,6 +142,10 @@ def _softmax(z: Array) -> Array:
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def _onehot(z: Array, t: IntArray) -> Array:
+    return np.eye(z.shape[1], dtype=z.dtype)[t]
+
+
 def _softmax_gradient(dp: Array, z: Array) -> Array:
     p = _softmax(z)
     return p * (dp - (dp * p).sum(axis=-1, keepdims=True))
@@ -164,18 +160,8 @@ def _log_softmax(z: Array) -> Array:
     return z - _logsumexp(z)[:, None]
 
 
-def _cross_entropy_gradient(dloss: Array, z: Array, t: IntArray) -> Array:
-    dz = _softmax(z)
-    dz[np.arange(len(dz)), t] -= 1
-    return dz * dloss[:, None]
-
-
 def _sigmoid(z: Array) -> Array:
     return 1 / (1 + np.exp(-z))
-
-
-def _bce(z: Array, t: Array) -> Array:
-    return (1 - t) * z + np.maximum(-z, 0) + np.log(1 + np.exp(-abs(z)))
 
 
 def textbook() -> Library:
@@ -185,14 +171,14 @@ def textbook() -> Library:
         "log_softmax": _log_softmax,
         "logsumexp": _logsumexp,
         "sigmoid": _sigmoid,
-        BCE: _bce,
+        BCE: lambda z, t: (1 - t) * z + np.maximum(-z, 0) + np.log(1 + np.exp(-abs(z))),
         **_losses(_log_softmax),
     }
     gradients: dict[str, Function] = {
         "softmax": _softmax_gradient,
         "log_softmax": lambda dy, z: dy - _softmax(z) * dy.sum(axis=-1, keepdims=True),
         "logsumexp": lambda dy, z: np.exp(_log_softmax(z)) * dy[:, None],
-        "cross_entropy": _cross_entropy_gradient,
+        "cross_entropy": lambda dy, z, t: (_softmax(z) - _onehot(z, t)) * dy[:, None],
         SOFT: lambda dy, z, t: (_softmax(z) - t) * dy[:, None],
         "sigmoid": lambda dy, z: dy * _sigmoid(z) * (1 - _sigmoid(z)),
         BCE: lambda dy, z, t: dy * (_sigmoid(z) - t),

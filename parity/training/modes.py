@@ -20,7 +20,7 @@ from parity import devices, report
 from parity.report import Part
 from parity.training import free_run, lockstep, paired
 from parity.training import report as stepwise
-from parity.training.culprit import reproduction
+from parity.training.lockstep import reproduction
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import cli, recipes
@@ -95,25 +95,19 @@ def run(arguments: Arguments) -> int:
 
 
 def _prepare(arguments: Arguments, dtype: str, seed: int) -> Run:
-    recipe, folder = recipe_for(arguments), arguments.data_dir
-    return recipes.prepare(recipe, data_dir=folder, seed=seed, dtype=dtype)
+    folder = arguments.data_dir
+    return recipes.prepare(recipe_for(arguments), data_dir=folder, seed=seed, dtype=dtype)
 
 
 def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
     run, precision = _prepare(arguments, dtype, arguments.seed), arguments.precision
     yield None, f"\n{_describe(run, arguments.steps)}\n{stepwise.HEADER}"
-    training = lockstep.train(
-        run,
-        device,
-        max_steps=arguments.steps,
-        precision=precision,
-        judged_as=arguments.judged_as or "ieee",
-    )
+    options = {"precision": precision, "judged_as": arguments.judged_as or "ieee"}
     result = None
-    for result, row in training:
+    for result, row in lockstep.train(run, device, max_steps=arguments.steps, **options):
         if result.culprit and not result.reproduction:
-            options = _given(arguments, device)
-            result.reproduction = reproduction(result.culprit, run.recipe, dtype, options)
+            given = _given(arguments, device)
+            result.reproduction = reproduction(result.culprit, run.recipe, dtype, given)
         yield result, stepwise.epoch_line(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
