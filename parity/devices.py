@@ -163,14 +163,12 @@ def _cpu() -> str:
 
 def _output(*command: str) -> str | None:
     """Return what a command prints, None where it fails or is not there."""
-    here = Path(__file__).parent
+    here, quiet = Path(__file__).parent, subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            command, cwd=here, capture_output=True, text=True, check=True, timeout=10
-        )
+        output = subprocess.check_output(command, cwd=here, stderr=quiet, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return output.strip()
 
 
 def shorten(x: Tensor) -> Tensor:

@@ -46,14 +46,11 @@ def _side(part: str) -> property:
     """
 
     def function(op: Op) -> Function:
-        found = op.find(part)
-        if found is None:
-            ending, modules = SIDES[part]
-            places = " or ".join(module.__name__ for module in modules)
-            raise LookupError(
-                f"{places} has no {op.function}{ending} yet: it must be written there"
-            )
-        return found
+        if found := op.find(part):
+            return found
+        ending, modules = SIDES[part]
+        places, name = " or ".join(module.__name__ for module in modules), op.function + ending
+        raise LookupError(f"{places} has no {name} yet: it must be written there")
 
     return property(function)
 
@@ -138,9 +135,9 @@ class Op:
         """Return Hypothesis's strategy of generated cases."""
         return cases.strategy(self.generate, dtype)
 
-    def typical(self, dtype: DTypeLike, rows: int = 6, classes: int = 4, seed: int = 0) -> Case:
+    def typical(self, dtype: DTypeLike, rows: int = 6, classes: int = 4) -> Case:
         """Return a case with every option set; its numbers are standard normal."""
-        return self._example((rows, classes, 7) if self.products else (rows, classes), dtype, seed)
+        return self._example((rows, classes, 7) if self.products else (rows, classes), dtype, 0)
 
     def plain(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32, seed: int = 0) -> Case:
         """Return a case of arrays alone, so at default options; no label is ignored.
