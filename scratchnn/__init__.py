@@ -1,25 +1,31 @@
 """Softmax, cross-entropy and backpropagation from scratch, on NumPy arrays, without autograd.
 
+    from scratchnn import SGD, data, fit, mlp
+
+    train, test = data.digits()
+    network = mlp.init([64, 30, 10])
+    history = fit(network, train, test, optimizer=SGD(0.5), batch_size=64)
+
 The subject, in reading order:
 
     ops/             the maths: each operation with its hand-derived gradient right below it.
-                     softmax, cross_entropy, binary, regression, divergence, linear, kronecker,
-                     activations, and what they share
-    functional.py    all operations under torch's names: import scratchnn.functional as F
-    layers.py        dense and structured layers, activations
+                     linear, activations, softmax, cross_entropy; then binary, regression,
+                     divergence and kronecker; shared: what all of them use
+    functional.py    all operations in one place: import scratchnn.functional as F
+    layers.py        dense layers and activations; Kronecker layers (optional reading)
     mlp.py           the flat parameter vector θ; forward and backpropagation
-    optim/           minibatch SGD: θ -= learning_rate * grad; and what else follows its protocol
+    optim/           how a gradient changes θ: SGD
     objectives.py    what a network is trained for: a loss with its options
-    data/            IDX files, folders, data sets, transforms, minibatches, streams
+    data/            data sets, minibatches, images; files and streams
     train.py         fit and evaluate: the loop over minibatches
 
 Around the subject:
 
     information.py   entropy, cross-entropy and divergences of distributions
     metrics.py       accuracy, confusion matrix, precision and recall
-    calibration.py   whether the probabilities are honest, and one number that mends them
+    calibration.py   are the probabilities reliable? temperature scaling
     gradcheck/       is a hand-written gradient right, and if not, why?
-    strictness.py    strict: an undefined result as an error that names the row
+    strictness.py    strict(f) raises where f would return NaN
     distributed/     training shared by the processes of mpiexec
     plots.py         images, curves, confusion, reliability
     run/             recipes, checkpoints, watching, and the command line
