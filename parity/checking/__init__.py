@@ -28,12 +28,12 @@ from parity.checking.subject import Asked, Backward, Subject
 from parity.ops import OPS, Function
 
 T = TypeVar("T", bound=Asked)
-Check: TypeAlias = Callable[[T, int], Finding | None]
+Table: TypeAlias = dict[str, tuple[Callable[[T, int], Finding | None], tuple[str, ...]]]
 
 __all__ = ["CHECKS", "GRADIENT_CHECKS", "VALUE_CHECKS", "Finding", "Report", "check"]
 
 # Each check, with the parts of a row that it needs.
-VALUE_CHECKS: dict[str, tuple[Check[Subject], tuple[str, ...]]] = {
+VALUE_CHECKS: Table[Subject] = {
     "hand values": (checks.hand_values, ("hand", "bound")),
     "extremes": (checks.extremes, ("extremes", "exact", "bound")),
     "properties": (checks.properties, ("laws", "exact", "bound")),
@@ -44,7 +44,7 @@ VALUE_CHECKS: dict[str, tuple[Check[Subject], tuple[str, ...]]] = {
     "dtype": (checks.dtypes, ()),
     "inputs": (checks.inputs, ()),
 }
-GRADIENT_CHECKS: dict[str, tuple[Check[Backward], tuple[str, ...]]] = {
+GRADIENT_CHECKS: Table[Backward] = {
     "gradient": (checks.gradients, ("exact_backward", "backward_bound")),
     "gradient's dtype and inputs": (checks.dtype_and_inputs, ()),
     "own slopes": (checks.own_slopes, ()),
@@ -88,12 +88,7 @@ def check(
     return Report(subject.name, op, findings, not_known, called, OPS[op].convention)
 
 
-def _run(
-    table: Mapping[str, tuple[Check[T], tuple[str, ...]]],
-    asked: T,
-    skip: Collection[str],
-    examples: int,
-) -> dict[str, Finding]:
+def _run(table: Table[T], asked: T, skip: Collection[str], examples: int) -> dict[str, Finding]:
     """Run checks, but for those whose parts the row lacks; add code and cause of each problem."""
     op, findings = asked.op, {}
     known = {"hand": op.hand, "extremes": op.extremes, "laws": LAWS.get(op.function)}
@@ -101,11 +96,8 @@ def _run(
     for name, (function, parts) in table.items():
         if name in skip:
             continue
-        missing = next((PARTS[part] for part in parts if part in lacking), "")
-        if missing:
-            found = Finding(skipped=f"no {missing} are known of it")
-        else:
-            found = function(asked, examples) or Finding()
+        missing = [f"no {PARTS[part]} are known of it" for part in parts if part in lacking]
+        found = Finding(skipped=missing[0]) if missing else function(asked, examples) or Finding()
         if found.what:
             told = diagnosis.cause(found, asked)
             found = replace(found, code=_code(asked, found.cases[0]), cause=told)
@@ -128,9 +120,8 @@ def _blamed(findings: dict[str, Finding], op: str) -> dict[str, Finding]:
     if wrong is None or slopes is None or slopes.skipped or (wrong.ok and slopes.ok):
         return findings
     if wrong.ok:
-        slopes = replace(
-            slopes, cause=f"your backward is right for {op}; your function is another one"
-        )
+        cause = f"your backward is right for {op}; your function is another one"
+        slopes = replace(slopes, cause=cause)
     elif not slopes.ok:
         slopes = replace(slopes, cause=wrong.cause or slopes.cause)
     elif not wrong.cause:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import indent
 
 import numpy as np
 
@@ -12,8 +13,6 @@ from parity.judge import literal
 
 SEARCHED = ("oracle", "gradient")  # the checks whose inputs are made as small as can be
 LARGE = 24  # an array with more elements is shortened
-OF_FINDINGS = ("check", "ok", "warning", "skipped", "remark")
-OF_PROBLEMS = ("what", "code", "expected", "got", "cause")
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,14 @@ class Finding:
     @property
     def details(self) -> str:
         """The code that shows the problem, with the expected answer and the one that came."""
-        lines = ["the smallest input found that shows it:", *_indented(self.code)]
-        for word, answer in (("expected", self.expected), ("got", self.got)):
-            first, *rest = answer.splitlines() or [""]
-            lines += [f"{word:9}{first}", *(f"{'':9}{line}" for line in rest)] if answer else []
+        lines = ["the smallest input found that shows it:", indent(self.code, " " * 4)]
+        answers = {"expected": self.expected, "got": self.got}
+        lines += [f"{word:9}{indent(a, ' ' * 9)[9:]}" for word, a in answers.items() if a]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, object]:
         """Return the finding as a dictionary, ready for JSON."""
-        return {name: getattr(self, name) for name in (*OF_FINDINGS, *OF_PROBLEMS)}
+        return {"ok": self.ok} | {k: v for k, v in vars(self).items() if k not in ("kind", "cases")}
 
 
 @dataclass(frozen=True)
@@ -130,20 +128,12 @@ class Report:
             lines.append(f"  not tested: {', '.join(self.not_tested)}")
         problems = [finding for finding in self.findings if finding.what]
         for cause in dict.fromkeys(finding.cause for finding in problems):
-            lines += ["", *_section(cause, [f for f in problems if f.cause == cause])]
+            alike = [finding for finding in problems if finding.cause == cause]
+            plainest = min(alike, key=lambda f: (f.check not in SEARCHED, len(f.code)))
+            title = cause or "no known flaw gives these answers"
+            checks = ", ".join(finding.check for finding in alike)
+            lines += ["", f"{title} ({checks})", indent(plainest.details, "  ")]
         return "\n".join(lines)
-
-
-def _section(cause: str, findings: list[Finding]) -> list[str]:
-    """Return the lines about a cause, with the plainest code among the findings that have it."""
-    plainest = min(findings, key=lambda f: (f.check not in SEARCHED, len(f.code)))
-    title = cause or "no known flaw gives these answers"
-    checks = ", ".join(finding.check for finding in findings)
-    return [f"{title} ({checks})", *_indented(plainest.details, 2)]
-
-
-def _indented(text: str, by: int = 4) -> list[str]:
-    return [f"{' ' * by}{line}" for line in text.splitlines()]
 
 
 def code(call: str, arrays: Mapping[str, object], options: Mapping[str, object]) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from hypothesis import strategies as st
 
+from parity import digits
 from parity.cases import Case, Dtype
-from parity.checking.report import Finding
+from parity.checking.report import Finding, shown
 from parity.checking.subject import DY, Asked
+from parity.judge import right_gradients, right_value, value_dtype
 from parity.search import smallest
 
 Look: TypeAlias = Callable[[Case], Finding | None]  # what is wrong with the answer for a case
@@ -20,9 +25,23 @@ KEPT = 12  # cases, for the diagnosis
 LIMIT = 1000.0  # beyond the range of exp in every precision
 
 
-def first(cases: Iterable[Case], look: Look) -> Finding | None:
+def looked(asked: Asked, look: Look, case: Case) -> Finding | None:
+    """Return what `look` does; an exception in it is the function's, and a problem."""
+    try:
+        return look(case)
+    except Exception as error:
+        op, given, expected = asked.op, {n: v for n, v in case.items() if n != DY}, ""
+        with suppress(LookupError):  # nobody knows the right answer
+            right = right_gradients(op, given, case[DY])[0] if DY in case else right_value(op, case)
+            expected = shown(digits.rounded(right, value_dtype(op, case)))
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        got = f"{type(error).__name__}: {error}\n(line {where.lineno}: {where.line})"
+        return Finding("raises", f"it raises {type(error).__name__}", expected, got)
+
+
+def first(asked: Asked, cases: Iterable[Case], look: Look) -> Finding | None:
     """Return what is wrong with the first case that has something wrong."""
-    found = ((case, look(case)) for case in cases)
+    found = ((case, looked(asked, look, case)) for case in cases)
     return next((replace(problem, cases=(case,)) for case, problem in found if problem), None)
 
 
@@ -30,6 +49,7 @@ def search(asked: Asked, dtype: Dtype, look: Look, examples: int) -> Finding | N
     """Look at generated cases; return the problem of the smallest case, and others of its kind."""
     seeds = st.integers(0, 999) if DY in asked.plain else st.just(0)
     cases = st.builds(asked.prepared, asked.op.cases(dtype), seeds)
+    look = partial(looked, asked, look)
     found: list[tuple[Case, Finding]] = []
 
     def gather(case: Case) -> bool:

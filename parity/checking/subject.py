@@ -26,6 +26,10 @@ from scratchnn.ops.softmax import to_rows
 ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}
 OF_ROWS = ("ignore_index", "label_smoothing")  # options of losses whose classes are on axis 1
 RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
+NOT_TESTED = {
+    "axis": "axis (only the last of two was)",
+    "reduction": 'reduction (taken to be "mean")',
+}
 BIAS = ("b", "bias")
 DY = "dy"  # in a case of a gradient, its upstream gradient
 
@@ -44,10 +48,22 @@ class Asked(ABC):
         """The name of the function, or of the class of an object that can be called."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
+    @property
+    def in_words(self) -> str:
+        """The name of the function with those of its parameters."""
+        parameters = _parameters(self.function)
+        names = "..." if parameters is None else ", ".join(p.name for p in parameters)
+        return f"{self.name}({names})"
+
     @cached_property
     def taken(self) -> dict[str, str]:
         """The options that the function takes, with the names that it gives them."""
-        return taken(self.function, self.op.options)
+        parameters = _parameters(self.function) or []
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return {option: option for option in self.op.options}
+        names = {p.name for p in parameters}
+        known = {option: ALIASES.get(option, (option,)) for option in self.op.options}
+        return {option: name for option, among in known.items() for name in among if name in names}
 
     @property
     def plain(self) -> list[str]:
@@ -60,7 +76,7 @@ class Asked(ABC):
 
     @abstractmethod
     def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position."""
+        """Return copies of what goes by position: of a gradient dy, and the inputs or the result."""
 
     def typical(self, dtype: Dtype, *shape: int) -> Case:
         """Return a case of standard normal numbers."""
@@ -105,7 +121,7 @@ class Subject(Asked):
                 options = dict.fromkeys(self.taken.values())
                 inspect.Signature(parameters).bind(*self.op.arguments, **options)
         except TypeError as error:
-            words = f"must take ({arrays}), as {self.op.name} does, got {in_words(self)}"
+            words = f"must take ({arrays}), as {self.op.name} does, got {self.in_words}"
             raise ValueError(f"{self.name} {words}") from error
 
     @cached_property
@@ -117,11 +133,7 @@ class Subject(Asked):
     @property
     def not_tested(self) -> list[str]:
         """What is not tested, as the function takes no argument for it."""
-        words = {
-            "axis": "axis (only the last of two was)",
-            "reduction": 'reduction (taken to be "mean")',
-        }
-        left = [words.get(o, o) for o in self.fixed if o not in self.settings]
+        left = [NOT_TESTED.get(o, o) for o in self.fixed if o not in self.settings]
         rows = self._any_rank or "axis" in self.op.options
         return left if rows else [*left, "other than two dimensions (--any-shape)"]
 
@@ -137,7 +149,6 @@ class Subject(Asked):
         return (case if self._any_rank else as_rows(self.op, case)) | self.fixed
 
     def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of the arrays that go by position."""
         return {name: np.array(case[name]) for name in self.op.arguments}
 
     @property
@@ -166,16 +177,14 @@ class Backward(Asked):
 
         Raises   ValueError for a backward that cannot be called
         """
-        known = taken(function, subject.op.options)
-        left = {o: v for o, v in subject.op.defaults.items() if o not in known}
-        subject = replace(subject, settings={**left, **subject.settings})
         pair = cls(subject.op, function, subject)
+        left = {o: v for o, v in subject.op.defaults.items() if o not in pair.taken}
+        subject = replace(subject, settings={**left, **subject.settings})
         count = len(pair.parameters) - len(pair.arguments)
-        reduced = subject.fixed.get("reduction", "none") != "none"
-        if count == 1 or (count == 0 and reduced):
-            return pair
+        if count == 1 or (count == 0 and subject.fixed.get("reduction", "none") != "none"):
+            return replace(pair, subject=subject)
         arrays = ", ".join(pair.arguments)
-        words = f"must take (dy, {arrays}), or of a mean or sum ({arrays}), got {in_words(pair)}"
+        words = f"must take (dy, {arrays}), or of a mean or sum ({arrays}), got {pair.in_words}"
         raise ValueError(f"{pair.name} {words}")
 
     @cached_property
@@ -208,7 +217,6 @@ class Backward(Asked):
 
     @property
     def plain(self) -> list[str]:
-        """The arrays whose numbers may be replaced by plainer ones."""
         return [*super().plain, DY] if self.takes_dy else super().plain
 
     @property
@@ -237,7 +245,6 @@ class Backward(Asked):
         return case | {DY: upstream(y, dtype, seed) if self.takes_dy else np.ones((), dtype)}
 
     def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position: dy, and the inputs or the subject's result."""
         given = {name: case[name] for name in self.arguments}
         if self.takes_result:
             given = {self.parameters[1]: self.subject(case)}
@@ -250,28 +257,11 @@ class Backward(Asked):
         return list(result) if isinstance(result, tuple | list) else [result]
 
 
-def in_words(asked: Asked) -> str:
-    """Return the name of a function with those of its parameters."""
-    parameters = _parameters(asked.function)
-    names = "..." if parameters is None else ", ".join(p.name for p in parameters)
-    return f"{asked.name}({names})"
-
-
 def quietly(function: Function, *arguments: object, **options: object) -> object:
     """Call a function without its warnings: the answer is what counts."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return function(*arguments, **options)
-
-
-def taken(function: Function, options: tuple[str, ...]) -> dict[str, str]:
-    """Return which of these options a function takes, with the names that it gives them."""
-    parameters = _parameters(function) or []
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return {option: option for option in options}
-    names = {p.name for p in parameters}
-    known = {option: ALIASES.get(option, (option,)) for option in options}
-    return {option: name for option, among in known.items() for name in among if name in names}
 
 
 def as_rows(op: Op, case: Case) -> Case:
