@@ -2,14 +2,12 @@
 
 In reading order:
 
-    trace.py        all that torch computed in a step, and how the step was taken
+    trace.py        all that torch computed in a step, and the calls of rows that it is made of
     optimizers.py   one step of an optimizer: ours, torch's, the right one, and its bound
-    calls.py        a step is made of calls of rows of the table; the smallest that has an element
     network.py      the right step, and the bounds of its errors, handed on layer by layer
     step.py         a step, judged: each operation alone, then our whole step
     torch_side.py   the model of a run in torch
-    culprit.py      which side left its bound, and how to see it again
-    lockstep.py     both sides through a whole training
+    lockstep.py     both sides through a whole training; of a failure, the side that is wrong
     report.py       a lockstep as text, JSON and a picture
     free_run.py     both trained freely; how far torch drifts from itself
     paired.py       final accuracies over paired seeds

@@ -7,7 +7,6 @@ is. How far it does, in five such controls, shows how much of a drift means noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,12 +15,11 @@ import numpy as np
 import torch
 
 from parity import bounds
+from parity.training import network
 from parity.training.lockstep import distance
-from parity.training.network import KINKS
-from parity.training.step import take_step
 from parity.training.torch_side import TorchSide
-from parity.training.trace import FREE_RUN_TOLERANCE, batches
-from scratchnn import objectives, plots
+from parity.training.trace import FREE_RUN_TOLERANCE, Settings, batches, take_step
+from scratchnn import plots
 from scratchnn.ops.shared import Array
 from scratchnn.run.recipes import Run
 
@@ -54,13 +52,6 @@ class FreeRun:
     largest_update: float = 0.0
     largest_theta: float = 0.0
     interrupted: bool = False
-
-    def add(self, ours: Array, moved: list[Array], before: Array, after: Array) -> None:
-        """Add a step: our θ, those of the moved weights, and torch's before and after it."""
-        self.apart.append(distance(ours, after))
-        self.control.append(max(distance(theta, after) for theta in moved))
-        self.largest_update = max(self.largest_update, distance(after, before))
-        self.largest_theta = max(self.largest_theta, distance(after, 0))
 
     @property
     def limits(self) -> list[float]:
@@ -95,11 +86,11 @@ def train(
     run: Run, device: torch.device, steps: int | None, precision: Precision = "ieee"
 ) -> FreeRun:
     """Train ours, torch, and torch with one weight moved by one ulp, several times."""
-    deep = any(layer.op in KINKS for layer in run.parameters.layers)
-    result = FreeRun(run.parameters.theta.dtype.name, device.type, deep)
+    parameters, settings = run.parameters, Settings.of(run)
+    deep = bool(network.kinks(parameters))
+    result = FreeRun(parameters.theta.dtype.name, device.type, deep)
     theirs, *moved = (TorchSide(run, device, precision) for _ in range(1 + CONTROLS))
-    goal, grad = objectives.get(run.recipe.objective), run.parameters.copy()
-    before = run.parameters.theta.copy()
+    before = parameters.theta.copy()
     try:
         for X, target in islice(batches(run), steps):
             theirs.advance(X, target)
@@ -111,14 +102,15 @@ def train(
                     side.nudge(entry, after[entry])
             for side in moved:
                 side.advance(X, target)
-            with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-                take_step(run.parameters, X, target, goal, run.optimizer, grad)
-            controls = [side.parameters().theta for side in moved]
-            result.add(run.parameters.theta, controls, before, after)
+            take_step(parameters, X, target, settings)
+            result.apart.append(distance(parameters.theta, after))
+            result.control.append(max(distance(side.parameters().theta, after) for side in moved))
+            result.largest_update = max(result.largest_update, distance(after, before))
+            result.largest_theta = max(result.largest_theta, distance(after, 0))
             before = after
     except KeyboardInterrupt:
         result.interrupted = True
-        if not result.apart:
+        if not result.control:
             raise
     return result
 
@@ -157,12 +149,9 @@ def verdict(result: FreeRun) -> str:
     )
 
 
-def as_dict(
-    result: FreeRun, settings: Mapping[str, object], environment: Mapping[str, object]
-) -> dict[str, object]:
+def as_dict(result: FreeRun) -> dict[str, object]:
     """Return all that was found, ready for JSON."""
-    found = {"holds": result.holds, "settings": settings, "environment": environment}
-    return found | asdict(result) | {"allowed": result.allowed}
+    return asdict(result) | {"allowed": result.allowed}
 
 
 def picture(result: FreeRun, title: str) -> Figure:
@@ -172,11 +161,11 @@ def picture(result: FreeRun, title: str) -> Figure:
     """
     figure, (axis,) = plots.new_figure(1)
     figure.set_size_inches(6, 4)
-    lines = (
+    moved = "torch and torch with a weight moved by 1 ulp"
+    for values, label, colour, style in (
         (result.apart, "NumPy and torch", plots.BLUE, "-"),
-        (result.control, "torch and torch with a weight moved by 1 ulp", plots.ORANGE, "--"),
-    )
-    for values, label, colour, style in lines:
+        (result.control, moved, plots.ORANGE, "--"),
+    ):
         shown = {step: value for step, value in enumerate(values, 1) if value > 0}
         axis.plot(list(shown), list(shown.values()), style, color=colour, label=label)
     axis.set(xlabel="step", ylabel="max |θ - θ|", xscale="log", yscale="log")

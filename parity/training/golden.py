@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,12 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parity.judge import Difference, compare, worst
-from parity.training.calls import numbered
 from parity.training.network import KINKS
 from parity.training.optimizers import with_state
-from parity.training.step import check_step, take_step
-from parity.training.trace import FREE_RUN_TOLERANCE, Settings, Trace, batches, epoch
-from scratchnn import objectives
+from parity.training.step import check_step, numbered
+from parity.training.trace import FREE_RUN_TOLERANCE, Settings, Trace, batches, epoch, take_step
 from scratchnn.data import DataError
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, IntArray
@@ -51,11 +49,6 @@ class Golden:
     name: str
     facts: dict[str, Any]
     arrays: dict[str, AnyArray]
-
-    @property
-    def precision(self) -> str:
-        """As which products it is judged unless told otherwise: "ieee" or "tf32"."""
-        return str(self.facts["precision"])
 
 
 def save(path: Path, facts: Mapping[str, object], arrays: Mapping[str, AnyArray]) -> None:
@@ -155,7 +148,7 @@ def replay(recording: Golden, judged_as: str | None = None) -> Replay:
     Options  judged_as   "ieee" or "tf32"; default: the recording's own
     Raises   DataError where the seed leads to another start than it did
     """
-    run, judged_as = prepare(recording), judged_as or recording.precision
+    run, judged_as = prepare(recording), judged_as or recording.facts["precision"]
     differences: list[Difference] = []
     if run.parameters.theta.dtype == np.float32:
         step = check_step(1, first_step(recording, run), Settings.of(run, judged_as))
@@ -193,8 +186,21 @@ def first_step(golden: Golden, run: Run) -> Trace:
     rng = np.random.default_rng()
     rng.bit_generator.state = run.rng.bit_generator.state
     X, target = next(epoch(replace(run, rng=rng)))
-    outputs = _recorded_outputs(arrays, before, X)
-    grad, gradients = _recorded_gradients(arrays, before, outputs)
+    layers, views, names, outputs = before.layers, before.views, _names(before), [X]
+    for i, name in enumerate(names):
+        known = name in arrays
+        y = arrays[name] if known else layers[i].forward(outputs[-1].copy(), *views[i])
+        outputs.append(y)
+    grad, gradients = Parameters.zeros(layers, X.dtype), [arrays[f"d{names[-1]}"]]
+    for i in reversed(range(len(layers))):
+        x, dy = outputs[i], gradients[0]
+        layers[i].gradients(dy, x, *views[i], out=grad.views[i])
+        if i > 0:
+            dx = arrays.get(f"d{names[i - 1]}")
+            if dx is None:
+                off = layers[i].backward(dy.copy(), x, outputs[i + 1], *views[i])
+                dx = np.where(x > 0, arrays[f"d{names[i - 2]}"], off)
+            gradients.insert(0, dx)
     grad.theta[places] = arrays["grad"]
     after = before.copy()
     with_state(run.optimizer, {}).step(after.theta, grad.theta)
@@ -202,68 +208,32 @@ def first_step(golden: Golden, run: Run) -> Trace:
     return Trace(target, before, outputs, gradients, arrays["losses"][0], grad, after)
 
 
-def _recorded_outputs(arrays: dict[str, AnyArray], before: Parameters, X: Array) -> list[Array]:
-    outputs = [X]
-    for name, layer, views in zip(_names(before), before.layers, before.views, strict=True):
-        known = name in arrays
-        outputs.append(arrays[name] if known else layer.forward(outputs[-1].copy(), *views))
-    return outputs
-
-
-def _recorded_gradients(
-    arrays: dict[str, AnyArray], before: Parameters, outputs: list[Array]
-) -> tuple[Parameters, list[Array]]:
-    """Return the gradients of the parameters, and of every layer's output."""
-    grad, names = Parameters.zeros(before.layers, outputs[0].dtype), _names(before)
-    gradients = [arrays[f"d{names[-1]}"]]
-    for i in reversed(range(len(before.layers))):
-        layer, views, dy = before.layers[i], before.views[i], gradients[0]
-        layer.gradients(dy, outputs[i], *views, out=grad.views[i])
-        if i == 0:
-            break
-        name = f"d{names[i - 1]}"
-        if name in arrays:
-            gradients.insert(0, arrays[name])
-        else:
-            dx = layer.backward(dy.copy(), outputs[i], outputs[i + 1], *views)
-            on = outputs[i] > 0
-            gradients.insert(0, np.where(on, arrays[f"d{names[i - 2]}"], dx))
-    return grad, gradients
-
-
 def _names(parameters: Parameters) -> list[str]:
     """Return z_1, a_1, z_2, ...: an array of a recording for the output of each layer."""
-    numbers = (name.removeprefix("layer ") for name in numbered(parameters.layers))
-    both = zip(numbers, parameters.layers, strict=True)
+    both = zip(numbered(parameters.layers), parameters.layers, strict=True)
     return [f"{'z' if layer.shapes else 'a'}_{number}" for number, layer in both]
 
 
 def _free_run(recording: Golden, run: Run) -> list[Difference]:
+    """Train, and compare with every loss, and with θ at the steps where some of it is recorded."""
     arrays, allowed = recording.arrays, recording.facts["allowed"]
-    exact = run.parameters.theta.dtype == np.float64
+    parameters, settings, found = run.parameters, Settings.of(run), []
+    exact = parameters.theta.dtype == np.float64
     rows = {step: row for row, step in enumerate(arrays["milestones"])}
-    found = []
-    for step, (loss, slope) in enumerate(_train(run, recording.facts["steps"]), 1):
+    for step, batch in enumerate(islice(batches(run), recording.facts["steps"]), 1):
+        loss, grad = take_step(parameters, *batch, settings)
         if exact:  # |ΔL| ≤ Σ |g| |Δθ|, and as much again for the rounding of L
-            torch = arrays["losses"][step - 1]
-            found.append(compare(f"loss of step {step}", loss, torch, allowed * (1 + slope)))
+            reach = allowed * (1 + float(abs(grad.theta).sum()))
+            ours, torch = np.asarray(loss, grad.theta.dtype), arrays["losses"][step - 1]
+            found.append(compare(f"loss of step {step}", ours, torch, reach))
         if step in rows:
-            theta, row = run.parameters.theta[arrays["entries"]], rows[step]
+            theta, row = parameters.theta[arrays["entries"]], rows[step]
             found.append(compare(f"θ after step {step}", theta, arrays["theta"][row], allowed))
             if exact:  # |Δ‖θ‖| ≤ ‖Δθ‖ ≤ √n max |Δθ|
-                ours = norms(run.parameters)
-                reach = allowed * np.sqrt([array.size for _, _, array in run.parameters.arrays()])
-                found.append(compare(f"norms after {step}", ours, arrays["norms"][row], reach))
+                reach = allowed * np.sqrt([array.size for _, _, array in parameters.arrays()])
+                ours, torch = norms(parameters), arrays["norms"][row]
+                found.append(compare(f"norms after {step}", ours, torch, reach))
     return found
-
-
-def _train(run: Run, steps: int) -> Iterator[tuple[Array, float]]:
-    """Take steps; yield each loss, and the sum of the gradient's magnitudes."""
-    grad, goal = run.parameters.copy(), objectives.get(run.recipe.objective)
-    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-        for X, target in islice(batches(run), steps):
-            loss = take_step(run.parameters, X, target, goal, run.optimizer, grad)
-            yield np.asarray(loss, grad.theta.dtype), float(abs(grad.theta).sum())
 
 
 # Recording
@@ -278,13 +248,23 @@ def record(
     seed: int = 1,
     steps: int = 100,
 ) -> tuple[dict[str, object], dict[str, AnyArray]]:
-    """Train a recipe in torch and return the facts and the arrays of a recording."""
-    from parity import devices
+    """Train a recipe in torch and return the facts and the arrays of a recording.
 
-    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
+    Among the facts is how far a free run may come; None for TF32, which we do not compute.
+    """
+    from parity import devices
+    from parity.training import free_run
+
+    def prepared() -> Run:
+        return recipes.prepare(recipe, seed=seed, dtype=dtype)
+
+    allowed: float | None = None if precision == "tf32" else FREE_RUN_TOLERANCE
+    if (dtype, precision) == ("float32", "ieee"):
+        allowed = free_run.train(prepared(), device, steps).allowed
+    run = prepared()
     start, arrays = start_digest(run.parameters), _record(run, device, precision, steps)
-    simulated = (device.type, precision) == ("cpu", "tf32")
-    products = f"{precision}, simulated" if simulated else precision
+    simulated = ", simulated" if (device.type, precision) == ("cpu", "tf32") else ""
+    environment = devices.environment(device) | {"float32 products": f"{precision}{simulated}"}
     facts = {
         "recipe": recipe.name,
         "data": recipe.data,
@@ -295,8 +275,8 @@ def record(
         "steps": len(arrays["losses"]),
         "hyper": {name: getattr(recipe, name) for name in HYPER},
         "start": start,
-        "allowed": _allowed(recipe, device, dtype, precision, seed, steps),
-        "environment": devices.environment(device) | {"float32 products": products},
+        "allowed": allowed,
+        "environment": environment,
     }
     return facts, arrays
 
@@ -304,9 +284,14 @@ def record(
 def _record(
     run: Run, device: torch.device, precision: Precision, steps: int
 ) -> dict[str, AnyArray]:
+    """Train, and keep what a recording has.
+
+    Of the first step in float32 that is also the outputs and their gradients, and entries of the
+    gradient and of the new θ. Those of a ReLU are left out: they are made again from its z and dz.
+    """
     from parity.training.torch_side import TorchSide
 
-    side, places, dtype = TorchSide(run, device, precision), entries(run.parameters), np.float32
+    side, places = TorchSide(run, device, precision), entries(run.parameters)
     (X, target), *rest = islice(batches(run), steps)
     first = side.step(X, target)
     losses, reached = [float(first.loss)], {1: first.after}
@@ -321,36 +306,9 @@ def _record(
         "theta": np.array([theta.theta[places] for theta in reached.values()]),
         "norms": np.array([norms(theta) for theta in reached.values()]),
     }
-    return arrays | (_first(first, places) if first.X.dtype == dtype else {})
-
-
-def _first(trace: Trace, places: IntArray) -> dict[str, AnyArray]:
-    """Return the outputs and their gradients, and entries of the gradient and of the new θ.
-
-    Those of a ReLU are left out: they are made again from its z and dz.
-    """
-    kept = {"grad": trace.grad.theta[places], "after": trace.after.theta[places]}
-    layers = zip(_names(trace.before), trace.before.layers, strict=True)
-    for i, (name, layer) in enumerate(layers):
-        if layer.op not in KINKS:
-            kept |= {name: trace.outputs[i + 1], f"d{name}": trace.gradients[i]}
-    return kept
-
-
-def _allowed(
-    recipe: Recipe,
-    device: torch.device,
-    dtype: str,
-    precision: Precision,
-    seed: int,
-    steps: int,
-) -> float | None:
-    """Return how far a free run may come; None for TF32, which we do not compute."""
-    from parity.training import free_run
-
-    if precision == "tf32":
-        return None
-    if dtype == "float64":
-        return FREE_RUN_TOLERANCE
-    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
-    return free_run.train(run, device, steps).allowed
+    if first.loss.dtype == np.float32:
+        arrays |= {"grad": first.grad.theta[places], "after": first.after.theta[places]}
+        for i, name in enumerate(_names(first.before)):
+            if first.before.layers[i].op not in KINKS:
+                arrays |= {name: first.outputs[i + 1], f"d{name}": first.gradients[i]}
+    return arrays

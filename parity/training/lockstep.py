@@ -3,35 +3,50 @@
 step.py judges each step from the parameters that torch had before it. Besides, both sides train
 freely, each from its own parameters. In float64 these must stay within 1e-12 of each other. For
 float32 there is no such criterion: one ReLU that flips moves all that follows.
+
+Of the first step that fails, the culprit is found: which side left its bound, at which element.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import nan
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from parity.training.culprit import Culprit, find
-from parity.training.network import KINKS
-from parity.training.step import StepResult, check_step, sound, take_step
+from parity import devices, judge
+from parity.judge import Difference, Index, Verdict, measure
+from parity.training import network
+from parity.training.optimizers import Update
+from parity.training.step import (
+    Quantity,
+    Source,
+    StepResult,
+    WholeStep,
+    check_step,
+    operations,
+    sound,
+)
 from parity.training.torch_side import TorchSide
-from parity.training.trace import FREE_RUN_TOLERANCE, Settings, epoch
+from parity.training.trace import FREE_RUN_TOLERANCE, Call, Settings, batches, epoch, take_step
 from scratchnn.data import Dataset
-from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.run.recipes import Run
+from scratchnn.run import recipes
+from scratchnn.run.recipes import Recipe, Run
 from scratchnn.train import Score, Step, Totals, evaluate
 
 if TYPE_CHECKING:
     from parity.devices import Precision
 
 UNKNOWN = Score(nan, None)
+FEW = 32  # numbers that a reader copies
+FLAGS = ("epochs", "batch_size", "learning_rate", "momentum", "activation")  # of the command
 
 
 @dataclass
@@ -70,7 +85,6 @@ class Lockstep:
 
     @property
     def steps(self) -> list[StepResult]:
-        """All steps of all epochs."""
         return [step for epoch in self.epochs for step in epoch.steps]
 
     @property
@@ -125,7 +139,6 @@ class Lockstep:
 
     @property
     def steps_hold(self) -> bool:
-        """Whether every step is within its tolerances."""
         return all(step.holds for step in self.steps)
 
     @property
@@ -151,15 +164,14 @@ def train(
              judged_as   the precision that the bounds take torch's products to have
     Raises   ValueError for a layer, an objective or an optimizer that parity has no rule for
     """
-    pair = _Pair(run, device, precision, Settings.of(run, judged_as))
-    result = pair.result
+    pair = _Pair(run, device, precision, judged_as)
     for number in range(1, run.recipe.epochs + 1):
         row = pair.epoch(number, max_steps)
         if not row.steps:
             return
-        result.epochs.append(row)
-        yield result, row
-        if result.interrupted or pair.stuck:
+        pair.result.epochs.append(row)
+        yield pair.result, row
+        if pair.result.interrupted or pair.stuck:
             return
 
 
@@ -167,60 +179,52 @@ class _Pair:
     """Both sides of a run, and what was found about them."""
 
     def __init__(
-        self, run: Run, device: torch.device, precision: Precision, settings: Settings
+        self, run: Run, device: torch.device, precision: Precision, judged_as: Precision
     ) -> None:
-        self.run, self.settings = run, settings
+        self.run, self.settings = run, Settings.of(run, judged_as)
         self.theirs = TorchSide(run, device, precision)
-        self.grad = Parameters.zeros(run.parameters.layers, run.parameters.theta.dtype)
-        kinks = any(layer.op in KINKS for layer in run.parameters.layers)
+        kinks = bool(network.kinks(run.parameters))
         self.result = Lockstep(run.parameters.theta.dtype.name, device.type, kinks)
         self.done, self.stuck = 0, False  # stuck: our next step would make no sense
 
     def epoch(self, number: int, max_steps: int | None) -> EpochResult:
         """Take an epoch's steps, or as many as are left, and evaluate both sides."""
-        run, objective, ours, theirs = self.run, self.settings.objective, Totals(), Totals()
+        run, objective, totals = self.run, self.settings.objective, (Totals(), Totals())
         row = EpochResult(number)
         left = None if max_steps is None else max_steps - self.done
         try:
             for X, target in islice(epoch(run), left):
-                row.steps.append(self._step(X, target))
+                step, *losses = self._step(X, target)
+                row.steps.append(step)
                 if self.stuck:
                     return row
-                count = objective.count(target)
-                ours.add(Step(self.loss, 0, count, len(X)))
-                theirs.add(Step(self.theirs_loss, 0, count, len(X)))
+                for side, loss in zip(totals, losses, strict=True):
+                    side.add(Step(loss, 0, objective.count(target), len(X)))
         except KeyboardInterrupt:
             self.result.interrupted = True
         if row.steps:
             data = run.test or run.train
             row.ours, row.torch = self._evaluate(data), self.theirs.evaluate(data)
-            row.ours_running_loss = ours.score(objective).loss
-            row.torch_running_loss = theirs.score(objective).loss
+            losses = [side.score(objective).loss for side in totals]
+            row.ours_running_loss, row.torch_running_loss = losses
         return row
 
-    def _step(self, X: Array, target: AnyArray) -> StepResult:
-        trace = self.theirs.step(X, target)
-        self.theirs_loss, self.result.torch_seconds = float(trace.loss), self.theirs.seconds
-        self.done += 1
+    def _step(self, X: Array, target: AnyArray) -> tuple[StepResult, float, float]:
+        """Take a step on both sides; return what it showed, and both losses."""
+        parameters, trace = self.run.parameters, self.theirs.step(X, target)
+        self.done, self.result.torch_seconds = self.done + 1, self.theirs.seconds
         found = check_step(self.done, trace, self.settings)
         self.stuck = found.worst.reason is not None
-        if self.stuck:
-            apart, diverged = np.inf, False
-        else:
-            self._train(X, target)
-            ours, theirs = self.run.parameters.theta, trace.after.theta
-            apart = distance(ours, theirs)
-            diverged = _diverged(self.loss, ours) and _diverged(self.theirs_loss, theirs)
+        loss, theirs, apart, diverged = nan, float(trace.loss), np.inf, False
+        if not self.stuck:
+            start = perf_counter()
+            loss, _ = take_step(parameters, X, target, self.settings)
+            self.result.ours_seconds += perf_counter() - start
+            apart = distance(parameters.theta, trace.after.theta)
+            diverged = _diverged(loss, parameters.theta) and _diverged(theirs, trace.after.theta)
         if found.broken and not diverged and self.result.culprit is None:
             self.result.culprit = find(self.done, found.broken)
-        return replace(found, free_run=apart, diverged=diverged, broken=None)
-
-    def _train(self, X: Array, target: AnyArray) -> None:
-        """Take our own step, from our own parameters."""
-        run, goal, start = self.run, self.settings.objective, perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-            self.loss = take_step(run.parameters, X, target, goal, run.optimizer, self.grad)
-        self.result.ours_seconds += perf_counter() - start
+        return replace(found, free_run=apart, diverged=diverged, broken=None), loss, theirs
 
     def _evaluate(self, data: Dataset) -> Score:
         try:
@@ -240,3 +244,130 @@ def _diverged(loss: float, theta: Array) -> bool:
     """Return whether the loss or θ is so large that its square is not finite."""
     most = np.sqrt(np.finfo(theta.dtype).max)
     return not (abs(loss) < most and (abs(theta) < most).all())
+
+
+# The culprit
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The first element that left its tolerance, in the order of computation.
+
+    verdict   both sides against the right answer; without them where there is nothing to compare
+    source    the smallest call that has the element; None: the whole network has it
+    """
+
+    step: int
+    index: Index
+    difference: Difference
+    verdict: Verdict
+    source: Call | Update | None = None
+
+    def __str__(self) -> str:
+        """Name the side that left its bound; torch's dtypes and shapes are right as they are."""
+        who = " and ".join(self.verdict.guilty) or "neither side alone, but both together"
+        who = "NumPy" if self.difference.reason else who
+        return f"first at step {self.step}, {self.difference}\nwrong is {who}: {self.verdict}"
+
+
+def find(step: int, quantity: Quantity) -> Culprit:
+    """Compare both sides with the right answer, at the element that left its tolerance."""
+    difference = quantity.difference()
+    if difference.reason:
+        return Culprit(step, (), difference, Verdict(quantity.name, ()))
+    source, verdict = blame(quantity, difference.index)
+    shown = None if isinstance(source, WholeStep) else source
+    return Culprit(step, difference.index, difference, verdict, shown)
+
+
+def blame(quantity: Quantity, index: Index) -> tuple[Source, Verdict]:
+    """Return the smallest source of an element, and both sides of it against the right answer."""
+    source, place = quantity.source.element(quantity.part, index)
+    exact, dtype = np.asarray(source.right()[quantity.part])[place], quantity.torch.dtype
+    sides = ("NumPy", quantity.ours, quantity.ours_bound), ("torch", quantity.torch, quantity.bound)
+    errors = []
+    for name, side, limit in sides:
+        bound = np.broadcast_to(limit, side.shape)[index]
+        error = measure(name, quantity.name, side[index], exact, bound, dtype)
+        errors.append(replace(error, index=index))
+    return source, Verdict(quantity.name, tuple(errors))
+
+
+def element(
+    run: Run,
+    name: str,
+    index: Index,
+    *,
+    step: int,
+    device: str = "cpu",
+    precision: Precision = "ieee",
+) -> Call | Update:
+    """Train in torch up to a step, and return the smallest call that has an element of it.
+
+    Raises   ValueError for a quantity that no operation of the step has
+    """
+    theirs = TorchSide(run, devices.prepare(device), precision)
+    for X, target in islice(batches(run), step):
+        trace = theirs.step(X, target)
+    for quantity in operations(trace, Settings.of(run)):
+        if quantity.name == name and not isinstance(quantity.source, WholeStep):
+            return quantity.source.element(quantity.part, index)[0]
+    raise ValueError(f"quantity must be one of an operation of the step, got {name!r}")
+
+
+def reproduction(
+    culprit: Culprit, recipe: Recipe, dtype: str, options: Mapping[str, object]
+) -> str:
+    """Return the command, and the Python lines, that show this element again, on both sides.
+
+    `options`: seed, and what else was given of device, precision, judged_as, data_dir, threads.
+    """
+    given = {"data": recipe.data, **_changes(recipe, FLAGS), "dtype": dtype, **options}
+    flags = " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+        for name, value in (given | {"steps": culprit.step}).items()
+    )
+    command = f"reproduce:  python -m parity train {recipe.name} {flags}"
+    call = culprit.source
+    if call is None:
+        return command
+    usual = {"device": "cpu", "precision": "ieee", "judged_as": "ieee"}
+    side: list[Any] = [options.get(name, value) for name, value in usual.items()]
+    many = call.numbers > FEW
+    code = _by_training(culprit, recipe, dtype, options, side) if many else call.code(*side)
+    words = "in Python, this element alone"
+    if isinstance(call, Call) and "NumPy" in culprit.verdict.guilty:
+        verdicts = judge.judge(call.op, call.case, on=(), dy=call.dy)
+        if all(verdict.holds for verdict in verdicts):
+            words += " (there NumPy is right: what is wrong is the code that calls the operation)"
+    lines = (f"    {line}".rstrip() for line in code.splitlines())
+    return "\n".join([command, f"{words}:", *lines])
+
+
+def _by_training(
+    culprit: Culprit,
+    recipe: Recipe,
+    dtype: str,
+    options: Mapping[str, object],
+    side: Sequence[object],
+) -> str:
+    """Write a program that lets torch train up to the step, to have the numbers."""
+    changes = "".join(f", {n}={value!r}" for n, value in _changes(recipe).items())
+    folder = f", data_dir={options['data_dir']!r}" if "data_dir" in options else ""
+    rest = "".join(f", {n}={options[n]!r}" for n in ("device", "precision") if n in options)
+    return (
+        "from parity.training import lockstep\n"
+        "from scratchnn import recipes\n\n"
+        f"recipe = recipes.get({recipe.name!r}).on({recipe.data!r}{changes})\n"
+        f"run = recipes.prepare(recipe, seed={options['seed']}, dtype={dtype!r}{folder})\n"
+        f"call = lockstep.element(run, {culprit.verdict.quantity!r}, {culprit.index}, "
+        f"step={culprit.step}{rest})\n"
+        f"for verdict in call.judge({', '.join(map(repr, side))}):\n"
+        "    print(verdict)\n"
+    )
+
+
+def _changes(recipe: Recipe, names: Sequence[str] = (*FLAGS, "hidden")) -> dict[str, object]:
+    """Return what differs from the recipe of this name."""
+    usual = recipes.get(recipe.name).on(recipe.data)
+    return {n: getattr(recipe, n) for n in names if getattr(recipe, n) != getattr(usual, n)}

@@ -47,7 +47,7 @@ class Mode:
     train     takes the arguments, the device and the precision of θ
     file      the name of its files in the folder --out
     title     what a report's title says of it
-    as_dict   of a result, the settings and the environment: all of it, ready for JSON
+    as_dict   of a result: all of it, ready for JSON
     words     the verdict, or what failed
     picture   of a result and a title
     table     the result as HTML
@@ -166,7 +166,8 @@ def _save(
     recipe = recipe_for(arguments)
     settings = {name: value for name, value in vars(arguments).items() if name not in UNSAID}
     settings |= {"data": recipe.data, "complete": complete}
-    found = [mode.as_dict(result, settings, environment) for result in results]
+    shared = {"settings": settings, "environment": environment}
+    found = [{"holds": r.holds, **shared, **mode.as_dict(r)} for r in results]
     saved: list[Path] = []
     if arguments.out:
         folder = Path(arguments.out)

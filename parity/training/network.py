@@ -21,11 +21,17 @@ from parity import bounds, oracle
 from parity.cases import Case
 from parity.ops import as_tuple
 from parity.targets import target_mass
-from parity.training.calls import Call, of_layer, of_objective
 from parity.training.optimizers import rule_of
-from parity.training.trace import Settings, Trace, widened
+from parity.training.trace import (
+    Call,
+    Settings,
+    Trace,
+    of_layer,
+    of_layers,
+    of_objective,
+    widened,
+)
 from scratchnn import objectives
-from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
@@ -34,26 +40,10 @@ from scratchnn.optim import Optimizer
 KINKS = ("relu",)  # activations whose slope jumps. That of all others changes by at most |δz|
 Masks = dict[int, BoolArray]  # of the ReLUs, by the number of their layer
 
-
-# Layers with weights: the weight (D, H), and the gradients of the parameters from dY and X
-
-
-class Weighted(NamedTuple):
-    """How a layer with weights hands on errors."""
-
-    weight: Callable[..., Array]
-    gradients: Callable[..., tuple[Array, ...]]
-
-
-WEIGHTED = {
-    "linear": Weighted(
-        weight=lambda W, _: W,
-        gradients=lambda dY, X, *_: (X.T @ dY, dY.sum(axis=0)),
-    ),
-    "kronecker_linear": Weighted(
-        weight=lambda A, S, _: oracle.kronecker_weight(A, S),
-        gradients=lambda dY, X, *parts: oracle.kronecker_linear_backward(dY, X, *parts)[1:],
-    ),
+# The weight (D, H) of a layer, from its parameters
+WEIGHTS: dict[str, Callable[..., Array]] = {
+    "linear": lambda W, _: W,
+    "kronecker_linear": lambda A, S, _: oracle.kronecker_weight(A, S),
 }
 
 
@@ -129,7 +119,7 @@ def step_bound(
     settings = Settings(objectives.get(objective), optimizer, factors)
     with np.errstate(all="ignore"):
         step = right_step(parameters.astype(np.float64), X, target, settings, optimizer.state)
-        return errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype)).after
+        return errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype), factors).after
 
 
 def output_bounds(
@@ -142,7 +132,7 @@ def output_bounds(
     """
     wide, u = parameters.astype(np.float64), bounds.unit_roundoff(parameters.theta.dtype)
     with np.errstate(all="ignore"):
-        outputs = _right_outputs(wide, X.astype(np.float64))
+        outputs = _right_outputs(wide, X.astype(np.float64), {})
         return outputs, _output_errors(wide, outputs, u, factors)
 
 
@@ -161,41 +151,30 @@ def right_step(
 
     Options  on   which ReLUs are on; default: those whose input is positive
     """
-    dtype = before.theta.dtype
+    dtype, on = before.theta.dtype, on or {}
     target, state = widened(target, dtype), {k: v.astype(dtype) for k, v in state.items()}
     outputs = _right_outputs(before, X.astype(dtype), on)
     loss = of_objective(settings.objective, outputs[-1], target)
-    dy = as_tuple(loss.op.exact_backward(1.0, **loss.case))[0]
-    grad, gradients = Parameters.zeros(before.layers, dtype), [dy]
-    for i in reversed(range(len(before.layers))):
-        dy, *rest = _right_gradients(before, i, outputs[i], dy, on)
-        gradients.insert(0, dy)
+    grad = Parameters.zeros(before.layers, dtype)
+    gradients = [as_tuple(loss.op.exact_backward(1.0, **loss.case))[0]]
+    for i, call in reversed(list(enumerate(of_layers(before, outputs)))):
+        dx, *rest = as_tuple(call.op.exact_backward(gradients[0], **call.case))
+        gradients.insert(0, np.where(on[i], gradients[0], 0) if i in on else dx)
         for view, gradient in zip(grad.views[i], rest, strict=True):
             view[...] = gradient
-    right = rule_of(settings.optimizer).right
-    after = before.like(right(settings.optimizer, before.theta, grad.theta, state))
+    rule, optimizer = rule_of(settings.optimizer), settings.optimizer
+    after = before.like(rule.right(optimizer, before.theta, grad.theta, state))
     value = np.asarray(loss.op.exact(**loss.case))
     return Trace(target, before, outputs, gradients[1:], value, grad, after, state)
 
 
-def _right_outputs(parameters: Parameters, X: Array, on: Masks | None = None) -> list[Array]:
+def _right_outputs(parameters: Parameters, X: Array, on: Masks) -> list[Array]:
     outputs = [X]
     for i, (layer, views) in enumerate(zip(parameters.layers, parameters.views, strict=True)):
         call = of_layer(layer, outputs[-1], views)
-        if on is not None and i in on:
-            outputs.append(np.where(on[i], outputs[-1], 0))
-        else:
-            outputs.append(call.op.exact(**call.case))
+        y = np.where(on[i], outputs[-1], 0) if i in on else call.op.exact(**call.case)
+        outputs.append(y)
     return outputs
-
-
-def _right_gradients(
-    parameters: Parameters, i: int, x: Array, dy: Array, on: Masks | None
-) -> tuple[Array, ...]:
-    if on is not None and i in on:
-        return (np.where(on[i], dy, 0),)
-    call = of_layer(parameters.layers[i], x, parameters.views[i])
-    return as_tuple(call.op.exact_backward(dy, **call.case))
 
 
 # The bounds of a step's errors
@@ -210,27 +189,18 @@ class Errors(NamedTuple):
     after: Array
 
 
-class Gradient(NamedTuple):
-    """Two kinds of errors of a gradient: many and small, or those of ReLUs that flipped."""
-
-    rounding: Array
-    flips: Array
-
-
-def errors(step: Trace, settings: Settings, u: float, differ: Masks | None = None) -> Errors:
+def errors(
+    step: Trace, settings: Settings, u: float, factors: float, differ: Masks | None = None
+) -> Errors:
     """Bound the errors of a step that is given in float64 and was computed in the precision of u.
 
     `differ` marks the ReLUs that flipped; default: all those that may.
 
     Raises   ValueError for a layer, an objective or an optimizer that has no rule here
     """
-    outputs = _output_errors(step.before, step.outputs, u, settings.factors)
+    outputs = _output_errors(step.before, step.outputs, u, factors)
     if differ is None:
-        differ = {
-            i: abs(step.outputs[i]) <= outputs[i]
-            for i, layer in enumerate(step.before.layers)
-            if layer.op in KINKS
-        }
+        differ = {i: abs(step.outputs[i]) <= outputs[i] for i in kinks(step.before)}
     loss = of_objective(settings.objective, step.outputs[-1], step.target)
     if loss.op.function not in OBJECTIVES:
         raise ValueError(
@@ -240,11 +210,16 @@ def errors(step: Trace, settings: Settings, u: float, differ: Masks | None = Non
     own = as_tuple(loss.op.backward_bound(np.ones(()), **loss.case, u=u))[0]
     change = OBJECTIVES[loss.op.function](loss.case, outputs[-1])
     passed = np.sum((abs(step.gradients[-1]) + change) * outputs[-1])
-    grad = _gradient_errors(step, outputs, own + change, differ, u, settings.factors)
+    grad = _gradient_errors(step, outputs, own + change, differ, u, factors)
     rule, optimizer = rule_of(settings.optimizer), settings.optimizer
     after = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
     after = after + rule.handed_on(optimizer, step.state, grad.theta)
     return Errors(outputs, loss.op.bound(**loss.case, u=u) + passed, grad, after)
+
+
+def kinks(parameters: Parameters) -> list[int]:
+    """Return the numbers of the layers that are ReLUs."""
+    return [i for i, layer in enumerate(parameters.layers) if layer.op in KINKS]
 
 
 def _output_errors(
@@ -252,77 +227,50 @@ def _output_errors(
 ) -> list[Array]:
     """Bound each output: its own error, and what the one before hands on. X has none."""
     found = [np.zeros_like(outputs[0])]
-    for layer, views, x in zip(parameters.layers, parameters.views, outputs, strict=False):
-        call, error = of_layer(layer, x, views), found[-1]
-        own = call.op.bound(**call.case, **_precision(call, u, factors))
-        if layer.shapes:
-            W = _weighted(layer).weight(*views)
-            found.append(own + np.sqrt(error**2 @ W**2))
-        elif layer.op in KINKS:
-            found.append(own + error)
+    for i, call in enumerate(of_layers(parameters, outputs)):
+        error, own = found[-1], call.op.bound(**call.case, **_precision(call, u, factors))
+        if parameters.layers[i].shapes:
+            passed = np.sqrt(error**2 @ _weight(parameters, i) ** 2)
+        elif call.op.function in KINKS:
+            passed = error
         else:
-            slope, change = _slope(call, error)
-            found.append(own + np.minimum(slope + change, 1) * error)
+            passed = np.minimum(sum(_slope(call, error)), 1) * error
+        found.append(own + passed)
     return found
 
 
 def _gradient_errors(
-    step: Trace, outputs: list[Array], dz_error: Array, differ: Masks, u: float, factors: float
+    step: Trace, outputs: list[Array], rounding: Array, differ: Masks, u: float, factors: float
 ) -> Parameters:
-    """Bound the gradient, from that of the logits down to that of the first layer."""
-    result = Parameters.zeros(step.before.layers, np.float64)
-    error = Gradient(dz_error, np.zeros_like(dz_error))
-    for i in reversed(range(len(step.before.layers))):
-        layer, views = step.before.layers[i], step.before.views[i]
-        call, dy = of_layer(layer, step.outputs[i], views), step.gradients[i]
+    """Bound the gradient, from the error of that of the logits down to the first layer.
+
+    Errors of two kinds are handed on: many and small ones, and those of ReLUs that flipped.
+    """
+    before, flips = step.before, np.zeros_like(rounding)
+    result = Parameters.zeros(before.layers, np.float64)
+    for i, call in reversed(list(enumerate(of_layers(before, step.outputs)))):
+        dy, x, x_error = step.gradients[i], step.outputs[i], outputs[i]
         bound = call.op.backward_bound(dy, **call.case, **_precision(call, u, factors))
         own, *parts = as_tuple(bound)
-        if layer.shapes:
-            passed = _parameter_errors(layer, views, dy, error, step.outputs[i], outputs[i])
-            for view, part, more in zip(result.views[i], parts, passed, strict=True):
-                view[...] = part + more
-            if i > 0:
-                error = _through_weights(_weighted(layer).weight(*views), error, own)
-        elif layer.op in KINKS:
-            error = _through_kink(dy, error, step.outputs[i + 1] > 0, differ[i])
-        else:
-            error = _through_slope(call, dy, error, outputs[i], own)
+        if before.layers[i].shapes:
+            W, sizes = _weight(before, i), [abs(view) for view in before.views[i]]
+            # For each parameter |x|ᵀ δdy + δxᵀ (|dy| + δdy); db has no x in it
+            gradients = getattr(oracle, f"{call.op.function}_backward")
+            _, *of_dy = gradients(rounding + flips, abs(x) + x_error, *sizes)
+            _, *of_x = gradients(abs(dy), x_error, *sizes)
+            of_x[-1] = 0
+            for view, *bounds_of_part in zip(result.views[i], parts, of_dy, of_x, strict=True):
+                view[...] = sum(bounds_of_part)
+            flips = flips @ abs(W).T if flips.any() else np.zeros_like(own)
+            rounding = own + np.sqrt(rounding**2 @ (W**2).T)
+        elif call.op.function in KINKS:
+            either = (step.outputs[i + 1] > 0) | differ[i]
+            rounding, flips = rounding * either, flips * either + abs(dy) * differ[i]
+        else:  # |f'| δdy + |dy| δf', and the error of dy f' itself
+            slope, change = _slope(call, x_error)
+            rounding = own + (slope + change) * rounding + abs(dy) * change
+            flips = (slope + change) * flips
     return result
-
-
-def _parameter_errors(
-    layer: Layer,
-    views: tuple[Array, ...],
-    dy: Array,
-    error: Gradient,
-    x: Array,
-    x_error: Array,
-) -> list[Array]:
-    """Return |x|ᵀ δdy + δxᵀ (|dy| + δdy) for each parameter; db has no x in it."""
-    gradients, sizes = _weighted(layer).gradients, [abs(view) for view in views]
-    of_dy = gradients(error.rounding + error.flips, abs(x) + x_error, *sizes)
-    of_x = gradients(abs(dy), x_error, *sizes)
-    return [
-        first if name == "b" else first + second
-        for name, first, second in zip(layer.shapes, of_dy, of_x, strict=True)
-    ]
-
-
-def _through_weights(W: Array, error: Gradient, own: Array) -> Gradient:
-    flips = error.flips @ abs(W).T if error.flips.any() else np.zeros_like(own)
-    return Gradient(own + np.sqrt(error.rounding**2 @ (W**2).T), flips)
-
-
-def _through_kink(dy: Array, error: Gradient, on: BoolArray, differ: BoolArray) -> Gradient:
-    either = on | differ
-    return Gradient(error.rounding * either, error.flips * either + abs(dy) * differ)
-
-
-def _through_slope(call: Call, dy: Array, error: Gradient, z_error: Array, own: Array) -> Gradient:
-    """Return |f'| δdy + |dy| δf', and the error of dy f' itself."""
-    slope, change = _slope(call, z_error)
-    steepest = slope + change
-    return Gradient(own + steepest * error.rounding + abs(dy) * change, steepest * error.flips)
 
 
 def _slope(call: Call, error: Array) -> tuple[Array, Array]:
@@ -335,17 +283,18 @@ def _slope(call: Call, error: Array) -> tuple[Array, Array]:
     return slope, np.minimum(error, 1)
 
 
-def _weighted(layer: Layer) -> Weighted:
-    """Return how a layer with weights hands on errors.
+def _weight(parameters: Parameters, i: int) -> Array:
+    """Return the weight (D, H) of a layer.
 
     Raises   ValueError for another kind of layer
     """
-    if layer.op not in WEIGHTED:
+    layer = parameters.layers[i]
+    if layer.op not in WEIGHTS:
         raise ValueError(
-            f"layers with weights must have one of the operations {', '.join(WEIGHTED)}, through "
+            f"layers with weights must have one of the operations {', '.join(WEIGHTS)}, through "
             f"which errors are followed, got {layer!r}"
         )
-    return WEIGHTED[layer.op]
+    return WEIGHTS[layer.op](*parameters.views[i])
 
 
 def _precision(call: Call, u: float, factors: float) -> dict[str, float]:

@@ -5,14 +5,12 @@ RULES is the table: to compare another optimizer with torch.optim, write its ent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from parity import bounds, digits, theirs
 from parity.digits import Numbers
@@ -20,12 +18,6 @@ from parity.judge import Difference, Index, Verdict, compare, literal, measure, 
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn.ops.shared import Array
 from scratchnn.optim import OPTIMIZERS, SGD, Optimizer
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.optim import Optimizer as TorchOptimizer
-
-    from parity.devices import Precision
 
 State = dict[str, Array]
 THETA = "θ"
@@ -35,25 +27,24 @@ STEPS, RATE, LATER_RATE = 4, 0.5, 0.125  # of `check`
 
 @dataclass(frozen=True)
 class Rule:
-    """What is known of an optimizer. The functions take its settings first.
+    """What is known of an optimizer. The functions take the optimizer, for its settings, first.
 
     buffers     the arrays of its state, and what torch calls them
     options     the settings to try
-    right       θ after a step, in the arithmetic of θ, grad and state
-    bound       the error of θ after a step, of arrays in float64 and u
-    handed_on   how far an error of the gradient moves θ
+    right       (θ, grad, state) → θ after a step, in their arithmetic
+    bound       (θ, grad, state, u) → the error of θ after a step, of arrays in float64
+    handed_on   (state, error) → how far an error of the gradient moves θ
     """
 
     buffers: dict[str, str]
     options: tuple[dict[str, float], ...]
-    right: Callable[[Optimizer, Numbers, Numbers, dict[str, Numbers]], Numbers]
-    bound: Callable[[Optimizer, Array, Array, State, float], Array]
-    handed_on: Callable[[Optimizer, State, Array], Array]
+    right: Callable[..., Numbers]
+    bound: Callable[..., Array]
+    handed_on: Callable[..., Array]
 
 
-def _sgd_direction(sgd: Optimizer, theta: Numbers, g: Numbers, v: Numbers | None) -> Numbers:
+def _sgd_direction(sgd: SGD, theta: Numbers, g: Numbers, v: Numbers | None) -> Numbers:
     """Return what SGD subtracts, over the learning rate; g is the gradient, or its negative."""
-    assert isinstance(sgd, SGD)
     if sgd.weight_decay:
         g = g + sgd.weight_decay * theta
     if not sgd.momentum:
@@ -62,28 +53,27 @@ def _sgd_direction(sgd: Optimizer, theta: Numbers, g: Numbers, v: Numbers | None
     return g + sgd.momentum * v if sgd.nesterov else v
 
 
-def _sgd(sgd: Optimizer, theta: Numbers, grad: Numbers, state: dict[str, Numbers]) -> Numbers:
-    assert isinstance(sgd, SGD)
+def _sgd(sgd: SGD, theta: Numbers, grad: Numbers, state: dict[str, Numbers]) -> Numbers:
     g = -grad if sgd.maximize else grad
     return theta - sgd.learning_rate * _sgd_direction(sgd, theta, g, state.get("velocity"))
 
 
-def _sgd_bound(sgd: Optimizer, theta: Array, grad: Array, state: State, u: float) -> Array:
+def _sgd_bound(sgd: SGD, theta: Array, grad: Array, state: State, u: float) -> Array:
     """Bound a step by the magnitudes that it adds.
 
     bounds.sgd_step has the roundings of θ - learning_rate (momentum v + g). Weight decay and
     Nesterov's step round up to 4 times more: twice those are enough.
     """
-    assert isinstance(sgd, SGD)
     v = state.get("velocity")
     size = _sgd_direction(sgd, abs(theta), abs(grad), None if v is None else abs(v))
     more = 2 if sgd.weight_decay or sgd.nesterov else 1
     return bounds.sgd_step(theta, more * size, sgd.learning_rate, u)
 
 
-def _sgd_handed_on(sgd: Optimizer, state: State, error: Array) -> Array:
-    still = np.zeros_like(error) if "velocity" in state else None
-    return sgd.learning_rate * _sgd_direction(sgd, np.zeros_like(error), error, still)
+def _sgd_handed_on(sgd: SGD, state: State, error: Array) -> Array:
+    """A step is linear in the gradient: so it is the step of the error, from nothing."""
+    nothing = np.zeros_like(error)
+    return abs(_sgd(sgd, nothing, error, dict.fromkeys(state, nothing)))
 
 
 SGD_OPTIONS = tuple(
@@ -118,24 +108,9 @@ def with_state(optimizer: Optimizer, state: State) -> Optimizer:
     return other
 
 
-def torch_state(
-    optimizer: TorchOptimizer,
-    parameters: Sequence[Tensor],
-    buffers: dict[str, str],
-    gather: Callable[[list[Tensor]], Array],
-) -> State:
-    """Return the state of an optimizer of torch by our names; `gather` makes one array of it."""
-    found: State = {}
-    for name, buffer in buffers.items():
-        tensors = [optimizer.state[parameter].get(buffer) for parameter in parameters]
-        if all(tensor is not None for tensor in tensors):
-            found[name] = gather(tensors)
-    return found
-
-
 @dataclass(frozen=True)
 class Update:
-    """One step of an optimizer on θ.
+    """One step of an optimizer on θ: like a `Call` of a row, it is judged and reproduced.
 
     optimizer   its settings; its own state is left aside
     state       the state before the step
@@ -145,11 +120,6 @@ class Update:
     theta: Array
     grad: Array
     state: State
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """The precision of θ."""
-        return self.theta.dtype
 
     @property
     def numbers(self) -> int:
@@ -178,43 +148,33 @@ class Update:
     def right(self) -> tuple[Numbers]:
         """Return the right θ after the step, with digits to spare."""
         with digits.precise(), np.errstate(all="ignore"):
-            theta, grad = (digits.lift(array, self.dtype) for array in (self.theta, self.grad))
-            state = {name: digits.lift(array, self.dtype) for name, array in self.state.items()}
-            return (rule_of(self.optimizer).right(self.optimizer, theta, grad, state),)
+            lifted = self._each(lambda array: digits.lift(array, self.theta.dtype))
+            return (rule_of(self.optimizer).right(self.optimizer, *lifted),)
 
-    def bounds(self, factors: float = 0.0) -> tuple[Array]:  # noqa: ARG002
+    def bounds(self, _: float = 0.0) -> tuple[Array]:
         """Bound the error of θ after the step; it has no products of matrices."""
-        theta, grad = self.theta.astype(np.float64), self.grad.astype(np.float64)
-        state: State = {name: array.astype(np.float64) for name, array in self.state.items()}
-        u = bounds.unit_roundoff(self.dtype)
+        wide, u = self._each(lambda x: x.astype(np.float64)), bounds.unit_roundoff(self.theta.dtype)
         with np.errstate(all="ignore"):
-            return (rule_of(self.optimizer).bound(self.optimizer, theta, grad, state, u),)
+            return (rule_of(self.optimizer).bound(self.optimizer, *wide, u),)
 
-    def element(self, part: int, index: Index) -> tuple[Update, Index]:  # noqa: ARG002
+    def element(self, _: int, index: Index) -> tuple[Update, Index]:
         """Return the step of one entry of θ."""
         (i,) = index
-        one = slice(i, i + 1)
-        state = {name: array[one] for name, array in self.state.items()}
-        return Update(self.optimizer, self.theta[one], self.grad[one], state), (0,)
+        return Update(self.optimizer, *self._each(lambda array: array[i : i + 1])), (0,)
 
-    def judge(
-        self,
-        device: str = "cpu",
-        precision: Precision = "ieee",  # noqa: ARG002
-        judged_as: Precision | None = None,  # noqa: ARG002
-    ) -> list[Verdict]:
+    def _each(self, f: Callable[[Array], Numbers]) -> tuple[Numbers, Numbers, dict[str, Numbers]]:
+        state = {name: f(array) for name, array in self.state.items()}
+        return f(self.theta), f(self.grad), state
+
+    def judge(self, device: str = "cpu", *_: object) -> list[Verdict]:
         """Measure θ after the step, ours and torch's, against the right one."""
         (right,), (bound,) = self.right(), self.bounds()
-        sides = ("NumPy", self.ours()), (f"torch {device}", self.theirs(device))
-        errors = (measure(name, THETA, found, right, bound, self.dtype) for name, found in sides)
+        sides = {"NumPy": self.ours(), f"torch {device}": self.theirs(device)}
+        dtype = self.theta.dtype
+        errors = (measure(s, THETA, after, right, bound, dtype) for s, after in sides.items())
         return [Verdict(THETA, tuple(errors))]
 
-    def code(
-        self,
-        device: str = "cpu",
-        precision: Precision = "ieee",  # noqa: ARG002
-        judged_as: Precision | None = None,  # noqa: ARG002
-    ) -> str:
+    def code(self, device: str = "cpu", *_: object) -> str:
         """Return a program that judges the step and prints the verdict."""
         state = ", ".join(f"{name!r}: {literal(array)}" for name, array in self.state.items())
         name = type(self.optimizer).__name__
@@ -243,25 +203,23 @@ def check(name: str = "sgd") -> Difference:
     return worst([difference for chosen in options for difference in _steps(make(RATE, **chosen))])
 
 
-def _steps(ours: Optimizer, dtype: DTypeLike = np.float64, seed: int = 0) -> Iterator[Difference]:
+def _steps(ours: Optimizer) -> Iterator[Difference]:
     from parity.convert import to_array, to_tensor
 
-    rng = np.random.default_rng(seed)
-    theta = rng.normal(size=7).astype(dtype)
+    rng, settings = np.random.default_rng(0), copy(ours)  # settings: whatever a step does to ours
+    theta = rng.normal(size=7)
     parameter = theirs.torch.nn.Parameter(to_tensor(theta))
     torch, buffers = theirs.optimizer([parameter], ours), rule_of(ours).buffers
-    settings = copy(ours)  # whatever a step does to ours
     for number in range(STEPS):
         if number == STEPS // 2:
             ours.learning_rate = settings.learning_rate = LATER_RATE
             torch.param_groups[0]["lr"] = LATER_RATE
-        grad = rng.normal(size=7).astype(dtype)
-        state = torch_state(torch, [parameter], buffers, lambda tensors: to_array(tensors[0]))
+        kept, grad = torch.state[parameter], rng.normal(size=7)
+        state = {n: to_array(kept[b]) for n, b in buffers.items() if kept.get(b) is not None}
         update = Update(settings, to_array(parameter), grad, state)
         parameter.grad = to_tensor(grad)
         torch.step()
         ours.step(theta, grad.copy())
         (bound,), after = update.bounds(), to_array(parameter)
-        yield compare(THETA, update.ours(), after, bounds.tolerance(bound, dtype))
-        if np.dtype(dtype) == np.float64:
-            yield compare("θ, trained freely", theta, after, FREE_RUN_TOLERANCE)
+        yield compare(THETA, update.ours(), after, bounds.tolerance(bound, np.float64))
+        yield compare("θ, trained freely", theta, after, FREE_RUN_TOLERANCE)

@@ -10,7 +10,6 @@ Source   McNemar 1947, doi:10.1007/BF02295996
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from statistics import mean, stdev
@@ -20,11 +19,9 @@ import numpy as np
 import torch
 
 from parity import report
-from parity.training.step import take_step
 from parity.training.torch_side import TorchSide
-from parity.training.trace import batches
+from parity.training.trace import Settings, batches, take_step
 from scratchnn import mlp, objectives
-from scratchnn.ops.shared import BoolArray
 from scratchnn.run.recipes import Run
 
 if TYPE_CHECKING:
@@ -64,9 +61,13 @@ class Paired:
     @property
     def holds(self) -> bool:
         """Whether no seed's split is too uneven for chance, nor all seeds' differences together."""
-        splits = all(pair.p >= LEVEL / len(self.pairs) for pair in self.pairs)
+        return not self.one_sided and all(p.p >= LEVEL / len(self.pairs) for p in self.pairs)
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether all seeds' differences together are too large for chance."""
         strict = self.interval_at(1 - LEVEL)
-        return splits and (strict is None or strict[0] <= 0 <= strict[1])
+        return strict is not None and not strict[0] <= 0 <= strict[1]
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -90,11 +91,7 @@ class Paired:
 
 
 def train(
-    run: Run,
-    device: torch.device,
-    seed: int,
-    steps: int | None,
-    precision: Precision = "ieee",
+    run: Run, device: torch.device, seed: int, steps: int | None, precision: Precision = "ieee"
 ) -> Pair:
     """Train both sides on the same batches, and compare their predictions on the test part.
 
@@ -103,17 +100,13 @@ def train(
     goal = objectives.get(run.recipe.objective)
     if not goal.classes or run.test is None:
         raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
-    theirs, grad = TorchSide(run, device, precision), run.parameters.copy()
+    side, settings = TorchSide(run, device, precision), Settings.of(run)
+    for X, target in islice(batches(run), steps):
+        take_step(run.parameters, X, target, settings)
+        side.advance(X, target)
+    X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-        for X, target in islice(batches(run), steps):
-            take_step(run.parameters, X, target, goal, run.optimizer, grad)
-            theirs.advance(X, target)
-        X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
-        ours = mlp.predict(run.parameters, X) == target
-    return _pair(seed, ours, theirs.right(run.test))
-
-
-def _pair(seed: int, ours: BoolArray, theirs: BoolArray) -> Pair:
+        ours, theirs = mlp.predict(run.parameters, X) == target, side.right(run.test)
     alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     accuracies = float(ours.mean()), float(theirs.mean())
     return Pair(seed, *accuracies, alone, alone_torch, len(ours))
@@ -167,8 +160,7 @@ def verdict(result: Paired) -> str:
     if result.interval is None:
         return text
     low, high = (f"{100 * end:+.2f}" for end in result.interval)
-    strict = result.interval_at(1 - LEVEL)
-    if strict and not strict[0] <= 0 <= strict[1]:
+    if result.one_sided:
         text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
     return f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
 
@@ -176,24 +168,15 @@ def verdict(result: Paired) -> str:
 def table(result: Paired) -> str:
     """Return a table of the seeds for a page."""
     header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
-    rows = [
-        [
-            str(pair.seed),
-            f"{pair.ours:.2%}",
-            f"{pair.torch:.2%}",
-            str(pair.only_ours),
-            str(pair.only_torch),
-            f"{pair.p:.3g}",
-        ]
-        for pair in result.pairs
-    ]
+    rows = []
+    for pair in result.pairs:
+        accuracies = f"{pair.ours:.2%}", f"{pair.torch:.2%}"
+        alone = str(pair.only_ours), str(pair.only_torch)
+        rows.append([str(pair.seed), *accuracies, *alone, f"{pair.p:.3g}"])
     return report.table(header, rows)
 
 
-def as_dict(
-    result: Paired, settings: Mapping[str, object], environment: Mapping[str, object]
-) -> dict[str, object]:
+def as_dict(result: Paired) -> dict[str, object]:
     """Return all that was found, ready for JSON."""
-    found = {"holds": result.holds, "settings": settings, "environment": environment}
     pairs = [asdict(pair) | {"p": pair.p} for pair in result.pairs]
-    return found | asdict(result) | {"pairs": pairs, "interval": result.interval}
+    return asdict(result) | {"pairs": pairs, "interval": result.interval}

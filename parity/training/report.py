@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from parity.judge import Difference, worst
-from parity.training.step import StepResult, sound
+from parity.training.step import KINDS, StepResult, sound
 from scratchnn import plots
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ HEADER = (
 
 def epoch_line(row: EpochResult) -> str:
     """Format one epoch under HEADER."""
-    loss, gradient, update = (
-        _with_tolerance(worst([getattr(step, name) for step in sound(row.steps)]))
-        for name in ("loss", "gradient", "parameters")
-    )
+    loss, gradient, update = map(_with_tolerance, _worst(row).values())
     return (
         f"{row.epoch:>5}  {_loss(row.ours.loss)} {_loss(row.torch.loss)}  "
         f"{_percent(row.ours.accuracy)} {_percent(row.torch.accuracy)}  "
@@ -38,43 +35,33 @@ def epoch_line(row: EpochResult) -> str:
 
 
 def verdict(result: Lockstep) -> str:
-    """Return one line: whether parity holds, and what came closest to breaking it."""
-    step = result.worst
-    difference = step.worst
-    word = "holds" if result.holds else "FAILS"
-    return (
+    """Return one line: whether parity holds, and what came closest to breaking it.
+
+    Then how far apart the freely trained θ may be, and what else is to be known of the steps.
+    """
+    step, word = result.worst, "holds" if result.holds else "FAILS"
+    words = (
         f"parity {word} in {result.dtype} on {result.device}: {len(result.steps):,} steps, "
-        f"worst {_share(difference.ratio)} of its tolerance "
-        f"({difference.quantity}, step {step.step}); trained freely, the two θ are at most "
-        f"{result.free_run:.1e} apart{_limit(result)}{_remarks(result)}"
+        f"worst {_share(step.worst.ratio)} of its tolerance "
+        f"({step.worst.quantity}, step {step.step}); trained freely, the two θ are at most "
+        f"{result.free_run:.1e} apart"
     )
-
-
-def _limit(result: Lockstep) -> str:
-    """Say how far apart the freely trained θ may be."""
-    words = ""
     if result.free_run_tolerance is not None:
-        words = f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
+        words += f" {_sign(result.free_run, result.free_run_tolerance)} 1e-12"
     elif result.kinks:
-        words = " (in float32 a ReLU that flips moves all that follows)"
+        words += " (in float32 a ReLU that flips moves all that follows)"
     if result.limits:
         words += f", compared with {max(result.limits):.1e}, ten times torch's own drift"
-    return words
-
-
-def _remarks(result: Lockstep) -> str:
-    """Say what else is to be known of the steps."""
-    words = ""
     if result.flips:
         right = all(step.outputs.holds for step in sound(result.steps) if step.flips)
         within = "within rounding" if right else "not all within rounding"
         words += f"; {result.flips} ReLUs were on in one and off in the other, {within}"
-    if step := result.diverged:
-        words += f"; the training diverged on both sides, at step {step.step}"
-    if step := result.unbounded:
+    if first := result.diverged:
+        words += f"; the training diverged on both sides, at step {first.step}"
+    if first := result.unbounded:
         words += (
-            f"; from step {step.step} on some bounds are infinite or NaN and say nothing (first "
-            f"that of {step.unbounded}): what they belong to is not judged"
+            f"; from step {first.step} on some bounds are infinite or NaN and say nothing (first "
+            f"that of {first.unbounded}): what they belong to is not judged"
         )
     return words
 
@@ -104,15 +91,10 @@ def timing(result: Lockstep) -> str:
     )
 
 
-def as_dict(
-    result: Lockstep, settings: Mapping[str, object], environment: Mapping[str, object]
-) -> dict[str, object]:
+def as_dict(result: Lockstep) -> dict[str, object]:
     """Return all that was found, ready for JSON."""
     diverged, unbounded = result.diverged, result.unbounded
     return {
-        "holds": result.holds,
-        "settings": settings,
-        "environment": environment,
         "dtype": result.dtype,
         "steps": len(result.steps),
         "free_run": result.free_run,
@@ -130,14 +112,18 @@ def as_dict(
 
 
 def _epoch(row: EpochResult) -> dict[str, object]:
-    kinds, steps = ("loss", "gradient", "parameters"), sound(row.steps)
     return {
         "epoch": row.epoch,
         "numpy": row.ours._asdict(),
         "torch": row.torch._asdict(),
         "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
-        **{kind: asdict(worst([getattr(step, kind) for step in steps])) for kind in kinds},
+        **{kind: asdict(difference) for kind, difference in _worst(row).items()},
     }
+
+
+def _worst(row: EpochResult) -> dict[str, Difference]:
+    steps = sound(row.steps)
+    return {kind: worst([getattr(step, kind) for step in steps]) for kind in KINDS[1:]}
 
 
 def picture(result: Lockstep, title: str) -> Figure:
@@ -162,18 +148,12 @@ def picture(result: Lockstep, title: str) -> Figure:
 
 
 def _draw_ratios(axis: Axes, steps: Sequence[StepResult]) -> None:
-    lines = (("gradient", plots.ORANGE), ("loss", plots.BLUE), ("parameters", plots.GREEN))
-    for name, colour in lines:
+    lines = {"gradient": plots.ORANGE, "loss": plots.BLUE, "parameters": plots.GREEN}
+    for name, colour in lines.items():
         ratios = {step.step: getattr(step, name).ratio for step in steps}
         shown = {step: ratio for step, ratio in ratios.items() if ratio > 0}
-        axis.plot(
-            list(shown),
-            list(shown.values()),
-            ".",
-            color=colour,
-            markersize=3,
-            label=name if shown else f"{name} (equal)",
-        )
+        label = name if shown else f"{name} (equal)"
+        axis.plot(list(shown), list(shown.values()), ".", color=colour, markersize=3, label=label)
     axis.axhline(1, color="black", linewidth=0.8)
     axis.annotate("tolerance", (steps[0].step, 1), (0, 3), textcoords="offset points")
     axis.set(xlabel="step", ylabel="largest difference / tolerance", yscale="log")

@@ -7,26 +7,70 @@ Then our whole step, from the parameters that torch had before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from typing import TypeAlias
 
 import numpy as np
 
 from parity import bounds
 from parity.digits import Numbers
-from parity.judge import Difference, Index, worst
+from parity.judge import Difference, Index, compare, incomparable, worst
 from parity.training import network
-from parity.training.calls import Call, Quantity, numbered, of_layer, of_objective
 from parity.training.network import Masks
 from parity.training.optimizers import Update, with_state
-from parity.training.trace import Settings, Trace
-from scratchnn import mlp, train
+from parity.training.trace import Call, Settings, Trace, of_layers, of_objective, take_step
+from scratchnn import mlp
+from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
-from scratchnn.objectives import Objective
-from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.optim import Optimizer
+from scratchnn.ops.shared import Array
 
 KINDS = ("outputs", "loss", "gradient", "parameters")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that both sides computed, and how wrong each may be.
+
+    kind         groups quantities in a report: outputs, loss, gradient or parameters
+    name         as "layer 1 dW"
+    bound        of the error of torch's
+    ours_bound   of ours: never that of TF32
+    source       what computed it
+    part         which result of the source it is
+    """
+
+    kind: str
+    name: str
+    ours: Array
+    torch: Array
+    bound: Array
+    ours_bound: Array
+    source: Source
+    part: int
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether the bound of some entry is infinite or NaN, and says nothing."""
+        return not (np.isfinite(self.bound).all() and np.isfinite(self.ours_bound).all())
+
+    def difference(self) -> Difference:
+        """Compare entry by entry within the bounds of both sides.
+
+        An entry whose bound says nothing holds. What has another dtype or shape than torch's never
+        holds, and the reason says so.
+        """
+        torch = self.torch
+        for what in ("dtype", "shape"):
+            ours, theirs = getattr(self.ours, what), getattr(torch, what)
+            if ours != theirs:
+                reason = f"{self.name}: {what} must be torch's {theirs}, NumPy has {ours}"
+                return incomparable(self.name, reason)
+        tolerance = bounds.tolerance((self.ours_bound + self.bound) / 2, torch.dtype)
+        if self.unbounded:
+            torch = np.where(np.isfinite(tolerance), torch, self.ours)
+        return compare(self.name, self.ours, torch, tolerance)
 
 
 @dataclass(frozen=True)
@@ -46,10 +90,10 @@ class StepResult:
     gradient: Difference
     parameters: Difference
     flips: int
+    unbounded: str | None
+    broken: Quantity | None
     free_run: float = 0.0
     diverged: bool = False
-    unbounded: str | None = None
-    broken: Quantity | None = None
 
     @property
     def worst(self) -> Difference:
@@ -70,143 +114,112 @@ def sound(steps: Sequence[StepResult]) -> Sequence[StepResult]:
 def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:
     """Give each of our operations the inputs that torch's had, and compare what comes out.
 
+    Where one cannot be compared, nothing after it is sound: the kinds that were not reached have
+    its difference.
+
     Raises   ValueError for a layer, an objective or an optimizer that parity has no rule for
     """
-    judged = _Judged()
+    found: dict[str, list[Difference]] = {}
+    unbounded, broken = None, None
     with np.errstate(all="ignore"):  # what is not finite is judged like all else
-        if not judged.add(operations(trace, settings)):
-            return judged.result(step, flips=0)
-        outputs = mlp.forward(trace.before, trace.X)
-        differ = flipped(trace, outputs)
-        judged.add(whole_step(trace, settings, outputs, differ))
-    return judged.result(step, sum(int(mask.sum()) for mask in differ.values()))
-
-
-class _Judged:
-    """The quantities of a step so far."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[Difference]] = {}
-        self.unbounded: str | None = None
-        self.broken: Quantity | None = None
-
-    def add(self, quantities: Iterator[Quantity]) -> bool:
-        """Judge each; return False where one cannot be compared, and nothing after it is sound."""
-        for quantity in quantities:
+        for quantity in chain(operations(trace, settings), whole_step(trace, settings)):
             difference = quantity.difference()
-            self.found.setdefault(quantity.kind, []).append(difference)
-            if self.broken is None and not difference.holds:
-                self.broken = quantity
-            if self.unbounded is None and quantity.unbounded:
-                self.unbounded = quantity.name
+            found.setdefault(quantity.kind, []).append(difference)
+            if broken is None and not difference.holds:
+                broken = quantity
+            if unbounded is None and quantity.unbounded:
+                unbounded = quantity.name
             if difference.reason:
-                return False
-        return True
-
-    def result(self, step: int, flips: int) -> StepResult:
-        """Return the worst of each kind; the kinds that were not reached have the last."""
-        last = next(reversed(self.found.values()))[-1]
-        outputs, loss, gradient, theta = (worst(self.found.get(kind, [last])) for kind in KINDS)
-        return StepResult(
-            step,
-            outputs,
-            loss,
-            gradient,
-            theta,
-            flips,
-            unbounded=self.unbounded,
-            broken=self.broken,
-        )
+                break
+    outputs, loss, gradient, theta = (worst(found.get(kind, [difference])) for kind in KINDS)
+    flips = quantity.source.flips if isinstance(quantity.source, WholeStep) else 0
+    return StepResult(step, outputs, loss, gradient, theta, flips, unbounded, broken)
 
 
-# Each operation alone
+def numbered(layers: Sequence[Layer]) -> list[int]:
+    """Return 1 for the first layer with weights and the activations after it, and so on."""
+    return list(accumulate(int(bool(layer.shapes)) for layer in layers))
+
+
+def _names(layers: Sequence[Layer]) -> list[str]:
+    """Return "layer 1 z", "layer 1 relu", "layer 2 z", ...: the output of each layer."""
+    both = zip(numbered(layers), layers, strict=True)
+    return [f"layer {number} {'z' if layer.shapes else layer.op}" for number, layer in both]
+
+
+def _quantities(
+    source: Source, settings: Settings, results: Iterable[tuple[int, str, str, Array, Array]]
+) -> Iterator[Quantity]:
+    """Yield results of one source, given as part, kind, name, ours and torch's."""
+    theirs = source.bounds(settings.factors)
+    strict = source.bounds(0.0) if settings.factors else theirs
+    for part, kind, name, ours, torch in results:
+        yield Quantity(kind, name, ours, torch, theirs[part], strict[part], source, part)
 
 
 def operations(trace: Trace, settings: Settings) -> Iterator[Quantity]:
     """Yield every operation of the step, alone, in the order of computation."""
-    yield from _forward(trace, settings)
-    yield from _loss(trace, settings)
-    yield from _backward(trace, settings)
-    source = Update(settings.optimizer, trace.before.theta, trace.grad.theta, trace.state)
-    judged = _Results("parameters", source, settings)
-    yield judged.quantity("θ", 0, source.ours(), trace.after.theta)
+    before, outputs, objective = trace.before, trace.outputs, settings.objective
+    calls, names = of_layers(before, outputs), _names(before.layers)
+    for i, layer in enumerate(before.layers):
+        y = layer.forward(outputs[i].copy(), *before.views[i])  # it may overwrite its input
+        yield from _quantities(calls[i], settings, [(0, "outputs", names[i], y, outputs[i + 1])])
+    z, target = outputs[-1], trace.target
+    call, (loss, dz) = of_objective(objective, z, target), objective.loss_and_gradient(z, target)
+    result = 0, "loss", "loss", np.asarray(loss), trace.loss
+    yield from _quantities(call, settings, [result])
+    result = 0, "gradient", "dz of the loss", dz, trace.gradients[-1]
+    yield from _quantities(replace(call, dy=np.ones((), z.dtype)), settings, [result])
+    for i in reversed(range(len(calls))):
+        call = replace(calls[i], dy=trace.gradients[i])
+        yield from _quantities(call, settings, _gradients(trace, i))
+    update = Update(settings.optimizer, before.theta, trace.grad.theta, trace.state)
+    result = 0, "parameters", "θ", update.ours(), trace.after.theta
+    yield from _quantities(update, settings, [result])
 
 
-class _Results:
-    """The results of one source, with the bounds of both sides."""
-
-    def __init__(self, kind: str, source: Call | Update, settings: Settings) -> None:
-        self.kind, self.source = kind, source
-        self.theirs = source.bounds(settings.factors)
-        self.ours = source.bounds() if settings.factors else self.theirs
-
-    def quantity(self, name: str, part: int, ours: Array, torch: Array) -> Quantity:
-        """Return one of the results."""
-        pair = self.theirs[part], self.ours[part]
-        return Quantity(self.kind, name, ours, torch, *pair, self.source, part)
-
-
-def _forward(trace: Trace, settings: Settings) -> Iterator[Quantity]:
-    names = numbered(trace.before.layers)
-    layers = zip(names, trace.before.layers, trace.before.views, trace.outputs, strict=False)
-    for i, (name, layer, views, x) in enumerate(layers, 1):
-        results = _Results("outputs", of_layer(layer, x, views), settings)
-        ours = layer.forward(x.copy(), *views)  # an activation may overwrite x
-        what = "z" if layer.shapes else layer.op
-        yield results.quantity(f"{name} {what}", 0, ours, trace.outputs[i])
-
-
-def _loss(trace: Trace, settings: Settings) -> Iterator[Quantity]:
-    z, objective = trace.outputs[-1], settings.objective
-    call = of_objective(objective, z, trace.target)
-    backward = replace(call, dy=np.ones((), z.dtype))
-    loss, dz = objective.loss_and_gradient(z, trace.target)
-    yield _Results("loss", call, settings).quantity("loss", 0, np.asarray(loss), trace.loss)
-    results = _Results("gradient", backward, settings)
-    yield results.quantity("dz of the loss", 0, dz, trace.gradients[-1])
-
-
-def _backward(trace: Trace, settings: Settings) -> Iterator[Quantity]:
-    names = numbered(trace.before.layers)
-    grad = Parameters.zeros(trace.before.layers, trace.X.dtype)
-    for i, layer in reversed(list(enumerate(trace.before.layers))):
-        views, x, y, dy = trace.before.views[i], *trace.outputs[i : i + 2], trace.gradients[i]
-        call = of_layer(layer, x, views)
-        results = _Results("gradient", replace(call, dy=dy), settings)
-        layer.gradients(dy, x, *views, out=grad.views[i])
-        found = zip(layer.shapes, grad.views[i], trace.grad.views[i], strict=True)
-        for part, (parameter, ours, torch) in enumerate(found, 1):
-            yield results.quantity(f"{names[i]} d{parameter}", part, ours, torch)
-        if i > 0:
-            ours = layer.backward(dy.copy(), x, y, *views)  # it may overwrite dy
-            what = "dX" if layer.shapes else "dz"
-            yield results.quantity(f"{names[i]} {what}", 0, ours, trace.gradients[i - 1])
-
-
-# The whole step
+def _gradients(trace: Trace, i: int) -> Iterator[tuple[int, str, str, Array, Array]]:
+    """Yield the gradients of a layer's parameters, and the one of its input."""
+    layer, views, x, y = trace.before.layers[i], trace.before.views[i], *trace.outputs[i : i + 2]
+    dy, name = trace.gradients[i], f"layer {numbered(trace.before.layers)[i]}"
+    grad = [np.zeros_like(view) for view in views]
+    layer.gradients(dy, x, *views, out=grad)
+    for part, parameter in enumerate(layer.shapes):
+        torch = trace.grad.views[i][part]
+        yield part + 1, "gradient", f"{name} d{parameter}", grad[part], torch
+    if i > 0:
+        dx = layer.backward(dy.copy(), x, y, *views)  # it may overwrite dy
+        what = "dX" if layer.shapes else "dz"
+        yield 0, "gradient", f"{name} {what}", dx, trace.gradients[i - 1]
 
 
 @dataclass(frozen=True)
 class WholeStep:
     """A step from torch's θ: its results are outputs, loss, gradients and the new θ.
 
-    shown   the layers whose outputs are among them; 0 is X
+    shown    the layers whose outputs are among them; 0 is X
+    differ   the ReLUs that are on in one and off in the other, each side on its own
     """
 
     trace: Trace
     settings: Settings
     shown: tuple[int, ...]
+    differ: Masks
+
+    @property
+    def flips(self) -> int:
+        """How many ReLUs differ."""
+        return sum(int(mask.sum()) for mask in self.differ.values())
 
     def names(self) -> list[tuple[str, str]]:
         """Return the kind and the name of every result."""
-        layers, names = self.trace.before.layers, numbered(self.trace.before.layers)
-        what = ["z" if layer.shapes else layer.op for layer in layers]
-        outputs = [("outputs", f"{names[i - 1]} {what[i - 1]}") for i in self.shown]
+        layers = self.trace.before.layers
         gradients = [
-            ("gradient", f"{names[i]} d{parameter}")
-            for i in reversed(range(len(layers)))
-            for parameter in layers[i].shapes
+            ("gradient", f"layer {number} d{parameter}")
+            for number, layer in reversed(list(zip(numbered(layers), layers, strict=True)))
+            for parameter in layer.shapes
         ]
+        outputs = [("outputs", _names(layers)[i - 1]) for i in self.shown]
         return [*outputs, ("loss", "loss"), *gradients, ("parameters", "θ")]
 
     def results(
@@ -216,78 +229,50 @@ class WholeStep:
         gradients = [view for views in reversed(grad.views) for view in views]
         return [*(outputs[i] for i in self.shown), loss, *gradients, after]
 
+    def bounds(self, factors: float) -> list[Array]:
+        """Bound the error of every result."""
+        u, wide = bounds.unit_roundoff(self.trace.outputs[0].dtype), self.trace.astype(np.float64)
+        return self.results(*network.errors(wide, self.settings, u, factors, self.differ))
+
     def right(self) -> Sequence[Numbers]:
         """Return the right results, at torch's ReLUs, in wider arithmetic.
 
         float64 for float32, and for float64 the longest that the machine has. The bounds of a
         whole network are so wide that more digits would change nothing.
         """
-        trace = self.trace
-        dtype = np.float64 if trace.X.dtype == np.float32 else np.longdouble
-        on = {i: trace.outputs[i + 1] > 0 for i in _kinks(trace)}
+        trace, X = self.trace, self.trace.outputs[0]
+        dtype = np.float64 if X.dtype == np.float32 else np.longdouble
+        on = {i: trace.outputs[i + 1] > 0 for i in network.kinks(trace.before)}
         with np.errstate(all="ignore"):
             before = trace.before.astype(dtype)
-            step = network.right_step(before, trace.X, trace.target, self.settings, trace.state, on)
+            step = network.right_step(before, X, trace.target, self.settings, trace.state, on)
         return self.results(step.outputs, step.loss, step.grad, step.after.theta)
 
-    def element(self, part: int, index: Index) -> tuple[WholeStep, Index]:  # noqa: ARG002
+    def element(self, _: int, index: Index) -> tuple[WholeStep, Index]:
         """Return itself: nothing smaller has the element."""
         return self, index
 
 
-def whole_step(
-    trace: Trace, settings: Settings, outputs: list[Array], differ: Masks
-) -> Iterator[Quantity]:
+# What computed some results of a step: it has their bounds, the right results, and the smallest
+# source that has an element of one
+Source: TypeAlias = Call | Update | WholeStep
+
+
+def whole_step(trace: Trace, settings: Settings) -> Iterator[Quantity]:
     """Yield what a step of ours computes from torch's θ, and what torch computed.
 
-    `outputs` is our forward pass. What a layer has overwritten in it is left out.
+    What a layer of ours has overwritten is left out.
     """
-    u, wide = bounds.unit_roundoff(trace.X.dtype), trace.astype(np.float64)
-    theirs = ours = network.errors(wide, settings, u, differ)
-    if settings.factors:
-        ours = network.errors(wide, settings.strict(), u, differ)
+    outputs, theirs = mlp.forward(trace.before, trace.outputs[0]), trace.outputs
+    differ = {i: (outputs[i + 1] > 0) != (theirs[i + 1] > 0) for i in network.kinks(trace.before)}
     last = len(outputs) - 1
     shown = (i for i in range(1, last + 1) if i == last or outputs[i] is not outputs[i + 1])
-    source = WholeStep(trace, settings, tuple(shown))
-    everything = zip(
-        source.names(),
-        source.results(outputs, *_our_step(trace, settings)),
-        source.results(trace.outputs, trace.loss, trace.grad, trace.after.theta),
-        source.results(*theirs),
-        source.results(*ours),
-        strict=True,
-    )
-    for part, ((kind, name), our, torch, bound, our_bound) in enumerate(everything):
-        yield Quantity(kind, f"network {name}", our, torch, bound, our_bound, source, part)
-
-
-def flipped(trace: Trace, outputs: list[Array]) -> Masks:
-    """Mark the ReLUs that are on in one and off in the other, each side on its own."""
-    return {i: (outputs[i + 1] > 0) != (trace.outputs[i + 1] > 0) for i in _kinks(trace)}
-
-
-def take_step(
-    parameters: Parameters,
-    X: Array,
-    target: AnyArray,
-    objective: Objective,
-    optimizer: Optimizer,
-    grad: Parameters,
-) -> float:
-    """Take one step of training as it is, in place; return the loss before it."""
-    loss, _ = train.backpropagate(parameters, X, target, objective, out=grad)
-    optimizer.step(parameters.theta, grad.theta)
-    return loss
-
-
-def _our_step(trace: Trace, settings: Settings) -> tuple[Array, Parameters, Array]:
-    """Return loss, gradient and new θ of a step of ours, from torch's θ and state."""
-    parameters, grad = trace.before.copy(), trace.before.copy()
-    optimizer = with_state(settings.optimizer, trace.state)
-    loss = take_step(parameters, trace.X, trace.target, settings.objective, optimizer, grad)
-    return np.asarray(loss, trace.X.dtype), grad, parameters.theta
-
-
-def _kinks(trace: Trace) -> list[int]:
-    layers = trace.before.layers
-    return [i for i, layer in enumerate(layers) if layer.op in network.KINKS]
+    source = WholeStep(trace, settings, tuple(shown), differ)
+    after, optimizer = trace.before.copy(), with_state(settings.optimizer, trace.state)
+    stepping = replace(settings, optimizer=optimizer)
+    loss, grad = take_step(after, outputs[0], trace.target, stepping)
+    ours = source.results(outputs, np.asarray(loss, trace.loss.dtype), grad, after.theta)
+    torch = source.results(theirs, trace.loss, trace.grad, trace.after.theta)
+    results = enumerate(zip(source.names(), ours, torch, strict=True))
+    whole = ((part, kind, f"network {name}", y, t) for part, ((kind, name), y, t) in results)
+    yield from _quantities(source, settings, whole)

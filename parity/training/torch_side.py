@@ -12,12 +12,11 @@ from torch import Tensor
 
 from parity import devices, theirs
 from parity.convert import to_array, to_module, to_parameters, to_tensor, to_tensors
-from parity.training.optimizers import rule_of, torch_state
+from parity.training.optimizers import State, rule_of
 from parity.training.trace import Trace
 from scratchnn import objectives
 from scratchnn.data import Dataset
 from scratchnn.mlp import Parameters
-from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
 from scratchnn.run.recipes import Run
 from scratchnn.train import EVALUATION_BATCH, Score, Step, Totals
@@ -48,11 +47,11 @@ class TorchSide:
     def step(self, X: Array, target: AnyArray) -> Trace:
         """Take one step and return what happened in it."""
         before, state = self.parameters(), self._state()
-        inputs, labels = to_tensor(X, self.device), self._prepared(target, len(X))
+        outputs = [to_tensor(X, self.device)]
+        labels = self._prepared(target, len(X))
         devices.synchronize(self.device)
         start = perf_counter()
         self.optimizer.zero_grad()
-        outputs = [inputs]
         with devices.products(self.device, self.precision):
             for layer in self.module:
                 outputs.append(layer(outputs[-1]))
@@ -62,16 +61,11 @@ class TorchSide:
         self.optimizer.step()
         devices.synchronize(self.device)
         self.seconds += perf_counter() - start
-        return Trace(
-            target,
-            before,
-            [X, *map(to_array, outputs[1:])],
-            [to_array(_gradient(output)) for output in outputs[1:]],
-            to_array(loss),
-            to_parameters([_gradient(weight) for weight in self.weights], self.like),
-            self.parameters(),
-            state,
-        )
+        gradients = [to_array(_gradient(output)) for output in outputs[1:]]
+        grad = to_parameters([_gradient(weight) for weight in self.weights], self.like)
+        arrays = [X, *map(to_array, outputs[1:])]
+        after = self.parameters()
+        return Trace(target, before, arrays, gradients, to_array(loss), grad, after, state)
 
     def advance(self, X: Array, target: AnyArray) -> float:
         """Take one step and keep nothing of it but the loss."""
@@ -100,8 +94,12 @@ class TorchSide:
         return to_parameters(self.weights, self.like)
 
     def loss(self, z: Tensor, target: Tensor) -> Tensor:
-        """Return torch's mean loss; the target is as the operation takes it."""
-        return loss(self.objective, z, target)
+        """Return torch's mean loss, with all options; the target is as the operation takes it."""
+        options = {
+            name: value.to(z.dtype) if isinstance(value, Tensor) else value
+            for name, value in to_tensors(self.objective.options, z.device).items()
+        }
+        return getattr(theirs, self.objective.op)(z, target, **options)
 
     def evaluate(self, data: Dataset) -> Score:
         """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
@@ -137,21 +135,14 @@ class TorchSide:
         z = np.empty((rows, self.like.sizes[-1]), self.like.theta.dtype)
         return to_tensor(self.objective.prepared(z, target), self.device)
 
-    def _state(self) -> dict[str, Array]:
-        def gather(tensors: list[Tensor]) -> Array:
-            return to_parameters(tensors, self.like).theta
-
-        return torch_state(self.optimizer, self.weights, self.buffers, gather)
-
-
-def loss(objective: Objective, z: Tensor, target: Tensor) -> Tensor:
-    """Return torch's loss of an objective, with all its options."""
-    options = to_tensors(objective.options, z.device)
-    in_type = {
-        name: value.to(z.dtype) if isinstance(value, Tensor) else value
-        for name, value in options.items()
-    }
-    return getattr(theirs, objective.op)(z, target, **in_type)
+    def _state(self) -> State:
+        """Return the optimizer's state by our names, each as one array like θ."""
+        found: State = {}
+        for name, buffer in self.buffers.items():
+            tensors = [self.optimizer.state[weight].get(buffer) for weight in self.weights]
+            if all(tensor is not None for tensor in tensors):
+                found[name] = to_parameters(tensors, self.like).theta
+        return found
 
 
 def _gradient(tensor: Tensor) -> Tensor:

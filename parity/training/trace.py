@@ -1,21 +1,37 @@
-"""What one training step computed in torch, and how it was taken. To judge it takes NumPy alone."""
+"""What one training step computed in torch, and the calls of rows of the table that it is made of.
+
+Reading a trace takes NumPy alone: torch_side.py makes them, golden.py reads recorded ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 from numpy.typing import DTypeLike
 
-from parity import bounds
-from scratchnn import objectives
+from parity import bounds, judge
+from parity.cases import Case
+from parity.digits import Numbers
+from parity.judge import Index, Verdict
+from parity.ops import OPS, Op
+from scratchnn import objectives, train
+from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 from scratchnn.run.recipes import Run
 
+if TYPE_CHECKING:
+    from parity.devices import Precision
+
 FREE_RUN_TOLERANCE = 1e-12  # of two float64 θ, each trained freely
+EVERY = slice(None)
+
+Smaller: TypeAlias = "tuple[Case, Array | None, Index]"  # case, dy, and the place of an element
 
 
 @dataclass(frozen=True)
@@ -41,11 +57,6 @@ class Trace:
     after: Parameters
     state: dict[str, Array] = field(default_factory=dict)
 
-    @property
-    def X(self) -> Array:  # noqa: N802
-        """The input."""
-        return self.outputs[0]
-
     def astype(self, dtype: DTypeLike) -> Trace:
         """Return it in another precision; class indices stay as they are."""
         return Trace(
@@ -58,6 +69,11 @@ class Trace:
             self.after.astype(dtype),
             {name: array.astype(dtype) for name, array in self.state.items()},
         )
+
+
+def widened(x: AnyArray, dtype: DTypeLike) -> AnyArray:
+    """Return floating-point numbers in another precision, and class indices as they are."""
+    return x.astype(dtype) if x.dtype.kind == "f" else x
 
 
 @dataclass(frozen=True)
@@ -79,15 +95,6 @@ class Settings:
         factors = bounds.TF32 if judged_as == "tf32" else 0.0
         return cls(objectives.get(run.recipe.objective), run.optimizer, factors)
 
-    def strict(self) -> Settings:
-        """Return those whose products have the precision of the numbers: ours always have."""
-        return replace(self, factors=0.0)
-
-
-def widened(x: AnyArray, dtype: DTypeLike) -> AnyArray:
-    """Return floating-point numbers in another precision, and class indices as they are."""
-    return x.astype(dtype) if x.dtype.kind == "f" else x
-
 
 def epoch(run: Run) -> Iterator[tuple[Array, AnyArray]]:
     """Yield the minibatches of one epoch, in the order that a run's rng draws."""
@@ -99,3 +106,176 @@ def batches(run: Run) -> Iterator[tuple[Array, AnyArray]]:
     """Yield the minibatches of all epochs."""
     for _ in range(run.recipe.epochs):
         yield from epoch(run)
+
+
+def take_step(
+    parameters: Parameters, X: Array, target: AnyArray, settings: Settings
+) -> tuple[float, Parameters]:
+    """Take one step of training as it is, in place; return the loss before it, and the gradient."""
+    grad = parameters.copy()  # not of zeros: an entry that nobody writes must be seen
+    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
+        loss, _ = train.backpropagate(parameters, X, target, settings.objective, out=grad)
+        settings.optimizer.step(parameters.theta, grad.theta)
+    return loss, grad
+
+
+@dataclass(frozen=True)
+class Call:
+    """A row of the table, and what it was given.
+
+    case   the arguments of the operation by name
+    dy     the upstream gradient of a backward. None: the operation itself was called
+    """
+
+    op: Op
+    case: Case
+    dy: Array | None = None
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it is made of."""
+        arrays = (*self.case.values(), self.dy)
+        return sum(array.size for array in arrays if isinstance(array, np.ndarray))
+
+    def bounds(self, factors: float = 0.0) -> tuple[Array, ...]:
+        """Bound the error of the value, or of each gradient."""
+        if self.dy is None:
+            return (judge.value_bound(self.op, self.case, factors),)
+        return judge.gradient_bounds(self.op, self.case, self.dy, factors)
+
+    def right(self) -> tuple[Numbers, ...]:
+        """Return the right value, or the right gradients, in arithmetic with digits to spare."""
+        if self.dy is None:
+            return (judge.right_value(self.op, self.case),)
+        return judge.right_gradients(self.op, self.case, self.dy)
+
+    def element(self, part: int, index: Index) -> tuple[Call, Index]:
+        """Return the smallest case of this row that has an element of a result, and its place.
+
+        A mean loss needs all of its case, and so does its gradient.
+        """
+        if "reduction" in self.case:
+            return self, index
+        name = "" if self.dy is None else self.op.inputs[part]
+        smaller = SMALLER.get(self.op.function, _entry)
+        case, dy, place = smaller(self.case, self.dy, name, index)
+        return replace(self, case=case, dy=dy), place
+
+    def judge(
+        self, device: str = "cpu", precision: Precision = "ieee", judged_as: Precision = "ieee"
+    ) -> list[Verdict]:
+        """Judge the row on this case, as `python -m parity ops` does."""
+        return judge.judge(self.op, self.case, 0, (device,), precision, judged_as, dy=self.dy)
+
+    def code(
+        self, device: str = "cpu", precision: Precision = "ieee", judged_as: Precision = "ieee"
+    ) -> str:
+        """Return a program that judges the row on this case and prints the verdicts."""
+        from parity.search import reproduction  # brings Hypothesis
+
+        on = (device,)
+        return reproduction(self.op, self.case, 0, on, precision, judged_as=judged_as, dy=self.dy)
+
+
+def of_layers(parameters: Parameters, outputs: list[Array]) -> list[Call]:
+    """Return the calls of the layers, from X and every layer's output."""
+    layers = zip(parameters.layers, outputs, parameters.views, strict=False)
+    return [of_layer(*layer) for layer in layers]
+
+
+def of_layer(layer: Layer, x: Array, parameters: tuple[Array, ...]) -> Call:
+    """Return the call of a layer's operation. The options of an activation are those of its row.
+
+    Raises   ValueError for a layer whose operation has no row
+    """
+    if layer.op not in OPS:
+        raise ValueError(f"the table of operations has no row for the layer {layer!r}: {layer.op}")
+    op = OPS[layer.op]
+    options = {} if layer.shapes else dict(vars(layer))
+    return Call(op, dict(zip(op.inputs, (x, *parameters), strict=True)) | options)
+
+
+def of_objective(objective: Objective, z: Array, target: AnyArray) -> Call:
+    """Return the call of an objective's operation; the target is as the data set has it.
+
+    Raises   ValueError for an objective whose operation has no row for such targets
+    """
+    target = objective.prepared(z, target)
+    indices = target.dtype.kind in "iu"
+    rows = (op for op in OPS.values() if op.function == objective.op and op.labelled == indices)
+    op = next(rows, None)
+    if op is None:
+        kind = "class indices" if indices else "real numbers"
+        raise ValueError(
+            f"the table of operations has no row for the objective {objective!r}: "
+            f"{objective.op} of {kind}"
+        )
+    options = {
+        name: value.astype(z.dtype) if isinstance(value, np.ndarray) else value
+        for name, value in objective.options.items()
+    }
+    return Call(op, {op.inputs[0]: z, "target": target, **options})
+
+
+# The smallest case that has an element of a result: of the gradient for the argument `name`, or of
+# the value, where the name is empty
+
+
+def _one(i: int) -> slice:
+    return slice(i, i + 1)
+
+
+def _entry(case: Case, dy: Array | None, _: str, index: Index) -> Smaller:
+    """Return a single entry of each array."""
+    one = tuple(map(_one, index))
+    cut = {k: v[one] if isinstance(v, np.ndarray) else v for k, v in case.items()}
+    return cut, None if dy is None else dy[one], (0,) * len(index)
+
+
+def _linear(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
+    """Return row n, feature d and output h alone, or all of those that the element sums over."""
+    one = [*map(_one, index)]
+    parts = {
+        "X": (*one, EVERY),
+        "W": (EVERY, *one),
+        "b": (EVERY, _one(0), *one),
+        "": (one[0], EVERY, one[-1]),
+    }
+    n, d, h = parts[name]
+    cut = {"X": case["X"][n, d], "W": case["W"][d, h], "b": case["b"][h]}
+    return cut, None if dY is None else dY[n, h], (0,) * len(index)
+
+
+def _kronecker(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
+    """Return a smaller sum of Kronecker products.
+
+    S has the shape (n, P, Q). Feature a P + p meets row a of each A_i and row p of each S_i, and
+    output c Q + q their columns c and q. So p or q alone makes a smaller sum. An element of dA is
+    made of one A_iac, S_i, block a of the features and block c of the outputs: a sum with n = 1.
+    """
+    X, A, S, b = (case[name] for name in ("X", "A", "S", "b"))
+    n, P, Q = S.shape
+    blocks = (n, P), (n, Q)
+    X, b = X.reshape(-1, *blocks[0]), b.reshape(blocks[1])
+    dY = None if dY is None else dY.reshape(-1, *blocks[1])
+    rows, a, c, p, q = EVERY, EVERY, EVERY, EVERY, EVERY
+    place: Index
+    match name:
+        case "A":
+            i, a, c, place = *map(_one, index), (0, 0, 0)
+            A, S = A[i, a, c], S[i]
+        case "S":
+            p, q, place = _one(index[1]), _one(index[2]), (index[0], 0, 0)
+        case "b":
+            p, q, place = _one(0), _one(index[0] % Q), (index[0] // Q,)
+        case "X":
+            rows, p, place = _one(index[0]), _one(index[1] % P), (0, index[1] // P)
+        case _:
+            rows, q, place = _one(index[0]), _one(index[1] % Q), (0, index[1] // Q)
+    X, S = X[rows, a, p], S[:, p, q]
+    cut = {"X": X.reshape(len(X), -1), "A": A, "S": S, "b": b[c, q].ravel()}
+    return cut, None if dY is None else dY[rows, c, q].reshape(len(X), -1), place
+
+
+SMALLER: dict[str, Callable[[Case, Array | None, str, Index], Smaller]]
+SMALLER = {"linear": _linear, "kronecker_linear": _kronecker}

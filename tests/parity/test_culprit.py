@@ -13,10 +13,9 @@ import torch
 
 from parity.__main__ import main
 from parity.judge import OURS
-from parity.training import culprit, lockstep, step
-from parity.training.calls import Call
+from parity.training import lockstep, step
 from parity.training.torch_side import TorchSide
-from parity.training.trace import Settings, batches
+from parity.training.trace import Call, Settings, batches
 from scratchnn import data, mlp, recipes
 from scratchnn.layers import Dense
 from scratchnn.optim import SGD
@@ -50,16 +49,13 @@ def second_step(name, dtype, **changes):
 
 
 def quantities(trace, settings):
-    outputs = mlp.forward(trace.before, trace.X)
-    differ = step.flipped(trace, outputs)
-    whole = step.whole_step(trace, settings, outputs, differ)
-    return chain(step.operations(trace, settings), whole)
+    return chain(step.operations(trace, settings), step.whole_step(trace, settings))
 
 
 def printed(found, name, dtype, **options):
     """Run the Python lines that a report prints; return the verdicts that they print."""
     run = prepared(name, dtype)
-    text = culprit.reproduction(found, run.recipe, dtype, {"seed": 1, **options})
+    text = lockstep.reproduction(found, run.recipe, dtype, {"seed": 1, **options})
     command, words, *code = text.splitlines()
     assert command.startswith(f"reproduce:  python -m parity train {name} --data ")
     seen = []
@@ -90,7 +86,7 @@ def test_judged_as_tf32_loosens_the_bound_of_torch_alone(quantity):
         off = (found.torch + share * found.bound).astype("float32")
         moved = replace(found, ours=off)
         assert moved.difference().holds is holds
-        assert culprit.find(1, moved).verdict.guilty == ("NumPy",)
+        assert lockstep.find(1, moved).verdict.guilty == ("NumPy",)
 
 
 def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
@@ -111,7 +107,7 @@ def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
 def test_reproduction_names_the_folder_of_the_data_and_all_changes():
     found = culprit_of("mlp", precision="tf32")
     recipe = recipes.get("mlp").on("mnist", activation="sigmoid", hidden=(24, 16))
-    text = culprit.reproduction(found, recipe, "float32", {"seed": 1, "data_dir": "a b"})
+    text = lockstep.reproduction(found, recipe, "float32", {"seed": 1, "data_dir": "a b"})
     assert "--data-dir 'a b'" in text
     assert "data_dir='a b')" in text
     assert "--activation sigmoid" in text
@@ -174,7 +170,7 @@ def test_every_element_is_what_both_sides_computed(name, dtype):
     rng = np.random.default_rng(0)
     for quantity in step.operations(*second_step(name, dtype)):
         index = tuple(int(rng.integers(size)) for size in quantity.torch.shape)
-        source, verdict = culprit.blame(quantity, index)
+        source, verdict = lockstep.blame(quantity, index)
         assert verdict.holds, str(verdict)
         for alone in source.judge():
             assert alone.holds, str(alone)

@@ -10,8 +10,7 @@ from parity import bounds, devices
 from parity.convert import to_array, to_module, to_tensor
 from parity.training import network
 from parity.training.network import output_bounds, step_bound
-from parity.training.step import take_step
-from parity.training.trace import Settings
+from parity.training.trace import Settings, take_step
 from scratchnn import mlp, objectives
 from scratchnn.objectives import CrossEntropy, HuberLoss
 from scratchnn.optim import SGD
@@ -49,10 +48,9 @@ def test_step_keeps_to_its_bound(options, objective, target):
     """A step in float32 is within its bound of the right one, and a thousandth is not."""
     parameters, goal = start(options), objectives.get(objective)
     bound = step_bound(parameters, X, target, objective=goal, optimizer=OPTIMIZER)
-    wide = parameters.astype(np.float64)
+    wide, ours = parameters.astype(np.float64), parameters.copy()
     right = network.right_step(wide, X, target, Settings(goal, OPTIMIZER), {})
-    ours, grad = parameters.copy(), parameters.copy()
-    take_step(ours, X, target, goal, SGD(**vars(OPTIMIZER) | {"state": {}}), grad)
+    take_step(ours, X, target, Settings(goal, SGD(**vars(OPTIMIZER) | {"state": {}})))
     error = abs(ours.theta - right.after.theta)
     assert (error <= bound).all()
     moved = 1e-3 * abs(right.after.theta - parameters.theta)
