@@ -172,9 +172,8 @@ def _broken(subject: Subject, law: Law, case: Case) -> Finding | None:
 
     def look(function: Callable[[Case], object]) -> Finding | None:
         def run(case: Case) -> tuple[Array, Array]:
-            return as_dtype(function(case), dtype), bounds.allowance(
-                judge.value_bound(op, case), dtype
-            )
+            allowed = bounds.allowance(judge.value_bound(op, case), dtype)
+            return as_dtype(function(case), dtype), allowed
 
         found, right, tolerance = law(run, case)
         with np.errstate(all="ignore"):

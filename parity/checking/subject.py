@@ -76,7 +76,7 @@ class Asked(ABC):
 
     @abstractmethod
     def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position: of a gradient dy, and the inputs or the result."""
+        """Return copies of what goes by position: for a backward, dy and the inputs or result."""
 
     def typical(self, dtype: Dtype, *shape: int) -> Case:
         """Return a case of standard normal numbers."""

@@ -12,7 +12,7 @@ from parity.flaws import FLAWS, Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.ops import OPS
 
-FEW = 15  # examples
+FEW = 10  # examples
 
 
 @pytest.mark.parametrize("op", OPS)

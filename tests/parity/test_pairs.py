@@ -9,7 +9,7 @@ import parity
 import scratchnn.functional as F
 from parity.ops import OPS
 
-FEW = 15  # examples
+FEW = 10  # examples
 
 
 @pytest.mark.parametrize("name", OPS)
