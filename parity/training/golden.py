@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ SAMPLES = 64  # entries of an array of θ
 HYPER = ("learning_rate", "batch_size", "momentum", "epochs", "activation")
 
 
-@dataclass(frozen=True)
-class Golden:
+class Golden(NamedTuple):
     """A recorded training: facts, which are JSON, and arrays."""
 
     name: str
@@ -100,8 +99,8 @@ def entries(parameters: Parameters) -> IntArray:
 
 def norms(parameters: Parameters) -> Array:
     """Return the Euclidean norm of each array of θ."""
-    arrays = (array.astype(np.float64) for _, _, array in parameters.arrays())
-    return np.array([np.linalg.norm(array) for array in arrays])
+    arrays = parameters.astype(np.float64).arrays()
+    return np.array([np.linalg.norm(array) for _, _, array in arrays])
 
 
 def start_digest(parameters: Parameters) -> str:
@@ -118,21 +117,16 @@ class Replay:
 
     name: str
     judged_as: str
-    differences: tuple[Difference, ...]
-
-    @property
-    def worst(self) -> Difference:
-        """The one closest to its tolerance."""
-        return worst(list(self.differences))
+    differences: list[Difference]
 
     @property
     def holds(self) -> bool:
-        """Whether all are within their tolerances."""
-        return self.worst.holds
+        return all(difference.holds for difference in self.differences)
 
     def __str__(self) -> str:
         if self.holds:
-            share = f"{self.worst.ratio:.0%} of a tolerance ({self.worst.quantity})"
+            most = worst(self.differences)
+            share = f"{most.ratio:.0%} of a tolerance ({most.quantity})"
             return f"{self.name}: holds, at worst {share}"
         first = next(difference for difference in self.differences if not difference.holds)
         return f"{self.name}: FAILS, judged as {self.judged_as}: {first}"
@@ -156,7 +150,7 @@ def replay(recording: Golden, judged_as: str | None = None) -> Replay:
         differences += [*broken, step.outputs, step.loss, step.gradient, step.parameters]
     if recording.facts["allowed"] is not None:
         differences += _free_run(recording, run)
-    return Replay(recording.name, judged_as, tuple(differences))
+    return Replay(recording.name, judged_as, differences)
 
 
 def prepare(golden: Golden) -> Run:

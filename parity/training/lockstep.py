@@ -10,7 +10,7 @@ Of the first step that fails, the culprit is found: which side left its bound, a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import nan
@@ -22,6 +22,7 @@ import torch
 
 from parity import devices, judge
 from parity.judge import Difference, Index, Verdict, measure
+from parity.report import Facts
 from parity.training import network
 from parity.training.optimizers import Update
 from parity.training.step import (
@@ -99,7 +100,7 @@ class Lockstep:
 
     @property
     def free_run_tolerance(self) -> float | None:
-        """How far they may come apart: 1e-12 in float64; in float32 there is no such number."""
+        """How far they may: 1e-12 in float64; in float32 there is no such number."""
         return FREE_RUN_TOLERANCE if self.dtype == "float64" else None
 
     @property
@@ -258,7 +259,6 @@ class Culprit:
     """
 
     step: int
-    index: Index
     difference: Difference
     verdict: Verdict
     source: Call | Update | None = None
@@ -274,10 +274,10 @@ def find(step: int, quantity: Quantity) -> Culprit:
     """Compare both sides with the right answer, at the element that left its tolerance."""
     difference = quantity.difference()
     if difference.reason:
-        return Culprit(step, (), difference, Verdict(quantity.name, ()))
+        return Culprit(step, difference, Verdict(quantity.name, ()))
     source, verdict = blame(quantity, difference.index)
     shown = None if isinstance(source, WholeStep) else source
-    return Culprit(step, difference.index, difference, verdict, shown)
+    return Culprit(step, difference, verdict, shown)
 
 
 def blame(quantity: Quantity, index: Index) -> tuple[Source, Verdict]:
@@ -294,13 +294,7 @@ def blame(quantity: Quantity, index: Index) -> tuple[Source, Verdict]:
 
 
 def element(
-    run: Run,
-    name: str,
-    index: Index,
-    *,
-    step: int,
-    device: str = "cpu",
-    precision: Precision = "ieee",
+    run: Run, name: str, index: Index, step: int, device: str = "cpu", precision: Precision = "ieee"
 ) -> Call | Update:
     """Train in torch up to a step, and return the smallest call that has an element of it.
 
@@ -315,9 +309,7 @@ def element(
     raise ValueError(f"quantity must be one of an operation of the step, got {name!r}")
 
 
-def reproduction(
-    culprit: Culprit, recipe: Recipe, dtype: str, options: Mapping[str, object]
-) -> str:
+def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: Facts) -> str:
     """Return the command, and the Python lines, that show this element again, on both sides.
 
     `options`: seed, and what else was given of device, precision, judged_as, data_dir, threads.
@@ -345,11 +337,7 @@ def reproduction(
 
 
 def _by_training(
-    culprit: Culprit,
-    recipe: Recipe,
-    dtype: str,
-    options: Mapping[str, object],
-    side: Sequence[object],
+    culprit: Culprit, recipe: Recipe, dtype: str, options: Facts, side: Sequence[object]
 ) -> str:
     """Write a program that lets torch train up to the step, to have the numbers."""
     changes = "".join(f", {n}={value!r}" for n, value in _changes(recipe).items())
@@ -360,7 +348,7 @@ def _by_training(
         "from scratchnn import recipes\n\n"
         f"recipe = recipes.get({recipe.name!r}).on({recipe.data!r}{changes})\n"
         f"run = recipes.prepare(recipe, seed={options['seed']}, dtype={dtype!r}{folder})\n"
-        f"call = lockstep.element(run, {culprit.verdict.quantity!r}, {culprit.index}, "
+        f"call = lockstep.element(run, {culprit.verdict.quantity!r}, {culprit.difference.index}, "
         f"step={culprit.step}{rest})\n"
         f"for verdict in call.judge({', '.join(map(repr, side))}):\n"
         "    print(verdict)\n"

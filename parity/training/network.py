@@ -13,7 +13,7 @@ All is computed in float64, where a square does not underflow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
@@ -119,7 +119,8 @@ def step_bound(
     settings = Settings(objectives.get(objective), optimizer, factors)
     with np.errstate(all="ignore"):
         step = right_step(parameters.astype(np.float64), X, target, settings, optimizer.state)
-        return errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype), factors).after
+        *_, after = errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype), factors)
+        return after
 
 
 def output_bounds(
@@ -180,13 +181,8 @@ def _right_outputs(parameters: Parameters, X: Array, on: Masks) -> list[Array]:
 # The bounds of a step's errors
 
 
-class Errors(NamedTuple):
-    """Bounds of a step: of X and every layer's output, the loss, the gradient, and the new θ."""
-
-    outputs: list[Array]
-    loss: Array
-    grad: Parameters
-    after: Array
+# Of X and every layer's output, the loss, the gradient, and the new θ
+Errors: TypeAlias = tuple[list[Array], Array, Parameters, Array]
 
 
 def errors(
@@ -214,7 +210,7 @@ def errors(
     rule, optimizer = rule_of(settings.optimizer), settings.optimizer
     after = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
     after = after + rule.handed_on(optimizer, step.state, grad.theta)
-    return Errors(outputs, loss.op.bound(**loss.case, u=u) + passed, grad, after)
+    return outputs, loss.op.bound(**loss.case, u=u) + passed, grad, after
 
 
 def kinks(parameters: Parameters) -> list[int]:

@@ -211,28 +211,24 @@ class WholeStep:
         """How many ReLUs differ."""
         return sum(int(mask.sum()) for mask in self.differ.values())
 
-    def names(self) -> list[tuple[str, str]]:
-        """Return the kind and the name of every result."""
-        layers = self.trace.before.layers
-        gradients = [
-            ("gradient", f"layer {number} d{parameter}")
-            for number, layer in reversed(list(zip(numbered(layers), layers, strict=True)))
-            for parameter in layer.shapes
-        ]
-        outputs = [("outputs", _names(layers)[i - 1]) for i in self.shown]
-        return [*outputs, ("loss", "loss"), *gradients, ("parameters", "θ")]
-
     def results(
         self, outputs: list[Array], loss: Array, grad: Parameters, after: Array
-    ) -> list[Array]:
-        """Put the results in the order of their names."""
-        gradients = [view for views in reversed(grad.views) for view in views]
-        return [*(outputs[i] for i in self.shown), loss, *gradients, after]
+    ) -> dict[tuple[str, str], Array]:
+        """Return the results by kind and name, in the order of computation."""
+        layers = self.trace.before.layers
+        names, numbers = _names(layers), numbered(layers)
+        found = {("outputs", names[i - 1]): outputs[i] for i in self.shown}
+        found["loss", "loss"] = loss
+        for i in reversed(range(len(layers))):
+            for parameter, gradient in zip(layers[i].shapes, grad.views[i], strict=True):
+                found["gradient", f"layer {numbers[i]} d{parameter}"] = gradient
+        return found | {("parameters", "θ"): after}
 
     def bounds(self, factors: float) -> list[Array]:
         """Bound the error of every result."""
         u, wide = bounds.unit_roundoff(self.trace.outputs[0].dtype), self.trace.astype(np.float64)
-        return self.results(*network.errors(wide, self.settings, u, factors, self.differ))
+        errors = network.errors(wide, self.settings, u, factors, self.differ)
+        return list(self.results(*errors).values())
 
     def right(self) -> Sequence[Numbers]:
         """Return the right results, at torch's ReLUs, in wider arithmetic.
@@ -246,7 +242,8 @@ class WholeStep:
         with np.errstate(all="ignore"):
             before = trace.before.astype(dtype)
             step = network.right_step(before, X, trace.target, self.settings, trace.state, on)
-        return self.results(step.outputs, step.loss, step.grad, step.after.theta)
+        right = self.results(step.outputs, step.loss, step.grad, step.after.theta)
+        return list(right.values())
 
     def element(self, _: int, index: Index) -> tuple[WholeStep, Index]:
         """Return itself: nothing smaller has the element."""
@@ -273,6 +270,8 @@ def whole_step(trace: Trace, settings: Settings) -> Iterator[Quantity]:
     loss, grad = take_step(after, outputs[0], trace.target, stepping)
     ours = source.results(outputs, np.asarray(loss, trace.loss.dtype), grad, after.theta)
     torch = source.results(theirs, trace.loss, trace.grad, trace.after.theta)
-    results = enumerate(zip(source.names(), ours, torch, strict=True))
-    whole = ((part, kind, f"network {name}", y, t) for part, ((kind, name), y, t) in results)
+    whole = (
+        (part, kind, f"network {name}", ours[kind, name], theirs)
+        for part, ((kind, name), theirs) in enumerate(torch.items())
+    )
     yield from _quantities(source, settings, whole)

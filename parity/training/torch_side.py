@@ -47,8 +47,19 @@ class TorchSide:
     def step(self, X: Array, target: AnyArray) -> Trace:
         """Take one step and return what happened in it."""
         before, state = self.parameters(), self._state()
-        outputs = [to_tensor(X, self.device)]
-        labels = self._prepared(target, len(X))
+        outputs, loss = self._take(X, target)
+        gradients = [to_array(_gradient(output)) for output in outputs]
+        grad = to_parameters([_gradient(weight) for weight in self.weights], self.like)
+        arrays, after = [X, *map(to_array, outputs)], self.parameters()
+        return Trace(target, before, arrays, gradients, to_array(loss), grad, after, state)
+
+    def advance(self, X: Array, target: AnyArray) -> float:
+        """Take one step and keep nothing of it but the loss."""
+        return self._take(X, target)[1].item()
+
+    def _take(self, X: Array, target: AnyArray) -> tuple[list[Tensor], Tensor]:
+        """Take one step; return every layer's output, and the loss."""
+        outputs, labels = [to_tensor(X, self.device)], self._prepared(target, len(X))
         devices.synchronize(self.device)
         start = perf_counter()
         self.optimizer.zero_grad()
@@ -61,21 +72,7 @@ class TorchSide:
         self.optimizer.step()
         devices.synchronize(self.device)
         self.seconds += perf_counter() - start
-        gradients = [to_array(_gradient(output)) for output in outputs[1:]]
-        grad = to_parameters([_gradient(weight) for weight in self.weights], self.like)
-        arrays = [X, *map(to_array, outputs[1:])]
-        after = self.parameters()
-        return Trace(target, before, arrays, gradients, to_array(loss), grad, after, state)
-
-    def advance(self, X: Array, target: AnyArray) -> float:
-        """Take one step and keep nothing of it but the loss."""
-        self.optimizer.zero_grad()
-        with devices.products(self.device, self.precision):
-            z = self.module(to_tensor(X, self.device))
-            loss = self.loss(z, self._prepared(target, len(X)))
-            loss.backward()
-        self.optimizer.step()
-        return loss.item()
+        return outputs[1:], loss
 
     def nudge(self, index: int, later: float) -> None:
         """Move one entry of θ, in our order, by one unit in its last place.
