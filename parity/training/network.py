@@ -13,7 +13,7 @@ All is computed in float64, where a square does not underflow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import replace
 
 import numpy as np
 
@@ -119,8 +119,8 @@ def step_bound(
     settings = Settings(objectives.get(objective), optimizer, factors)
     with np.errstate(all="ignore"):
         step = right_step(parameters.astype(np.float64), X, target, settings, optimizer.state)
-        *_, after = errors(step, settings, bounds.unit_roundoff(parameters.theta.dtype), factors)
-        return after
+        u = bounds.unit_roundoff(parameters.theta.dtype)
+        return errors(step, settings, u, factors).after.theta
 
 
 def output_bounds(
@@ -153,7 +153,7 @@ def right_step(
     Options  on   which ReLUs are on; default: those whose input is positive
     """
     dtype, on = before.theta.dtype, on or {}
-    target, state = widened(target, dtype), {k: v.astype(dtype) for k, v in state.items()}
+    target, state = widened(target, dtype), widened(state, dtype)
     outputs = _right_outputs(before, X.astype(dtype), on)
     loss = of_objective(settings.objective, outputs[-1], target)
     grad = Parameters.zeros(before.layers, dtype)
@@ -181,15 +181,12 @@ def _right_outputs(parameters: Parameters, X: Array, on: Masks) -> list[Array]:
 # The bounds of a step's errors
 
 
-# Of X and every layer's output, the loss, the gradient, and the new θ
-Errors: TypeAlias = tuple[list[Array], Array, Parameters, Array]
-
-
 def errors(
     step: Trace, settings: Settings, u: float, factors: float, differ: Masks | None = None
-) -> Errors:
+) -> Trace:
     """Bound the errors of a step that is given in float64 and was computed in the precision of u.
 
+    Of the outputs, the loss, the gradient of θ, and θ after the step; the rest is the step's own.
     `differ` marks the ReLUs that flipped; default: all those that may.
 
     Raises   ValueError for a layer, an objective or an optimizer that has no rule here
@@ -208,9 +205,10 @@ def errors(
     passed = np.sum((abs(step.gradients[-1]) + change) * outputs[-1])
     grad = _gradient_errors(step, outputs, own + change, differ, u, factors)
     rule, optimizer = rule_of(settings.optimizer), settings.optimizer
-    after = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
-    after = after + rule.handed_on(optimizer, step.state, grad.theta)
-    return outputs, loss.op.bound(**loss.case, u=u) + passed, grad, after
+    theta = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
+    after = step.before.like(theta + rule.handed_on(optimizer, step.state, grad.theta))
+    of_loss = loss.op.bound(**loss.case, u=u) + passed
+    return replace(step, outputs=outputs, loss=of_loss, grad=grad, after=after)
 
 
 def kinks(parameters: Parameters) -> list[int]:

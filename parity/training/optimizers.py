@@ -6,7 +6,7 @@ RULES is the table: to compare another optimizer with torch.optim, write its ent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from itertools import product
 
@@ -104,7 +104,7 @@ def rule_of(optimizer: Optimizer) -> Rule:
 def with_state(optimizer: Optimizer, state: State) -> Optimizer:
     """Return an optimizer of the same settings with a copy of this state."""
     other = copy(optimizer)
-    other.state = {name: array.copy() for name, array in state.items()}
+    other.state = deepcopy(state)
     return other
 
 
@@ -123,7 +123,6 @@ class Update:
 
     @property
     def numbers(self) -> int:
-        """How many numbers it is made of."""
         return self.theta.size + self.grad.size + sum(a.size for a in self.state.values())
 
     def ours(self) -> Array:

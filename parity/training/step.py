@@ -23,7 +23,6 @@ from parity.training.optimizers import Update, with_state
 from parity.training.trace import Call, Settings, Trace, of_layers, of_objective, take_step
 from scratchnn import mlp
 from scratchnn.layers import Layer
-from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import Array
 
 KINDS = ("outputs", "loss", "gradient", "parameters")
@@ -132,7 +131,8 @@ def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:
             if difference.reason:
                 break
     outputs, loss, gradient, theta = (worst(found.get(kind, [difference])) for kind in KINDS)
-    flips = quantity.source.flips if isinstance(quantity.source, WholeStep) else 0
+    differ = quantity.source.differ if isinstance(quantity.source, WholeStep) else {}
+    flips = sum(int(mask.sum()) for mask in differ.values())
     return StepResult(step, outputs, loss, gradient, theta, flips, unbounded, broken)
 
 
@@ -206,44 +206,33 @@ class WholeStep:
     shown: tuple[int, ...]
     differ: Masks
 
-    @property
-    def flips(self) -> int:
-        """How many ReLUs differ."""
-        return sum(int(mask.sum()) for mask in self.differ.values())
-
-    def results(
-        self, outputs: list[Array], loss: Array, grad: Parameters, after: Array
-    ) -> dict[tuple[str, str], Array]:
-        """Return the results by kind and name, in the order of computation."""
-        layers = self.trace.before.layers
-        names, numbers = _names(layers), numbered(layers)
-        found = {("outputs", names[i - 1]): outputs[i] for i in self.shown}
-        found["loss", "loss"] = loss
-        for i in reversed(range(len(layers))):
-            for parameter, gradient in zip(layers[i].shapes, grad.views[i], strict=True):
-                found["gradient", f"layer {numbers[i]} d{parameter}"] = gradient
-        return found | {("parameters", "θ"): after}
+    def results(self, step: Trace) -> dict[tuple[str, str], Array]:
+        """Return the results of a step, or their bounds, by kind and name."""
+        names, numbers = _names(step.before.layers), numbered(step.before.layers)
+        found = {("outputs", names[i - 1]): step.outputs[i] for i in self.shown}
+        found["loss", "loss"] = step.loss
+        for i, name, gradient in sorted(step.grad.arrays(), key=lambda array: -array[0]):
+            found["gradient", f"layer {numbers[i]} d{name}"] = gradient
+        return found | {("parameters", "θ"): step.after.theta}
 
     def bounds(self, factors: float) -> list[Array]:
         """Bound the error of every result."""
         u, wide = bounds.unit_roundoff(self.trace.outputs[0].dtype), self.trace.astype(np.float64)
         errors = network.errors(wide, self.settings, u, factors, self.differ)
-        return list(self.results(*errors).values())
+        return list(self.results(errors).values())
 
-    def right(self) -> Sequence[Numbers]:
+    def right(self) -> list[Numbers]:
         """Return the right results, at torch's ReLUs, in wider arithmetic.
 
         float64 for float32, and for float64 the longest that the machine has. The bounds of a
         whole network are so wide that more digits would change nothing.
         """
         trace, X = self.trace, self.trace.outputs[0]
-        dtype = np.float64 if X.dtype == np.float32 else np.longdouble
-        on = {i: trace.outputs[i + 1] > 0 for i in network.kinks(trace.before)}
+        before = trace.before.astype(np.float64 if X.dtype == np.float32 else np.longdouble)
+        on = {i: trace.outputs[i + 1] > 0 for i in network.kinks(before)}
         with np.errstate(all="ignore"):
-            before = trace.before.astype(dtype)
             step = network.right_step(before, X, trace.target, self.settings, trace.state, on)
-        right = self.results(step.outputs, step.loss, step.grad, step.after.theta)
-        return list(right.values())
+        return list(self.results(step).values())
 
     def element(self, _: int, index: Index) -> tuple[WholeStep, Index]:
         """Return itself: nothing smaller has the element."""
@@ -260,18 +249,18 @@ def whole_step(trace: Trace, settings: Settings) -> Iterator[Quantity]:
 
     What a layer of ours has overwritten is left out.
     """
-    outputs, theirs = mlp.forward(trace.before, trace.outputs[0]), trace.outputs
-    differ = {i: (outputs[i + 1] > 0) != (theirs[i + 1] > 0) for i in network.kinks(trace.before)}
-    last = len(outputs) - 1
+    X, before, after = trace.outputs[0], trace.before, trace.before.copy()
+    outputs, last = mlp.forward(before, X), len(trace.outputs) - 1
+    relus, theirs = network.kinks(before), trace.outputs
+    differ = {i: (outputs[i + 1] > 0) != (theirs[i + 1] > 0) for i in relus}
     shown = (i for i in range(1, last + 1) if i == last or outputs[i] is not outputs[i + 1])
     source = WholeStep(trace, settings, tuple(shown), differ)
-    after, optimizer = trace.before.copy(), with_state(settings.optimizer, trace.state)
-    stepping = replace(settings, optimizer=optimizer)
-    loss, grad = take_step(after, outputs[0], trace.target, stepping)
-    ours = source.results(outputs, np.asarray(loss, trace.loss.dtype), grad, after.theta)
-    torch = source.results(theirs, trace.loss, trace.grad, trace.after.theta)
+    optimizer = with_state(settings.optimizer, trace.state)
+    loss, grad = take_step(after, X, trace.target, replace(settings, optimizer=optimizer))
+    value = np.asarray(loss, trace.loss.dtype)
+    ours = source.results(replace(trace, outputs=outputs, loss=value, grad=grad, after=after))
     whole = (
-        (part, kind, f"network {name}", ours[kind, name], theirs)
-        for part, ((kind, name), theirs) in enumerate(torch.items())
+        (part, kind, f"network {name}", ours[kind, name], torch)
+        for part, ((kind, name), torch) in enumerate(source.results(trace).items())
     )
     yield from _quantities(source, settings, whole)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -59,21 +59,19 @@ class Trace:
 
     def astype(self, dtype: DTypeLike) -> Trace:
         """Return it in another precision; class indices stay as they are."""
-        return Trace(
-            widened(self.target, dtype),
-            self.before.astype(dtype),
-            [array.astype(dtype) for array in self.outputs],
-            [array.astype(dtype) for array in self.gradients],
-            self.loss.astype(dtype),
-            self.grad.astype(dtype),
-            self.after.astype(dtype),
-            {name: array.astype(dtype) for name, array in self.state.items()},
-        )
+        return Trace(**widened(vars(self), dtype))
 
 
-def widened(x: AnyArray, dtype: DTypeLike) -> AnyArray:
-    """Return floating-point numbers in another precision, and class indices as they are."""
-    return x.astype(dtype) if x.dtype.kind == "f" else x
+def widened(x: Any, dtype: DTypeLike) -> Any:
+    """Return floating-point numbers in another precision, and class indices as they are.
+
+    x is an array, or parameters, or a list or dict of such.
+    """
+    if isinstance(x, dict):
+        return {name: widened(part, dtype) for name, part in x.items()}
+    if isinstance(x, list):
+        return [widened(part, dtype) for part in x]
+    return x if isinstance(x, np.ndarray) and x.dtype.kind != "f" else x.astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,6 @@ class Call:
 
     @property
     def numbers(self) -> int:
-        """How many numbers it is made of."""
         arrays = (*self.case.values(), self.dy)
         return sum(array.size for array in arrays if isinstance(array, np.ndarray))
 
