@@ -20,7 +20,7 @@ from parity.cases import Case, Dtype
 from parity.checking.laws import LAWS, Law, in_words
 from parity.checking.report import Finding, shown
 from parity.checking.smallest import first, search
-from parity.checking.subject import DY, Asked, Backward, Subject, is_default
+from parity.checking.subject import DY, Asked, Backward, RaisedError, Subject, is_default
 from parity.digits import Numbers
 from parity.ops import Function, Op
 from scratchnn import gradcheck
@@ -134,12 +134,18 @@ def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -
 def as_dtype(answer: object, dtype: DTypeLike) -> AnyArray:
     """Return an answer in the precision it should have; whether it has it is another check."""
     with np.errstate(all="ignore"):
-        return np.asarray(answer).astype(dtype)
+        try:
+            return np.asarray(answer).astype(dtype)
+        except (TypeError, ValueError) as error:
+            raise RaisedError(f"its answer is no array of numbers: {error}") from error
 
 
 def _unlike_torch(subject: Subject, case: Case) -> Finding | None:
     dtype, bound = judge.value_dtype(subject.op, case), judge.value_bound(subject.op, case)
     torchs, yours = _torch_value(subject.op, case), as_dtype(subject(case), dtype)
+    if yours.shape != torchs.shape:
+        words = f"the result must have shape {torchs.shape}, as torch's, got {yours.shape}"
+        return Finding("shape", words, shown(torchs), shown(yours))
     difference = judge.compare("value", yours, torchs, bounds.tolerance(bound, dtype))
     if difference.holds:
         return None
@@ -184,6 +190,9 @@ def _broken(subject: Subject, law: Law, case: Case) -> Finding | None:
     with np.errstate(all="ignore"):
         if look(partial(judge.right_value, op)):  # as where a mean of no rows is NaN
             return None
+    shape, given = np.shape(judge.right_value(op, case)), np.shape(subject(case))
+    if given != shape:
+        return Finding("shape", f"the result must have shape {shape}, got {given}")
     return look(subject)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from parity import digits
 from parity.cases import Case, Dtype
 from parity.checking.report import Finding, shown
-from parity.checking.subject import DY, Asked
+from parity.checking.subject import DY, Asked, RaisedError
 from parity.judge import right_gradients, right_value, value_dtype
 from parity.search import smallest
 
@@ -26,15 +26,16 @@ LIMIT = 1000.0  # beyond the range of exp in every precision
 
 
 def looked(asked: Asked, look: Look, case: Case) -> Finding | None:
-    """Return what `look` does; an exception in it is the function's, and a problem."""
+    """Return what `look` does; an exception of the function is a problem, too."""
     try:
         return look(case)
-    except Exception as error:
+    except RaisedError as raised:
+        error = raised.__cause__
         op, given, expected = asked.op, {n: v for n, v in case.items() if n != DY}, ""
         with suppress(LookupError):  # nobody knows the right answer
             right = right_gradients(op, given, case[DY])[0] if DY in case else right_value(op, case)
             expected = shown(digits.rounded(right, value_dtype(op, case)))
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        where = traceback.extract_tb(error.__traceback__ if error else None)[-1]
         got = f"{type(error).__name__}: {error}\n(line {where.lineno}: {where.line})"
         return Finding("raises", f"it raises {type(error).__name__}", expected, got)
 

@@ -36,6 +36,10 @@ DY = "dy"  # in a case of a gradient, its upstream gradient
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+class RaisedError(Exception):
+    """An exception of the function that is checked, which is its cause; no fault of our own."""
+
+
 @dataclass(frozen=True)
 class Asked(ABC):
     """A function of somebody's, which the checks ask."""
@@ -93,8 +97,15 @@ class Asked(ABC):
         return quietly(self.function, *arrays, **options)
 
     def __call__(self, case: Case) -> Any:
-        """Return what the function returns for a case, or raise what it raises."""
-        return self.call(*self.arrays(case).values(), case=case)
+        """Return what the function returns for a case.
+
+        Raises   RaisedError where the function raises
+        """
+        arrays = self.arrays(case).values()
+        try:
+            return self.call(*arrays, case=case)
+        except Exception as error:
+            raise RaisedError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
