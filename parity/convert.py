@@ -19,11 +19,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoi
 
 
 class Operation(nn.Module):
-    """A layer that computes the function of parity.theirs with the name of its operation."""
+    """A layer that computes torch's function of its operation."""
 
     def __init__(self, layer: Layer, arrays: Sequence[AnyArray]) -> None:
         super().__init__()
-        self.function = getattr(theirs, layer.op)
+        self.function = theirs.operation(layer.op)
         self.options = {} if layer.shapes else vars(layer)  # those of a layer are its sizes
         self.arrays = nn.ParameterList(map(to_tensor, arrays))
 

@@ -1,9 +1,12 @@
 """torch's side of each operation, optimizer and objective, and where torch differs from the
 textbook; docs/conventions.md lists the differences.
 
-A function of the name of an operation takes tensors, and otherwise the operation's own arguments
-and options. Importing this file does not import torch, so that an implementation can be checked
-against the oracle where torch is not installed.
+`operation` finds torch's function of an operation. It takes tensors, and otherwise the operation's
+own arguments and options. A function stands here where torch's has another name, other options or
+another result; all others are those of torch.nn.functional.
+
+Importing this file does not import torch, so that an implementation can be checked against the
+oracle where torch is not installed.
 """
 
 from __future__ import annotations
@@ -52,6 +55,24 @@ def has_torch() -> bool:
     return find_spec("torch") is not None
 
 
+def operation(name: str, first: str = "input") -> Callable[..., Tensor]:
+    """Return torch's function of an operation: the one of this file, or of torch.nn.functional.
+
+    Options  first   what the operation calls its first argument; torch.nn.functional: `input`
+    Raises   LookupError where neither has one
+    """
+    if name in globals():
+        return globals()[name]
+    if has_torch() and not hasattr(torch.nn.functional, name):
+        raise LookupError(f"torch.nn.functional has no {name}: parity.theirs must have it")
+
+    def function(*tensors: Tensor, **case: object) -> Tensor:
+        named = {"input" if key == first else key: value for key, value in case.items()}
+        return getattr(torch.nn.functional, name)(*tensors, **named)
+
+    return function
+
+
 def weight(W: Weight) -> Weight:
     """Turn a weight into the other's layout: it is (D, H) in algebra and here, (H, D) in torch."""
     return W.T
@@ -66,14 +87,6 @@ def kronecker_linear(X: Tensor, A: Tensor, S: Tensor, b: Tensor | None = None) -
     """Return X (Σ_i A_i ⊗ S_i) + b. torch has no such layer: torch.kron forms the weight."""
     products = [torch.kron(a, s) for a, s in zip(A, S, strict=True)]
     return torch.nn.functional.linear(X, weight(torch.stack(products).sum(dim=0)), b)
-
-
-def relu(z: Tensor) -> Tensor:
-    return torch.relu(z)
-
-
-def sigmoid(z: Tensor) -> Tensor:
-    return torch.sigmoid(z)
 
 
 def softmax(z: Tensor, axis: int = -1, *, dtype: AnyDtype = None) -> Tensor:
@@ -92,25 +105,6 @@ def logsumexp(z: Tensor, axis: int | tuple[int, ...] = -1, *, keepdims: bool = F
     return torch.logsumexp(z, axis, keepdims)
 
 
-def _loss(name: str, first: str) -> Callable[..., Tensor]:
-    """Return torch's loss of this name, with our name of what torch calls `input`."""
-
-    def loss(*tensors: Tensor, **case: object) -> Tensor:
-        named = {"input" if key == first else key: value for key, value in case.items()}
-        return getattr(torch.nn.functional, name)(*tensors, **named)
-
-    return loss
-
-
-nll_loss = _loss("nll_loss", "log_p")
-cross_entropy = _loss("cross_entropy", "z")
-binary_cross_entropy_with_logits = _loss("binary_cross_entropy_with_logits", "z")
-mse_loss = _loss("mse_loss", "prediction")  # the textbook's has 1/2: squared_loss
-l1_loss = _loss("l1_loss", "prediction")
-huber_loss = _loss("huber_loss", "prediction")
-smooth_l1_loss = _loss("smooth_l1_loss", "prediction")
-
-
 def kl_div(log_q: Tensor, target: Tensor, **options: object) -> Tensor:
     """Return torch's kl_div without its warning: "mean" is no divergence, "batchmean" is one."""
     with warnings.catch_warnings():
@@ -125,7 +119,7 @@ def squared_loss(prediction: Tensor, target: Tensor, *, reduction: str = "mean")
 
 def huber_over_beta(prediction: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
     """Return smooth L1 from Huber's loss: they differ by the factor beta, and agree at 1."""
-    return huber_loss(prediction, target, delta=beta) / beta
+    return torch.nn.functional.huber_loss(prediction, target, delta=beta) / beta
 
 
 def kl_divergence(log_q: Tensor, p: Tensor) -> Tensor:

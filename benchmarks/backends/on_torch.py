@@ -22,7 +22,7 @@ from benchmarks.backends.torch_training import (
 )
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import problem
-from parity import devices
+from parity import devices, theirs
 from parity.cases import Case as Arguments
 from parity.convert import to_array, to_tensor
 from parity.theirs import weight
@@ -32,8 +32,10 @@ OWN = ("linear", "kl_div")  # parity's functions of these do more: they transpos
 
 
 def function(name: str) -> Callable[..., Tensor]:
-    """Return torch's operation as parity has it, or torch's own where parity's takes more time."""
-    return getattr(torch.nn.functional, name) if name in OWN else ops.row(name).theirs
+    """Return torch's own operation, or the one of parity.theirs where torch's differs from ours."""
+    op = ops.row(name).function
+    own = op in OWN or not hasattr(theirs, op)
+    return getattr(torch.nn.functional, op) if own else getattr(theirs, op)
 
 
 class OnTorch:

@@ -38,7 +38,8 @@ class TorchSide:
         self.buffers = rule_of(run.optimizer).buffers
         self.optimizer = theirs.optimizer(self.weights, run.optimizer)
         for name, array in run.optimizer.state.items():
-            tensors = to_module(self.like.like(array)).parameters()
+            like_theta = to_module(self.like.like(array)).parameters() if array.ndim else ()
+            tensors = like_theta or [to_tensor(array) for _ in self.weights]
             for weight, tensor in zip(self.weights, tensors, strict=True):
                 self.optimizer.state[weight][self.buffers[name]] = tensor.detach().to(device)
         self.objective = objectives.get(run.recipe.objective)
@@ -96,7 +97,7 @@ class TorchSide:
             name: value.to(z.dtype) if isinstance(value, Tensor) else value
             for name, value in to_tensors(self.objective.options, z.device).items()
         }
-        return getattr(theirs, self.objective.op)(z, target, **options)
+        return theirs.operation(self.objective.op)(z, target, **options)
 
     def evaluate(self, data: Dataset) -> Score:
         """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
@@ -133,12 +134,15 @@ class TorchSide:
         return to_tensor(self.objective.prepared(z, target), self.device)
 
     def _state(self) -> State:
-        """Return the optimizer's state by our names, each as one array like θ."""
+        """Return the optimizer's state by our names, each as one array like θ, or as a number."""
         found: State = {}
         for name, buffer in self.buffers.items():
             tensors = [self.optimizer.state[weight].get(buffer) for weight in self.weights]
             if all(tensor is not None for tensor in tensors):
-                found[name] = to_parameters(tensors, self.like).theta
+                number = tensors[0].ndim == 0  # torch has a copy of it for each parameter
+                found[name] = (
+                    to_array(tensors[0]) if number else to_parameters(tensors, self.like).theta
+                )
         return found
 
 

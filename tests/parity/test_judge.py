@@ -53,7 +53,7 @@ def test_judge_names_the_guilty_side(guilty, name, wrong, quantity, dtype, monke
 
 def test_judge_names_torch_where_torch_itself_is_wrong(monkeypatch):
     assert all(verdict.holds for verdict in judge(OPS["sigmoid"], {"z": Z}))
-    monkeypatch.setattr(torch, "sigmoid", torch.tanh)
+    monkeypatch.setattr(torch.nn.functional, "sigmoid", torch.tanh)
     value, gradient = judge(OPS["sigmoid"], {"z": Z})
     assert value.guilty == gradient.guilty == ("torch cpu",)
 

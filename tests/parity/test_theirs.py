@@ -158,4 +158,17 @@ def test_torch_is_missing_only_where_it_is_used(monkeypatch):
     monkeypatch.setattr(theirs, "torch", theirs._Torch())
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"torch, which is not installed: pip install"):
-        theirs.relu(None)
+        theirs.logsumexp(None)
+    with pytest.raises(ImportError, match="torch, which is not installed"):
+        theirs.operation("relu")(None)
+
+
+def test_operation_is_torchs_own_where_this_file_has_none():
+    """Its first argument is called `input`, whatever ours is called."""
+    softplus = theirs.operation("softplus", "z")
+    expected = torch_F.softplus(PREDICTION, beta=0.5)
+    assert torch.equal(softplus(z=PREDICTION, beta=0.5), expected)
+    assert torch.equal(softplus(PREDICTION, beta=0.5), expected)
+    assert theirs.operation("squared_loss") is theirs.squared_loss
+    with pytest.raises(LookupError, match=r"torch\.nn\.functional has no no_such: parity\.theirs"):
+        theirs.operation("no_such")
