@@ -87,7 +87,7 @@ def _function(name: str) -> Callable[[Numbers], Numbers]:
     return function
 
 
-exp, log, log1p = map(_function, ("exp", "log", "log1p"))
+exp, expm1, log, log1p = map(_function, ("exp", "expm1", "log", "log1p"))
 
 
 @cache
@@ -106,11 +106,12 @@ def _arithmetic() -> SimpleNamespace:
     except ModuleNotFoundError:
         mp = need("mpmath", "check").MPContext()
         mp.prec = BITS
-        functions = {"number": mp.mpf, "exp": mp.exp}
+        functions = {"number": mp.mpf, "exp": mp.exp, "expm1": mp.expm1}
         functions["log"] = lambda x: mp.nan if x < 0 else mp.log(x)
         functions["log1p"] = lambda x: mp.nan if x < -1 else mp.log1p(x)
     else:
-        functions = {"number": gmpy2.mpfr, "exp": gmpy2.exp, "log": gmpy2.log, "log1p": gmpy2.log1p}
+        names = ("exp", "expm1", "log", "log1p")
+        functions = {"number": gmpy2.mpfr, **{name: getattr(gmpy2, name) for name in names}}
         context = partial(gmpy2.context, precision=BITS)
     arrays = {name: np.frompyfunc(function, 1, 1) for name, function in functions.items()}
     return SimpleNamespace(**arrays, context=context)

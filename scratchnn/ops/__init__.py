@@ -1,7 +1,7 @@
 """The maths: each operation with its hand-derived gradient right below it, in reading order.
 
     linear.py         Y = X W + b
-    activations.py    relu, sigmoid
+    activations.py    functions of each entry: relu, sigmoid, ...
     softmax.py        softmax, log_softmax, logsumexp
     cross_entropy.py  cross_entropy, nll_loss: which class?
     binary.py         binary_cross_entropy_with_logits: yes or no?

@@ -17,6 +17,7 @@ VALUES = np.array([-300.5, -1.0, -1e-20, 0.1, 1.0, 88.75, 700.0])
     ("ours", "theirs", "x"),
     [
         (digits.exp, mp.exp, VALUES),
+        (digits.expm1, lambda x: mp.exp(x) - 1, np.append(VALUES, 1e-300)),
         (digits.log, mp.log, abs(VALUES) + 1.5),
         (digits.log1p, lambda x: mp.log(1 + x), np.array([-0.5, 1e-300, 1e-20, 3.0, 1e300])),
     ],
