@@ -1,7 +1,7 @@
 """What is timed of an operation: its value and all its gradients, one after the other.
 
 The operations, their inputs and their bounds are those of parity's table. So a new row there is
-timed here; for JAX it also needs a line in backends/on_jax.py.
+timed here; for JAX it also needs a line in backends/on_jax.py if jax.nn has no such function.
 """
 
 from __future__ import annotations

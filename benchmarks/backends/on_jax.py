@@ -30,11 +30,9 @@ class OnJax:
     def op(self, name: str, dy: Array, arguments: Arguments) -> Task:
         """Return the value and the gradients of an operation, by jax.vjp, compiled.
 
-        Raises   NotRunError for an operation without a line in FUNCTIONS
+        Raises   NotRunError for an operation that JAX does not have
         """
-        if name not in FUNCTIONS:
-            raise NotRunError(f"benchmarks/backends/on_jax.py has no {name}")
-        f, row = FUNCTIONS[name], ops.row(name)
+        f, row = function(name), ops.row(name)
         arrays = [jax.device_put(arguments[key]) for key in row.arguments]
         inputs, labels = arrays[: len(row.inputs)], arrays[len(row.inputs) :]
 
@@ -179,14 +177,21 @@ def huber(prediction: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.where(r < 1, r * r / 2, r - 0.5).mean()
 
 
-# jax.nn has no losses: these are the textbook's, with the options of a case.
+def function(name: str) -> Callable[..., jax.Array]:
+    """Return the operation as FUNCTIONS has it, or as jax.nn does.
+
+    Raises   NotRunError where neither has it
+    """
+    if name not in FUNCTIONS and not hasattr(nn, name):
+        raise NotRunError(f"benchmarks/backends/on_jax.py has no {name}, nor does jax.nn")
+    return FUNCTIONS.get(name) or getattr(nn, name)
+
+
+# What jax.nn does not have, or with other arguments. It has no losses: these are the textbook's,
+# with the options of a case.
 FUNCTIONS: dict[str, Callable[..., jax.Array]] = {
     "linear": lambda X, W, b: X @ W + b,
     "kronecker_linear": kronecker_linear,
-    "relu": nn.relu,
-    "sigmoid": nn.sigmoid,
-    "softmax": nn.softmax,
-    "log_softmax": nn.log_softmax,
     "logsumexp": lambda z: nn.logsumexp(z, axis=-1),
     "nll_loss": nll_loss,
     "cross_entropy": cross_entropy,
