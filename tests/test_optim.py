@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnn import data, fit, mlp
-from scratchnn.optim import OPTIMIZERS, SGD
+from scratchnn.optim import OPTIMIZERS, SGD, Adam, AdamW
 
 
 def steps(optimizer, *gradients):
@@ -125,7 +125,7 @@ def test_optimizer_follows_the_protocol(name):
     assert optimizer.learning_rate == 0.25
     assert optimizer.state == {}
     optimizer.step(theta, np.array([1.0, 0.0, -1.0]))
-    assert theta[0] < 1 == theta[1] < theta[2]  # against the gradient
+    assert theta[0] < theta[1] <= 1 < theta[2]  # against the gradient; AdamW shrinks them all
 
 
 def test_fit_takes_any_optimizer_of_the_protocol():
@@ -178,3 +178,83 @@ def test_state_restored_continues_bit_for_bit(options):
 
     np.testing.assert_array_equal(run(1, 1), run(2))
     assert (run(1, 1, restore=False) != run(2)).any()
+
+
+# Adam
+
+
+@pytest.mark.parametrize(
+    ("options", "theta"),
+    [
+        ({}, -0.5 - 0.5),  # the same gradient again: each step is the learning rate
+        ({"maximize": True}, 0.5 + 0.5),
+        ({"eps": 4.0}, -0.5 * 4 / 8 - 0.5 * 4 / 8),
+    ],
+)
+def test_adam_hand_values(options, theta):
+    adam = Adam(0.5, betas=(0.5, 0.75), **{"eps": 0.0} | options)
+    assert steps(adam, 4.0, 4.0) == theta
+    assert sorted(adam.state) == ["m", "t", "v"]
+    assert (adam.state["m"], adam.state["v"], adam.state["t"]) == (
+        (1 - 0.5**2) * (-4 if "maximize" in options else 4),
+        (1 - 0.75**2) * 16,
+        2,
+    )
+
+
+def test_adam_adds_the_decay_to_the_gradient_and_adamw_shrinks_theta():
+    theta = np.array([8.0])
+    Adam(0.5, eps=0.0, weight_decay=0.25).step(theta, np.array([-1.0]))  # g = -1 + 0.25 · 8
+    assert theta == 8 - 0.5
+    theta = np.array([8.0])
+    AdamW(0.5, eps=0.0, weight_decay=0.25).step(theta, np.array([-1.0]))
+    assert theta == 8 * (1 - 0.5 * 0.25) + 0.5
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_adam_works_in_place_and_leaves_the_gradient_alone(kind):
+    theta, grad = np.ones(3, np.float32), np.arange(1, 4, dtype=np.float32)
+    optimizer = kind(0.1, weight_decay=0.5, maximize=True)
+    for _ in range(2):
+        optimizer.step(theta, grad)
+    np.testing.assert_array_equal(grad, [1, 2, 3])
+    assert theta.dtype == optimizer.state["m"].dtype == np.float32
+    assert (theta != 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": -0.1}, "learning_rate must be finite and not negative, got -0.1"),
+        ({"eps": np.nan}, "eps must be finite and not negative, got nan"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite"),
+        ({"betas": (0.9, 1.0)}, r"betas must be two numbers in \[0, 1\), got \(0.9, 1.0\)"),
+        ({"betas": (0.9,)}, "betas must be two numbers"),
+    ],
+)
+def test_adam_names_impossible_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        Adam(**options)
+
+
+def test_adam_refuses_another_network_than_its_states():
+    adam = Adam()
+    adam.step(np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"m must have the shape of theta \(4,\), got \(3,\)"):
+        adam.step(np.zeros(4), np.ones(4))
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_adam_restored_continues_bit_for_bit(kind):
+    rng, whole, first = np.random.default_rng(0), kind(0.1), kind(0.1)
+    gradients, theta = rng.normal(size=(4, 5)), np.ones(5)
+    for grad in gradients:
+        whole.step(theta, grad)
+    again = np.ones(5)
+    for grad in gradients[:2]:
+        first.step(again, grad)
+    second = kind(0.1)
+    second.state = {name: array.copy() for name, array in first.state.items()}
+    for grad in gradients[2:]:
+        second.step(again, grad)
+    np.testing.assert_array_equal(again, theta)

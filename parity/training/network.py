@@ -205,8 +205,8 @@ def errors(
     passed = np.sum((abs(step.gradients[-1]) + change) * outputs[-1])
     grad = _gradient_errors(step, outputs, own + change, differ, u, factors)
     rule, optimizer = rule_of(settings.optimizer), settings.optimizer
-    theta = rule.bound(optimizer, step.before.theta, step.grad.theta, step.state, u)
-    after = step.before.like(theta + rule.handed_on(optimizer, step.state, grad.theta))
+    taken = optimizer, step.before.theta, step.grad.theta, step.state
+    after = step.before.like(rule.bound(*taken, u) + rule.handed_on(*taken, grad.theta))
     of_loss = loss.op.bound(**loss.case, u=u) + passed
     return replace(step, outputs=outputs, loss=of_loss, grad=grad, after=after)
 

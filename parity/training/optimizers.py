@@ -5,7 +5,7 @@ RULES is the table: to compare another optimizer with torch.optim, write its ent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from itertools import product
@@ -17,7 +17,7 @@ from parity.digits import Numbers
 from parity.judge import Difference, Index, Verdict, compare, literal, measure, worst
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn.ops.shared import Array
-from scratchnn.optim import OPTIMIZERS, SGD, Optimizer
+from scratchnn.optim import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 
 State = dict[str, Array]
 THETA = "θ"
@@ -29,15 +29,15 @@ STEPS, RATE, LATER_RATE = 4, 0.5, 0.125  # of `check`
 class Rule:
     """What is known of an optimizer. The functions take the optimizer, for its settings, first.
 
-    buffers     the arrays of its state, and what torch calls them
+    buffers     the arrays of its state, like θ or a single number, and what torch calls them
     options     the settings to try
     right       (θ, grad, state) → θ after a step, in their arithmetic
     bound       (θ, grad, state, u) → the error of θ after a step, of arrays in float64
-    handed_on   (state, error) → how far an error of the gradient moves θ
+    handed_on   (θ, grad, state, error) → how far an error of the gradient moves θ
     """
 
     buffers: dict[str, str]
-    options: tuple[dict[str, float], ...]
+    options: Sequence[Mapping[str, object]]
     right: Callable[..., Numbers]
     bound: Callable[..., Array]
     handed_on: Callable[..., Array]
@@ -70,8 +70,9 @@ def _sgd_bound(sgd: SGD, theta: Array, grad: Array, state: State, u: float) -> A
     return bounds.sgd_step(theta, more * size, sgd.learning_rate, u)
 
 
-def _sgd_handed_on(sgd: SGD, state: State, error: Array) -> Array:
+def _sgd_handed_on(sgd: SGD, theta: Array, grad: Array, state: State, error: Array) -> Array:
     """A step is linear in the gradient: so it is the step of the error, from nothing."""
+    del theta, grad
     nothing = np.zeros_like(error)
     return abs(_sgd(sgd, nothing, error, dict.fromkeys(state, nothing)))
 
@@ -83,8 +84,78 @@ SGD_OPTIONS = tuple(
     )
     if not nesterov or (mu and not tau)
 )
+
+
+def _adam(adam: Adam, theta: Numbers, grad: Numbers, state: dict[str, Numbers]) -> Numbers:
+    theta, _, m, v, t = _adam_parts(adam, theta, grad, state)
+    beta_1, beta_2 = adam.betas
+    m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
+    return theta - adam.learning_rate * m_hat / (v_hat**0.5 + adam.eps)
+
+
+def _adam_parts(
+    adam: Adam, theta: Numbers, grad: Numbers, state: dict[str, Numbers]
+) -> tuple[Numbers, Numbers, Numbers, Numbers, int]:
+    """Return θ after AdamW's decay, and g, m, v and t of the step."""
+    g = -grad if adam.maximize else grad
+    if isinstance(adam, AdamW):
+        theta = theta * (1 - adam.learning_rate * adam.weight_decay)
+    else:
+        g = g + adam.weight_decay * theta
+    (beta_1, beta_2), nothing = adam.betas, 0 * g
+    m = beta_1 * state.get("m", nothing) + (1 - beta_1) * g
+    v = beta_2 * state.get("v", nothing) + (1 - beta_2) * g * g
+    return theta, g, m, v, int(state.get("t", 0)) + 1
+
+
+def _adam_bound(adam: Adam, theta: Array, grad: Array, state: State, u: float) -> Array:
+    """Bound a step: θ - rate m / d, with rate = learning_rate / (1 - β₁ᵗ), d = √v̂ + ε.
+
+        G = |g| + weight_decay |θ|, of which g is made       δg = 2 u G
+        δm = 5 u (β₁ |m| + (1 - β₁) (|m| + G))                as torch adds (1 - β₁) (g - m) to m
+        δv = 4 u v + (1 - β₂) (2 |g| δg + δg²)
+        δd = √(v + δv) - √(v - δv), over √(1 - β₂ᵗ), and 4 u d
+        rate m / d is off by its factors' errors, and 4 roundings; θ by 3
+
+    1 - βᵗ is computed in Python's floats: off by 2 β βᵗ / (1 - βᵗ) of their roundoff.
+    """
+    decayed, g, m, v, t = _adam_parts(adam, theta, grad, state)
+    (beta_1, beta_2), zero = adam.betas, np.zeros_like(theta)
+    old = abs(state.get("m", zero))
+    G = abs(g) if isinstance(adam, AdamW) else abs(grad) + adam.weight_decay * abs(theta)
+    dg = 2 * u * G
+    dm = 5 * u * (old + (1 - beta_1) * G) + (1 - beta_1) * dg
+    dv = 4 * u * v + (1 - beta_2) * (2 * abs(g) + dg) * dg
+    root = np.sqrt(1 - beta_2**t)
+    d = np.sqrt(v) / root + adam.eps
+    dd = (np.sqrt(v + dv) - np.sqrt(np.maximum(v - dv, 0))) / root + 4 * u * d
+    powers = sum(2 * beta**t / (1 - beta**t) for beta in adam.betas) * bounds.unit_roundoff(float)
+    rate, least = adam.learning_rate / (1 - beta_1**t), np.maximum(d - dd, adam.eps)
+    step = dm / least + abs(m) * (dd / (d * least) + (4 * u + powers) / d)
+    return 3 * u * abs(decayed) + 3 * u * abs(theta) + rate * step
+
+
+def _adam_handed_on(adam: Adam, theta: Array, grad: Array, state: State, error: Array) -> Array:
+    """m moves by (1 - β₁) error, and √v by √(1 - β₂) error at most."""
+    _, _, m, v, t = _adam_parts(adam, theta, grad, state)
+    (beta_1, beta_2), root = adam.betas, np.sqrt(1 - adam.betas[1] ** t)
+    d, dd = np.sqrt(v) / root + adam.eps, np.sqrt(1 - beta_2) / root * error
+    rate, least = adam.learning_rate / (1 - beta_1**t), np.maximum(d - dd, adam.eps)
+    return rate * ((1 - beta_1) * error / least + abs(m) * dd / (d * least))
+
+
+ADAM_OPTIONS = tuple(
+    {"betas": betas, "eps": eps, "weight_decay": wd, "maximize": up}
+    for betas, eps, wd, up in product(
+        ((0.9, 0.999), (0.5, 0.75), (0.0, 0.5)), (1e-8, 0.25), (0.0, 0.25), (False, True)
+    )
+)
+ADAM_BUFFERS = {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}
+ADAM = Rule(ADAM_BUFFERS, ADAM_OPTIONS, _adam, _adam_bound, _adam_handed_on)
 RULES = {
-    "SGD": Rule({"velocity": "momentum_buffer"}, SGD_OPTIONS, _sgd, _sgd_bound, _sgd_handed_on)
+    "SGD": Rule({"velocity": "momentum_buffer"}, SGD_OPTIONS, _sgd, _sgd_bound, _sgd_handed_on),
+    "Adam": ADAM,
+    "AdamW": ADAM,
 }
 
 
@@ -159,7 +230,8 @@ class Update:
     def element(self, _: int, index: Index) -> tuple[Update, Index]:
         """Return the step of one entry of θ."""
         (i,) = index
-        return Update(self.optimizer, *self._each(lambda array: array[i : i + 1])), (0,)
+        entry = self._each(lambda array: array[i : i + 1] if array.ndim else array)
+        return Update(self.optimizer, *entry), (0,)
 
     def _each(self, f: Callable[[Array], Numbers]) -> tuple[Numbers, Numbers, dict[str, Numbers]]:
         state = {name: f(array) for name, array in self.state.items()}

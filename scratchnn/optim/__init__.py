@@ -1,6 +1,7 @@
 """Optimizers: how a gradient changes the parameters. All follow one protocol.
 
-sgd.py   minibatch SGD, with momentum
+sgd.py    minibatch SGD, with momentum
+adam.py   Adam and AdamW
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from scratchnn.ops.shared import Array
+from scratchnn.optim.adam import Adam, AdamW
 from scratchnn.optim.sgd import SGD
 
-__all__ = ["OPTIMIZERS", "SGD", "Optimizer"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer"]
 
 
 class Optimizer(Protocol):
@@ -29,4 +31,4 @@ class Optimizer(Protocol):
         """Change θ in place, against its gradient; leave `grad` as it is."""
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
