@@ -36,7 +36,7 @@ from scratchnn import calibration, data, functional, gradcheck, information, met
 from scratchnn.distributed import launch
 from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
-from scratchnn.optim import SGD
+from scratchnn.optim import SGD, Adam, AdamW
 from scratchnn.run import checkpoint, recipes
 from scratchnn.strictness import strict
 from scratchnn.train import History, evaluate, fit
@@ -45,6 +45,8 @@ __version__ = "0.2.0"
 
 __all__ = [
     "SGD",
+    "Adam",
+    "AdamW",
     "History",
     "Parameters",
     "accuracy",
