@@ -10,6 +10,7 @@ import scratchnn.functional as F
 from parity import bounds, loss_bounds
 from scratchnn import SGD, History, Parameters, evaluate, fit, mlp, train
 from scratchnn.data import Dataset
+from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run.watch import epoch_line
 from scratchnn.train import EVALUATION_BATCH, Batch, Score
@@ -350,7 +351,7 @@ def test_fit_refuses_a_test_set_of_another_size_before_training():
     np.testing.assert_array_equal(parameters.theta, plane().theta)
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fit_learns_the_digits(digits, activation):
     train, test = digits
     network = mlp.init([64, 20, 10], activation=activation, rng=1)
@@ -434,7 +435,7 @@ def test_fit_goes_on_over_a_batch_in_which_nothing_counts():
         evaluate(network, Dataset("nothing", X, np.full(6, 2), CLASSES), objective)
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradient_is_that_of_the_mean_loss(activation):
     dataset = classification(8)
     network = mlp.init([D, H, C], activation=activation, rng=1, dtype=np.float64)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnn.layers import ACTIVATIONS
+
 INF, NAN = np.inf, np.nan
 
 
@@ -339,7 +341,7 @@ DIVERGENCE = [
 
 ELEMENTWISE = [
     Edge(op, what, {"z": z})
-    for op in ("relu", "sigmoid")
+    for op in ACTIVATIONS
     for what, z in {
         "nothing": zeros(0, 3),
         "0-d": f32(-1),
@@ -504,7 +506,7 @@ DIFFERENT = [
             why="NumPy would round or widen",
             refused=TypeError,
         )
-        for op, options in (("relu", {}), ("sigmoid", {}), ("logsumexp", {"axis": -1}))
+        for op, options in {**dict.fromkeys(ACTIVATIONS, {}), "logsumexp": {"axis": -1}}.items()
     ),
     Edge(
         "linear",

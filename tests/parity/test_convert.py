@@ -7,11 +7,11 @@ import torch
 from parity import bounds
 from parity.convert import to_array, to_module, to_parameters
 from scratchnn import mlp
+from scratchnn.layers import ACTIVATIONS
 from tests.helpers import C, D, H, N, assert_within
 
 NETWORKS = {
-    "dense": {"activation": "relu"},
-    "dense, sigmoid": {"activation": "sigmoid"},
+    **{f"dense, {name}": {"activation": name} for name in ACTIVATIONS},
     "structured": {"activation": "relu", "kronecker": 2},
 }
 

@@ -17,7 +17,7 @@ from parity.training import lockstep, step
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Call, Settings, batches
 from scratchnn import data, mlp, recipes
-from scratchnn.layers import Dense
+from scratchnn.layers import ACTIVATIONS, Dense
 from scratchnn.optim import SGD
 from scratchnn.run.recipes import RECIPES, Run
 
@@ -187,7 +187,7 @@ def test_elements_of_layers_are_made_of_few_numbers(name):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["mlp", "mlp-kronecker"])
 def test_right_network_is_what_both_sides_computed(name, activation, dtype):
     trace, settings = second_step(name, dtype, activation=activation)

@@ -12,6 +12,7 @@ from parity.training import network
 from parity.training.network import output_bounds, step_bound
 from parity.training.trace import Settings, take_step
 from scratchnn import mlp, objectives
+from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy, HuberLoss
 from scratchnn.optim import SGD
 
@@ -22,8 +23,7 @@ REAL = RNG.normal(size=(20, 4)).astype(np.float32)
 OPTIMIZER = SGD(0.5, momentum=0.9, weight_decay=0.01)
 
 NETWORKS = [
-    pytest.param({"activation": "relu"}, id="relu"),
-    pytest.param({"activation": "sigmoid"}, id="sigmoid"),
+    *(pytest.param({"activation": name}, id=name) for name in ACTIVATIONS),
     pytest.param({"kronecker": 4}, id="kronecker"),
 ]
 
