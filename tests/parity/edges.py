@@ -506,7 +506,7 @@ DIFFERENT = [
             why="NumPy would round or widen",
             refused=TypeError,
         )
-        for op, options in {**dict.fromkeys(ACTIVATIONS, {}), "logsumexp": {"axis": -1}}.items()
+        for op, options in [*((op, {}) for op in ACTIVATIONS), ("logsumexp", {"axis": -1})]
     ),
     Edge(
         "linear",
