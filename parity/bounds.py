@@ -188,6 +188,17 @@ def sigmoid_backward(dp: Array, z: Array, *, u: float) -> Array:
     return abs(dp) * (sigmoid(z, u=u) + smallest_normal(u) + (EXP_ULPS + 4) * u * p * (1 - p))
 
 
+def tanh(z: Array, *, u: float) -> Array:
+    """Bound tanh(z) by as much as exp:  E u |y|."""
+    return EXP_ULPS * u * abs(np.tanh(z))
+
+
+def tanh_backward(dy: Array, z: Array, *, u: float) -> Array:
+    """Bound dy (1 - y²), where 1 - y² may have cancelled."""
+    square, slope = np.tanh(z) ** 2, oracle.tanh_backward(1.0, z)
+    return abs(dy) * u * ((2 * EXP_ULPS + 2) * square + (EXP_ULPS + 6) * slope)
+
+
 def sigma(z: Array) -> Array:
     """Return σ(z), accurate enough for a bound."""
     return np.exp(-np.logaddexp(0, -z))

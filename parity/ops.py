@@ -214,6 +214,7 @@ ROWS = [
     _row("kronecker_linear", "X", "A", "S", "b", products=True),
     _row("relu", "z", samples="elementwise", result="y", extremes=cases.LOGITS),
     _row("sigmoid", "z", samples="elementwise", result="p", extremes=cases.LOGITS),
+    _row("tanh", "z", samples="elementwise", result="y", extremes=cases.LOGITS),
     _row("softmax", "z", result="p", extremes=cases.MASKED),
     _row("log_softmax", "z", samples="softmax", result="log_p", extremes=cases.MASKED),
     _row("logsumexp", "z", extremes=cases.MASKED),

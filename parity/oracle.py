@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from parity.digits import AnyDtype, Numbers, cast, exp, log, log1p
+from parity.digits import AnyDtype, Numbers, cast, exp, expm1, log, log1p
 from parity.targets import from_rows, holds_indices, mass_elsewhere, reduced_mass, to_rows, weigh
 from scratchnn.ops.shared import AnyArray, BoolArray
 
@@ -77,6 +77,18 @@ def sigmoid(z: Numbers) -> Numbers:
 def sigmoid_backward(dp: Numbers, z: Numbers) -> Numbers:
     """dp σ(z) σ(-z)."""
     return dp * sigmoid(z) * sigmoid(-z)
+
+
+def tanh(z: Numbers) -> Numbers:
+    """(1 - e) / (1 + e), with e = exp(-2 |z|), and the sign of z."""
+    e_less_1 = expm1(-2 * abs(z))
+    return np.where(z >= 0, -e_less_1, e_less_1) / (2 + e_less_1)
+
+
+def tanh_backward(dy: Numbers, z: Numbers) -> Numbers:
+    """dy 4 e / (1 + e)²."""
+    e = exp(-2 * abs(z))
+    return dy * 4 * e / (1 + e) ** 2
 
 
 def softplus(x: Numbers) -> Numbers:

@@ -13,7 +13,14 @@ or a tuple of them. (It is also called a vector-Jacobian product: dy times the d
 `cross_entropy_with_gradient` stands alone: it computes a loss and its gradient in one go.
 """
 
-from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward
+from scratchnn.ops.activations import (
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    tanh,
+    tanh_backward,
+)
 from scratchnn.ops.binary import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_backward,
@@ -83,4 +90,6 @@ __all__ = [
     "softmax_backward",
     "squared_loss",
     "squared_loss_backward",
+    "tanh",
+    "tanh_backward",
 ]

@@ -13,7 +13,14 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from scratchnn.ops import kronecker
-from scratchnn.ops.activations import relu, relu_backward, sigmoid, sigmoid_backward
+from scratchnn.ops.activations import (
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    tanh,
+    tanh_backward,
+)
 from scratchnn.ops.kronecker import kronecker_linear
 from scratchnn.ops.linear import bias_gradient, input_gradient, linear, weight_gradient
 from scratchnn.ops.shared import Array
@@ -199,7 +206,20 @@ class Sigmoid(Activation):
         return sigmoid_backward(dy, z)
 
 
-ACTIVATIONS: dict[str, Callable[..., Layer]] = {"relu": ReLU, "sigmoid": Sigmoid}
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """y = tanh(z). It overwrites z: its backward takes y alone."""
+
+    op: ClassVar[str] = "tanh"
+
+    def forward(self, z: Array, *parameters: Array) -> Array:
+        return tanh(z, out=z)
+
+    def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
+        return tanh_backward(dy, None, y=y, out=dy)
+
+
+ACTIVATIONS: dict[str, Callable[..., Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 LAYERS: dict[str, Callable[..., Layer]] = {"dense": Dense, "kronecker": Kronecker, **ACTIVATIONS}
 
 

@@ -1,4 +1,4 @@
-"""relu and sigmoid with their gradients."""
+"""The activations with their gradients."""
 
 import numpy as np
 import pytest
@@ -94,14 +94,67 @@ def test_sigmoid_backward_keeps_digits_where_1_minus_p_has_none():
     np.testing.assert_array_equal(F.sigmoid_backward(np.ones(1), z), e / (1 + e) ** 2)
 
 
+def test_tanh_hand_values():
+    # tanh(0) = 0, tanh(ln 2) = (2 - 1/2) / (2 + 1/2), tanh(ln 3) = (3 - 1/3) / (3 + 1/3)
+    z = np.log(np.array([1.0, 2.0, 1 / 3]))
+    assert_within(F.tanh(z), np.array([0, 3 / 5, -4 / 5]), bounds.tanh(z, u=U))
+
+
+def test_tanh_is_a_sigmoid_of_twice_the_number():
+    z = np.random.default_rng(0).normal(size=50) * 5
+    bound = bounds.tanh(z, u=U) + 2 * bounds.sigmoid(2 * z, u=U) + U
+    assert_within(F.tanh(z), 2 * F.sigmoid(2 * z) - 1, bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_keeps_small_numbers_and_does_not_overflow(dtype):
+    """The quotient of its definition has 0 for the first, and nan for the last."""
+    z = np.array([1e-30, -1e-30, -1e30, np.finfo(dtype).max], dtype)
+    np.testing.assert_array_equal(F.tanh(z), np.array([1e-30, -1e-30, -1, 1], dtype))
+    np.testing.assert_array_equal(F.tanh_backward(np.ones_like(z), z), [1, 1, 0, 0])
+
+
+def test_tanh_backward_equals_complex_step():
+    rng = np.random.default_rng(0)
+    z, dy = rng.normal(size=50) * 3, rng.normal(size=50)
+    step, bound = complex_step_vjp(np.tanh, z, dy), bounds.tanh_backward(dy, z, u=U)
+    assert_within(F.tanh_backward(dy, z), step, bound)
+    assert_within(F.tanh_backward(dy, None, y=F.tanh(z)), step, bound)
+
+
+def test_tanh_backward_keeps_digits_where_1_minus_y_has_none():
+    z = np.array([-20.0, 20.0])  # tanh rounds to -1 and 1
+    e = np.exp(-40.0)
+    np.testing.assert_array_equal(F.tanh_backward(np.ones(2), z), [4 * e / (1 + e) ** 2] * 2)
+    np.testing.assert_array_equal(F.tanh_backward(np.ones(2), z, y=F.tanh(z)), [0, 0])
+
+
+def test_tanh_backward_needs_z_or_y():
+    with pytest.raises(TypeError, match=r"tanh_backward needs z, or y = tanh\(z\)"):
+        F.tanh_backward(np.ones(2), None)
+
+
+def test_tanh_works_in_place():
+    z = np.array([0.0, 40.0])
+    assert F.tanh(z, out=z) is z
+    np.testing.assert_array_equal(z, [0, 1])
+    dy = np.array([3.0, 5.0])
+    assert F.tanh_backward(dy, None, y=z, out=dy) is dy
+    np.testing.assert_array_equal(dy, [3, 0])
+
+
+ACTIVATIONS = [F.relu, F.sigmoid, F.tanh]
+BACKWARDS = [F.relu_backward, F.sigmoid_backward, F.tanh_backward]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_activations_keep_the_dtype(dtype):
     z = np.random.default_rng(0).normal(size=9).astype(dtype)
-    results = F.relu(z), F.relu_backward(z, z), F.sigmoid(z), F.sigmoid_backward(z, z)
+    results = [*(f(z) for f in ACTIVATIONS), *(backward(z, z) for backward in BACKWARDS)]
     assert {array.dtype for array in results} == {np.dtype(dtype)}
 
 
-@pytest.mark.parametrize("backward", [F.relu_backward, F.sigmoid_backward])
+@pytest.mark.parametrize("backward", BACKWARDS)
 def test_gradients_have_the_precision_and_the_shape_of_the_input(backward):
     z = np.random.default_rng(0).normal(size=9)
     assert backward(z, z.astype(np.float32)).dtype == np.float32
@@ -110,7 +163,7 @@ def test_gradients_have_the_precision_and_the_shape_of_the_input(backward):
         backward(z[:1], z)
 
 
-@pytest.mark.parametrize("f", [F.relu, F.sigmoid])
+@pytest.mark.parametrize("f", ACTIVATIONS)
 def test_activations_refuse_what_is_no_float_array(f):
     with pytest.raises(TypeError, match="z must be floating point, got int64"):
         f(np.arange(3))

@@ -128,6 +128,10 @@ def σ(z):
     return 1 / (1 + exp(-z))
 
 
+def tanh(z):
+    return (exp(z) - exp(-z)) / (exp(z) + exp(-z))
+
+
 def minus_row_sum(p, v):
     """Return p_c Σ_(k≠c) v_k + v_c (p_c - 1)."""
     return p * (v.sum(axis=-1, keepdims=True) - v) + v * (p - 1)
@@ -314,6 +318,20 @@ CASES = {
         -1.25,
         σ,
         lambda z: exp(z) / (1 + exp(z)) ** 2,
+    ),
+    "tanh, z > 0": piece(
+        "tanh",
+        "dz = dy 4 e / (1 + e)²,   e = exp(-2 |z|)",
+        1.25,
+        tanh,
+        lambda z: 4 * exp(-2 * z) / (1 + exp(-2 * z)) ** 2,
+    ),
+    "tanh, z < 0": piece(
+        "tanh",
+        "dz = dy (1 - y²) = dy (1 - y) (1 + y)",
+        -1.25,
+        tanh,
+        lambda z: (1 - tanh(z)) * (1 + tanh(z)),
     ),
     "softmax": Case(
         "softmax",

@@ -61,6 +61,8 @@ class Samples:
     def sigmoid(self):
         return [((self.normal(N, C),), {})]
 
+    tanh = sigmoid
+
     def _layer(self, H, X, *others):
         """X as one batch and as two, with a bias, without it, and with None for it."""
         others, b = [self.normal(*shape) for shape in others], self.normal(H)

@@ -54,6 +54,7 @@ MEASURED = {
     "logsumexp": ("logsumexp", "", "dloss"),
     "cross_entropy": ("cross_entropy", "labels", "dloss"),
     "cross_entropy, probabilities": ("cross_entropy, probabilities", "likely", "dloss"),
+    "tanh": ("tanh", "", "dy"),
     "sigmoid": ("sigmoid", "", "dy"),
     "bce, t in {0, 1}": (BCE, "yes", "dy"),
     "bce, t in (0, 1)": (BCE, "share", "dy"),

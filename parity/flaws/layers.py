@@ -93,3 +93,23 @@ class Relu:
     def mask_of_the_gradient(dy, z):
         """The mask is made of the gradient: it must be that of z > 0."""
         return np.maximum(dy, 0)
+
+
+@FLAWS.of("tanh")
+class Tanh:
+    def quotient_of_differences(z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan; close to
+        0, exp(z) - exp(-z) loses the digits of z: take np.tanh."""
+        return (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+
+    def a_sigmoid(z):
+        """It is a sigmoid: its values lie between 0 and 1, and tanh(z) = 2 σ(2 z) - 1."""
+        return F.sigmoid(z)
+
+    def at_the_input(dy, z):
+        """It takes 1 - z², as if z were the tanh's result: dz = dy (1 - y²)."""
+        return dy * (1 - z * z)
+
+    def without_dy(dy, z):
+        """The upstream gradient is missing: dz = dy (1 - y²)."""
+        return F.tanh_backward(np.ones_like(dy), z)

@@ -74,3 +74,48 @@ def sigmoid_backward(dp: Array, z: Array) -> Array:
     e = np.exp(-np.abs(z))
     with np.errstate(invalid="ignore"):  # an infinite dp at σ' = 0 is nan, as in torch
         return dp.astype(z.dtype, copy=False) * (e / (1 + e) ** 2)
+
+
+def tanh(z: Array, *, out: Array | None = None) -> Array:
+    """Squash a number into (-1, 1).
+
+        y = tanh(z) = (exp(z) - exp(-z)) / (exp(z) + exp(-z)) = 2 σ(2 z) - 1
+
+    NumPy's own, as both forms subtract: where z is close to 0, they lose its digits.
+
+    Shapes   z (...) → y, the same shape
+    Options  out   an array for the result; it may be z
+    Torch    torch.tanh(z)
+    """
+    check_float(z=z)
+    return np.tanh(z, out=out)
+
+
+def tanh_backward(
+    dy: Array, z: Array | None, *, y: Array | None = None, out: Array | None = None
+) -> Array:
+    """Backward of `tanh`: dz from dy.
+
+        dz = dy (1 - y²)        1 - y² = 4 e / (1 + e)²,   e = exp(-2 |z|)
+
+    The last form has no 1 - y², which cancels where |y| is close to 1. From y
+    alone it is (1 - y) (1 + y), as good as a rounded y allows.
+
+    Shapes   dy, z (...) → dz, the same shape
+    Options  y     tanh(z), where it is known already; z may then be None
+             out   an array for the result; it may be dy
+    """
+    if y is not None:
+        check_float(dy=dy, y=y)
+        check_same_shape(y=y, dy=dy)
+        slope = (1 - y) * (1 + y)
+    elif z is not None:
+        check_float(dy=dy, z=z)
+        check_same_shape(z=z, dy=dy)
+        with np.errstate(over="ignore"):  # 2 |z| may be infinite; e is 0 then
+            e = np.exp(-2 * np.abs(z))
+        slope = 4 * e / (1 + e) ** 2
+    else:
+        raise TypeError("tanh_backward needs z, or y = tanh(z)")
+    with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
+        return np.multiply(dy.astype(slope.dtype, copy=False), slope, out=out)

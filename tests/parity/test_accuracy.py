@@ -48,6 +48,8 @@ def test_oracle_hand_values():
         "cross_entropy, probabilities gradient": [[-1, 1]],
         "sigmoid": [[0.75, 0.5]],
         "sigmoid gradient": [[3 / 16, 1 / 4]],
+        "tanh": [[0.8, 0]],
+        "tanh gradient": [[1 - 0.8**2, 1]],
         "bce, t in {0, 1}": [[np.log(4 / 3), np.log(2)]],
         "bce, t in {0, 1} gradient": [[-0.25, -0.5]],
         "bce, t in (0, 1) gradient": [[0.25, 0]],
@@ -74,6 +76,8 @@ def test_oracle_equals_mpmath_with_many_digits():
                 p_k * mpmath.fsum(t) - t_k for p_k, t_k in zip(p, t, strict=True)
             ],
             "sigmoid gradient": [s_k * (1 - s_k) for s_k in s],
+            "tanh": [mpmath.tanh(z_k) for z_k in z],
+            "tanh gradient": [1 - mpmath.tanh(z_k) ** 2 for z_k in z],
             "bce, t in (0, 1)": [-(mpmath.log(s_k) + 3 * mpmath.log(1 - s_k)) / 4 for s_k in s],
             "bce, t in {0, 1} gradient": [s_k - 1 for s_k in s],
         }
@@ -162,7 +166,7 @@ def test_every_operation_of_ours_holds_the_criterion(small):
 
 
 def test_everybody_is_measured(small):
-    assert all(set(cell.errors) == {"ours", "torch", "textbook"} for cell in small)
+    assert all(set(cell.errors) - {"textbook"} == {"ours", "torch"} for cell in small)
     assert {cell.op for cell in small if cell.of_terms} == set(TERMS)
 
 
@@ -171,7 +175,7 @@ def test_a_wrong_operation_breaks_the_criterion():
     task = "one dominant", 20, 2, np.float32
     wrong = {"ours": libraries.textbook()}
     found = list(accuracy.cells(*task, right_answers(draw(*task), 20), wrong))
-    broken = {cell.op for cell in found if not cell.holds}
+    broken = {cell.op for cell in found if cell.errors and not cell.holds}
     assert {"log_softmax", "cross_entropy", "cross_entropy gradient"} <= broken
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import scratchnn.functional as F
-from parity import bounds, digits, judge, loss_bounds
+from parity import bounds, digits, judge, loss_bounds, oracle
 from parity.ops import OPS
 
 
@@ -37,6 +37,7 @@ FUNCTIONS = {  # what is allowed in u, and the right answer
     "expm1": (bounds.EXP_ULPS, lambda x: digits.exp(x) - 1),
     "log": (bounds.LOG_ULPS, digits.log),
     "log1p": (bounds.LOG_ULPS, digits.log1p),
+    "tanh": (bounds.EXP_ULPS, oracle.tanh),
 }
 
 
