@@ -1,6 +1,6 @@
 """Fixtures and Hypothesis profiles for all tests.
 
-HYPOTHESIS_PROFILE=long runs 5,000 examples of each property, and the tests marked `long`.
+HYPOTHESIS_PROFILE=long runs 1,000 examples of each property, and the tests marked `long`.
 """
 
 from __future__ import annotations
