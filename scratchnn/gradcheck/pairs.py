@@ -270,6 +270,8 @@ def _scalar(dy: Array) -> object:
 def _names(f: Function, count: int) -> list[str]:
     """Return the names of f's arguments, as far as Python knows them."""
     names = [f"argument {i}" for i in range(count)]
+    if isinstance(f, np.ufunc):  # older NumPy does not tell Python their names
+        return ["x", *names[1:]] if f.nin == 1 else [*("x1", "x2"), *names[2:]][:count]
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):  # some functions that are written in C

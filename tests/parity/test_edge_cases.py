@@ -57,9 +57,13 @@ def select(*, different, refused):
 def test_edge_means_what_it_means_in_torch(edge):
     op = OPS[edge.op]
     dy = upstream(op, edge.case)
-    results = zip(
-        ("value", *op.inputs), ours_of(op, edge.case, dy), torch_of(op, edge.case, dy), strict=True
-    )
+    try:
+        torchs = torch_of(op, edge.case, dy)
+    except RuntimeError as error:
+        if "Found dtype" in str(error):
+            pytest.skip("this torch has no gradient where the arguments have two precisions")
+        raise
+    results = zip(("value", *op.inputs), ours_of(op, edge.case, dy), torchs, strict=True)
     for name, ours, theirs in results:
         difference = same(name, ours, theirs, edge.case)
         assert difference.holds, f"{difference}: {ours} and {theirs}"
