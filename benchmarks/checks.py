@@ -20,8 +20,9 @@ from benchmarks.inputs import Problem, one_step, problem, short
 from parity import bounds
 from parity.judge import Difference, compare
 from parity.training import network
-from parity.training.trace import FREE_RUN_TOLERANCE
+from parity.training.trace import FREE_RUN_TOLERANCE, Settings
 from scratchnn import SGD, mlp
+from scratchnn.objectives import CrossEntropy
 from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 Results = dict[str, AnyArray]  # by name, as they came from a worker
@@ -77,10 +78,8 @@ def _training(case: Case, results: Results, factors: float) -> Iterator[Differen
 
 def step_bound(p: Problem, factors: float = 0.0) -> Array:
     """Bound what rounding does to θ in one step on all examples, in the precision of θ."""
-    optimizer = SGD(p.learning_rate, p.momentum)
-    return network.step_bound(
-        p.start, p.X, p.target, objective="cross_entropy", optimizer=optimizer, factors=factors
-    )
+    settings = Settings(CrossEntropy(), SGD(p.learning_rate, p.momentum), factors)
+    return network.step_bound(p.start, p.X, p.target, settings)
 
 
 def _inference(case: Case, results: Results, factors: float) -> Iterator[Difference]:

@@ -23,10 +23,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks import mpi_scaling
+from benchmarks import mpi_scaling, textbook
 from benchmarks.report import fill
 from parity import accuracy, devices
-from parity.accuracy import speed
 from parity.checking import mutants
 from parity.cli import main as parity
 from scratchnn.run.cli import main as scratchnn
@@ -99,7 +98,7 @@ def drift() -> None:
 def measure_speed() -> None:
     """Time cross-entropy and its gradient."""
     facts = devices.environment(devices.prepare("cpu"))
-    write("speed", {"environment": facts, "rows": speed.measure()})
+    write("speed", {"environment": facts, "rows": textbook.measure()})
 
 
 def pages() -> None:
@@ -135,12 +134,12 @@ def accuracy_page() -> dict[str, str]:
         if name in facts
     )
     rows = "fewer rows (`--quick`)" if facts["quick"] else "all rows"
-    measured = read("speed")
+    timed = read("speed")
     return {
         "summary": f"{accuracy.summary(cells)}\n\nMeasured on {rows}, with {packages}.\n",
         "float32": accuracy.table(cells, "float32"),
         "float64": accuracy.table(cells, "float64"),
-        "speed": speed.table(measured["rows"]) + "\n" + environment_line(measured["environment"]),
+        "speed": textbook.table(timed["rows"]) + "\n" + environment_line(timed["environment"]),
     }
 
 

@@ -69,12 +69,4 @@ def check(
     need("mpmath", "check")
     from parity import checking
 
-    return checking.check(
-        function,
-        op,
-        backward,
-        settings=settings,
-        any_shape=any_shape,
-        skip=skip,
-        examples=examples,
-    )
+    return checking.check(function, op, backward, settings, any_shape, skip, examples)

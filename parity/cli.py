@@ -29,6 +29,7 @@ import numpy as np
 import parity
 import scratchnn
 from parity import report, theirs
+from parity.digits import Precision
 from parity.report import Report, Section
 from scratchnn.data import DataError
 from scratchnn.extras import need
@@ -38,7 +39,6 @@ from scratchnn.run.recipes import RECIPES
 
 if TYPE_CHECKING:
     from parity.checking import Report as Checked
-    from parity.devices import Precision
     from parity.ops import Op
 
     Subparsers = argparse._SubParsersAction[Parser]
@@ -46,36 +46,31 @@ if TYPE_CHECKING:
 DEVICES = ("cpu", "cuda")
 DTYPES = ("float32", "float64")
 PRECISIONS = ("ieee", "tf32")
+RECORDED: tuple[tuple[str, Precision], ...]
+RECORDED = (("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32"))
 PRIVATE = "parity checks "  # no import has such a name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
     parser = Parser("python -m parity", description="NumPy against PyTorch, step by step.")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_ops(subparsers)
-    _add_train(subparsers)
-    _add_record(subparsers)
-    _add_replay(subparsers)
-    _add_accuracy(subparsers)
-    _add_check(subparsers)
-    _add_mutants(subparsers)
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in COMMANDS:
+        add(parsers)
     arguments = parser.parse_args(argv)
     return run_command(arguments.command, arguments, program="parity")
 
 
 def _add(
-    subparsers: Subparsers, name: str, command: Callable[[argparse.Namespace], int], words: str
+    parsers: Subparsers, name: str, command: Callable[[argparse.Namespace], int], words: str
 ) -> Parser:
-    parser = subparsers.add_parser(name, help=words)
+    parser = parsers.add_parser(name, help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.set_defaults(command=command)
     return parser
 
 
-def _add_ops(subparsers: Subparsers) -> None:
-    words = "every operation and its gradients, on generated inputs"
-    sub = _add(subparsers, "ops", run_ops, words)
+def _add_ops(parsers: Subparsers) -> None:
+    sub = _add(parsers, "ops", run_ops, "every operation and its gradients, on generated inputs")
     words = "torch's; default: all that are here"
     sub.add_argument("--device", choices=(*DEVICES, "all"), default="all", help=words)
     words = "tf32: torch's matrix products in TF32; default: all"
@@ -92,7 +87,6 @@ def _add_ops(subparsers: Subparsers) -> None:
 
 
 def run_ops(arguments: argparse.Namespace) -> int:
-    """Search every cell for its worst case, print the matrix, and judge."""
     for package in ("torch", "hypothesis", "mpmath"):
         need(package, "parity")
     if arguments.html:
@@ -123,12 +117,7 @@ def run_ops(arguments: argparse.Namespace) -> int:
 
 
 def _rows(names: list[str] | None, dtype: str) -> list[Op]:
-    """Return the rows of the table with these names, in TF32 those that multiply matrices.
-
-    A name without its variant, as cross_entropy of "cross_entropy, probabilities", means all.
-
-    Raises   ValueError
-    """
+    """Return the rows of the table with these names, in TF32 those that multiply matrices."""
     from parity.ops import OPS
 
     named = {name: {name, op.function} for name, op in OPS.items()}
@@ -140,8 +129,8 @@ def _rows(names: list[str] | None, dtype: str) -> list[Op]:
     return [op for op in rows if op.products] if dtype == "tf32" else rows
 
 
-def _add_train(subparsers: Subparsers) -> None:
-    sub = subparsers.add_parser("train", help="train a recipe on both sides and compare")
+def _add_train(parsers: Subparsers) -> None:
+    sub = parsers.add_parser("train", help="train a recipe on both sides and compare")
     sub.set_defaults(command=run_train)
     add_recipe_arguments(sub)
     words = (
@@ -153,9 +142,7 @@ def _add_train(subparsers: Subparsers) -> None:
     _add_device(sub)
     words = "of torch's products of float32 matrices; tf32 is simulated on a CPU"
     sub.add_argument("--precision", choices=PRECISIONS, default="ieee", help=words)
-    words = (
-        "the bounds that judge float32: those of ieee, which refuse tf32, or of tf32; default: ieee"
-    )
+    words = "the bounds for float32: those of ieee, which refuse tf32, or of tf32; default: ieee"
     sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
     sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
     sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
@@ -169,7 +156,6 @@ def _add_device(parser: Parser) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """Train in the mode asked for, report, and return the exit status."""
     need("torch", "torch")
     if arguments.html and arguments.mode != "accuracy":
         need("matplotlib", "plots")  # before the training, and not after it
@@ -178,8 +164,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     return modes.run(arguments)
 
 
-def _add_record(subparsers: Subparsers) -> None:
-    sub = _add(subparsers, "record", run_record, "record trainings of torch, for `replay`")
+def _add_record(parsers: Subparsers) -> None:
+    sub = _add(parsers, "record", run_record, "record trainings of torch, for `replay`")
     names = list(RECIPES)
     sub.add_argument(
         "--recipe", nargs="+", choices=names, metavar="RECIPE", default=names, help="default: all"
@@ -193,32 +179,26 @@ def _add_record(subparsers: Subparsers) -> None:
 
 
 def run_record(arguments: argparse.Namespace) -> int:
-    """Record each recipe on its bundled data."""
     need("torch", "torch")
     from parity import devices
     from parity.training import golden
 
     device = devices.prepare(arguments.device)
     folder = Path(arguments.out or golden.FOLDER)
-    kinds: list[tuple[str, Precision]]
-    kinds = [("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32")]
     for name in arguments.recipe:
         recipe = RECIPES[name].on(RECIPES[name].default_data)
-        for dtype, precision in kinds:
+        for dtype, precision in RECORDED:
             if arguments.dtype in (None, dtype) and arguments.precision in (None, precision):
-                facts, arrays = golden.record(
-                    recipe, device, dtype, precision, seed=arguments.seed, steps=arguments.steps
-                )
+                given = recipe, device, dtype, precision, arguments.seed, arguments.steps
                 kind = "tf32" if precision == "tf32" else dtype
                 path = folder / f"{name}-{device.type}-{kind}.npz"
-                golden.save(path, facts, arrays)
+                golden.save(path, *golden.record(*given))
                 print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
     return 0
 
 
-def _add_replay(subparsers: Subparsers) -> None:
-    words = "check scratchnn against recordings, without torch"
-    sub = _add(subparsers, "replay", run_replay, words)
+def _add_replay(parsers: Subparsers) -> None:
+    sub = _add(parsers, "replay", run_replay, "check scratchnn against recordings, without torch")
     sub.add_argument("files", nargs="*", metavar="FILE", help="default: the package's own")
     words = "the bounds of float32; default: as recorded"
     sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
@@ -241,15 +221,14 @@ def run_replay(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _add_accuracy(subparsers: Subparsers) -> None:
+def _add_accuracy(parsers: Subparsers) -> None:
     words = "measure errors in ulps, compared with other libraries'"
-    sub = _add(subparsers, "accuracy", run_accuracy, words)
+    sub = _add(parsers, "accuracy", run_accuracy, words)
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
     sub.add_argument("--json", metavar="FILE", help="save every cell as JSON")
 
 
 def run_accuracy(arguments: argparse.Namespace) -> int:
-    """Measure every operation's errors, print the tables, and judge them."""
     need("torch", "torch")
     need("mpmath", "accuracy")
     from parity import accuracy, devices
@@ -274,8 +253,8 @@ def run_accuracy(arguments: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _add_check(subparsers: Subparsers) -> None:
-    sub = _add(subparsers, "check", run_check, "check an implementation of your own")
+def _add_check(parsers: Subparsers) -> None:
+    sub = _add(parsers, "check", run_check, "check an implementation of your own")
     sub.add_argument("function", metavar="FILE.py:FUNCTION")
     sub.add_argument("--op", required=True, help="softmax, cross_entropy, ...: what it should be")
     sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help="its gradient")
@@ -299,7 +278,6 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Load the functions, check them, and print the report."""
     path = list(sys.path)
     try:
         found = parity.check(
@@ -320,10 +298,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _function(where: str) -> Callable[..., object]:
-    """Load the function that FILE.py:FUNCTION names; a file runs once.
-
-    Raises   ValueError where there is no such file or function; DataError for a file that fails
-    """
+    """Load the function that FILE.py:FUNCTION names; a file runs once."""
     file, colon, name = where.rpartition(":")
     path, key = Path(file), f"{PRIVATE}{Path(file).resolve()}"
     if not colon or not name:
@@ -362,9 +337,8 @@ def _page(found: Checked, arguments: argparse.Namespace) -> Report:
     )
 
 
-def _add_mutants(subparsers: Subparsers) -> None:
-    words = "plant bugs, and see which check finds which"
-    sub = _add(subparsers, "mutants", run_mutants, words)
+def _add_mutants(parsers: Subparsers) -> None:
+    sub = _add(parsers, "mutants", run_mutants, "plant bugs, and see which check finds which")
     sub.add_argument("--json", metavar="FILE", help="save the matrix")
 
 
@@ -390,3 +364,6 @@ def run_mutants(arguments: argparse.Namespace) -> int:
 def _say_saved(*paths: object) -> None:
     if paths:
         print(f"saved {', '.join(map(str, paths))}")
+
+
+COMMANDS = _add_ops, _add_train, _add_record, _add_replay, _add_accuracy, _add_check, _add_mutants

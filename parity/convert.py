@@ -28,7 +28,6 @@ class Operation(nn.Module):
         self.arrays = nn.ParameterList(map(to_tensor, arrays))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return y."""
         return self.function(x, *self.arrays, **self.options)
 
 
@@ -52,10 +51,7 @@ def _module(layer: Layer, arrays: Sequence[AnyArray]) -> nn.Module:
 
 
 def to_parameters(tensors: Sequence[Tensor], like: Parameters) -> Parameters:
-    """Gather tensors in the order of module.parameters() in θ's form.
-
-    The tensors may be the parameters, their gradients or their momentum.
-    """
+    """Gather tensors in the order of module.parameters() in θ's form."""
     result = Parameters.zeros(like.layers, like.theta.dtype)
     for (_, name, view), tensor in zip(result.arrays(), tensors, strict=True):
         view[...] = to_array(theirs.weight(tensor) if name == "W" else tensor)
@@ -63,17 +59,14 @@ def to_parameters(tensors: Sequence[Tensor], like: Parameters) -> Parameters:
 
 
 def to_array(tensor: Tensor) -> AnyArray:
-    """Return a NumPy copy of a tensor, from whatever device."""
     return np.array(tensor.detach().cpu().numpy())
 
 
 def to_tensor(array: AnyArray, device: torch.device | str = "cpu") -> Tensor:
-    """Return a tensor with a copy of the array."""
     return torch.tensor(array, device=device)
 
 
 def to_tensors(values: dict[str, Any], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return arguments by name, with tensors for arrays."""
     return {
         name: to_tensor(value, device) if isinstance(value, np.ndarray) else value
         for name, value in values.items()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 import scratchnn
+from parity.digits import Precision
 from scratchnn.extras import need
-
-Precision: TypeAlias = Literal["ieee", "tf32"]  # of products of float32 matrices
 
 
 def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.device:
@@ -43,16 +42,12 @@ def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.dev
 
 
 def available() -> list[str]:
-    """Return the names of the devices that torch can use here."""
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
-    """Limit NumPy's and torch's threads in a block, or leave them as they are.
-
-    Raises   MissingExtraError
-    """
+    """Limit NumPy's and torch's threads in a block, or leave them as they are."""
     if number is None:
         yield
         return
@@ -154,7 +149,6 @@ def _blas_threads() -> int | None:
 
 
 def _cpu() -> str:
-    """Return the processor's name, as the kernel has it on Linux."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -182,18 +176,15 @@ class TF32Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, X: Tensor, W: Tensor) -> Tensor:
-        """Return X Wᵀ."""
         ctx.save_for_backward(X, W)
         return shorten(X) @ shorten(W).T
 
     @staticmethod
     def backward(ctx: Any, dY: Tensor) -> tuple[Tensor, Tensor]:
-        """Return dY W and dYᵀ X."""
         dY, X, W = (shorten(factor) for factor in (dY, *ctx.saved_tensors))
         return dY @ W, dY.reshape(-1, dY.shape[-1]).T @ X.reshape(-1, X.shape[-1])
 
 
 def tf32_linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
-    """Stand in for torch.nn.functional.linear."""
     Y = TF32Product.apply(X, W) if X.dtype == torch.float32 else X @ W.T
     return Y if b is None else Y + b

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +24,7 @@ from scratchnn.ops.shared import Array
 
 Numbers: TypeAlias = Any  # an array of float64, or of numbers of 51 digits; or one such number
 AnyDtype: TypeAlias = DTypeLike | None
+Precision: TypeAlias = Literal["ieee", "tf32"]  # of torch's products of float32 matrices
 
 BITS = 170
 DIGITS = int(BITS * np.log10(2))
@@ -52,7 +53,7 @@ def lift(value: object, dtype: DTypeLike) -> Numbers:
 
 def rounded(exact: Numbers, dtype: DTypeLike) -> Array:
     """Return right answers, rounded to `dtype`."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # older NumPy says that NaN is invalid
         return np.asarray(exact).astype(np.float64).astype(dtype)
 
 

@@ -10,20 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from parity import bounds, digits
 from parity.cases import Case
-from parity.digits import Numbers
+from parity.digits import Numbers, Precision
 from parity.ops import Op, as_tuple
 from scratchnn.ops.shared import Array
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 OURS = "NumPy"
 Index = tuple[int, ...]
@@ -70,9 +66,14 @@ def judge(
 
 
 def cast_error(right: Numbers, computed: np.dtype[Any], own: np.dtype[Any]) -> Array | float:
-    """Bound what rounding a result to its own dtype adds, where it was computed in a finer one."""
-    if np.finfo(own).eps <= np.finfo(computed).eps:
+    """Bound what it adds that a result has another dtype than it was computed in.
+
+    Of a finer one, a rounding; of a coarser one, what underflows there.
+    """
+    if own == computed:
         return 0.0
+    if np.finfo(own).eps < np.finfo(computed).eps:
+        return bounds.allowance(np.zeros(()), computed)
     return bounds.unit_roundoff(own) * abs(digits.rounded(right, np.float64))
 
 
@@ -120,7 +121,6 @@ def value_bound(op: Op, case: Case, factors: float = 0.0) -> Array:
 
 
 def gradient_bounds(op: Op, case: Case, dy: Array, factors: float = 0.0) -> tuple[Array, ...]:
-    """Bound the error of each gradient."""
     with np.errstate(all="ignore"):
         wide = np.asarray(dy, np.float64)
         return as_tuple(op.backward_bound(wide, **_in_float64(op, case, factors)))
@@ -172,7 +172,7 @@ class Error:
     def __str__(self) -> str:
         word = "is within" if self.holds else "LEFT"
         return (
-            f"{self.side}{_at(self.index)} {word} its bound: {self.value!r}, right is "
+            f"{self.side}{at(self.index)} {word} its bound: {self.value!r}, right is "
             f"{self.exact!r}, off by {self.error:.2e}, allowed {self.tolerance:.2e}; "
             f"at most {self.ulps:,.3g} ulp"
         )
@@ -242,7 +242,7 @@ class Difference:
     ratio: float
     largest: float
     largest_tolerance: float
-    reason: str | None = None  # why there is nothing to compare
+    reason: str | None = None  # why there is nothing to compare: it never holds then
 
     @property
     def difference(self) -> float:
@@ -256,7 +256,7 @@ class Difference:
         if self.reason:
             return self.reason
         return (
-            f"{self.quantity}{_at(self.index)}: NumPy {self.ours!r}, torch {self.torch!r}, apart "
+            f"{self.quantity}{at(self.index)}: NumPy {self.ours!r}, torch {self.torch!r}, apart "
             f"by {self.difference:.2e}, tolerance {self.tolerance:.2e}"
         )
 
@@ -286,11 +286,6 @@ def compare(quantity: str, ours: ArrayLike, torch: ArrayLike, tolerance: ArrayLi
     return Difference(quantity, index, *there, *_floats(largest, difference, tolerance))
 
 
-def incomparable(quantity: str, reason: str) -> Difference:
-    """Return the difference of results that cannot be compared: one that never holds."""
-    return Difference(quantity, (), nan, nan, nan, inf, inf, 0.0, reason)
-
-
 def worst(differences: Sequence[Difference]) -> Difference:
     """Return the one with the largest share of its tolerance, and the largest difference of all."""
     closest = max(differences, key=lambda difference: difference.ratio)
@@ -317,7 +312,8 @@ def _largest(x: Array) -> Index:
     return tuple(map(int, np.unravel_index(x.argmax(), x.shape)))
 
 
-def _at(index: Index) -> str:
+def at(index: Index) -> str:
+    """Return an index as it stands after an array's name."""
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from parity.search import Cell  # which needs Hypothesis
 
 
+Facts: TypeAlias = Mapping[str, object]
+
+
 class Section(NamedTuple):
     """A heading, a few words, and HTML made by the functions below."""
 
     title: str
     text: str
     html: str = ""
-
-
-Facts: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ class Part(NamedTuple):
 
 
 def together(title: str, parts: Sequence[Part], settings: Facts, environment: Facts) -> Report:
-    """Return one report of several runs, such as a training in both precisions."""
     holds = all(part.holds for part in parts)
     words = ", ".join(f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
     results = [part.results for part in parts]
@@ -83,7 +82,6 @@ def together(title: str, parts: Sequence[Part], settings: Facts, environment: Fa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that `save` takes."""
     parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="save a page to read in a browser")
 
@@ -101,13 +99,19 @@ def save(report: Report, json_file: str | None, html_file: str | None) -> list[P
 
 def as_json(report: Report) -> str:
     """Return the report without its pictures; what is not finite becomes a string."""
-    names = ("title", "holds", "verdict", "settings", "environment", "results")
-    return to_json({name: getattr(report, name) for name in names})
+    return to_json({name: value for name, value in vars(report).items() if name != "sections"})
 
 
 def to_json(value: object) -> str:
-    """Return any results as JSON; what is not finite becomes a string."""
     return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
+
+
+def save_rows(path: Path, environment: Facts, name: str, rows: Iterable[Facts]) -> None:
+    """Write an environment and results as JSON, a result per line."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    facts = json.dumps(environment, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{"environment": {facts},\n"{name}": [\n{lines}\n]}}\n')
 
 
 def _plain(value: object) -> object:
@@ -119,11 +123,8 @@ def _plain(value: object) -> object:
 
 
 def as_html(report: Report) -> str:
-    """Return the page."""
-    page, style = (
-        files("parity").joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css")
-    )
+    folder = files("parity")
+    page, style = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css"))
     sections = []
     for title, text, html in report.sections():
         words = f"<p>{escape(text)}</p>" if text else ""
@@ -180,15 +181,11 @@ def share(ratio: float) -> str:
 
 
 def code(text: str) -> str:
-    """Return a program, or what one prints."""
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
 def picture(figure: Figure, description: str) -> str:
-    """Return a matplotlib figure as inline SVG in the colours of the page.
-
-    Raises   MissingExtraError
-    """
+    """Return a matplotlib figure as inline SVG in the colours of the page."""
     file = io.StringIO()
     with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
@@ -212,7 +209,6 @@ COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN)
 
 
 def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Report:
-    """Return the report of all cells."""
     title = "NumPy compared with PyTorch, operation by operation"
     held, cases = sum(cell.holds for cell in cells), sum(cell.cases for cell in cells)
     verdict = (
@@ -234,7 +230,6 @@ def cells_header(sides: Sequence[str]) -> str:
 
 
 def cell_line(cell: Cell) -> str:
-    """Format one cell."""
     sides = "".join(
         f"  {_percent(worst.error.ratio):>8} {_ulps(worst.ulps, cell.dtype):>8}"
         for worst in cell.sides.values()

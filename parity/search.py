@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from textwrap import indent
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, find, settings
@@ -21,12 +21,10 @@ from hypothesis.errors import Flaky, NoSuchExample
 
 from parity import bounds
 from parity.cases import Case, Dtype
+from parity.digits import Precision
 from parity.judge import Error, Verdict, judge, literal
 from parity.ops import Op
 from scratchnn.ops.shared import Array
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 T = TypeVar("T")
 
@@ -78,7 +76,6 @@ class Cell:
         return self.failure is None and self.refused != 0
 
     def compare(self, verdict: Verdict) -> None:
-        """Keep the worst of each side."""
         for error in verdict.errors:
             found = Worst(verdict.quantity, error, error.ulps)
             before = self.sides.get(error.side, found)

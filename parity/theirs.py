@@ -27,17 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torch import Tensor
-    from torch.optim import SGD
     from torch.optim import Optimizer as TorchOptimizer
 
 Weight = TypeVar("Weight", Array, "Tensor")
 
 
 class _Torch:
-    """torch, imported when something of it is first used, and looked up once.
-
-    Raises   MissingExtraError where it is not installed
-    """
+    """torch, imported when something of it is first used, and looked up once."""
 
     _module: Any = None
 
@@ -51,7 +47,6 @@ torch: Any = _Torch()
 
 
 def has_torch() -> bool:
-    """Return whether torch is installed."""
     return find_spec("torch") is not None
 
 
@@ -117,24 +112,6 @@ def squared_loss(prediction: Tensor, target: Tensor, *, reduction: str = "mean")
     return torch.nn.functional.mse_loss(prediction, target, reduction=reduction) / 2
 
 
-def huber_over_beta(prediction: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
-    """Return smooth L1 from Huber's loss: they differ by the factor beta, and agree at 1."""
-    return torch.nn.functional.huber_loss(prediction, target, delta=beta) / beta
-
-
-def kl_divergence(log_q: Tensor, p: Tensor) -> Tensor:
-    """Return KL(p ‖ q) per row, the mean of all rows: torch's "mean" divides by N C, not by N."""
-    return kl_div(log_q, p, reduction="batchmean")
-
-
-def binary_cross_entropy(p: Tensor, target: Tensor) -> Tensor:
-    """Return the textbook's mean -t log p - (1 - t) log(1 - p): infinite where p = 0 and t = 1.
-
-    torch's function of this name takes no logarithm to be less than -100.
-    """
-    return -(torch.xlogy(target, p) + torch.xlogy(1 - target, 1 - p)).mean()
-
-
 def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> TorchOptimizer:
     """Return the optimizer of torch.optim with the name and the settings of ours, before any step.
 
@@ -143,32 +120,6 @@ def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> TorchOptimizer:
     options = {name: value for name, value in vars(ours).items() if name != "state"}
     options["lr"] = options.pop("learning_rate")
     return getattr(torch.optim, type(ours).__name__)(parameters, **options)
-
-
-def momentum_buffer(sgd: SGD, parameter: Tensor) -> Tensor | None:
-    """Return torch's velocity v of a parameter; None before the first step or without momentum.
-
-    v = momentum v + (1 - dampening) g, and v = g at the first step.
-    """
-    return sgd.state[parameter].get("momentum_buffer")
-
-
-def sutskever_velocity(buffer: Tensor, learning_rate: float) -> Tensor:
-    """Return the textbook's velocity, v = momentum v - learning_rate g with θ += v, from torch's.
-
-    Each gradient in it keeps the learning rate of its own step; torch's has that of today alone.
-    """
-    return -learning_rate * buffer
-
-
-def change_learning_rate(sgd: SGD, learning_rate: float) -> None:
-    """Change the learning rate as the textbook's momentum does: old gradients keep their own."""
-    for group in sgd.param_groups:
-        for parameter in group["params"]:
-            buffer = momentum_buffer(sgd, parameter)
-            if buffer is not None:
-                buffer *= group["lr"] / learning_rate
-        group["lr"] = learning_rate
 
 
 def correct(z: Tensor, target: Tensor, objective: Objective) -> int | None:

@@ -29,7 +29,6 @@ BCE = "binary_cross_entropy_with_logits"
 
 
 def load(name: str) -> Library | None:
-    """Return a library, or None where it is not installed."""
     try:
         return LIBRARIES[name]()
     except ModuleNotFoundError:
@@ -37,7 +36,6 @@ def load(name: str) -> Library | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each installed package."""
     return {package: version(package) for name, package in PACKAGES.items() if load(name)}
 
 
@@ -53,12 +51,10 @@ def of_tables(values: Mapping[str, Function], gradients: Mapping[str, Function])
 
 
 def ours() -> Library:
-    """Return scratchnn's operations."""
     return lambda op, case, dy: (op.ours(**case), as_tuple(op.backward(dy, **case))[0])
 
 
 def of_torch() -> Library:
-    """Return torch's operations on the CPU, with the gradients of its autograd."""
     import_module("torch")
     return lambda op, case, dy: run_torch(op, case, dy)[:2]
 
@@ -165,7 +161,6 @@ def _sigmoid(z: Array) -> Array:
 
 
 def textbook() -> Library:
-    """Return the textbooks' formulas."""
     values: dict[str, Function] = {
         "softmax": _softmax,
         "log_softmax": _log_softmax,

@@ -5,27 +5,29 @@
 In reading order:
 
     subject.py     anyone's function and backward, called as the operation of a row
-    report.py      what was found, for people to read, and for tests to assert
-    smallest.py    the smallest input that shows a problem
+    report.py      what was found, and the smallest input that shows it
     laws.py        what is true of an operation whatever its numbers are
     checks.py      the checks
-    diagnosis.py   the cause, which is often a known flaw
-    __init__.py    all checks in turn
+    __init__.py    all checks in turn, and the cause, which is often a known flaw
     mutants.py     every known flaw through every check
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
+import numpy as np
+
 from parity.cases import Case
-from parity.checking import checks, diagnosis
+from parity.checking import checks
+from parity.checking.checks import enough
 from parity.checking.laws import LAWS
 from parity.checking.report import Finding, Report, code
-from parity.checking.subject import Asked, Backward, Subject
-from parity.ops import OPS, Function
+from parity.checking.subject import Asked, Backward, Subject, is_default
+from parity.flaws import FLAWS, Flaw
+from parity.ops import OPS, Function, Op
 
 T = TypeVar("T", bound=Asked)
 Table: TypeAlias = dict[str, tuple[Callable[[T, int], Finding | None], tuple[str, ...]]]
@@ -66,7 +68,6 @@ def check(
     function: Function,
     op: str,
     backward: Function | None = None,
-    *,
     settings: Mapping[str, object] | None = None,
     any_shape: bool = False,
     skip: Collection[str] = (),
@@ -99,7 +100,7 @@ def _run(table: Table[T], asked: T, skip: Collection[str], examples: int) -> dic
         missing = [f"no {PARTS[part]} are known of it" for part in parts if part in lacking]
         found = Finding(skipped=missing[0]) if missing else function(asked, examples) or Finding()
         if found.what:
-            told = diagnosis.cause(found, asked)
+            told = why(found, asked)
             found = replace(found, code=_code(asked, found.cases[0]), cause=told)
         findings[name] = replace(found, check=name)
     return findings
@@ -130,3 +131,83 @@ def _blamed(findings: dict[str, Finding], op: str) -> dict[str, Finding]:
             cause = f"your backward is right for your function, which is not {op}"
         wrong = replace(wrong, cause=cause)
     return findings | {"gradient": wrong, "own slopes": slopes}
+
+
+# The cause: by the kind of the problem, by a known flaw that gives the same answers, or a guess
+
+BY_KIND = {
+    "float64": "float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar",
+    "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
+    "read-only": "an in-place operation on the argument: copy it first",
+    "strided": "it reads memory in the order of another layout: .data, .ravel('K') or .view",
+    "again": "it keeps something from the last call, or is random",
+    "label": "NumPy counts -1 from the end, so it reads the last class: check the labels",
+}
+GUESSES = {
+    "raises": "what came names the line that raised",
+    "shape": "is an axis summed that should stay, or keepdims missing, or one too many?",
+    "kind": "return a NumPy array (or a number)",
+}
+BY_LOOK = {
+    "nan": "inf - inf, inf / inf or 0 · inf on the way: something overflowed, or log 0 was taken",
+    "inf": "something overflowed, or log 0 was taken",
+}
+
+
+def why(finding: Finding, asked: Asked) -> str:
+    """Return why the answers are wrong; empty where nobody knows.
+
+    A flaw must give the same answers in every case that shows the problem. Of several that do, the
+    first of the table is named. If none does, it is the cause that the check itself has found.
+    """
+    if finding.kind in BY_KIND:
+        return BY_KIND[finding.kind]
+    place = asked.op.name, isinstance(asked, Backward)
+    for flaw in FLAWS:
+        if (flaw.op, flaw.backward) == place and explains(flaw, finding.cases, asked):
+            return flaw.cause
+    new = (words for n, words in BY_LOOK.items() if n in finding.got and n not in finding.expected)
+    return finding.cause or GUESSES.get(finding.kind) or next(new, "")
+
+
+def explains(flaw: Flaw, cases: Sequence[Case], asked: Asked) -> bool:
+    """Return whether a flaw gives what came, in every case."""
+    return all(_alike(asked.op, _flawed(flaw, case), _answers(asked, case)) for case in cases)
+
+
+def _answers(asked: Asked, case: Case) -> list[object]:
+    """Return the value or the gradients; nothing where it raises."""
+    try:
+        return asked(case) if isinstance(asked, Backward) else [asked(case)]
+    except Exception:
+        return []
+
+
+def _flawed(flaw: Flaw, case: Case) -> list[object]:
+    """Return a flaw's answers; nothing where an option of the case is not known to it."""
+    op = OPS[flaw.op]
+    right = Subject(op, op.ours, any_shape=True)
+    backward = flaw.backward
+    wrong = Backward(op, flaw.wrong, right) if backward else replace(right, function=flaw.wrong)
+    known = all(o in wrong.taken or is_default(op, case, o) for o in op.options)
+    return _answers(wrong, case) if known else []
+
+
+def _alike(op: Op, a: list[object], b: list[object]) -> bool:
+    """Return whether two lists of answers are the same; a target's gradient may be missing."""
+    count = min(len(a), len(b))
+    complete = len(a) == len(b) or enough(op, count)
+    return count > 0 and complete and all(map(_same, a[:count], b[:count]))
+
+
+def _same(a: object, b: object) -> bool:
+    """Return whether two answers are the same to half of their digits.
+
+    What the rounding of the largest entry may change counts for nothing, as where p - 1 cancels.
+    """
+    x, y = np.asarray(a), np.asarray(b)
+    if x.shape != y.shape or x.dtype.kind not in "fiu" or y.dtype.kind not in "fiu":
+        return False
+    eps = float(np.finfo(np.result_type(x.dtype, y.dtype, np.float32)).eps)
+    largest = float(abs(x[np.isfinite(x)]).max(initial=0))
+    return bool(np.allclose(x, y, rtol=eps**0.5, atol=4 * eps * largest, equal_nan=True))

@@ -18,8 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from parity import bounds, digits, judge, theirs
 from parity.cases import Case, Dtype
 from parity.checking.laws import LAWS, Law, in_words
-from parity.checking.report import Finding, shown
-from parity.checking.smallest import first, search
+from parity.checking.report import Finding, first, search, shown
 from parity.checking.subject import DY, Asked, Backward, RaisedError, Subject, is_default
 from parity.digits import Numbers
 from parity.ops import Function, Op
@@ -105,7 +104,6 @@ def accuracy(subject: Subject, _: int) -> Finding:
 
 
 def _value_problem(subject: Subject, case: Case, exact: Numbers | None = None) -> Finding | None:
-    """Return what is wrong with the function's value for a case, if anything."""
     exact = judge.right_value(subject.op, case) if exact is None else exact
     bound, dtype = judge.value_bound(subject.op, case), judge.value_dtype(subject.op, case)
     return judged(subject(case), exact, bound, dtype)
@@ -123,9 +121,8 @@ def judged(answer: object, exact: Numbers, bound: ArrayLike, dtype: DTypeLike) -
         error = judge.measure("it", "value", as_dtype(found, dtype), exact, bound, dtype)
         if error.holds:
             return None
-        at = f"[{', '.join(map(str, error.index))}]" if error.index else ""
         words = (
-            f"the answer{at} is {error.value!r}, right is {error.exact!r}: "
+            f"the answer{judge.at(error.index)} is {error.value!r}, right is {error.exact!r}: "
             f"off by {error.error:.2g}, where rounding explains {error.tolerance:.2g}"
         )
     return Finding(kind, words, shown(digits.rounded(exact, dtype)), got or shown(found))
@@ -277,7 +274,6 @@ TRIALS: tuple[tuple[str, str, Callable[[AnyArray], AnyArray]], ...] = (
 
 
 def _modified(asked: Asked, case: Case) -> Finding | None:
-    """Return which argument has other numbers after a call."""
     arrays = asked.arrays(case)
     before = {name: np.array(array) for name, array in arrays.items()}
     asked.call(*arrays.values(), case=case)
@@ -299,7 +295,6 @@ def gradients(pair: Backward, examples: int) -> Finding | None:
 
 
 def _gradient_problem(pair: Backward, case: Case) -> Finding | None:
-    """Return what is wrong with the gradients of a case, if anything."""
     op, dy, given = pair.op, case[DY], {name: v for name, v in case.items() if name != DY}
     exacts, allowed = judge.right_gradients(op, given, dy), judge.gradient_bounds(op, given, dy)
     computed, answers = judge.value_dtype(op, given), pair(case)

@@ -129,7 +129,6 @@ LAWS: dict[str, tuple[Law, ...]] = {
 
 
 def in_words(law: Law) -> str:
-    """Return what a law says."""
     return f"{law.__name__.replace('_', ' ')}: {(law.__doc__ or '').rstrip('.')}"
 
 

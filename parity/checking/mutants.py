@@ -19,6 +19,7 @@ from parity.flaws import FLAWS, Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.flaws.training import NOMINAL, planted
 from parity.ops import OPS
+from parity.report import save_rows
 from scratchnn import recipes
 
 RESULTS = Path(__file__).parents[2] / "docs/results/mutants.json"
@@ -44,12 +45,10 @@ class Mutant(NamedTuple):
 
     @property
     def survives(self) -> bool:
-        """Whether no check saw it."""
         return not self.killed_by
 
 
 def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
-    """Plant every bug, one after the other."""
     for flaw in FLAWS:
         yield of_operation(flaw, examples)
     yield from map(of_training, TRAINING_FLAWS)
@@ -73,19 +72,13 @@ def of_training(flaw: Flaw) -> Mutant:
 
 
 def trained() -> tuple[str, ...]:
-    """Train a small network on both sides; return which checks of training fail."""
-    from parity.training import optimizers
-
-    return (*(() if optimizers.check("sgd").holds else ("SGD",)), *_lockstep())
-
-
-def _lockstep() -> tuple[str, ...]:
-    """Return the quantities of the first step that fails, and whether the end is another."""
+    """Train a small network on both sides; return the checks and quantities that fail first."""
     import torch
 
-    from parity.training import lockstep
+    from parity.training import lockstep, optimizers
     from parity.training.step import KINDS
 
+    seen: tuple[str, ...] = () if optimizers.check("sgd").holds else ("SGD",)
     recipe = recipes.get("mlp")
     small = recipe.on(recipe.default_data, hidden=(12, 8), batch_size=NOMINAL)
     prepared = recipes.prepare(small, dtype="float64")
@@ -93,9 +86,9 @@ def _lockstep() -> tuple[str, ...]:
         with np.errstate(all="ignore"):
             *_, (result, _) = lockstep.train(prepared, torch.device("cpu"), max_steps=STEPS)
     except FloatingPointError:  # it diverges
-        return ("trained freely",)
+        return (*seen, "trained freely")
     first = next((step for step in result.steps if not step.worst.holds), None)
-    seen = tuple(kind for kind in KINDS if first and not getattr(first, kind).holds)
+    seen += tuple(kind for kind in KINDS if first and not getattr(first, kind).holds)
     return (*seen, "trained freely") if result.strayed else seen
 
 
@@ -145,14 +138,9 @@ def summary(mutants: list[Mutant]) -> str:
 
 
 def save(path: Path, mutants: list[Mutant], environment: Mapping[str, object]) -> None:
-    """Write the mutants as JSON, one per line."""
-    rows = ",\n".join(json.dumps(mutant._asdict(), ensure_ascii=False) for mutant in mutants)
-    facts = json.dumps(environment, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'{{"environment": {facts},\n"mutants": [\n{rows}\n]}}\n')
+    save_rows(path, environment, "mutants", (mutant._asdict() for mutant in mutants))
 
 
 def read(path: Path) -> list[Mutant]:
-    """Return the mutants of a results file."""
     rows = json.loads(path.read_text())["mutants"]
     return [Mutant(**row | {"killed_by": tuple(row["killed_by"])}) for row in rows]

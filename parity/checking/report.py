@@ -1,18 +1,32 @@
-"""What the checks found: for people to read, and for tests to assert."""
+"""What the checks found, for people to read and for tests to assert; the smallest input of it.
+
+Hypothesis shrinks shapes; then numbers get plain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from textwrap import indent
+from typing import TypeAlias
 
 import numpy as np
+from hypothesis import strategies as st
 
-from parity.cases import Case
-from parity.judge import literal
+from parity import digits
+from parity.cases import Case, Dtype
+from parity.checking.subject import DY, Asked, RaisedError
+from parity.judge import literal, right_gradients, right_value, value_dtype
+from parity.search import smallest
 
 SEARCHED = ("oracle", "gradient")  # the checks whose inputs are made as small as can be
 LARGE = 24  # an array with more elements is shortened
+KEPT = 12  # cases, for the diagnosis
+LIMIT = 1000.0  # beyond the range of exp in every precision
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,10 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong with the function."""
         return not self.what or self.warning
 
     @property
     def line(self) -> str:
-        """The result in one line."""
         if self.skipped:
             return f"  skip  {self.check}: {self.skipped}"
         if not self.what:
@@ -90,22 +102,18 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every check holds."""
         return not self.failed
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The names of the checks that fail."""
         return tuple(finding.check for finding in self.findings if not finding.ok)
 
     @property
     def warned(self) -> tuple[str, ...]:
-        """The names of the checks that warn about what is done with wrong inputs."""
         return tuple(finding.check for finding in self.findings if finding.warning)
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The causes of all problems, each once."""
         return tuple(dict.fromkeys(finding.cause for finding in self.findings if finding.cause))
 
     def raise_if_failed(self) -> None:
@@ -149,8 +157,93 @@ def _short(value: object) -> str:
 
 
 def shown(answer: object) -> str:
-    """Return an answer as text, shortened where it is large."""
     array = np.asarray(answer)
     if array.dtype == object:
         return repr(answer)
     return np.array2string(array, separator=", ", threshold=LARGE, precision=8, max_line_width=80)
+
+
+# The smallest input
+
+Look: TypeAlias = Callable[[Case], Finding | None]  # what is wrong with the answer for a case
+
+
+def looked(asked: Asked, look: Look, case: Case) -> Finding | None:
+    """Return what `look` does; an exception of the function is a problem, too."""
+    try:
+        return look(case)
+    except RaisedError as raised:
+        error = raised.__cause__
+        op, given, expected = asked.op, {n: v for n, v in case.items() if n != DY}, ""
+        with suppress(LookupError):  # nobody knows the right answer
+            right = right_gradients(op, given, case[DY])[0] if DY in case else right_value(op, case)
+            expected = shown(digits.rounded(right, value_dtype(op, case)))
+        where = traceback.extract_tb(error.__traceback__ if error else None)[-1]
+        got = f"{type(error).__name__}: {error}\n(line {where.lineno}: {where.line})"
+        return Finding("raises", f"it raises {type(error).__name__}", expected, got)
+
+
+def first(asked: Asked, cases: Iterable[Case], look: Look) -> Finding | None:
+    found = ((case, looked(asked, look, case)) for case in cases)
+    return next((replace(problem, cases=(case,)) for case, problem in found if problem), None)
+
+
+def search(asked: Asked, dtype: Dtype, look: Look, examples: int) -> Finding | None:
+    """Look at generated cases; return the problem of the smallest case, and others of its kind."""
+    seeds = st.integers(0, 999) if DY in asked.plain else st.just(0)
+    cases = st.builds(asked.prepared, asked.op.cases(dtype), seeds)
+    look = partial(looked, asked, look)
+    found: list[tuple[Case, Finding]] = []
+
+    def gather(case: Case) -> bool:
+        problem = look(case)
+        if problem and len(found) < KEPT:
+            found.append((case, problem))
+        return False  # so that the search goes on
+
+    def shows(case: Case) -> bool:
+        problem = look(case)
+        return problem is not None and problem.kind == found[0][1].kind
+
+    smallest(cases, gather, examples)
+    gather(asked.typical(dtype))
+    if not found:
+        return None
+    case, problem = found[0]
+    least = smallest(cases, shows, examples)
+    if least is not None:  # the function may be random
+        case = simplify(least, shows, asked.plain)
+        problem = look(case) or problem
+    alike = [case for case, other in found if other.kind == problem.kind]
+    return replace(problem, cases=(case, *alike))
+
+
+def simplify(case: Case, shows: Callable[[Case], bool], names: Sequence[str]) -> Case:
+    """Replace numbers by plainer ones, one by one, while the case still shows what it shows."""
+    for name in names:
+        for index in np.ndindex(np.shape(case[name])):
+            case = _plainest(case, name, index, shows)
+    return case
+
+
+def _plainest(case: Case, name: str, index: tuple[int, ...], shows: Callable[[Case], bool]) -> Case:
+    """Replace one number x by 0, or by the whole number nearest to 0 that shows the same."""
+
+    def at(x: float) -> Case:
+        array = case[name].copy()
+        array[index] = x
+        return case | {name: array}
+
+    x = float(case[name][index])
+    if x == 0 or not math.isfinite(x):
+        return case
+    if shows(at(0.0)):
+        return at(0.0)
+    sign = math.copysign(1, x)
+    low, high = 0, max(1, round(min(abs(x), LIMIT)))
+    if not shows(at(sign * high)):
+        return case
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if shows(at(sign * middle)) else (middle, high)
+    return at(sign * high)

@@ -54,7 +54,6 @@ class Asked(ABC):
 
     @property
     def in_words(self) -> str:
-        """The name of the function with those of its parameters."""
         parameters = _parameters(self.function)
         names = "..." if parameters is None else ", ".join(p.name for p in parameters)
         return f"{self.name}({names})"
@@ -83,7 +82,6 @@ class Asked(ABC):
         """Return copies of what goes by position: for a backward, dy and the inputs or result."""
 
     def typical(self, dtype: Dtype, *shape: int) -> Case:
-        """Return a case of standard normal numbers."""
         return self.prepared(self.op.typical(dtype, *shape))
 
     def said(self, case: Case) -> dict[str, object]:
@@ -97,10 +95,7 @@ class Asked(ABC):
         return quietly(self.function, *arrays, **options)
 
     def __call__(self, case: Case) -> Any:
-        """Return what the function returns for a case.
-
-        Raises   RaisedError where the function raises
-        """
+        """Return what the function returns for a case."""
         arrays = self.arrays(case).values()
         try:
             return self.call(*arrays, case=case)
@@ -122,8 +117,7 @@ class Subject(Asked):
     any_shape: bool = False
 
     def __post_init__(self) -> None:
-        unknown = set(self.settings) - set(self.op.options)
-        if unknown:
+        if unknown := set(self.settings) - set(self.op.options):
             known, got = ", ".join(self.op.options) or "none", ", ".join(sorted(unknown))
             raise ValueError(f"{self.op.name} has the options {known}, got {got}")
         parameters, arrays = _parameters(self.function), ", ".join(self.op.arguments)
@@ -184,10 +178,7 @@ class Backward(Asked):
 
     @classmethod
     def of(cls, subject: Subject, function: Function) -> Backward:
-        """Return a backward with its subject, whose options are those that both take.
-
-        Raises   ValueError for a backward that cannot be called
-        """
+        """Return a backward with its subject, whose options are those that both take."""
         pair = cls(subject.op, function, subject)
         left = {o: v for o, v in subject.op.defaults.items() if o not in pair.taken}
         subject = replace(subject, settings={**left, **subject.settings})
@@ -218,7 +209,6 @@ class Backward(Asked):
 
     @property
     def takes_dy(self) -> bool:
-        """Whether there is room for an upstream gradient."""
         return len(self.parameters) > len(self.arguments)
 
     @property
@@ -290,7 +280,6 @@ def as_rows(op: Op, case: Case) -> Case:
 
 
 def is_default(op: Op, case: Case, option: str) -> bool:
-    """Return whether an option of a case is at its default."""
     value, default = case[option], op.defaults[option]
     return value is default or (not isinstance(value, np.ndarray) and value == default)
 

@@ -15,18 +15,17 @@ import numpy as np
 import torch
 
 from parity import bounds
+from parity.digits import Precision
 from parity.training import network
 from parity.training.lockstep import distance
 from parity.training.torch_side import TorchSide
 from parity.training.trace import FREE_RUN_TOLERANCE, Settings, batches, take_step
 from scratchnn import plots
-from scratchnn.ops.shared import Array
 from scratchnn.run.recipes import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from parity.devices import Precision
 
 MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000)
 CONTROLS = 5
@@ -78,7 +77,6 @@ class FreeRun:
 
     @property
     def holds(self) -> bool:
-        """Whether the two never were further apart."""
         return all(np.less_equal(self.apart, self.limits))
 
 
@@ -95,11 +93,11 @@ def train(
         for X, target in islice(batches(run), steps):
             theirs.advance(X, target)
             after = theirs.parameters().theta
-            if not result.apart:
-                entries = heaviest(before, after)
-                moved = moved[: len(entries)]
-                for side, entry in zip(moved, entries, strict=True):
-                    side.nudge(entry, after[entry])
+            if not result.apart:  # nudge the largest entries that the first step has moved
+                sizes = abs(after) * (after != before)
+                moved = moved[: np.count_nonzero(sizes)]
+                for side, entry in zip(moved, np.argsort(sizes)[::-1], strict=False):
+                    side.nudge(int(entry), after[entry])
             for side in moved:
                 side.advance(X, target)
             take_step(parameters, X, target, settings)
@@ -113,12 +111,6 @@ def train(
         if not result.control:
             raise
     return result
-
-
-def heaviest(before: Array, after: Array) -> list[int]:
-    """Return the largest entries of θ among those that torch's first step moved."""
-    sizes = abs(after) * (after != before)
-    return [int(i) for i in np.argsort(sizes)[::-1][:CONTROLS] if sizes[i] > 0]
 
 
 def milestones(steps: int) -> list[int]:
@@ -150,22 +142,16 @@ def verdict(result: FreeRun) -> str:
 
 
 def as_dict(result: FreeRun) -> dict[str, object]:
-    """Return all that was found, ready for JSON."""
     return asdict(result) | {"allowed": result.allowed}
 
 
 def picture(result: FreeRun, title: str) -> Figure:
-    """Draw both curves, log-log.
-
-    Raises   MissingExtraError
-    """
+    """Draw both curves, log-log."""
     figure, (axis,) = plots.new_figure(1)
     figure.set_size_inches(6, 4)
     moved = "torch and torch with a weight moved by 1 ulp"
-    for values, label, colour, style in (
-        (result.apart, "NumPy and torch", plots.BLUE, "-"),
-        (result.control, moved, plots.ORANGE, "--"),
-    ):
+    ours = result.apart, "NumPy and torch", plots.BLUE, "-"
+    for values, label, colour, style in (ours, (result.control, moved, plots.ORANGE, "--")):
         shown = {step: value for step, value in enumerate(values, 1) if value > 0}
         axis.plot(list(shown), list(shown.values()), style, color=colour, label=label)
     axis.set(xlabel="step", ylabel="max |θ - θ|", xscale="log", yscale="log")

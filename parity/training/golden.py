@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from parity.digits import Precision
 from parity.judge import Difference, compare, worst
 from parity.training.network import KINKS
 from parity.training.optimizers import with_state
@@ -34,7 +35,6 @@ from scratchnn.run.recipes import RECIPES, Recipe, Run
 if TYPE_CHECKING:
     import torch
 
-    from parity.devices import Precision
 
 FOLDER = Path(__file__).parent / "traces"
 MILESTONES = (1, 2, 5, 10, 20, 50, 100)
@@ -98,13 +98,11 @@ def entries(parameters: Parameters) -> IntArray:
 
 
 def norms(parameters: Parameters) -> Array:
-    """Return the Euclidean norm of each array of θ."""
     arrays = parameters.astype(np.float64).arrays()
     return np.array([np.linalg.norm(array) for _, _, array in arrays])
 
 
 def start_digest(parameters: Parameters) -> str:
-    """Return the SHA-256 of θ."""
     return hashlib.sha256(parameters.theta.tobytes()).hexdigest()
 
 
@@ -234,13 +232,7 @@ def _free_run(recording: Golden, run: Run) -> list[Difference]:
 
 
 def record(
-    recipe: Recipe,
-    device: torch.device,
-    dtype: str,
-    precision: Precision,
-    *,
-    seed: int = 1,
-    steps: int = 100,
+    recipe: Recipe, device: torch.device, dtype: str, precision: Precision, seed: int, steps: int
 ) -> tuple[dict[str, object], dict[str, AnyArray]]:
     """Train a recipe in torch and return the facts and the arrays of a recording.
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import nan
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from parity import devices, judge
+from parity.digits import Precision
 from parity.judge import Difference, Index, Verdict, measure
 from parity.report import Facts
 from parity.training import network
@@ -41,9 +42,6 @@ from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run import recipes
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.train import Score, Step, Totals, evaluate
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 UNKNOWN = Score(nan, None)
 FEW = 32  # numbers that a reader copies
@@ -356,6 +354,5 @@ def _by_training(
 
 
 def _changes(recipe: Recipe, names: Sequence[str] = (*FLAGS, "hidden")) -> dict[str, object]:
-    """Return what differs from the recipe of this name."""
     usual = recipes.get(recipe.name).on(recipe.data)
     return {n: getattr(recipe, n) for n in names if getattr(recipe, n) != getattr(usual, n)}

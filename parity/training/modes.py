@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from types import ModuleType
+from typing import TypeAlias
 
 import torch
 
@@ -26,9 +27,6 @@ from scratchnn.extras import MissingExtraError
 from scratchnn.run import cli, recipes
 from scratchnn.run.arguments import recipe_for
 from scratchnn.run.recipes import Recipe, Run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SEEDS = 5
 UNSAID = ("command", "debug", "out", "data_dir", "json", "html")  # not among a result's settings
@@ -45,22 +43,22 @@ class Mode:
     """One way to compare two trainings, and how its results are shown.
 
     train     takes the arguments, the device and the precision of θ
+    module    has `as_dict` of a result, its `verdict`, and `picture` or `table`
     file      the name of its files in the folder --out
     title     what a report's title says of it
-    as_dict   of a result: all of it, ready for JSON
-    words     the verdict, or what failed
-    picture   of a result and a title
-    table     the result as HTML
     """
 
     train: Callable[[Arguments, torch.device, str], News]
+    module: ModuleType
     file: str
     title: str
-    as_dict: Callable[..., Facts]
-    words: Callable[..., str]
-    picture: Callable[..., Figure] | None = None
-    table: Callable[..., str] | None = None
     dtypes: tuple[str, ...] = ("float32", "float64")
+
+    def words(self, result: Result) -> str:
+        """Return the verdict, or what failed."""
+        if isinstance(result, lockstep.Lockstep) and not result.holds:
+            return stepwise.failure(result)
+        return self.module.verdict(result)
 
 
 def run(arguments: Arguments) -> int:
@@ -94,9 +92,8 @@ def run(arguments: Arguments) -> int:
     return 0 if all(result.holds for result in results.values()) else 1
 
 
-def _prepare(arguments: Arguments, dtype: str, seed: int) -> Run:
-    folder = arguments.data_dir
-    return recipes.prepare(recipe_for(arguments), data_dir=folder, seed=seed, dtype=dtype)
+def _prepare(given: Arguments, dtype: str, seed: int) -> Run:
+    return recipes.prepare(recipe_for(given), data_dir=given.data_dir, seed=seed, dtype=dtype)
 
 
 def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
@@ -162,12 +159,11 @@ def _describe(run: Run, steps: int | None) -> str:
 def _save(
     arguments: Arguments, mode: Mode, results: Sequence[Result], environment: Facts, complete: bool
 ) -> None:
-    """Save what the arguments ask for, and say where."""
     recipe = recipe_for(arguments)
     settings = {name: value for name, value in vars(arguments).items() if name not in UNSAID}
     settings |= {"data": recipe.data, "complete": complete}
     shared = {"settings": settings, "environment": environment}
-    found = [{"holds": r.holds, **shared, **mode.as_dict(r)} for r in results]
+    found = [{"holds": r.holds, **shared, **mode.module.as_dict(r)} for r in results]
     saved: list[Path] = []
     if arguments.out:
         folder = Path(arguments.out)
@@ -188,10 +184,10 @@ def _part(mode: Mode, result: Result, found: Facts) -> Part:
 
     def html() -> str:
         shown = report.code(f"reproduce:{code}") if code else ""
-        shown += mode.table(result) if mode.table else ""
-        if mode.picture:
-            shown += report.picture(mode.picture(result, ""), f"both sides in {result.dtype}")
-        return shown
+        if mode.module is paired:
+            return shown + mode.module.table(result)
+        drawn = mode.module.picture(result, "")
+        return shown + report.picture(drawn, f"both sides in {result.dtype}")
 
     return Part(result.dtype, result.holds, text, found, html)
 
@@ -200,12 +196,12 @@ def _draw(folder: Path, recipe: Recipe, mode: Mode, results: Sequence[Result]) -
     for dtype in ("float32", "float64"):
         plots.remove(folder, f"{mode.file}-{dtype}")  # of another run
     paths: list[Path] = []
-    if mode.picture is None:
+    if mode.module is paired:
         return paths
     try:
         for result in results:
             title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
-            figure = mode.picture(result, title)
+            figure = mode.module.picture(result, title)
             paths += plots.save(figure, folder, f"{mode.file}-{result.dtype}")
     except MissingExtraError as error:
         print(f"parity: no curves: {error}", file=sys.stderr)
@@ -213,24 +209,7 @@ def _draw(folder: Path, recipe: Recipe, mode: Mode, results: Sequence[Result]) -
 
 
 MODES = {
-    "lockstep": Mode(
-        _lockstep, "parity", "step by step", stepwise.as_dict, stepwise.words, stepwise.picture
-    ),
-    "free-run": Mode(
-        _free_run,
-        "free-run",
-        "trained freely",
-        free_run.as_dict,
-        free_run.verdict,
-        picture=free_run.picture,
-    ),
-    "accuracy": Mode(
-        _accuracy,
-        "accuracy",
-        "over paired seeds",
-        paired.as_dict,
-        paired.verdict,
-        table=paired.table,
-        dtypes=("float32",),
-    ),
+    "lockstep": Mode(_lockstep, stepwise, "parity", "step by step"),
+    "free-run": Mode(_free_run, free_run, "free-run", "trained freely"),
+    "accuracy": Mode(_accuracy, paired, "accuracy", "over paired seeds", ("float32",)),
 }

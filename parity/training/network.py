@@ -20,22 +20,11 @@ import numpy as np
 from parity import bounds, oracle
 from parity.cases import Case
 from parity.ops import as_tuple
-from parity.targets import target_mass
+from parity.targets import reduced_mass
 from parity.training.optimizers import rule_of
-from parity.training.trace import (
-    Call,
-    Settings,
-    Trace,
-    of_layer,
-    of_layers,
-    of_objective,
-    widened,
-)
-from scratchnn import objectives
+from parity.training.trace import Call, Settings, Trace, of_layer, of_layers, of_objective, widened
 from scratchnn.mlp import Parameters
-from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
-from scratchnn.optim import Optimizer
 
 KINKS = ("relu",)  # activations whose slope jumps. That of all others changes by at most |δz|
 Masks = dict[int, BoolArray]  # of the ReLUs, by the number of their layer
@@ -52,8 +41,7 @@ WEIGHTS: dict[str, Callable[..., Array]] = {
 
 def _cross_entropy(case: Case, error: Array) -> Array:
     """Return Σ v |δp| over the count, where dz is (p Σ v - v) over the count."""
-    options = {name: case[name] for name in ("weight", "ignore_index", "label_smoothing")}
-    v, divisor = target_mass(case["z"], case["target"], **options)
+    v, _, divisor = reduced_mass(**case)
     return v.sum(axis=1, keepdims=True) / divisor * softmax_handed_on(case["z"], error)
 
 
@@ -99,28 +87,17 @@ def softmax_handed_on(z: Array, error: Array) -> Array:
 # For whoever has a network, and no step of torch's: bounds of a step, and of a forward pass
 
 
-def step_bound(
-    parameters: Parameters,
-    X: Array,
-    target: AnyArray,
-    *,
-    objective: str | Objective,
-    optimizer: Optimizer,
-    factors: float = 0.0,
-) -> Array:
+def step_bound(parameters: Parameters, X: Array, target: AnyArray, settings: Settings) -> Array:
     """Bound what rounding does to θ in one step, in the precision of θ.
 
     Shapes   X (N, D), targets as the data set has them → (n,), as θ
-    Options  objective   the loss, by name or as an object
-             optimizer   its settings, and its state before the step
-             factors     the relative error of a factor of a product: bounds.TF32, or none
     Raises   ValueError for a layer, an objective or an optimizer that has no rule here
     """
-    settings = Settings(objectives.get(objective), optimizer, factors)
+    wide, state = parameters.astype(np.float64), settings.optimizer.state
     with np.errstate(all="ignore"):
-        step = right_step(parameters.astype(np.float64), X, target, settings, optimizer.state)
+        step = right_step(wide, X, target, settings, state)
         u = bounds.unit_roundoff(parameters.theta.dtype)
-        return errors(step, settings, u, factors).after.theta
+        return errors(step, settings, u, settings.factors).after.theta
 
 
 def output_bounds(
@@ -278,10 +255,7 @@ def _slope(call: Call, error: Array) -> tuple[Array, Array]:
 
 
 def _weight(parameters: Parameters, i: int) -> Array:
-    """Return the weight (D, H) of a layer.
-
-    Raises   ValueError for another kind of layer
-    """
+    """Return the weight (D, H) of a layer."""
     layer = parameters.layers[i]
     if layer.op not in WEIGHTS:
         raise ValueError(

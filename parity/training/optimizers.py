@@ -197,13 +197,11 @@ class Update:
         return self.theta.size + self.grad.size + sum(a.size for a in self.state.values())
 
     def ours(self) -> Array:
-        """Return our θ after the step."""
         theta = self.theta.copy()
         with_state(self.optimizer, self.state).step(theta, self.grad.copy())
         return theta
 
     def theirs(self, device: str = "cpu") -> Array:
-        """Return torch's θ after the step."""
         from parity.convert import to_array, to_tensor
 
         parameter = theirs.torch.nn.Parameter(to_tensor(self.theta, device))
@@ -228,7 +226,6 @@ class Update:
             return (rule_of(self.optimizer).bound(self.optimizer, *wide, u),)
 
     def element(self, _: int, index: Index) -> tuple[Update, Index]:
-        """Return the step of one entry of θ."""
         (i,) = index
         entry = self._each(lambda array: array[i : i + 1] if array.ndim else array)
         return Update(self.optimizer, *entry), (0,)
@@ -246,7 +243,6 @@ class Update:
         return [Verdict(THETA, tuple(errors))]
 
     def code(self, device: str = "cpu", *_: object) -> str:
-        """Return a program that judges the step and prints the verdict."""
         state = ", ".join(f"{name!r}: {literal(array)}" for name, array in self.state.items())
         name = type(self.optimizer).__name__
         return (

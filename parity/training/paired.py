@@ -13,19 +13,16 @@ import math
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from parity import report
+from parity.digits import Precision
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Settings, batches, take_step
-from scratchnn import mlp, objectives
+from scratchnn import mlp
 from scratchnn.run.recipes import Run
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 LEVEL = 0.001  # of a false alarm, over all seeds together
 CONFIDENCE = 0.95
@@ -66,14 +63,10 @@ class Paired:
     @property
     def one_sided(self) -> bool:
         """Whether all seeds' differences together are too large for chance."""
-        strict = self.interval_at(1 - LEVEL)
+        strict = self.interval(1 - LEVEL)
         return strict is not None and not strict[0] <= 0 <= strict[1]
 
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        return self.interval_at(CONFIDENCE)
-
-    def interval_at(self, confidence: float) -> tuple[float, float] | None:
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Return the paired confidence interval of the mean difference, by Student's t.
 
         A few equal differences have no spread. It is taken as at least that of fair coins, one per
@@ -96,10 +89,9 @@ def train(
 
     Raises   ValueError for a recipe without classes
     """
-    goal = objectives.get(run.recipe.objective)
-    if not goal.classes or run.test is None:
-        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
     side, settings = TorchSide(run, device, precision), Settings.of(run)
+    if not settings.objective.classes or run.test is None:
+        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
     for X, target in islice(batches(run), steps):
         take_step(run.parameters, X, target, settings)
         side.advance(X, target)
@@ -131,7 +123,6 @@ def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
 
 
 def line(pair: Pair) -> str:
-    """Format one seed under HEADER."""
     split = f"{pair.only_ours} : {pair.only_torch}"
     return f"{pair.seed:>5}  {pair.ours:>7.2%}  {pair.torch:>7.2%}  {split:>18}  {pair.p:.3g}"
 
@@ -146,26 +137,22 @@ def verdict(result: Paired) -> str:
         f"accuracy {word} in {result.dtype} on {result.device}: {len(result.pairs)} seeds, "
         f"lowest p {lowest:.3g}, refused below {LEVEL / len(result.pairs):.1g}"
     )
-    if result.interval is None:
+    interval = result.interval()
+    if interval is None:
         return text
-    low, high = (f"{100 * end:+.2f}" for end in result.interval)
+    low, high = (f"{100 * end:+.2f}" for end in interval)
     if result.one_sided:
         text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
     return f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
 
 
 def table(result: Paired) -> str:
-    """Return a table of the seeds for a page."""
     header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
-    rows = []
-    for pair in result.pairs:
-        accuracies = f"{pair.ours:.2%}", f"{pair.torch:.2%}"
-        alone = str(pair.only_ours), str(pair.only_torch)
-        rows.append([str(pair.seed), *accuracies, *alone, f"{pair.p:.3g}"])
-    return report.table(header, rows)
+    formats = "{0.seed}", "{0.ours:.2%}", "{0.torch:.2%}", "{0.only_ours}", "{0.only_torch}"
+    row = *formats, "{0.p:.3g}"
+    return report.table(header, [[text.format(pair) for text in row] for pair in result.pairs])
 
 
 def as_dict(result: Paired) -> dict[str, object]:
-    """Return all that was found, ready for JSON."""
     pairs = [asdict(pair) | {"p": pair.p} for pair in result.pairs]
-    return asdict(result) | {"pairs": pairs, "interval": result.interval}
+    return asdict(result) | {"pairs": pairs, "interval": result.interval()}

@@ -26,7 +26,11 @@ HEADER = (
 
 def epoch_line(row: EpochResult) -> str:
     """Format one epoch under HEADER."""
-    loss, gradient, update = map(_with_tolerance, _worst(row).values())
+    loss, gradient, update = (
+        f"{found.largest:.1e} {_sign(found.largest, found.largest_tolerance)} "
+        f"{found.largest_tolerance:.1e}"
+        for found in _worst(row).values()
+    )
     return (
         f"{row.epoch:>5}  {_loss(row.ours.loss)} {_loss(row.torch.loss)}  "
         f"{_percent(row.ours.accuracy)} {_percent(row.torch.accuracy)}  "
@@ -66,11 +70,6 @@ def verdict(result: Lockstep) -> str:
     return words
 
 
-def words(result: Lockstep) -> str:
-    """Return the verdict, or what failed."""
-    return verdict(result) if result.holds else failure(result)
-
-
 def failure(result: Lockstep) -> str:
     """Say what left its tolerance first, and where."""
     if result.culprit:
@@ -92,7 +91,6 @@ def timing(result: Lockstep) -> str:
 
 
 def as_dict(result: Lockstep) -> dict[str, object]:
-    """Return all that was found, ready for JSON."""
     diverged, unbounded = result.diverged, result.unbounded
     return {
         "dtype": result.dtype,
@@ -107,17 +105,16 @@ def as_dict(result: Lockstep) -> dict[str, object]:
         "reproduction": result.reproduction,
         "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
         "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
-        "epochs": [_epoch(row) for row in result.epochs],
-    }
-
-
-def _epoch(row: EpochResult) -> dict[str, object]:
-    return {
-        "epoch": row.epoch,
-        "numpy": row.ours._asdict(),
-        "torch": row.torch._asdict(),
-        "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
-        **{kind: asdict(difference) for kind, difference in _worst(row).items()},
+        "epochs": [
+            {
+                "epoch": row.epoch,
+                "numpy": row.ours._asdict(),
+                "torch": row.torch._asdict(),
+                "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
+                **{kind: asdict(difference) for kind, difference in _worst(row).items()},
+            }
+            for row in result.epochs
+        ],
     }
 
 
@@ -127,10 +124,7 @@ def _worst(row: EpochResult) -> dict[str, Difference]:
 
 
 def picture(result: Lockstep, title: str) -> Figure:
-    """Draw both sides' losses and accuracies, and every step's differences over their tolerance.
-
-    Raises   MissingExtraError
-    """
+    """Draw both sides' losses and accuracies, and every step's differences over their tolerance."""
     has_accuracy = result.epochs[0].ours.accuracy is not None
     figure, axes = plots.new_figure(3 if has_accuracy else 2)
     epochs = [row.epoch for row in result.epochs]
@@ -163,11 +157,6 @@ def _draw_ratios(axis: Axes, steps: Sequence[StepResult]) -> None:
 
 def _highest(steps: Sequence[StepResult]) -> float:
     return max(step.worst.ratio for step in sound(steps))
-
-
-def _with_tolerance(difference: Difference) -> str:
-    sign = _sign(difference.largest, difference.largest_tolerance)
-    return f"{difference.largest:.1e} {sign} {difference.largest_tolerance:.1e}"
 
 
 def _sign(value: float, tolerance: float) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
+from math import inf, nan
 from typing import TypeAlias
 
 import numpy as np
 
 from parity import bounds
 from parity.digits import Numbers
-from parity.judge import Difference, Index, compare, incomparable, worst
+from parity.judge import Difference, Index, compare, worst
 from parity.training import network
 from parity.training.network import Masks
 from parity.training.optimizers import Update, with_state
@@ -65,7 +66,7 @@ class Quantity:
             ours, theirs = getattr(self.ours, what), getattr(torch, what)
             if ours != theirs:
                 reason = f"{self.name}: {what} must be torch's {theirs}, NumPy has {ours}"
-                return incomparable(self.name, reason)
+                return Difference(self.name, (), nan, nan, nan, inf, inf, 0.0, reason)
         tolerance = bounds.tolerance((self.ours_bound + self.bound) / 2, torch.dtype)
         if self.unbounded:
             torch = np.where(np.isfinite(tolerance), torch, self.ours)
@@ -150,7 +151,6 @@ def _names(layers: Sequence[Layer]) -> list[str]:
 def _quantities(
     source: Source, settings: Settings, results: Iterable[tuple[int, str, str, Array, Array]]
 ) -> Iterator[Quantity]:
-    """Yield results of one source, given as part, kind, name, ours and torch's."""
     theirs = source.bounds(settings.factors)
     strict = source.bounds(0.0) if settings.factors else theirs
     for part, kind, name, ours, torch in results:
@@ -216,7 +216,6 @@ class WholeStep:
         return found | {("parameters", "θ"): step.after.theta}
 
     def bounds(self, factors: float) -> list[Array]:
-        """Bound the error of every result."""
         u, wide = bounds.unit_roundoff(self.trace.outputs[0].dtype), self.trace.astype(np.float64)
         errors = network.errors(wide, self.settings, u, factors, self.differ)
         return list(self.results(errors).values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from parity import devices, theirs
 from parity.convert import to_array, to_module, to_parameters, to_tensor, to_tensors
+from parity.digits import Precision
 from parity.training.optimizers import State, rule_of
 from parity.training.trace import Trace
 from scratchnn import objectives
@@ -20,9 +20,6 @@ from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
 from scratchnn.run.recipes import Run
 from scratchnn.train import EVALUATION_BATCH, Score, Step, Totals
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 
 class TorchSide:
@@ -46,7 +43,6 @@ class TorchSide:
         self.seconds = 0.0
 
     def step(self, X: Array, target: AnyArray) -> Trace:
-        """Take one step and return what happened in it."""
         before, state = self.parameters(), self._state()
         outputs, loss = self._take(X, target)
         gradients = [to_array(_gradient(output)) for output in outputs]
@@ -88,7 +84,6 @@ class TorchSide:
                 old.copy_(new)
 
     def parameters(self) -> Parameters:
-        """Return a copy of torch's θ."""
         return to_parameters(self.weights, self.like)
 
     def loss(self, z: Tensor, target: Tensor) -> Tensor:
@@ -100,7 +95,6 @@ class TorchSide:
         return theirs.operation(self.objective.op)(z, target, **options)
 
     def evaluate(self, data: Dataset) -> Score:
-        """Return loss and accuracy over a data set, by torch's own forward pass and loss."""
         totals = Totals()
         for z, target in self._outputs(data):
             value = self.loss(z, self._prepared(target, len(z))).item()
@@ -129,7 +123,6 @@ class TorchSide:
             yield z, target
 
     def _prepared(self, target: AnyArray, rows: int) -> Tensor:
-        """Return the target as the operation takes it."""
         z = np.empty((rows, self.like.sizes[-1]), self.like.theta.dtype)
         return to_tensor(self.objective.prepared(z, target), self.device)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from parity import bounds, judge
 from parity.cases import Case
-from parity.digits import Numbers
+from parity.digits import Numbers, Precision
 from parity.judge import Index, Verdict
 from parity.ops import OPS, Op
 from scratchnn import objectives, train
@@ -24,9 +24,6 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 from scratchnn.run.recipes import Run
-
-if TYPE_CHECKING:
-    from parity.devices import Precision
 
 FREE_RUN_TOLERANCE = 1e-12  # of two float64 θ, each trained freely
 EVERY = slice(None)
@@ -101,7 +98,6 @@ def epoch(run: Run) -> Iterator[tuple[Array, AnyArray]]:
 
 
 def batches(run: Run) -> Iterator[tuple[Array, AnyArray]]:
-    """Yield the minibatches of all epochs."""
     for _ in range(run.recipe.epochs):
         yield from epoch(run)
 
@@ -141,7 +137,6 @@ class Call:
         return judge.gradient_bounds(self.op, self.case, self.dy, factors)
 
     def right(self) -> tuple[Numbers, ...]:
-        """Return the right value, or the right gradients, in arithmetic with digits to spare."""
         if self.dy is None:
             return (judge.right_value(self.op, self.case),)
         return judge.right_gradients(self.op, self.case, self.dy)
@@ -175,7 +170,6 @@ class Call:
 
 
 def of_layers(parameters: Parameters, outputs: list[Array]) -> list[Call]:
-    """Return the calls of the layers, from X and every layer's output."""
     layers = zip(parameters.layers, outputs, parameters.views, strict=False)
     return [of_layer(*layer) for layer in layers]
 
@@ -223,7 +217,6 @@ def _one(i: int) -> slice:
 
 
 def _entry(case: Case, dy: Array | None, _: str, index: Index) -> Smaller:
-    """Return a single entry of each array."""
     one = tuple(map(_one, index))
     cut = {k: v[one] if isinstance(v, np.ndarray) else v for k, v in case.items()}
     return cut, None if dy is None else dy[one], (0,) * len(index)

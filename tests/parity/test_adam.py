@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from parity.training import lockstep, network, optimizers
 from parity.training.optimizers import RULES, Update
+from parity.training.trace import Settings
+from scratchnn.objectives import CrossEntropy
 from scratchnn.optim import Adam, AdamW
 from scratchnn.run import recipes
 
@@ -111,7 +113,6 @@ def test_lockstep_sees_adam_without_its_correction(monkeypatch):
 def test_network_bound_takes_adam():
     run = recipes.prepare(recipes.get("softmax-regression").on("digits"), dtype="float32")
     X, target = run.train.batch(slice(32), np.float32)
-    bound = network.step_bound(
-        run.parameters, X, target, objective="cross_entropy", optimizer=Adam(1e-3)
-    )
+    settings = Settings(CrossEntropy(), Adam(1e-3))
+    bound = network.step_bound(run.parameters, X, target, settings)
     assert np.isfinite(bound).all()

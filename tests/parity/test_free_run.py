@@ -114,7 +114,7 @@ def test_interval_is_the_paired_one_of_scipy():
         paired.Pair(i, *both, 0, 0, 100) for i, both in enumerate(zip(ours, theirs, strict=True))
     ]
     expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
-    assert paired.Paired("float32", "cpu", pairs).interval == pytest.approx(tuple(expected))
+    assert paired.Paired("float32", "cpu", pairs).interval() == pytest.approx(tuple(expected))
 
 
 def pairs_of(lost, seeds):

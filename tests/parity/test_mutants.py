@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.checking import mutants
-from parity.checking.diagnosis import BY_KIND
+from parity.checking import BY_KIND, mutants
 from parity.checking.mutants import Mutant
 from parity.cli import main
 from parity.flaws import FLAWS, Flaw

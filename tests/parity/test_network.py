@@ -47,7 +47,7 @@ def start(options):
 def test_step_keeps_to_its_bound(options, objective, target):
     """A step in float32 is within its bound of the right one, and a thousandth is not."""
     parameters, goal = start(options), objectives.get(objective)
-    bound = step_bound(parameters, X, target, objective=goal, optimizer=OPTIMIZER)
+    bound = step_bound(parameters, X, target, Settings(goal, OPTIMIZER))
     wide, ours = parameters.astype(np.float64), parameters.copy()
     right = network.right_step(wide, X, target, Settings(goal, OPTIMIZER), {})
     take_step(ours, X, target, Settings(goal, SGD(**vars(OPTIMIZER) | {"state": {}})))
@@ -91,7 +91,7 @@ def test_relu_that_may_flip_makes_the_gradient_behind_it_uncertain():
     )
     ones, target = np.ones((1, 2), np.float32), np.array([0])
     far, near = (
-        step_bound(parameters, x, target, objective="cross_entropy", optimizer=SGD(1.0))
+        step_bound(parameters, x, target, Settings(CrossEntropy(), SGD(1.0)))
         for x in (ones * np.float32([1, 2]), ones)
     )
     assert far[:2].max() < 1e-5

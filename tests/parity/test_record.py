@@ -39,7 +39,7 @@ def test_record_repeats_itself(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_record_keeps_what_other_activations_put_out(monkeypatch, tmp_path, dtype):
     recipe = recipes.get("mlp").on("digits", activation="sigmoid", batch_size=8)
-    facts, arrays = golden.record(recipe, torch.device("cpu"), dtype, "ieee", steps=2)
+    facts, arrays = golden.record(recipe, torch.device("cpu"), dtype, "ieee", 1, 2)
     golden.save(tmp_path / "sigmoid.npz", facts, arrays)
     found = golden.load(tmp_path / "sigmoid.npz")
     assert replay(found).holds

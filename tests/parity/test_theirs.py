@@ -22,6 +22,53 @@ PREDICTION = torch.tensor([0.5, -2.0, 0.25, 3.0], dtype=torch.float64)
 TARGET = torch.tensor([0.25, 1.0, 0.25, 2.5], dtype=torch.float64)
 
 
+# The textbook's side, from torch's: docs/conventions.md
+
+
+def huber_over_beta(prediction, target, beta):
+    """Return smooth L1 from Huber's loss: they differ by the factor beta, and agree at 1."""
+    return torch_F.huber_loss(prediction, target, delta=beta) / beta
+
+
+def kl_divergence(log_q, p):
+    """Return KL(p ‖ q) per row, the mean of all rows: torch's "mean" divides by N C, not by N."""
+    return theirs.kl_div(log_q, p, reduction="batchmean")
+
+
+def binary_cross_entropy(p, target):
+    """Return the textbook's mean -t log p - (1 - t) log(1 - p): infinite where p = 0 and t = 1.
+
+    torch's function of this name takes no logarithm to be less than -100.
+    """
+    return -(torch.xlogy(target, p) + torch.xlogy(1 - target, 1 - p)).mean()
+
+
+def momentum_buffer(sgd, parameter):
+    """Return torch's velocity v of a parameter; None before the first step or without momentum.
+
+    v = momentum v + (1 - dampening) g, and v = g at the first step.
+    """
+    return sgd.state[parameter].get("momentum_buffer")
+
+
+def sutskever_velocity(buffer, learning_rate):
+    """Return the textbook's velocity, v = momentum v - learning_rate g with θ += v, from torch's.
+
+    Each gradient in it keeps the learning rate of its own step; torch's has that of today alone.
+    """
+    return -learning_rate * buffer
+
+
+def change_learning_rate(sgd, learning_rate):
+    """Change the learning rate as the textbook's momentum does: old gradients keep their own."""
+    for group in sgd.param_groups:
+        for parameter in group["params"]:
+            buffer = momentum_buffer(sgd, parameter)
+            if buffer is not None:
+                buffer *= group["lr"] / learning_rate
+        group["lr"] = learning_rate
+
+
 def test_weight_layout_is_transposed():
     X, W = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     linear = torch.nn.Linear(3, 4, bias=False, dtype=torch.float64)
@@ -41,7 +88,7 @@ def test_mse_has_no_half():
 def test_smooth_l1_is_huber_over_beta():
     smooth = torch_F.smooth_l1_loss(PREDICTION, TARGET, beta=0.5)
     assert torch_F.huber_loss(PREDICTION, TARGET, delta=0.5) == smooth / 2
-    assert theirs.huber_over_beta(PREDICTION, TARGET, beta=0.5) == smooth
+    assert huber_over_beta(PREDICTION, TARGET, beta=0.5) == smooth
     assert torch_F.huber_loss(PREDICTION, TARGET) == torch_F.smooth_l1_loss(PREDICTION, TARGET)
 
 
@@ -51,7 +98,7 @@ def test_kl_mean_is_no_divergence():
     log_q = torch.full_like(p, -math.log(4))
     options = {"log_q": log_q.numpy(), "target": p.numpy(), "log_target": False}
     bound = loss_bounds.kl_div(**options, reduction="batchmean", u=unit_roundoff(np.float64))
-    divergence = theirs.kl_divergence(log_q, p)
+    divergence = kl_divergence(log_q, p)
     assert_within(divergence.numpy(), math.log(2) / 4, bound)
     assert theirs.kl_div(log_q, p, reduction="mean") == divergence / 4
     with pytest.warns(UserWarning, match="batchmean"):
@@ -61,8 +108,8 @@ def test_kl_mean_is_no_divergence():
 def test_bce_of_probabilities_is_clamped_at_100():
     p, target = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0])
     assert torch_F.binary_cross_entropy(p, target) == 100
-    assert theirs.binary_cross_entropy(p, target) == math.inf
-    assert theirs.binary_cross_entropy(p, 1 - target) == 0
+    assert binary_cross_entropy(p, target) == math.inf
+    assert binary_cross_entropy(p, 1 - target) == 0
 
 
 def test_bce_with_logits_is_not_clamped():
@@ -74,7 +121,7 @@ def test_bce_with_logits_is_not_clamped():
 
 def test_bce_agrees_with_the_textbook_between():
     p, target = torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0])
-    assert torch_F.binary_cross_entropy(p, target) == theirs.binary_cross_entropy(p, target)
+    assert torch_F.binary_cross_entropy(p, target) == binary_cross_entropy(p, target)
 
 
 def by_torch(rates, change):
@@ -88,7 +135,7 @@ def by_torch(rates, change):
         (theta.square() / 2).backward()
         optimizer.step()
         path.append(theta.item())
-    return path, theirs.momentum_buffer(optimizer, theta)
+    return path, momentum_buffer(optimizer, theta)
 
 
 def by_textbook(rates):
@@ -112,27 +159,27 @@ def test_momentum_at_a_constant_rate_is_sutskevers():
     (path, buffer), (textbook, v) = by_torch(CONSTANT, set_rate), by_textbook(CONSTANT)
     assert path == textbook
     assert buffer.item() != v
-    assert theirs.sutskever_velocity(buffer, 0.25).item() == v
+    assert sutskever_velocity(buffer, 0.25).item() == v
 
 
 def test_momentum_differs_where_the_rate_changes():
     path, textbook = by_torch(CHANGING, set_rate)[0], by_textbook(CHANGING)[0]
     assert path[:2] == textbook[:2]
     assert all(ours != theirs for ours, theirs in zip(path[2:], textbook[2:], strict=True))
-    path, buffer = by_torch(CHANGING, theirs.change_learning_rate)
+    path, buffer = by_torch(CHANGING, change_learning_rate)
     assert path == textbook
-    assert theirs.sutskever_velocity(buffer, 0.5).item() == by_textbook(CHANGING)[1]
+    assert sutskever_velocity(buffer, 0.5).item() == by_textbook(CHANGING)[1]
 
 
 def test_momentum_takes_the_first_gradient_undampened():
     theta = torch.ones(1, requires_grad=True)
     optimizer = torch.optim.SGD([theta], 0.25, momentum=0.5, dampening=0.5)
-    assert theirs.momentum_buffer(optimizer, theta) is None
+    assert momentum_buffer(optimizer, theta) is None
     for v in (1.0, 0.5 * 1 + 0.5 * 0.75):
         optimizer.zero_grad()
         (theta.square() / 2).backward()
         optimizer.step()
-        assert theirs.momentum_buffer(optimizer, theta) == v
+        assert momentum_buffer(optimizer, theta) == v
 
 
 def test_optimizer_has_our_settings():

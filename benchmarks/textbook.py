@@ -57,7 +57,6 @@ def textbook_in_two(z: Array, target: IntArray) -> tuple[Array, Array]:
 
 
 def in_two(z: Array, target: IntArray) -> tuple[Array, Array]:
-    """Return ours from two calls."""
     dz = F.cross_entropy_backward(1.0, z, target)
     assert isinstance(dz, np.ndarray)  # of class indices it is dz alone
     return F.cross_entropy(z, target), dz
@@ -89,7 +88,6 @@ def measure(rounds: int = ROUNDS) -> list[Row]:
 
 
 def table(found: Sequence[Row]) -> str:
-    """Return our microseconds, and their ratios to the textbook's."""
     lines = ["| (N, C) | dtype | one call, µs | to the textbook's | two calls, µs | to its two |"]
     lines.append("|---|---|--:|--:|--:|--:|")
     for row in found:
