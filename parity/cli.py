@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from parity.checking import Report as Checked
     from parity.ops import Op
 
+    Command = Callable[[argparse.Namespace], int]
     Subparsers = argparse._SubParsersAction[Parser]
 
 DEVICES = ("cpu", "cuda")
@@ -60,9 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(arguments.command, arguments, program="parity")
 
 
-def _add(
-    parsers: Subparsers, name: str, command: Callable[[argparse.Namespace], int], words: str
-) -> Parser:
+def _add(parsers: Subparsers, name: str, command: Command, words: str) -> Parser:
     parser = parsers.add_parser(name, help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.set_defaults(command=command)
@@ -112,7 +111,7 @@ def run_ops(arguments: argparse.Namespace) -> int:
     found = report.of_cells(cells, {"devices": names} | settings, environment)
     print("", *filter(None, map(report.cell_failure, cells)), sep="\n")
     print(*report.refusals(cells), found.verdict, sep="\n")
-    _say_saved(*report.save(found, arguments.json, arguments.html))
+    report.say_saved(*report.save(found, arguments.json, arguments.html))
     return 0 if found.holds else 1
 
 
@@ -249,7 +248,7 @@ def run_accuracy(arguments: argparse.Namespace) -> int:
         facts = devices.environment(devices.prepare("cpu")) | versions
         facts |= {"quick": arguments.quick, "digits": DIGITS}
         accuracy.save(Path(arguments.json), found, facts)
-        _say_saved(arguments.json)
+        report.say_saved(arguments.json)
     return 1 if broken else 0
 
 
@@ -293,7 +292,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         for name in [name for name in sys.modules if name.startswith(PRIVATE)]:
             del sys.modules[name]
     print(found)
-    _say_saved(*report.save(_page(found, arguments), arguments.json, arguments.html))
+    report.say_saved(*report.save(_page(found, arguments), arguments.json, arguments.html))
     return 0 if found.ok else 1
 
 
@@ -324,17 +323,14 @@ def _function(where: str) -> Callable[..., object]:
 def _page(found: Checked, arguments: argparse.Namespace) -> Report:
     title, text = f"{found.function} as {found.op}", str(found)
     settings = {name: getattr(arguments, name) for name in ("set", "any_shape", "skip")}
-    environment: dict[str, object]
-    environment = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
-    environment |= {"python": platform.python_version(), "platform": platform.platform()}
+    facts: dict[str, object] = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
+    facts |= {"python": platform.python_version(), "platform": platform.platform()}
     if theirs.has_torch():
         from parity import devices
 
-        environment = devices.environment(devices.prepare("cpu"))
+        facts = devices.environment(devices.prepare("cpu"))
     verdict, sections = text.partition("\n")[0], [Section("Report", "", report.code(text))]
-    return Report(
-        title, found.ok, verdict, settings, environment, found.as_dict(), lambda: sections
-    )
+    return Report(title, found.ok, verdict, settings, facts, found.as_dict(), lambda: sections)
 
 
 def _add_mutants(parsers: Subparsers) -> None:
@@ -357,13 +353,8 @@ def run_mutants(arguments: argparse.Namespace) -> int:
     print(f"\n{mutants.summary(found)}", end="")
     if arguments.json:
         mutants.save(Path(arguments.json), found, devices.environment(devices.prepare("cpu")))
-        _say_saved(arguments.json)
+        report.say_saved(arguments.json)
     return 1 if any(mutant.survives for mutant in found) else 0
-
-
-def _say_saved(*paths: object) -> None:
-    if paths:
-        print(f"saved {', '.join(map(str, paths))}")
 
 
 COMMANDS = _add_ops, _add_train, _add_record, _add_replay, _add_accuracy, _add_check, _add_mutants

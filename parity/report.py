@@ -60,27 +60,6 @@ class Report:
     sections: Callable[[], Sequence[Section]]
 
 
-class Part(NamedTuple):
-    """One of several runs: its name, verdict, results for JSON, and HTML."""
-
-    name: str
-    holds: bool
-    verdict: str
-    results: object
-    html: Callable[[], str] = str
-
-
-def together(title: str, parts: Sequence[Part], settings: Facts, environment: Facts) -> Report:
-    holds = all(part.holds for part in parts)
-    words = ", ".join(f"{part.name} {'holds' if part.holds else 'fails'}" for part in parts)
-    results = [part.results for part in parts]
-
-    def sections() -> list[Section]:
-        return [Section(part.name, part.verdict, part.html()) for part in parts]
-
-    return Report(title, holds, words, settings, environment, results, sections)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="save a page to read in a browser")
@@ -95,6 +74,11 @@ def save(report: Report, json_file: str | None, html_file: str | None) -> list[P
             paths[-1].parent.mkdir(parents=True, exist_ok=True)
             paths[-1].write_text(make(report), encoding="utf-8")
     return paths
+
+
+def say_saved(*paths: object) -> None:
+    if paths:
+        print(f"saved {', '.join(map(str, paths))}")
 
 
 def as_json(report: Report) -> str:

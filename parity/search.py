@@ -108,7 +108,8 @@ def search(
         for verdict in verdicts:
             cell.compare(verdict)
         if found:
-            cell.failure = Failure(*found, reproduction(op, *drawn, on, precision, analysis))
+            code = reproduction(op, *drawn, on, precision, analysis=analysis)
+            cell.failure = Failure(*found, code)
         elif cell.refused is not None:
             as_float32 = judge(op, *drawn, on, "tf32", "ieee")
             cell.refused += not all(verdict.holds for verdict in as_float32)
@@ -129,14 +130,11 @@ def smallest(
 
     None also if `shows` does not say the same of one case twice.
     """
-    options = settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+    phases, unhealthy = (Phase.generate, Phase.shrink), list(HealthCheck)
+    plain = settings(
+        database=None, deadline=None, derandomize=False, suppress_health_check=unhealthy
     )
+    options = settings(plain, max_examples=examples, phases=phases)
     try:
         return find(cases, shows, settings=options, random=Random(random_seed))
     except (NoSuchExample, Flaky):
@@ -149,10 +147,10 @@ def reproduction(
     dy_seed: int = 0,
     on: Sequence[str] = ("cpu",),
     precision: Precision = "ieee",
-    analysis: bounds.Analysis = "mixed",
-    *,
     judged_as: Precision | None = None,
+    *,
     dy: Array | None = None,
+    analysis: bounds.Analysis = "mixed",
 ) -> str:
     """Return a program that judges an operation on one case, and prints the verdicts."""
     arguments = "".join(f"    {name!r}: {literal(value)},\n" for name, value in case.items())

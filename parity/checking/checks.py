@@ -28,9 +28,6 @@ from scratchnn.ops.shared import AnyArray, Array
 DTYPES: tuple[Dtype, ...] = (np.float32, np.float64)
 
 
-# The values, compared with right ones
-
-
 def hand_values(subject: Subject, _: int) -> Finding | None:
     """Compare with values that one can compute by hand."""
     for given, value in subject.op.hand_cases():
@@ -159,9 +156,6 @@ def _torch_value(op: Op, case: Case) -> AnyArray:
     return to_array(op.theirs(**to_tensors(case)))
 
 
-# Properties
-
-
 def properties(subject: Subject, examples: int) -> Finding | None:
     """Try what is true whatever the numbers are, on generated inputs in float64."""
     looks = [partial(_broken, subject, law) for law in LAWS[subject.op.function]]
@@ -191,9 +185,6 @@ def _broken(subject: Subject, law: Law, case: Case) -> Finding | None:
     if given != shape:
         return Finding("shape", f"the result must have shape {shape}, got {given}")
     return look(subject)
-
-
-# Labels, precision and arguments
 
 
 def labels(subject: Subject, _: int) -> Finding | None:
@@ -282,9 +273,6 @@ def _modified(asked: Asked, case: Case) -> Finding | None:
             words = f"it modifies its argument {name}"
             return Finding("modified", words, shown(old), shown(arrays[name]))
     return None
-
-
-# Gradients
 
 
 def gradients(pair: Backward, examples: int) -> Finding | None:

@@ -33,8 +33,6 @@ NOT_TESTED = {
 BIAS = ("b", "bias")
 DY = "dy"  # in a case of a gradient, its upstream gradient
 
-_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
 
 class RaisedError(Exception):
     """An exception of the function that is checked, which is its cause; no fault of our own."""
@@ -197,7 +195,8 @@ class Backward(Asked):
             return [DY, *self.op.arguments]
         options = {*self.op.options, *self.taken.values()}
         bias = BIAS if self.op.arguments[-1] in BIAS else ()
-        places = [p for p in parameters if p.kind in _BY_POSITION and p.name not in options]
+        kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        places = [p for p in parameters if p.kind in kinds and p.name not in options]
         return [p.name for p in places if p.default is p.empty or p.name in bias]
 
     @property
@@ -274,8 +273,7 @@ def as_rows(op: Op, case: Case) -> Case:
     if op.products:
         return case | {name: z.reshape(-1, z.shape[-1])}
     target = case["target"]
-    labels = target.dtype.kind in "iu"
-    rows = target.reshape(-1) if labels else targets.to_rows(target)
+    rows = target.reshape(-1) if targets.holds_indices(target) else targets.to_rows(target)
     return case | {name: targets.to_rows(z), "target": rows}
 
 

@@ -42,15 +42,18 @@ SAMPLES = 64  # entries of an array of θ
 HYPER = ("learning_rate", "batch_size", "momentum", "epochs", "activation")
 
 
+Arrays = dict[str, AnyArray]
+
+
 class Golden(NamedTuple):
     """A recorded training: facts, which are JSON, and arrays."""
 
     name: str
     facts: dict[str, Any]
-    arrays: dict[str, AnyArray]
+    arrays: Arrays
 
 
-def save(path: Path, facts: Mapping[str, object], arrays: Mapping[str, AnyArray]) -> None:
+def save(path: Path, facts: Mapping[str, object], arrays: Arrays) -> None:
     """Write a recording with its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(facts)
@@ -80,7 +83,7 @@ def load(path: str | Path) -> Golden:
     return Golden(path.stem, facts, arrays)
 
 
-def _digest(text: str, arrays: Mapping[str, AnyArray]) -> str:
+def _digest(text: str, arrays: Arrays) -> str:
     digest = hashlib.sha256(text.encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
@@ -233,7 +236,7 @@ def _free_run(recording: Golden, run: Run) -> list[Difference]:
 
 def record(
     recipe: Recipe, device: torch.device, dtype: str, precision: Precision, seed: int, steps: int
-) -> tuple[dict[str, object], dict[str, AnyArray]]:
+) -> tuple[dict[str, object], Arrays]:
     """Train a recipe in torch and return the facts and the arrays of a recording.
 
     Among the facts is how far a free run may come; None for TF32, which we do not compute.
@@ -241,13 +244,11 @@ def record(
     from parity import devices
     from parity.training import free_run
 
-    def prepared() -> Run:
-        return recipes.prepare(recipe, seed=seed, dtype=dtype)
-
     allowed: float | None = None if precision == "tf32" else FREE_RUN_TOLERANCE
     if (dtype, precision) == ("float32", "ieee"):
-        allowed = free_run.train(prepared(), device, steps).allowed
-    run = prepared()
+        again = recipes.prepare(recipe, seed=seed, dtype=dtype)
+        allowed = free_run.train(again, device, steps).allowed
+    run = recipes.prepare(recipe, seed=seed, dtype=dtype)
     start, arrays = start_digest(run.parameters), _record(run, device, precision, steps)
     simulated = ", simulated" if (device.type, precision) == ("cpu", "tf32") else ""
     environment = devices.environment(device) | {"float32 products": f"{precision}{simulated}"}
@@ -267,9 +268,7 @@ def record(
     return facts, arrays
 
 
-def _record(
-    run: Run, device: torch.device, precision: Precision, steps: int
-) -> dict[str, AnyArray]:
+def _record(run: Run, device: torch.device, precision: Precision, steps: int) -> Arrays:
     """Train, and keep what a recording has.
 
     Of the first step in float32 that is also the outputs and their gradients, and entries of the
@@ -285,7 +284,7 @@ def _record(
         losses.append(side.advance(X, target))
         if step in MILESTONES:
             reached[step] = side.parameters()
-    arrays: dict[str, AnyArray] = {
+    arrays: Arrays = {
         "entries": places,
         "losses": np.array(losses, run.parameters.theta.dtype),
         "milestones": np.array([*reached]),

@@ -26,15 +26,7 @@ from parity.judge import Difference, Index, Verdict, measure
 from parity.report import Facts
 from parity.training import network
 from parity.training.optimizers import Update
-from parity.training.step import (
-    Quantity,
-    Source,
-    StepResult,
-    WholeStep,
-    check_step,
-    operations,
-    sound,
-)
+from parity.training.step import Quantity, StepResult, WholeStep, check_step, operations, sound
 from parity.training.torch_side import TorchSide
 from parity.training.trace import FREE_RUN_TOLERANCE, Call, Settings, batches, epoch, take_step
 from scratchnn.data import Dataset
@@ -245,9 +237,6 @@ def _diverged(loss: float, theta: Array) -> bool:
     return not (abs(loss) < most and (abs(theta) < most).all())
 
 
-# The culprit
-
-
 @dataclass(frozen=True)
 class Culprit:
     """The first element that left its tolerance, in the order of computation.
@@ -274,11 +263,10 @@ def find(step: int, quantity: Quantity) -> Culprit:
     if difference.reason:
         return Culprit(step, difference, Verdict(quantity.name, ()))
     source, verdict = blame(quantity, difference.index)
-    shown = None if isinstance(source, WholeStep) else source
-    return Culprit(step, difference, verdict, shown)
+    return Culprit(step, difference, verdict, None if isinstance(source, WholeStep) else source)
 
 
-def blame(quantity: Quantity, index: Index) -> tuple[Source, Verdict]:
+def blame(quantity: Quantity, index: Index) -> tuple[Call | Update | WholeStep, Verdict]:
     """Return the smallest source of an element, and both sides of it against the right answer."""
     source, place = quantity.source.element(quantity.part, index)
     exact, dtype = np.asarray(source.right()[quantity.part])[place], quantity.torch.dtype

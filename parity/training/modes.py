@@ -18,7 +18,7 @@ from typing import TypeAlias
 import torch
 
 from parity import devices, report
-from parity.report import Part
+from parity.report import Report, Section
 from parity.training import free_run, lockstep, paired
 from parity.training import report as stepwise
 from parity.training.lockstep import reproduction
@@ -153,9 +153,6 @@ def _describe(run: Run, steps: int | None) -> str:
     return cli.describe(run) + (words if steps and steps > there else "")
 
 
-# What is saved
-
-
 def _save(
     arguments: Arguments, mode: Mode, results: Sequence[Result], environment: Facts, complete: bool
 ) -> None:
@@ -172,34 +169,27 @@ def _save(
         saved[0].write_text(report.to_json(found), encoding="utf-8")
         saved += _draw(folder, recipe, mode, results)
     title = f"{recipe.name} on {recipe.data}: NumPy compared with PyTorch, {mode.title}"
-    parts = [_part(mode, *pair) for pair in zip(results, found, strict=True)]
-    whole = report.together(title, parts, settings, environment)
-    saved += report.save(whole, arguments.json, arguments.html)
-    if saved:
-        print(f"saved {', '.join(map(str, saved))}")
+    words = ", ".join(f"{r.dtype} {'holds' if r.holds else 'fails'}" for r in results)
+    whole = all(result.holds for result in results), words, settings, environment, found
+    made = Report(title, *whole, lambda: [_section(mode, result) for result in results])
+    report.say_saved(*saved, *report.save(made, arguments.json, arguments.html))
 
 
-def _part(mode: Mode, result: Result, found: Facts) -> Part:
+def _section(mode: Mode, result: Result) -> Section:
     text, _, code = mode.words(result).partition("\nreproduce:")
-
-    def html() -> str:
-        shown = report.code(f"reproduce:{code}") if code else ""
-        if mode.module is paired:
-            return shown + mode.module.table(result)
-        drawn = mode.module.picture(result, "")
-        return shown + report.picture(drawn, f"both sides in {result.dtype}")
-
-    return Part(result.dtype, result.holds, text, found, html)
+    html = report.code(f"reproduce:{code}") if code else ""
+    if mode.module is paired:
+        return Section(result.dtype, text, html + mode.module.table(result))
+    drawn = report.picture(mode.module.picture(result, ""), f"both sides in {result.dtype}")
+    return Section(result.dtype, text, html + drawn)
 
 
 def _draw(folder: Path, recipe: Recipe, mode: Mode, results: Sequence[Result]) -> list[Path]:
+    paths: list[Path] = []
     for dtype in ("float32", "float64"):
         plots.remove(folder, f"{mode.file}-{dtype}")  # of another run
-    paths: list[Path] = []
-    if mode.module is paired:
-        return paths
     try:
-        for result in results:
+        for result in results if mode.module is not paired else ():
             title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
             figure = mode.module.picture(result, title)
             paths += plots.save(figure, folder, f"{mode.file}-{result.dtype}")

@@ -27,6 +27,7 @@ from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
 
 KINKS = ("relu",)  # activations whose slope jumps. That of all others changes by at most |δz|
+Arrays = list[Array]
 Masks = dict[int, BoolArray]  # of the ReLUs, by the number of their layer
 
 # The weight (D, H) of a layer, from its parameters
@@ -84,9 +85,6 @@ def softmax_handed_on(z: Array, error: Array) -> Array:
     return np.where(largest > finite, 1, change)
 
 
-# For whoever has a network, and no step of torch's: bounds of a step, and of a forward pass
-
-
 def step_bound(parameters: Parameters, X: Array, target: AnyArray, settings: Settings) -> Array:
     """Bound what rounding does to θ in one step, in the precision of θ.
 
@@ -100,21 +98,16 @@ def step_bound(parameters: Parameters, X: Array, target: AnyArray, settings: Set
         return errors(step, settings, u, settings.factors).after.theta
 
 
-def output_bounds(
-    parameters: Parameters, X: Array, *, factors: float = 0.0
-) -> tuple[list[Array], list[Array]]:
+def output_bounds(parameters: Parameters, X: Array, factors: float = 0.0) -> tuple[Arrays, Arrays]:
     """Return the right output of every layer, after X itself, and the bounds of their errors.
 
     Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ...] twice, in float64
-    Options  factors   as in `step_bound`
+    Options  factors   the relative error of a factor of a product: bounds.TF32, or none
     """
     wide, u = parameters.astype(np.float64), bounds.unit_roundoff(parameters.theta.dtype)
     with np.errstate(all="ignore"):
         outputs = _right_outputs(wide, X.astype(np.float64), {})
         return outputs, _output_errors(wide, outputs, u, factors)
-
-
-# The right step
 
 
 def right_step(
@@ -149,9 +142,8 @@ def right_step(
 def _right_outputs(parameters: Parameters, X: Array, on: Masks) -> list[Array]:
     outputs = [X]
     for i, (layer, views) in enumerate(zip(parameters.layers, parameters.views, strict=True)):
-        call = of_layer(layer, outputs[-1], views)
-        y = np.where(on[i], outputs[-1], 0) if i in on else call.op.exact(**call.case)
-        outputs.append(y)
+        call, x = of_layer(layer, outputs[-1], views), outputs[-1]
+        outputs.append(np.where(on[i], x, 0) if i in on else call.op.exact(**call.case))
     return outputs
 
 
@@ -193,9 +185,7 @@ def kinks(parameters: Parameters) -> list[int]:
     return [i for i, layer in enumerate(parameters.layers) if layer.op in KINKS]
 
 
-def _output_errors(
-    parameters: Parameters, outputs: list[Array], u: float, factors: float
-) -> list[Array]:
+def _output_errors(parameters: Parameters, outputs: Arrays, u: float, factors: float) -> Arrays:
     """Bound each output: its own error, and what the one before hands on. X has none."""
     found = [np.zeros_like(outputs[0])]
     for i, call in enumerate(of_layers(parameters, outputs)):
@@ -211,7 +201,7 @@ def _output_errors(
 
 
 def _gradient_errors(
-    step: Trace, outputs: list[Array], rounding: Array, differ: Masks, u: float, factors: float
+    step: Trace, outputs: Arrays, rounding: Array, differ: Masks, u: float, factors: float
 ) -> Parameters:
     """Bound the gradient, from the error of that of the logits down to the first layer.
 

@@ -166,8 +166,9 @@ def rule_of(optimizer: Optimizer) -> Rule:
     """
     name = type(optimizer).__name__
     if name not in RULES:
+        known = ", ".join(RULES)
         raise ValueError(
-            f"optimizer must be one of {', '.join(RULES)}, which parity has rules for, got {name}"
+            f"optimizer must be one of {known}, which parity has rules for, got {name}"
         )
     return RULES[name]
 

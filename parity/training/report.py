@@ -142,8 +142,8 @@ def picture(result: Lockstep, title: str) -> Figure:
 
 
 def _draw_ratios(axis: Axes, steps: Sequence[StepResult]) -> None:
-    lines = {"gradient": plots.ORANGE, "loss": plots.BLUE, "parameters": plots.GREEN}
-    for name, colour in lines.items():
+    colours = {"gradient": plots.ORANGE, "loss": plots.BLUE, "parameters": plots.GREEN}
+    for name, colour in colours.items():
         ratios = {step.step: getattr(step, name).ratio for step in steps}
         shown = {step: ratio for step, ratio in ratios.items() if ratio > 0}
         label = name if shown else f"{name} (equal)"

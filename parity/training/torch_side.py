@@ -105,13 +105,11 @@ class TorchSide:
 
     def right(self, data: Dataset) -> BoolArray:
         """Return for each example whether it is classified right, by torch's own argmax."""
-        return np.array(
-            [
-                bool(theirs.correct(z, label, self.objective))
-                for outputs, target in self._outputs(data)
-                for z, label in zip(outputs.cpu().split(1), to_tensor(target).split(1), strict=True)
-            ]
-        )
+        found: list[bool] = []
+        for outputs, target in self._outputs(data):
+            rows = zip(outputs.cpu().split(1), to_tensor(target).split(1), strict=True)
+            found += (bool(theirs.correct(z, label, self.objective)) for z, label in rows)
+        return np.array(found)
 
     def _outputs(self, data: Dataset) -> Iterator[tuple[Tensor, AnyArray]]:
         """Yield the network's output and the targets, some examples at a time."""
@@ -133,9 +131,8 @@ class TorchSide:
             tensors = [self.optimizer.state[weight].get(buffer) for weight in self.weights]
             if all(tensor is not None for tensor in tensors):
                 number = tensors[0].ndim == 0  # torch has a copy of it for each parameter
-                found[name] = (
-                    to_array(tensors[0]) if number else to_parameters(tensors, self.like).theta
-                )
+                like_theta = None if number else to_parameters(tensors, self.like).theta
+                found[name] = to_array(tensors[0]) if like_theta is None else like_theta
         return found
 
 

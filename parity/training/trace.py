@@ -153,20 +153,18 @@ class Call:
         case, dy, place = smaller(self.case, self.dy, name, index)
         return replace(self, case=case, dy=dy), place
 
-    def judge(
-        self, device: str = "cpu", precision: Precision = "ieee", judged_as: Precision = "ieee"
-    ) -> list[Verdict]:
-        """Judge the row on this case, as `python -m parity ops` does."""
-        return judge.judge(self.op, self.case, 0, (device,), precision, judged_as, dy=self.dy)
+    def judge(self, device: str = "cpu", *precisions: Precision) -> list[Verdict]:
+        """Judge the row on this case, as `python -m parity ops` does.
 
-    def code(
-        self, device: str = "cpu", precision: Precision = "ieee", judged_as: Precision = "ieee"
-    ) -> str:
+        Options  precisions   of torch's products, and the one that they are judged as
+        """
+        return judge.judge(self.op, self.case, 0, (device,), *precisions, dy=self.dy)
+
+    def code(self, device: str = "cpu", *precisions: Precision) -> str:
         """Return a program that judges the row on this case and prints the verdicts."""
         from parity.search import reproduction  # brings Hypothesis
 
-        on = (device,)
-        return reproduction(self.op, self.case, 0, on, precision, judged_as=judged_as, dy=self.dy)
+        return reproduction(self.op, self.case, 0, (device,), *precisions, dy=self.dy)
 
 
 def of_layers(parameters: Parameters, outputs: list[Array]) -> list[Call]:
@@ -225,13 +223,8 @@ def _entry(case: Case, dy: Array | None, _: str, index: Index) -> Smaller:
 def _linear(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
     """Return row n, feature d and output h alone, or all of those that the element sums over."""
     one = [*map(_one, index)]
-    parts = {
-        "X": (*one, EVERY),
-        "W": (EVERY, *one),
-        "b": (EVERY, _one(0), *one),
-        "": (one[0], EVERY, one[-1]),
-    }
-    n, d, h = parts[name]
+    parts = {"X": (*one, EVERY), "W": (EVERY, *one), "b": (EVERY, _one(0), *one)}
+    n, d, h = parts.get(name, (one[0], EVERY, one[-1]))
     cut = {"X": case["X"][n, d], "W": case["W"][d, h], "b": case["b"][h]}
     return cut, None if dY is None else dY[n, h], (0,) * len(index)
 

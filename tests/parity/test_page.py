@@ -181,15 +181,17 @@ def test_json_has_no_numbers_that_json_has_not(report):
     assert found["results"] == [{"error": "inf"}, ["nan", 0.5]]
 
 
-def test_together_holds_where_every_part_does(tmp_path):
-    parts = [page.Part("float32", True, "by far", {"a": 1}), page.Part("tf32", False, "not", {})]
-    for count, verdict in ((1, "float32 holds"), (2, "float32 holds, tf32 fails")):
-        report = page.together("both", parts[:count], {}, {})
-        assert (report.holds, report.verdict) == (count == 1, verdict)
-        assert json.loads(page.as_json(report))["results"] == [
-            part.results for part in parts[:count]
-        ]
-        assert "by far" in page.as_html(report)
+def test_training_holds_where_every_precision_does(tmp_path):
+    file, page_file = tmp_path / "a.json", tmp_path / "a.html"
+    given = ["train", "softmax-regression", "--precision", "tf32", "--steps", "2"]
+    assert main([*given, "--json", str(file), "--html", str(page_file)]) == 1
+    saved = json.loads(file.read_text())
+    assert not saved["holds"]
+    assert saved["verdict"] == "float32 fails, float64 holds"
+    assert [part["holds"] for part in saved["results"]] == [False, True]
+    assert "wrong is" in page_file.read_text()
+    assert main([*given, "--dtype", "float64", "--json", str(file)]) == 0
+    assert json.loads(file.read_text())["holds"]
 
 
 def test_train_saves_json_and_a_page(capsys, tmp_path):
