@@ -199,6 +199,28 @@ def tanh_backward(dy: Array, z: Array, *, u: float) -> Array:
     return abs(dy) * u * ((2 * EXP_ULPS + 2) * square + (EXP_ULPS + 6) * slope)
 
 
+def softplus(z: Array, *, beta: float = 1.0, threshold: float = 20.0, u: float) -> Array:
+    """Bound log(1 + exp βz) / β, with βz off by 2 u |βz|:  u (σ (2 |βz| + E) + (L + 3) log) / β."""
+    x = beta * z
+    log = np.logaddexp(0, x)
+    errors = (sigma(x) * (2 * abs(x) + EXP_ULPS) + (LOG_ULPS + 3) * log) * u + smallest_normal(u)
+    return (errors + at_the_threshold(x, threshold, np.logaddexp(0, -x), u)) / beta
+
+
+def softplus_backward(
+    dy: Array, z: Array, *, beta: float = 1.0, threshold: float = 20.0, u: float
+) -> Array:
+    """Bound dy σ(βz), with βz off by 2 u |βz|:  |dy| u σ ((1 - σ) (2 |βz| + E) + 4)."""
+    x = beta * z
+    errors = sigma(x) * (sigma(-x) * (2 * abs(x) + EXP_ULPS) + 4) * u + smallest_normal(u)
+    return abs(dy) * (errors + at_the_threshold(x, threshold, sigma(-x), u))
+
+
+def at_the_threshold(x: Array, threshold: float, jump: Array, u: float) -> Array:
+    """Return the jump at the threshold where x = βz may be on either side of it."""
+    return np.where(abs(x - threshold) <= 4 * u * abs(threshold), jump, 0)
+
+
 def sigma(z: Array) -> Array:
     """Return σ(z), accurate enough for a bound."""
     return np.exp(-np.logaddexp(0, -z))

@@ -117,6 +117,12 @@ def elementwise(draw: Draw, dtype: Dtype) -> Case:
     return {"z": array(draw, dtype, draw.sizes(8, 0, 3))}
 
 
+def softplus(draw: Draw, dtype: Dtype) -> Case:
+    """Draw z of any shape, β and the threshold."""
+    options = {"beta": draw.one_of([1.0, 0.1, 3.0]), "threshold": draw.one_of([20.0, 1.0, 5.0])}
+    return {**elementwise(draw, dtype), **options}
+
+
 def softmax(draw: Draw, dtype: Dtype) -> Case:
     """Draw z, an axis of it, and sometimes the precision to compute in."""
     shape = draw.sizes(8, 1, 3)
@@ -275,6 +281,7 @@ EXAMPLES: dict[str, Example] = {
     "without_bias": lambda z, y, rng: _layer(z, rng, W=(z.shape[1], y.shape[1])),
     "kronecker_linear": _kronecker,
     "elementwise": lambda z, *_: {"z": z},
+    "softplus": lambda z, *_: {"z": z, "beta": 0.5, "threshold": 0.75},
     "softmax": lambda z, *_: {"z": z, "axis": 1, "dtype": None},
     "logsumexp": lambda z, *_: {"z": z, "axis": 1, "keepdims": True},
     "nll_loss": lambda z, _, rng: {"log_p": _log_softmax(z), **_labels(z, rng)},
@@ -323,6 +330,7 @@ HAND: dict[str, tuple[tuple[Case, object], ...]] = {
     "kronecker_linear": (({"X": [[1, 2]], "A": [[[2]]], "S": [[[3], [4]]], "b": [1]}, [[23]]),),
     "relu": (({"z": [[-1, 0, 2]]}, [[0, 0, 2]]),),
     "sigmoid": (({"z": [[0, LN(3)]]}, [[1 / 2, 3 / 4]]),),
+    "softplus": (({"z": [[0, LN(3), -LN(3), 21]]}, [[LN(2), LN(4), LN(4 / 3), 21]]),),
     "tanh": (({"z": [[0, LN(2), -LN(3)]]}, [[0, 3 / 5, -4 / 5]]),),
     "softmax": (
         ({"z": [[1, 1], [2, 2], [3, 3]]}, [[1 / 2, 1 / 2]] * 3),

@@ -187,6 +187,7 @@ CONVENTIONS = {
     "linear": "the weight is (D, H) and Y = X W + b; torch keeps (H, D), and has Y = X Wᵀ + b",
     "kronecker_linear": "torch has no such layer: its weight is made by torch.kron",
     "relu": "the slope at 0 is 0, as torch's",
+    "softplus": "where beta z > threshold it is z itself, as torch's",
     "nll_loss": "the mean divides by the sum of the targets' weights, as torch's, and not by N",
     "cross_entropy, probabilities": "the mean divides by the number of rows, as torch's, whatever "
     "the weights are",
@@ -215,6 +216,7 @@ ROWS = [
     _row("relu", "z", samples="elementwise", result="y", extremes=cases.LOGITS),
     _row("sigmoid", "z", samples="elementwise", result="p", extremes=cases.LOGITS),
     _row("tanh", "z", samples="elementwise", result="y", extremes=cases.LOGITS),
+    _row("softplus", "z", extremes=cases.LOGITS),
     _row("softmax", "z", result="p", extremes=cases.MASKED),
     _row("log_softmax", "z", samples="softmax", result="log_p", extremes=cases.MASKED),
     _row("logsumexp", "z", extremes=cases.MASKED),

@@ -91,9 +91,21 @@ def tanh_backward(dy: Numbers, z: Numbers) -> Numbers:
     return dy * 4 * e / (1 + e) ** 2
 
 
-def softplus(x: Numbers) -> Numbers:
+def log_1_plus_exp(x: Numbers) -> Numbers:
     """log(1 + exp x)."""
     return np.maximum(x, 0) + log1p(exp(-abs(x)))
+
+
+def softplus(z: Numbers, *, beta: Numbers = 1.0, threshold: Numbers = 20.0) -> Numbers:
+    """log(1 + exp βz) / β, and z where βz > threshold."""
+    return np.where(beta * z > threshold, z, log_1_plus_exp(beta * z) / beta)
+
+
+def softplus_backward(
+    dy: Numbers, z: Numbers, *, beta: Numbers = 1.0, threshold: Numbers = 20.0
+) -> Numbers:
+    """dy σ(βz), and dy where βz > threshold."""
+    return np.where(beta * z > threshold, dy, dy * sigmoid(beta * z))
 
 
 class Softmax(NamedTuple):
@@ -197,7 +209,8 @@ def binary_cross_entropy_with_logits(
 ) -> Numbers:
     """-w (p⁺ t log σ(z) + (1 - t) log σ(-z)), reduced, with the weights w and p⁺."""
     w, p = binary_weights(**weights)
-    return _reduce(w * (p * target * softplus(-z) + (1 - target) * softplus(z)), reduction, z.size)
+    losses = w * (p * target * log_1_plus_exp(-z) + (1 - target) * log_1_plus_exp(z))
+    return _reduce(losses, reduction, z.size)
 
 
 def binary_cross_entropy_with_logits_backward(
@@ -207,7 +220,7 @@ def binary_cross_entropy_with_logits_backward(
     w, p = binary_weights(**weights)
     dloss = share(dloss, reduction, z.size) * w
     dz = (1 - target) * sigmoid(z) - p * target * sigmoid(-z)
-    return dz * dloss, (p * softplus(-z) - softplus(z)) * dloss
+    return dz * dloss, (p * log_1_plus_exp(-z) - log_1_plus_exp(z)) * dloss
 
 
 def binary_weights(weight: Numbers = None, pos_weight: Numbers = None) -> tuple[Numbers, Numbers]:

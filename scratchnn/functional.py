@@ -18,6 +18,8 @@ from scratchnn.ops.activations import (
     relu_backward,
     sigmoid,
     sigmoid_backward,
+    softplus,
+    softplus_backward,
     tanh,
     tanh_backward,
 )
@@ -88,6 +90,8 @@ __all__ = [
     "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
+    "softplus",
+    "softplus_backward",
     "squared_loss",
     "squared_loss_backward",
     "tanh",

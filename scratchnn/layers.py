@@ -18,6 +18,8 @@ from scratchnn.ops.activations import (
     relu_backward,
     sigmoid,
     sigmoid_backward,
+    softplus,
+    softplus_backward,
     tanh,
     tanh_backward,
 )
@@ -219,7 +221,27 @@ class Tanh(Activation):
         return tanh_backward(dy, None, y=y, out=dy)
 
 
-ACTIVATIONS: dict[str, Callable[..., Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """y = log(1 + exp(β z)) / β, a relu without the kink; z itself where β z > threshold."""
+
+    beta: float = 1.0
+    threshold: float = 20.0
+    op: ClassVar[str] = "softplus"
+
+    def forward(self, z: Array, *parameters: Array) -> Array:
+        return softplus(z, beta=self.beta, threshold=self.threshold)
+
+    def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
+        return softplus_backward(dy, z, beta=self.beta, threshold=self.threshold)
+
+
+ACTIVATIONS: dict[str, Callable[..., Layer]] = {
+    "relu": ReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "softplus": Softplus,
+}
 LAYERS: dict[str, Callable[..., Layer]] = {"dense": Dense, "kronecker": Kronecker, **ACTIVATIONS}
 
 

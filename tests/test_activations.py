@@ -143,8 +143,76 @@ def test_tanh_works_in_place():
     np.testing.assert_array_equal(dy, [3, 0])
 
 
-ACTIVATIONS = [F.relu, F.sigmoid, F.tanh]
-BACKWARDS = [F.relu_backward, F.sigmoid_backward, F.tanh_backward]
+def test_softplus_hand_values():
+    # log(1 + exp(β z)) / β: log 2 and log 4 for β = 1, and half of them for β = 2
+    z = np.log(np.array([1.0, 3.0, 1 / 3]))
+    right = np.log(np.array([2.0, 4.0, 4 / 3]))
+    assert_within(F.softplus(z), right, bounds.softplus(z, u=U))
+    assert_within(F.softplus(z / 2, beta=2.0), right / 2, bounds.softplus(z / 2, beta=2.0, u=U))
+
+
+def test_softplus_is_z_itself_beyond_the_threshold():
+    z = np.array([0.5, 1.0, 1.25])
+    y = F.softplus(z, beta=2.0, threshold=2.0)
+    np.testing.assert_array_equal(y > z, [True, True, False])
+    np.testing.assert_array_equal(F.softplus(np.array([20.5])), [20.5])
+    dz = F.softplus_backward(np.full(3, 3.0), z, beta=2.0, threshold=2.0)
+    np.testing.assert_array_equal(dz < 3, [True, True, False])
+    assert dz[2] == 3
+
+
+def test_softplus_is_above_relu_by_at_most_log_2_over_beta():
+    z = np.random.default_rng(0).normal(size=50) * 5
+    for beta in (0.25, 1.0, 8.0):
+        above, most = F.softplus(z, beta=beta) - F.relu(z), np.log(2) / beta
+        rounding = bounds.softplus(z, beta=beta, u=U)
+        assert (above >= -rounding).all()
+        assert (above <= most + rounding).all()
+    assert F.softplus(np.zeros(1), beta=4.0) == np.log(2) / 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softplus_does_not_overflow(dtype):
+    z, largest = np.array([-800.0, -1e30, 1e30], dtype), np.finfo(dtype).max
+    for beta in (1.0, 4.0):
+        expected = np.array([np.exp(-800 * beta), 0, 1e30], dtype)
+        np.testing.assert_array_equal(F.softplus(z, beta=beta), expected)
+        np.testing.assert_array_equal(F.softplus(z[1:], beta=beta, threshold=largest), [0, z[2]])
+    z = np.array([largest, -largest])
+    np.testing.assert_array_equal(F.softplus(z, beta=4.0), [largest, 0])
+    np.testing.assert_array_equal(F.softplus_backward(np.ones_like(z), z, beta=4.0), [1, 0])
+
+
+def test_softplus_backward_equals_complex_step():
+    rng = np.random.default_rng(0)
+    z, dy = rng.normal(size=50) * 3, rng.normal(size=50)
+    for beta in (0.5, 2.0):
+        step = complex_step_vjp(lambda z, b=beta: np.log(1 + np.exp(b * z)) / b, z, dy)
+        options = {"beta": beta, "threshold": 100.0}
+        bound = bounds.softplus_backward(dy, z, **options, u=U)
+        assert_within(F.softplus_backward(dy, z, **options), step, bound)
+
+
+def test_softplus_keeps_float32_whatever_the_type_of_beta():
+    z = np.ones(3, np.float32)
+    options = {"beta": np.float64(0.5), "threshold": np.float64(20)}
+    assert F.softplus(z, **options).dtype == np.float32
+    assert F.softplus_backward(z, z, **options).dtype == np.float32
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, np.nan])
+def test_softplus_refuses_a_beta_that_is_not_positive(beta):
+    z = np.ones(3)
+    for result in (
+        lambda: F.softplus(z, beta=beta),
+        lambda: F.softplus_backward(z, z, beta=beta),
+    ):
+        with pytest.raises(ValueError, match=f"beta must be positive, got {beta}"):
+            result()
+
+
+ACTIVATIONS = [F.relu, F.sigmoid, F.tanh, F.softplus]
+BACKWARDS = [F.relu_backward, F.sigmoid_backward, F.tanh_backward, F.softplus_backward]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

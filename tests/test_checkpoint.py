@@ -8,7 +8,7 @@ import pytest
 
 from scratchnn import SGD, checkpoint, fit, mlp
 from scratchnn.data import DataError, Dataset
-from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid
+from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid, Softplus, Tanh
 from scratchnn.mlp import Parameters
 from tests.helpers import DTYPES, C, D, H
 
@@ -46,6 +46,7 @@ def test_load_returns_what_save_wrote(tmp_path, dtype):
         mlp.layers(SIZES, activation="sigmoid"),
         mlp.layers([4, 6, 8, 3], kronecker=2),
         [Dense(D, 6), Sigmoid(), Kronecker(6, 4, n=2), ReLU(), Dense(4, C)],
+        [Dense(D, 6), Softplus(beta=2.0), Dense(6, 4), Tanh(), Dense(4, C)],
         [Dense(D, C)],
     ],
 )

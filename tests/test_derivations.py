@@ -333,6 +333,23 @@ CASES = {
         tanh,
         lambda z: (1 - tanh(z)) * (1 + tanh(z)),
     ),
+    "softplus": Case(
+        "softplus",
+        "dz = dy σ(β z)",
+        {"dy": [0.75, -1.5], "z": [1.25, -0.5], "beta": 0.5},
+        ("z",),
+        lambda z, beta: log(1 + exp(beta * z)) / beta,
+        lambda dy, z, beta: (dy * σ(beta * z),),
+    ),
+    "softplus, beyond the threshold": Case(
+        "softplus",
+        "β z > threshold:   dz = dy",
+        {"dy": [0.75], "z": [1.25]},
+        ("z",),
+        lambda z: z,
+        lambda dy, z: (dy,),
+        {"threshold": 1.0},
+    ),
     "softmax": Case(
         "softmax",
         "dz_k = p_k ((dp_k - d) - Σ_i p_i (dp_i - d))",

@@ -63,6 +63,11 @@ class Samples:
 
     tanh = sigmoid
 
+    def softplus(self):
+        """With numbers on both sides of the threshold, where the value jumps, and none near it."""
+        z, far = self.normal(N, C), self.away_from_zero(N, C)
+        return [((z,), {}), ((z,), {"beta": 0.5}), ((far,), {"beta": 2.0, "threshold": 0.0})]
+
     def _layer(self, H, X, *others):
         """X as one batch and as two, with a bias, without it, and with None for it."""
         others, b = [self.normal(*shape) for shape in others], self.normal(H)

@@ -15,6 +15,7 @@ from scratchnn.layers import (
     Kronecker,
     ReLU,
     Sigmoid,
+    Softplus,
     Tanh,
     activation,
     describe,
@@ -23,7 +24,7 @@ from scratchnn.layers import (
 from scratchnn.ops.kronecker import kronecker_weight
 from tests.helpers import DTYPES, N
 
-EXAMPLES = [Dense(6, 4), Kronecker(6, 4, n=2), ReLU(), Sigmoid(), Tanh()]
+EXAMPLES = [Dense(6, 4), Kronecker(6, 4, n=2), ReLU(), Sigmoid(), Tanh(), Softplus()]
 
 
 def drawn(layer, dtype=np.float64):
@@ -47,6 +48,7 @@ def test_every_layer_has_an_example():
         (ReLU(), {}),
         (Sigmoid(), {}),
         (Tanh(), {}),
+        (Softplus(), {}),
     ],
 )
 def test_layer_knows_the_shapes_of_its_parameters(layer, shapes):
@@ -77,6 +79,13 @@ def test_layer_is_the_operation_of_its_name(layer, dtype):
     np.testing.assert_array_equal(layer.backward(dy, given, y, *parameters), dx, strict=True)
     for array, expected in zip(out, gradients, strict=True):
         np.testing.assert_array_equal(array, expected, strict=True)
+
+
+def test_softplus_hands_on_its_options():
+    x, dy, _ = drawn(layer := Softplus(beta=2.0, threshold=0.5))
+    y, options = layer.forward(x), {"beta": 2.0, "threshold": 0.5}
+    np.testing.assert_array_equal(y, F.softplus(x, **options))
+    np.testing.assert_array_equal(layer.backward(dy, x, y), F.softplus_backward(dy, x, **options))
 
 
 @pytest.mark.parametrize("layer", EXAMPLES)
@@ -113,6 +122,7 @@ def test_describe_hand_written():
     assert describe(Dense(64, 30)) == {"layer": "dense", "D": 64, "H": 30}
     assert describe(Kronecker(8, 4, n=2)) == {"layer": "kronecker", "D": 8, "H": 4, "n": 2}
     assert describe(ReLU()) == {"layer": "relu"}
+    assert describe(Softplus(2.0)) == {"layer": "softplus", "beta": 2.0, "threshold": 20.0}
 
 
 @pytest.mark.parametrize(

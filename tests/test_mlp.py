@@ -10,7 +10,7 @@ import pytest
 import scratchnn.functional as F
 from parity import bounds
 from scratchnn import gradcheck, mlp
-from scratchnn.layers import ACTIVATIONS, Dense, Kronecker, ReLU, Sigmoid
+from scratchnn.layers import ACTIVATIONS, Dense, Kronecker, ReLU, Sigmoid, Softplus
 from scratchnn.mlp import Parameters
 from scratchnn.ops.kronecker import kronecker_weight
 from tests.helpers import DTYPES, C, D, H, N, assert_within, complex_step_vjp
@@ -21,6 +21,7 @@ NETWORKS = {
     "relu": LAYERS,
     "sigmoid": mlp.layers(SIZES, activation="sigmoid"),
     "tanh": mlp.layers(SIZES, activation="tanh"),
+    "softplus": [Dense(D, H), Softplus(beta=2.0), Dense(H, C)],
     "kronecker": mlp.layers([D, 6, 3, C], kronecker=3),
     "mixed": [Dense(D, 6), Sigmoid(), Kronecker(6, 4, n=2), ReLU(), Dense(4, C)],
     "linear": mlp.layers([D, C]),

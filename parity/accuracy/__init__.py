@@ -9,7 +9,6 @@ An operation's function, its right answer and its gradient are those of its row 
 
     __init__.py   what is measured, on which inputs; the right answers; everybody's errors
     libraries.py  the same operations in torch, SciPy, JAX, scikit-learn and textbooks
-    speed.py      cross-entropy's time compared with the textbook's
 """
 
 from __future__ import annotations
@@ -54,8 +53,9 @@ MEASURED = {
     "logsumexp": ("logsumexp", "", "dloss"),
     "cross_entropy": ("cross_entropy", "labels", "dloss"),
     "cross_entropy, probabilities": ("cross_entropy, probabilities", "likely", "dloss"),
-    "tanh": ("tanh", "", "dy"),
     "sigmoid": ("sigmoid", "", "dy"),
+    "tanh": ("tanh", "", "dy"),
+    "softplus": ("softplus", "", "dy"),
     "bce, t in {0, 1}": (BCE, "yes", "dy"),
     "bce, t in (0, 1)": (BCE, "share", "dy"),
 }

@@ -113,3 +113,35 @@ class Tanh:
     def without_dy(dy, z):
         """The upstream gradient is missing: dz = dy (1 - y²)."""
         return F.tanh_backward(np.ones_like(dy), z)
+
+
+@FLAWS.of("softplus")
+class Softplus:
+    def without_the_threshold(z, beta=1.0, threshold=20.0):
+        """It has no threshold: where beta z > threshold, torch returns z itself."""
+        return np.logaddexp(0, beta * z) / beta
+
+    def log_of_1_plus_exp(z, beta=1.0):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and 1 + exp(z) loses the
+        digits of a small exp(z): take max(z, 0) + log1p(exp(-|z|))."""
+        return np.log(1 + np.exp(beta * z)) / beta
+
+    def without_1_over_beta(z, beta=1.0, threshold=20.0):
+        """1 / beta is missing: log(1 + exp(beta z)) / beta."""
+        return np.where(beta * z > threshold, z, np.logaddexp(0, beta * z))
+
+    def slope_without_the_threshold(dy, z, beta=1.0, threshold=20.0):
+        """It has no threshold: where beta z > threshold, the slope of torch's is 1."""
+        return dy * F.sigmoid(z.dtype.type(beta) * z)
+
+    def slope_without_beta(dy, z, beta=1.0, threshold=20.0):
+        """beta is missing in the slope: dz = dy σ(beta z)."""
+        return dy * np.where(beta * z > threshold, 1, F.sigmoid(z))
+
+    def slope_times_beta(dy, z, beta=1.0, threshold=20.0):
+        """The slope has a factor beta too much: it cancels the 1 / beta of the function."""
+        return z.dtype.type(beta) * F.softplus_backward(dy, z, beta=beta, threshold=threshold)
+
+    def without_dy(dy, z, beta=1.0, threshold=20.0):
+        """The upstream gradient is missing: dz = dy σ(beta z)."""
+        return F.softplus_backward(np.ones_like(dy), z, beta=beta, threshold=threshold)

@@ -119,3 +119,47 @@ def tanh_backward(
         raise TypeError("tanh_backward needs z, or y = tanh(z)")
     with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
         return np.multiply(dy.astype(slope.dtype, copy=False), slope, out=out)
+
+
+def softplus(z: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """A relu without the kink: above it everywhere, by at most log(2) / β, at z = 0.
+
+        y = log(1 + exp(β z)) / β,   z itself where β z > threshold
+
+    It is computed as (max(β z, 0) + log(1 + exp(-|β z|))) / β, so that exp never
+    overflows. Beyond a threshold of 20, float32 cannot tell y from z.
+
+    Shapes   z (...) → y, the same shape
+    Options  beta        β > 0: the larger it is, the closer y is to relu(z)
+             threshold   where y is z itself
+    Raises   ValueError for β ≤ 0
+    Torch    torch.nn.functional.softplus(z, beta, threshold)
+    """
+    check_float(z=z)
+    x = _times(beta, z)
+    y = (np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))) / float(beta)
+    return np.where(x > threshold, z, y)
+
+
+def softplus_backward(dy: Array, z: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """Backward of `softplus`: dz from dy.
+
+        dz = dy σ(β z),   dy itself where β z > threshold
+
+    Shapes   dy, z (...) → dz, the same shape
+    Options  as given to `softplus`
+    Raises   as `softplus`
+    """
+    check_float(dy=dy, z=z)
+    check_same_shape(z=z, dy=dy)
+    x = _times(beta, z)
+    slope = np.where(x > threshold, 1, sigmoid(x))
+    with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
+        return dy.astype(slope.dtype, copy=False) * slope
+
+
+def _times(beta: float, z: Array) -> Array:
+    if not beta > 0:
+        raise ValueError(f"beta must be positive, got {beta}")
+    with np.errstate(over="ignore"):  # where β z is infinite, y is z or 0
+        return np.asarray(float(beta) * z)  # a NumPy float64 would widen float32

@@ -48,6 +48,8 @@ def test_oracle_hand_values():
         "cross_entropy, probabilities gradient": [[-1, 1]],
         "sigmoid": [[0.75, 0.5]],
         "sigmoid gradient": [[3 / 16, 1 / 4]],
+        "softplus": [[np.log(4), np.log(2)]],
+        "softplus gradient": [[0.75, 0.5]],
         "tanh": [[0.8, 0]],
         "tanh gradient": [[1 - 0.8**2, 1]],
         "bce, t in {0, 1}": [[np.log(4 / 3), np.log(2)]],
@@ -76,6 +78,8 @@ def test_oracle_equals_mpmath_with_many_digits():
                 p_k * mpmath.fsum(t) - t_k for p_k, t_k in zip(p, t, strict=True)
             ],
             "sigmoid gradient": [s_k * (1 - s_k) for s_k in s],
+            "softplus": [mpmath.log(1 + e_k) for e_k in e],
+            "softplus gradient": s,
             "tanh": [mpmath.tanh(z_k) for z_k in z],
             "tanh gradient": [1 - mpmath.tanh(z_k) ** 2 for z_k in z],
             "bce, t in (0, 1)": [-(mpmath.log(s_k) + 3 * mpmath.log(1 - s_k)) / 4 for s_k in s],

@@ -69,6 +69,8 @@ def test_smallest_case_is_the_plainest():
         ("cross_entropy", lambda case: case["z"].ndim == 4 and case["weight"] is not None),
         ("kl_div", lambda case: case["log_target"] and case["reduction"] == "batchmean"),
         ("relu", lambda case: case["z"].ndim == 0),
+        ("softplus", lambda case: (case["beta"] * case["z"] > case["threshold"]).any()),
+        ("softplus", lambda case: case["beta"] == 0.1 and case["threshold"] == 20.0),
     ],
 )
 def test_options_are_drawn(op, wanted):

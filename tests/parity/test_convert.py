@@ -7,7 +7,7 @@ import torch
 from parity import bounds
 from parity.convert import to_array, to_module, to_parameters
 from scratchnn import mlp
-from scratchnn.layers import ACTIVATIONS
+from scratchnn.layers import ACTIVATIONS, Dense, Softplus
 from tests.helpers import C, D, H, N, assert_within
 
 NETWORKS = {
@@ -46,6 +46,16 @@ def test_module_computes_the_same_outputs_and_gradients(network):
     grad = to_parameters([tensor.grad for tensor in module.parameters()], parameters)
     ours = mlp.backward(parameters, outputs, dz.copy())
     np.testing.assert_allclose(grad.theta, ours.theta, rtol=1e-12, atol=1e-12)
+
+
+def test_module_has_the_options_of_an_activation():
+    layers = [Dense(6, 8), Softplus(beta=2.0, threshold=0.5), Dense(8, C)]
+    parameters = mlp.init(layers, rng=0, dtype=np.float64)
+    X = np.random.default_rng(0).normal(size=(N, 6))
+    z = to_array(to_module(parameters)(torch.tensor(X)))
+    np.testing.assert_allclose(z, mlp.forward(parameters, X)[-1], rtol=1e-12)
+    default = mlp.Parameters(mlp.layers([6, 8, C], activation="softplus"), parameters.theta)
+    assert abs(z - mlp.forward(default, X)[-1]).max() > 0.01
 
 
 def test_single_layer_is_within_its_bound():

@@ -89,6 +89,10 @@ DEFINITIONS: dict[str, tuple[dict[str, Any], Callable[..., Any]]] = {
     "relu": ({"z": Z}, lambda z: np.where(z > 0, z, mpf(0))),
     "sigmoid": ({"z": Z}, sigma),
     "tanh": ({"z": Z}, lambda z: (exp(z) - exp(-z)) / (exp(z) + exp(-z))),
+    "softplus": (
+        {"z": Z, "beta": 0.5, "threshold": 3.0},
+        lambda z, beta, threshold: np.where(z * beta > 3, z, log(1 + exp(beta * z)) / beta),
+    ),
     "softmax": ({"z": Z, "axis": 1}, lambda z, axis: exp(z - logsumexp(z))),
     "log_softmax": ({"z": Z, "axis": 0}, lambda z, axis: z - logsumexp(z, 0)),
     "logsumexp": ({"z": Z, "axis": 1}, lambda z, axis: logsumexp(z)[:, 0]),
