@@ -26,7 +26,7 @@ from parity.training.trace import Call, Settings, Trace, of_layer, of_layers, of
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
 
-KINKS = ("relu",)  # activations whose slope jumps. That of all others changes by at most |δz|
+KINKS = ("relu",)  # activations whose slope jumps; see `_slope` for all others
 Arrays = list[Array]
 Masks = dict[int, BoolArray]  # of the ReLUs, by the number of their layer
 
@@ -237,11 +237,11 @@ def _gradient_errors(
 def _slope(call: Call, error: Array) -> tuple[Array, Array]:
     """Return |f'(z)|, and how far it is from |f'| within the error of z.
 
-    f' is in [0, 1], and changes by at most |δz|: so it is for sigmoid, tanh and softplus.
+    f' is in [0, 1]. For sigmoid and tanh it changes by at most |δz|, for softplus by β |δz| / 4.
     """
     (z,) = (call.case[name] for name in call.op.inputs)
     slope = abs(as_tuple(call.op.exact_backward(np.ones_like(z), **call.case))[0])
-    return slope, np.minimum(error, 1)
+    return slope, np.minimum(max(1.0, call.case.get("beta", 1.0) / 4) * error, 1)
 
 
 def _weight(parameters: Parameters, i: int) -> Array:

@@ -10,9 +10,9 @@ from parity import bounds, devices
 from parity.convert import to_array, to_module, to_tensor
 from parity.training import network
 from parity.training.network import output_bounds, step_bound
-from parity.training.trace import Settings, take_step
+from parity.training.trace import Settings, of_layer, take_step
 from scratchnn import mlp, objectives
-from scratchnn.layers import ACTIVATIONS
+from scratchnn.layers import ACTIVATIONS, Sigmoid, Softplus, Tanh
 from scratchnn.objectives import CrossEntropy, HuberLoss
 from scratchnn.optim import SGD
 
@@ -130,3 +130,11 @@ def test_errors_of_a_prediction_move_its_gradient_as_far_as_is_allowed(name):
         for sign in (-1.0, 1.0):
             _, after = goal.loss_and_gradient(z + sign * error, REAL.astype(float))
             assert (abs(after - before) <= allowed * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("layer", [Sigmoid(), Tanh(), Softplus(), Softplus(beta=100.0)])
+def test_slope_of_an_activation_changes_by_no_more_than_its_bound(layer):
+    z, error = RNG.normal(size=(2, 1000)) / 10
+    slope, change = network._slope(of_layer(layer, z, ()), abs(error))
+    moved, _ = network._slope(of_layer(layer, z + error, ()), abs(error))
+    assert (abs(moved - slope) <= change).all()
