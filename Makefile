@@ -10,7 +10,7 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest
 
-# 1,000 examples of each property in place of 50, and the tests marked `long`.
+# 5,000 examples of each property in place of 50, and the tests marked `long`.
 test-long: .venv/ready
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest
 

@@ -1,6 +1,6 @@
 """Fixtures and Hypothesis profiles for all tests.
 
-HYPOTHESIS_PROFILE=long runs 1,000 examples of each property, and the tests marked `long`.
+HYPOTHESIS_PROFILE=long runs 5,000 examples of each property, and the tests marked `long`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scratchnn.data import Dataset
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
-settings.register_profile("long", max_examples=1_000, deadline=None)
+settings.register_profile("long", max_examples=5_000, deadline=None)
 settings.load_profile(PROFILE)
 
 
