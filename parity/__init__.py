@@ -3,7 +3,6 @@
 In reading order:
 
     digits.py       arithmetic with digits to spare
-    targets.py      what a target asks of each class
     oracle.py       the right answer of each operation
     bounds.py       how far rounding may lead away from it
     loss_bounds.py  the same for the losses

@@ -10,7 +10,7 @@ import numpy as np
 from parity import oracle
 from parity.bounds import EXP_ULPS, LOG_ULPS, SoftmaxErrors, gamma, sigma
 from parity.digits import Numbers
-from parity.targets import from_rows, holds_indices, reduced_mass, to_rows, weigh
+from parity.oracle import from_rows, holds_indices, reduced_mass, to_rows, weigh
 from scratchnn.ops.shared import AnyArray, Array
 
 EXP_AND_LOG_ULPS = EXP_ULPS + LOG_ULPS

@@ -136,9 +136,6 @@ def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-# Pieces of HTML
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)) -> str:
     """Return a table of HTML cells, which scrolls where it is wide.
 
@@ -200,8 +197,7 @@ def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Repo
         f"{cases:,} generated cases"
     )
     results, holds = [asdict(cell) | {"holds": cell.holds} for cell in cells], held == len(cells)
-    sections = partial(_sections, cells)
-    return Report(title, holds, verdict, settings, environment, results, sections)
+    return Report(title, holds, verdict, settings, environment, results, partial(_sections, cells))
 
 
 def cells_header(sides: Sequence[str]) -> str:

@@ -33,7 +33,6 @@ from parity.accuracy.libraries import BCE, Library
 from parity.cases import Case
 from parity.judge import right_gradients, right_value
 from parity.ops import OPS, Op
-from parity.targets import mass_elsewhere
 from scratchnn.ops.shared import AnyArray, Array
 
 Drawn: TypeAlias = dict[str, AnyArray]
@@ -196,7 +195,7 @@ def _terms(quantity: str, wide: Drawn) -> NDArray[np.float64]:
     if quantity == "log_softmax gradient":  # |dy_k| (1 - p_k) + p_k Σ_(j≠k) |dy_j|
         return abs(dy) * rest + p * (abs(dy).sum(axis=1, keepdims=True) - abs(dy))
     t = wide["likely"]  # |dloss| (t_k (1 - p_k) + p_k Σ_(j≠k) t_j)
-    return abs(wide["dloss"])[:, None] * (t * rest + p * mass_elsewhere(t))
+    return abs(wide["dloss"])[:, None] * (t * rest + p * oracle.mass_elsewhere(t))
 
 
 # The errors

@@ -26,7 +26,7 @@ from parity.checking.checks import enough
 from parity.checking.laws import LAWS
 from parity.checking.report import Finding, Report, code
 from parity.checking.subject import Asked, Backward, Subject, is_default
-from parity.flaws import FLAWS, Flaw
+from parity.flaws import Flaw, layers, losses, softmax
 from parity.ops import OPS, Function, Op
 
 T = TypeVar("T", bound=Asked)
@@ -100,8 +100,7 @@ def _run(table: Table[T], asked: T, skip: Collection[str], examples: int) -> dic
         missing = [f"no {PARTS[part]} are known of it" for part in parts if part in lacking]
         found = Finding(skipped=missing[0]) if missing else function(asked, examples) or Finding()
         if found.what:
-            told = why(found, asked)
-            found = replace(found, code=_code(asked, found.cases[0]), cause=told)
+            found = replace(found, code=_code(asked, found.cases[0]), cause=why(found, asked))
         findings[name] = replace(found, check=name)
     return findings
 
@@ -135,6 +134,7 @@ def _blamed(findings: dict[str, Finding], op: str) -> dict[str, Finding]:
 
 # The cause: by the kind of the problem, by a known flaw that gives the same answers, or a guess
 
+FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *layers.FLAWS)
 BY_KIND = {
     "float64": "float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar",
     "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity.checking import GRADIENT_CHECKS, VALUE_CHECKS, check
-from parity.flaws import FLAWS, Flaw
+from parity.checking import FLAWS, GRADIENT_CHECKS, VALUE_CHECKS, check
+from parity.flaws import Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.flaws.training import NOMINAL, planted
 from parity.ops import OPS

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from parity import targets
+from parity import oracle
 from parity.cases import Case, Dtype
 from parity.judge import upstream, value_dtype
 from parity.ops import Function, Op
@@ -273,8 +273,8 @@ def as_rows(op: Op, case: Case) -> Case:
     if op.products:
         return case | {name: z.reshape(-1, z.shape[-1])}
     target = case["target"]
-    rows = target.reshape(-1) if targets.holds_indices(target) else targets.to_rows(target)
-    return case | {name: targets.to_rows(z), "target": rows}
+    rows = target.reshape(-1) if oracle.holds_indices(target) else oracle.to_rows(target)
+    return case | {name: oracle.to_rows(z), "target": rows}
 
 
 def is_default(op: Op, case: Case, option: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import scratchnn.functional as F
-from parity.flaws.flaw import Plants
+from parity.flaws import Plants
 
 FLAWS = Plants()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import scratchnn.functional as F
-from parity.flaws.flaw import Plants, no_mean, reduced
+from parity.flaws import Plants, no_mean, reduced
 
 FLAWS = Plants()
 BCE = "binary_cross_entropy_with_logits"

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 
 import scratchnn.functional as F
-from parity.flaws.flaw import Flaw, Plants
+from parity.flaws import Flaw, Plants
 from scratchnn import train
 from scratchnn.layers import Dense, ReLU
 from scratchnn.objectives import CrossEntropy

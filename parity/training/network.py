@@ -20,7 +20,6 @@ import numpy as np
 from parity import bounds, oracle
 from parity.cases import Case
 from parity.ops import as_tuple
-from parity.targets import reduced_mass
 from parity.training.optimizers import rule_of
 from parity.training.trace import Call, Settings, Trace, of_layer, of_layers, of_objective, widened
 from scratchnn.mlp import Parameters
@@ -42,7 +41,7 @@ WEIGHTS: dict[str, Callable[..., Array]] = {
 
 def _cross_entropy(case: Case, error: Array) -> Array:
     """Return Σ v |δp| over the count, where dz is (p Σ v - v) over the count."""
-    v, _, divisor = reduced_mass(**case)
+    v, _, divisor = oracle.reduced_mass(**case)
     return v.sum(axis=1, keepdims=True) / divisor * softmax_handed_on(case["z"], error)
 
 

@@ -232,8 +232,7 @@ class Update:
         return Update(self.optimizer, *entry), (0,)
 
     def _each(self, f: Callable[[Array], Numbers]) -> tuple[Numbers, Numbers, dict[str, Numbers]]:
-        state = {name: f(array) for name, array in self.state.items()}
-        return f(self.theta), f(self.grad), state
+        return f(self.theta), f(self.grad), {name: f(array) for name, array in self.state.items()}
 
     def judge(self, device: str = "cpu", *_: object) -> list[Verdict]:
         """Measure θ after the step, ours and torch's, against the right one."""

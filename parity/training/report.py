@@ -119,8 +119,7 @@ def as_dict(result: Lockstep) -> dict[str, object]:
 
 
 def _worst(row: EpochResult) -> dict[str, Difference]:
-    steps = sound(row.steps)
-    return {kind: worst([getattr(step, kind) for step in steps]) for kind in KINDS[1:]}
+    return {kind: worst([getattr(step, kind) for step in sound(row.steps)]) for kind in KINDS[1:]}
 
 
 def picture(result: Lockstep, title: str) -> Figure:

@@ -185,8 +185,7 @@ def _gradients(trace: Trace, i: int) -> Iterator[tuple[int, str, str, Array, Arr
     grad = [np.zeros_like(view) for view in views]
     layer.gradients(dy, x, *views, out=grad)
     for part, parameter in enumerate(layer.shapes):
-        torch = trace.grad.views[i][part]
-        yield part + 1, "gradient", f"{name} d{parameter}", grad[part], torch
+        yield part + 1, "gradient", f"{name} d{parameter}", grad[part], trace.grad.views[i][part]
     if i > 0:
         dx = layer.backward(dy.copy(), x, y, *views)  # it may overwrite dy
         what = "dX" if layer.shapes else "dz"

@@ -98,8 +98,7 @@ class TorchSide:
         totals = Totals()
         for z, target in self._outputs(data):
             value = self.loss(z, self._prepared(target, len(z))).item()
-            labels = to_tensor(target, self.device)
-            correct = theirs.correct(z, labels, self.objective) or 0
+            correct = theirs.correct(z, to_tensor(target, self.device), self.objective) or 0
             totals.add(Step(value, correct, self.objective.count(target), len(z)))
         return totals.score(self.objective)
 
@@ -114,8 +113,7 @@ class TorchSide:
     def _outputs(self, data: Dataset) -> Iterator[tuple[Tensor, AnyArray]]:
         """Yield the network's output and the targets, some examples at a time."""
         for start in range(0, len(data), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            X, target = data.batch(rows, self.like.theta.dtype)
+            X, target = data.batch(slice(start, start + EVALUATION_BATCH), self.like.theta.dtype)
             with torch.no_grad(), devices.products(self.device, self.precision):
                 z = self.module(to_tensor(X, self.device))
             yield z, target

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from parity.checking import BY_KIND, mutants
+from parity.checking import BY_KIND, FLAWS, mutants
 from parity.checking.mutants import Mutant
 from parity.cli import main
-from parity.flaws import FLAWS, Flaw
+from parity.flaws import Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.ops import OPS
 
