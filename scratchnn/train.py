@@ -251,9 +251,7 @@ def fit(
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
     for data in (train, test) if test else (train,):
-        _check_fits(parameters, data, goal)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _check_fits(parameters, data, goal, batch_size)
     history = History() if history is None else history
     batches = math.ceil(len(train) / batch_size)
     for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
@@ -266,12 +264,11 @@ def fit(
                 if on_batch:
                     on_batch(batch)
         trained = perf_counter()
-        after, tested = NOT_MEASURED, NOT_MEASURED
         try:
-            if evaluation:
-                after = evaluate(parameters, train, goal)
-            if evaluation and test:
-                tested = evaluate(parameters, test, goal)
+            after, tested = (
+                evaluate(parameters, data, goal) if evaluation and data else NOT_MEASURED
+                for data in (train, test)
+            )
         except FloatingPointError as error:
             raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
         loss, accuracy = running.score(goal)
@@ -296,7 +293,11 @@ def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
     return FloatingPointError(f"{what}: try a learning rate below {rate}, or less momentum")
 
 
-def _check_fits(parameters: Parameters, data: Dataset, objective: Objective) -> None:
+def _check_fits(
+    parameters: Parameters, data: Dataset, objective: Objective, batch_size: int = 1
+) -> None:
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if parameters.sizes[0] != data.features:
         raise ValueError(
             f"{data.name} has {data.features} features per example, "
