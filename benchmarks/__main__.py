@@ -39,7 +39,10 @@ QUICK = runner.Plan(rounds=2, seconds=0.002)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+    """Run the command and return its exit status.
+
+    Options  argv   the arguments; default: those of the process
+    """
     arguments = _parser().parse_args(argv)
     return run_command(arguments.run, arguments, program="benchmarks")
 
@@ -118,23 +121,33 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("benchmarks", description="NumPy compared with torch, JAX and scikit-learn.")
     parser.set_defaults(run=measure)
     parser.add_argument("--quick", action="store_true", help="small sizes, to check the results")
-    parser.add_argument("--cases", type=_names(GROUPS), default=GROUPS, help=", ".join(GROUPS))
+    words = f"what to measure, of {', '.join(GROUPS)}; default: all"
+    parser.add_argument("--cases", type=_names(GROUPS), default=GROUPS, metavar="G,...", help=words)
+    words = f"who takes part, of {', '.join(BACKENDS)}; default: all"
+    parser.add_argument("--backends", type=_names(BACKENDS), metavar="B,...", help=words)
+    words = "only the backends on this device; default: both"
+    parser.add_argument("--device", choices=("cpu", "cuda"), help=words)
+    words = "numbers of threads to measure with; default: all cores"
     parser.add_argument(
-        "--backends", type=_names(BACKENDS), help=f"default: all; {', '.join(BACKENDS)}"
+        "--threads", type=_counts, default=[environment.cores()], metavar="N,...", help=words
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: both")
-    parser.add_argument("--threads", type=_counts, default=[environment.cores()], metavar="N,...")
-    parser.add_argument("--rounds", type=positive_int, default=runner.Plan.rounds)
-    parser.add_argument("--data", choices=PIXELS, help="default: mnist where SCRATCHNN_DATA has it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="default: benchmarks/results/")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw pictures into this folder")
+    words = "how often each backend has a turn; default: %(default)s"
+    parser.add_argument(
+        "--rounds", type=positive_int, default=runner.Plan.rounds, metavar="N", help=words
+    )
+    words = "pixels to train on; default: mnist where SCRATCHNN_DATA has it, else digits"
+    parser.add_argument("--data", choices=PIXELS, help=words)
+    words = "save the results in it; default: a file in benchmarks/results, none with --quick"
+    parser.add_argument("--json", type=Path, metavar="FILE", help=words)
+    words = "draw pictures into this folder; default: draw none"
+    parser.add_argument("--plots", type=Path, metavar="DIR", help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(metavar="COMMAND")
     sub = commands.add_parser("report", help="write the README's tables and the pictures")
     sub.set_defaults(run=write_report)
     sub = commands.add_parser("compare", help="print what changed from one results file to another")
-    sub.add_argument("before", type=Path)
-    sub.add_argument("after", type=Path)
+    sub.add_argument("before", type=Path, help="the older results file")
+    sub.add_argument("after", type=Path, help="the newer one")
     sub.set_defaults(run=compare)
     return parser
 

@@ -1,4 +1,4 @@
-"""NumPy compared with the others, from the command line.
+"""The commands of `python -m parity`: scratchnn compared with torch and others.
 
     python -m parity ops             every operation and its gradients, on generated inputs
     python -m parity train RECIPE    train in NumPy and in torch, and compare each step
@@ -53,6 +53,10 @@ PRIVATE = "parity checks "  # no import has such a name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Options  argv   the arguments; default: those of the process
+    """
     parser = Parser("python -m parity", description="NumPy against PyTorch, step by step.")
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
@@ -70,18 +74,21 @@ def _add(parsers: Subparsers, name: str, command: Command, words: str) -> Parser
 
 def _add_ops(parsers: Subparsers) -> None:
     sub = _add(parsers, "ops", run_ops, "every operation and its gradients, on generated inputs")
-    words = "torch's; default: all that are here"
+    words = "where torch computes; default: every device that is here"
     sub.add_argument("--device", choices=(*DEVICES, "all"), default="all", help=words)
-    words = "tf32: torch's matrix products in TF32; default: all"
+    words = "tf32: float32, with torch's matrix products in TF32; default: all three"
     sub.add_argument("--dtype", choices=(*DTYPES, "tf32", "all"), default="all", help=words)
-    sub.add_argument("--op", nargs="+", metavar="NAME", help="default: every row of the table")
+    words = "which operations; default: every row of the table"
+    sub.add_argument("--op", nargs="+", metavar="NAME", help=words)
     words = "generated cases of each operation; default: 100"
     sub.add_argument("--examples", type=positive_int, default=100, metavar="N", help=words)
     kinds = ("mixed", "worst-case", "probabilistic")
-    words = "default: worst case for sums, probabilistic for products"
+    words = "of rounding errors; default: mixed, worst case for sums, probabilistic for products"
     sub.add_argument("--bounds", choices=kinds, default="mixed", help=words)
-    sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("--threads", type=positive_int, default=1, help="default: 1, cases are small")
+    words = "of the generated cases; default: 0"
+    sub.add_argument("--seed", type=seed, default=0, metavar="N", help=words)
+    words = "of NumPy and torch; default: 1, as cases are small"
+    sub.add_argument("--threads", type=positive_int, default=1, metavar="N", help=words)
     report.add_arguments(sub)
 
 
@@ -133,25 +140,27 @@ def _add_train(parsers: Subparsers) -> None:
     sub.set_defaults(command=run_train)
     add_recipe_arguments(sub)
     words = (
-        "compare every step (default), the drift of freely trained parameters with torch's own, "
-        "or the final accuracies over several seeds"
+        "lockstep: compare every step; free-run: compare parameters that were trained freely; "
+        "accuracy: compare final accuracies over several seeds; default: lockstep"
     )
     modes = ("lockstep", "free-run", "accuracy")
     sub.add_argument("--mode", choices=modes, default="lockstep", help=words)
     _add_device(sub)
-    words = "of torch's products of float32 matrices; tf32 is simulated on a CPU"
+    words = "of torch's float32 matrix products; tf32 is simulated on a CPU; default: ieee"
     sub.add_argument("--precision", choices=PRECISIONS, default="ieee", help=words)
-    words = "the bounds for float32: those of ieee, which refuse tf32, or of tf32; default: ieee"
+    words = "use the error bounds of this precision; tf32 must exceed those of ieee; default: ieee"
     sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
-    sub.add_argument("--dtype", choices=DTYPES, help="default: one after the other")
-    sub.add_argument("--steps", type=positive_int, metavar="N", help="stop after N steps")
-    words = "of --mode accuracy: default 5"
+    sub.add_argument("--dtype", choices=DTYPES, help="default: both, one after the other")
+    words = "stop after N steps; default: all of the recipe's"
+    sub.add_argument("--steps", type=positive_int, metavar="N", help=words)
+    words = "how many, for --mode accuracy; default: 5"
     sub.add_argument("--seeds", type=positive_int, metavar="N", help=words)
     report.add_arguments(sub)
 
 
 def _add_device(parser: Parser) -> None:
-    parser.add_argument("--device", choices=DEVICES, help="default: CUDA where there is one")
+    words = "where torch computes; default: cuda where there is a GPU"
+    parser.add_argument("--device", choices=DEVICES, help=words)
 
 
 def run_train(arguments: argparse.Namespace) -> int:
@@ -166,15 +175,20 @@ def run_train(arguments: argparse.Namespace) -> int:
 def _add_record(parsers: Subparsers) -> None:
     sub = _add(parsers, "record", run_record, "record trainings of torch, for `replay`")
     names = list(RECIPES)
+    words = f"which to record, of {', '.join(names)}; default: all"
     sub.add_argument(
-        "--recipe", nargs="+", choices=names, metavar="RECIPE", default=names, help="default: all"
+        "--recipe", nargs="+", choices=names, metavar="RECIPE", default=names, help=words
     )
     _add_device(sub)
     sub.add_argument("--dtype", choices=DTYPES, help="default: both")
-    sub.add_argument("--precision", choices=PRECISIONS, help="of float32; default: both")
-    sub.add_argument("--steps", type=positive_int, default=100)
-    sub.add_argument("--seed", type=seed, default=1)
-    sub.add_argument("--out", metavar="DIR", help="default: the package's own recordings")
+    words = "of torch's float32 matrix products; default: both"
+    sub.add_argument("--precision", choices=PRECISIONS, help=words)
+    words = "how many steps to train; default: 100"
+    sub.add_argument("--steps", type=positive_int, default=100, metavar="N", help=words)
+    words = "of the initial parameters and the order of the examples; default: 1"
+    sub.add_argument("--seed", type=seed, default=1, metavar="N", help=words)
+    words = "the folder to write to; default: parity/training/traces"
+    sub.add_argument("--out", metavar="DIR", help=words)
 
 
 def run_record(arguments: argparse.Namespace) -> int:
@@ -198,8 +212,9 @@ def run_record(arguments: argparse.Namespace) -> int:
 
 def _add_replay(parsers: Subparsers) -> None:
     sub = _add(parsers, "replay", run_replay, "check scratchnn against recordings, without torch")
-    sub.add_argument("files", nargs="*", metavar="FILE", help="default: the package's own")
-    words = "the bounds of float32; default: as recorded"
+    words = "recordings; default: those in parity/training/traces"
+    sub.add_argument("files", nargs="*", metavar="FILE", help=words)
+    words = "use the error bounds of this precision; default: that of the recording"
     sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
 
 
@@ -254,15 +269,19 @@ def run_accuracy(arguments: argparse.Namespace) -> int:
 
 def _add_check(parsers: Subparsers) -> None:
     sub = _add(parsers, "check", run_check, "check an implementation of your own")
-    sub.add_argument("function", metavar="FILE.py:FUNCTION")
+    sub.add_argument("function", metavar="FILE.py:FUNCTION", help="the function to check")
     sub.add_argument("--op", required=True, help="softmax, cross_entropy, ...: what it should be")
-    sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help="its gradient")
-    words = "what an option is in your function: reduction=none"
+    words = "its gradient; default: check the value alone"
+    sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help=words)
+    words = "the value of an option in your function, as reduction=none; may be repeated"
     sub.add_argument(
         "--set", metavar="OPTION=VALUE", action="append", default=[], type=_setting, help=words
     )
-    sub.add_argument("--any-shape", action="store_true", help="other than two dimensions, too")
-    sub.add_argument("--skip", metavar="CHECK", action="append", default=[])
+    sub.add_argument(
+        "--any-shape", action="store_true", help="try more or fewer than 2 dimensions, too"
+    )
+    words = "leave out a check that the report names; may be repeated"
+    sub.add_argument("--skip", metavar="CHECK", action="append", default=[], help=words)
     report.add_arguments(sub)
 
 
@@ -335,7 +354,7 @@ def _page(found: Checked, arguments: argparse.Namespace) -> Report:
 
 def _add_mutants(parsers: Subparsers) -> None:
     sub = _add(parsers, "mutants", run_mutants, "plant bugs, and see which check finds which")
-    sub.add_argument("--json", metavar="FILE", help="save the matrix")
+    sub.add_argument("--json", metavar="FILE", help="save the result as JSON")
 
 
 def run_mutants(arguments: argparse.Namespace) -> int:

@@ -21,24 +21,35 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that `recipe_for` and `recipes.prepare` need."""
+    """Add the arguments that `recipe_for` and `recipes.prepare` need.
+
+    Options  parser   of the command that gets them
+    """
     parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
     parser.add_argument(
         "--data",
         choices=DATA,
-        help="default: the bundled digits (or the line, for linear regression)",
+        help="what to train on; default: the bundled digits (the line, for linear regression)",
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
-    parser.add_argument("--epochs", type=positive_int)
-    parser.add_argument("--batch-size", type=positive_int)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--momentum", type=float)
+    words = "the folder of the data; default: the variable SCRATCHNN_DATA"
+    parser.add_argument("--data-dir", metavar="DIR", help=words)
+    words = "how often to go through the training data; default: the recipe's"
+    parser.add_argument("--epochs", type=positive_int, metavar="N", help=words)
+    words = "examples per step; default: the recipe's"
+    parser.add_argument("--batch-size", type=positive_int, metavar="N", help=words)
+    words = "the step size; default: the recipe's"
+    parser.add_argument("--learning-rate", type=float, metavar="X", help=words)
+    words = "of SGD; default: the recipe's"
+    parser.add_argument("--momentum", type=float, metavar="X", help=words)
     parser.add_argument(
         "--activation", choices=ACTIVATIONS, help="after each hidden layer; default: the recipe's"
     )
-    parser.add_argument("--threads", type=positive_int, help="of NumPy's matrix products")
-    parser.add_argument("--seed", type=seed, default=1)
-    parser.add_argument("--out", metavar="DIR", help="save the results in this folder")
+    words = "threads for matrix products; default: what NumPy takes"
+    parser.add_argument("--threads", type=positive_int, metavar="N", help=words)
+    words = "of the initial parameters and the order of the examples; default: 1"
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help=words)
+    words = "save the results in this folder; default: do not save them"
+    parser.add_argument("--out", metavar="DIR", help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 

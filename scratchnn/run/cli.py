@@ -33,7 +33,10 @@ Stop: TypeAlias = KeyboardInterrupt | FloatingPointError  # what may end a train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command, on all ranks of mpiexec alike, and return its exit status."""
+    """Run the command, on every rank where mpiexec started it, and return its exit status.
+
+    Options  argv   the arguments; default: those of the process
+    """
 
     def command() -> int:
         arguments = _parser().parse_args(argv)
@@ -43,7 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(command: Any, arguments: argparse.Namespace, *, program: str) -> int:
-    """Run a command; turn its errors into one line and an exit status, unless with --debug."""
+    """Run a command and return its exit status. Errors become one line on standard error.
+
+    Options  command     a function of the arguments that returns an exit status
+             arguments   as parsed; with .debug, errors are raised
+             program     the name that the line begins with
+    """
     try:
         return int(command(arguments))
     except KeyboardInterrupt:
@@ -73,7 +81,7 @@ def _in_words(error: Exception) -> str:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train a recipe, report each epoch, save what was reached."""
+    """Train a recipe, report each epoch, save the result."""
     recipe = recipe_for(arguments)
     note = sys.stderr if arguments.json else sys.stdout
     if arguments.live and not arguments.out:
@@ -99,7 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
 def _end(
     run: Run, arguments: argparse.Namespace, history: History, stopped: Stop | None, note: Any
 ) -> int:
-    """Save and say what was reached, and return the exit status."""
+    """Save and report the result, and return the exit status."""
     result = {
         **_settings(run, arguments),
         "interrupted": isinstance(stopped, KeyboardInterrupt),
@@ -155,7 +163,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 
 def describe(run: Run) -> str:
-    """Return a line that says what is about to be trained."""
+    """Return a line that says what will be trained."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
     return f"{_title(run)}: {run.parameters}; {_hyper_parameters(run.recipe)}{ranks}"
 
@@ -169,8 +177,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("recipes", help="list the reference models")
     sub.set_defaults(command=list_recipes, debug=False)
     sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
-    sub.add_argument("data", choices=SOURCES)
-    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    sub.add_argument("data", choices=SOURCES, help="which data set")
+    words = "the folder to put it in; default: the variable SCRATCHNN_DATA"
+    sub.add_argument("--data-dir", metavar="DIR", help=words)
     sub.add_argument("--debug", action="store_true", help="show tracebacks")
     sub.set_defaults(command=fetch)
     return parser
@@ -179,31 +188,36 @@ def _parser() -> argparse.ArgumentParser:
 def _add_train(commands: Any) -> None:
     sub = commands.add_parser("train", help="train a reference model")
     add_recipe_arguments(sub)
-    sub.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    sub.add_argument(
-        "--log-every", type=positive_int, metavar="K", help="show the loss each K batches"
-    )
+    words = "the precision of parameters and inputs; default: float32"
+    sub.add_argument("--dtype", choices=("float32", "float64"), default="float32", help=words)
+    words = "show the mean loss of every K batches; default: only a line per epoch"
+    sub.add_argument("--log-every", type=positive_int, metavar="K", help=words)
     sub.add_argument(
         "--live", action="store_true", help="draw the curves in --out's folder after each epoch"
     )
-    sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard there")
-    sub.add_argument("--stream", action="store_true", help="leave the data in their files")
-    sub.add_argument("--json", action="store_true", help="standard output is the result alone")
+    sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard into it")
+    sub.add_argument(
+        "--stream", action="store_true", help="read the data from their files, batch by batch"
+    )
+    sub.add_argument(
+        "--json", action="store_true", help="print the result as JSON, and nothing else"
+    )
     sub.set_defaults(command=train)
 
 
 def _add_evaluate(commands: Any) -> None:
     sub = commands.add_parser("evaluate", help="evaluate saved parameters on test data")
     sub.add_argument("parameters", metavar="PATH", help="a folder of `train --out`, or its .npz")
-    sub.add_argument("--data", choices=DATA, help="default: what it was trained on")
-    sub.add_argument("--data-dir", metavar="DIR", help="default: the variable SCRATCHNN_DATA")
+    sub.add_argument("--data", choices=DATA, help="default: what they were trained on")
+    words = "the folder of the data; default: the variable SCRATCHNN_DATA"
+    sub.add_argument("--data-dir", metavar="DIR", help=words)
     sub.add_argument("--json", action="store_true", help="print the result as JSON")
     sub.add_argument("--debug", action="store_true", help="show tracebacks")
     sub.set_defaults(command=evaluate_saved)
 
 
 def _fit(run: Run, arguments: argparse.Namespace, note: Any) -> tuple[History, Stop | None]:
-    """Train with a bar and a line an epoch; return the history, and what ended it too early."""
+    """Train with a bar and a line per epoch; return the history, and what ended it too early."""
     live = watch.LivePlot(arguments.out, _title(run)) if arguments.live else None
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
@@ -290,7 +304,10 @@ def _describe_line(run: Run) -> str:
 
 
 def threads(number: int | None) -> AbstractContextManager[Any]:
-    """Limit NumPy's threads in a block, or leave them as they are."""
+    """Limit NumPy's threads in a block.
+
+    Options  number   how many; None: no limit
+    """
     if number is None:
         return nullcontext()
     limits: AbstractContextManager[Any] = need("threadpoolctl", "cli").threadpool_limits(number)
