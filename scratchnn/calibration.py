@@ -155,6 +155,7 @@ def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float
     the one observed.
 
     Shapes   z (N, C), target (N,) in [0, C)
+    Options  T   the temperature, above 0
     Raises   TypeError, ValueError for logits that are not finite, a target that does not hold class
              indices, or T ≤ 0
     """

@@ -11,6 +11,8 @@ class MissingExtraError(ImportError):
 def need(module: str, extra: str) -> Any:
     """Import and return a module that an extra of this project brings.
 
+    Options  module   its name, as "matplotlib.figure"
+             extra    the extra, as "plots": the error says how to install it
     Raises   MissingExtraError
     """
     try:

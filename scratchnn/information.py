@@ -134,7 +134,8 @@ def jensen_shannon_divergence(p: Array, q: Array, *, axis: int = -1, unit: Unit 
 def check_probabilities(*, above_one: float = 0.0, **arrays: Array) -> None:
     """Raise where a number is not a probability: it is negative, above 1, or NaN.
 
-    Options  above_one   how far rounding may lead above 1
+    Options  above_one   how far above 1 a number may be, for rounding
+             arrays      the arrays, by the names that messages give them
     Raises   TypeError, ValueError
     """
     check_float(**arrays)
@@ -155,6 +156,8 @@ def check_distributions(axis: int, **arrays: Array) -> None:
     u is the unit roundoff of the array's precision. C roundings come from
     normalising C numbers, and C from summing them here.
 
+    Options  axis     the axis of the outcomes
+             arrays   the arrays, by the names that messages give them
     Raises   TypeError, ValueError
     """
     for name, p in arrays.items():

@@ -35,9 +35,10 @@ def top_k_accuracy(z: Array, target: IntArray, k: int) -> float:
 
     With k = 1 that is `accuracy`. Of equal logits the first counts as the larger,
     as in argmax. (In scikit-learn's top_k_accuracy_score it is the last, which
-    contradicts its own accuracy_score.)
+    contradicts scikit-learn's accuracy_score.)
 
     Shapes   z (N, C), target (N,)
+    Options  k   how many of the largest logits count, from 1 to C
     Raises   TypeError, ValueError for k outside 1 to C, NaN, or a target that does not hold
              class indices
     """
@@ -85,7 +86,7 @@ def recall(confusion: IntArray, *, undefined: float = 0.0) -> Array:
         M_ii / Σ_j M_ij
 
     Shapes   confusion (C, C), true classes in rows → (C,)
-    Options  undefined   the result for a class that has no examples, 0/0
+    Options  undefined   the result for a class that has no examples, 0/0; default: 0
     Raises   ValueError for a matrix that is not square
     """
     _check_square(confusion)
@@ -95,6 +96,7 @@ def recall(confusion: IntArray, *, undefined: float = 0.0) -> Array:
 def check_matrix(**arrays: Array | IntArray) -> None:
     """Raise where an array is not a matrix with at least one row and one column.
 
+    Options  arrays   the arrays, by the names that messages give them
     Raises   ValueError
     """
     for name, array in arrays.items():

@@ -30,6 +30,7 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 def new_figure(panels: int) -> tuple[Figure, list[Axes]]:
     """Return an empty figure with some panels in a row, and the panels.
 
+    Options  panels   how many
     Raises   MissingExtraError
     """
     figure = need("matplotlib.figure", "plots").Figure(
@@ -46,7 +47,8 @@ def new_figure(panels: int) -> tuple[Figure, list[Axes]]:
 def curves(history: History, title: str = "") -> Figure:
     """Draw the loss over the epochs, and the accuracy where there is one.
 
-    Options  title   above the figure
+    Options  history   as from `fit`
+             title     above the figure
     Raises   MissingExtraError
     """
     quantities = (
@@ -83,8 +85,9 @@ def show_images(
         plots.show_images(train.images[:18], 2, 9, titles=train.labels(slice(18)))
 
     Shapes   images (N, height, width), N ≤ rows · columns
-    Options  titles   one above each image; default: none
-             scale    inches per image
+    Options  rows, columns   of the grid
+             titles          one above each image; default: none
+             scale           inches per image
     Raises   MissingExtraError; ValueError for more images than places, or another count of titles
     """
     if len(images) > rows * columns or len(titles) not in (0, len(images)):
@@ -108,7 +111,8 @@ def show_images(
 def scatter(data: Dataset, title: str = "") -> Figure:
     """Draw the target of a regression over each of its features.
 
-    Options  title   above the figure
+    Options  data    a data set with one real target
+             title   above the figure
     Raises   MissingExtraError
     """
     figure, axes = new_figure(data.features)
@@ -122,8 +126,8 @@ def scatter(data: Dataset, title: str = "") -> Figure:
 def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") -> Figure:
     """Draw a confusion matrix.
 
-    The shade is the share of the row, so that every true class counts the same. The
-    numbers are counts, and cells without any are blank.
+    The shade is the share of the row: every true class counts the same. The numbers
+    are counts. A cell with the count 0 is blank.
 
     Shapes   matrix (C, C), true classes in rows, as from `metrics.confusion_matrix`
     Options  classes   the names of the classes; default: 0, 1, 2, ...
@@ -184,7 +188,11 @@ def whole_numbers(axis: Axes) -> None:
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Write a figure as name.svg and name.png into a folder, and return their paths."""
+    """Write a figure as name.svg and name.png into a folder, and return their paths.
+
+    Options  folder   is made if it is missing
+             name     of the files, without .svg and .png
+    """
     paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +201,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 
 
 def remove(folder: str | Path, name: str) -> None:
-    """Remove the two files that `save` writes under this name."""
+    """Remove the two files that `save` writes under this name.
+
+    Options  folder, name   as of `save`
+    """
     for path in _files(folder, name):
         path.unlink(missing_ok=True)
 

@@ -22,8 +22,11 @@ def strict(f: Callable[P, Result]) -> Callable[P, Result]:
     or of weight 0). Nothing else changes: `strict` keeps no state, so it works
     in threads and async tasks as anywhere.
 
+    Options  f   an operation of scratchnn.functional, or its backward
     Raises   ValueError that names the row, when the operation is called
     """
+
+    name = getattr(f, "__name__", repr(f))
 
     @wraps(f)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Result:
@@ -37,11 +40,11 @@ def strict(f: Callable[P, Result]) -> Callable[P, Result]:
             each = np.asarray(f(*args, **{**kwargs, "reduction": "none"}))  # type: ignore[arg-type]
             if not np.isnan(each).any():
                 raise ValueError(
-                    f"{f.__name__}: the mean is over nothing: no rows, all ignored, or of weight 0"
+                    f"{name}: the mean is over nothing: no rows, all ignored, or of weight 0"
                 )
             worst = each
         index = tuple(int(i) for i in np.argwhere(np.isnan(worst))[0])
         where = f"in row {index[0]} (at {list(index)})" if index else "at its only entry"
-        raise ValueError(f"{f.__name__} is nan {where}")
+        raise ValueError(f"{name} is nan {where}")
 
     return checked

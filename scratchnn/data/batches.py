@@ -23,8 +23,8 @@ def minibatches(
 
     Options  examples     how many there are
              batch_size   how many are in a batch
-             rng          shuffles the examples; without it they come in order
-             drop_last    leave out a last batch that is shorter
+             rng          shuffles the examples; default: they come in order
+             drop_last    leave out the last batch if it is shorter; default: keep it
     Raises   ValueError for a batch size below 1
     Torch    torch.utils.data.DataLoader(shuffle, drop_last)
     """

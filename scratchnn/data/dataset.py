@@ -25,7 +25,7 @@ class Dataset:
     Images are rows of pixels, and stay uint8 in memory. `batch` makes floats of those it takes.
 
     Shapes   X (N, D); target (N,) class indices, or (N, K) real numbers
-    Options  name         for messages
+    Options  name         what messages call it
              classes      the names of the classes; empty for real targets
              transform    takes rows of X and a dtype, and returns network inputs
              image_size   (H, W) with H W = D, where the rows are images
@@ -102,7 +102,12 @@ class Dataset:
         classes: tuple[str, ...],
         transform: Transform,
     ) -> Self:
-        """Return a data set of images (N, height, width), each a row of pixels."""
+        """Return a data set of images, each a row of pixels.
+
+        Shapes   images (N, height, width), target (N,)
+        Options  name, classes, transform   as of `Dataset`
+        Raises   DataError
+        """
         N, height, width = images.shape
         X = images.reshape(N, height * width)
         return cls(name, X, target, classes, transform, (height, width))
@@ -129,13 +134,20 @@ class Dataset:
         return self._as_images(self.X)
 
     def with_images(self, images: AnyArray) -> Dataset:
-        """Return the same examples with other images (N, height, width), resized for example."""
+        """Return the same examples with other images, resized for example.
+
+        Shapes   images (N, height, width)
+        Raises   DataError for another number of images
+        """
         return replace(
             self, X=images.reshape(len(images), -1), image_size=(images.shape[1], images.shape[2])
         )
 
     def labels(self, rows: IntArray | slice = slice(None)) -> list[str]:
-        """Return the names of the classes of some rows; default: of all."""
+        """Return the names of the classes of some rows.
+
+        Options  rows   indices or a slice; default: all
+        """
         return [self.classes[c] for c in self.target[rows]]
 
     def batch(
@@ -157,7 +169,11 @@ class Dataset:
         return self.transform(X, dtype), target
 
     def order(self, batch_size: int, rng: np.random.Generator) -> Iterable[IntArray]:
-        """Return the rows of each batch of one epoch."""
+        """Return the rows of each batch of one epoch.
+
+        Options  batch_size   how many rows are in a batch
+                 rng          shuffles them
+        """
         return minibatches(len(self), batch_size, rng)
 
     def batches(
@@ -166,7 +182,11 @@ class Dataset:
         dtype: DTypeLike,
         rng: np.random.Generator | None = None,
     ) -> Generator[tuple[Array, AnyArray]]:
-        """Yield a `batch` for each of these rows."""
+        """Yield a `batch` for each entry of an order.
+
+        Options  order        the rows of each batch, as from `order`
+                 dtype, rng   as of `batch`
+        """
         return (self.batch(rows, dtype, rng) for rows in order)
 
     def _as_images(self, X: AnyArray) -> AnyArray:
@@ -175,7 +195,10 @@ class Dataset:
         return X.reshape(-1, *self.image_size)
 
     def only(self, classes: Sequence[int]) -> Dataset:
-        """Return the examples of these classes, which are numbered from 0 in the order given."""
+        """Return the examples of some classes only.
+
+        Options  classes   their indices; they are then numbered from 0, in this order
+        """
         keep = np.isin(self.target, classes)
         number = np.zeros(len(self.classes), np.intp)
         number[list(classes)] = np.arange(len(classes))

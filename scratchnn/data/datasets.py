@@ -45,7 +45,10 @@ class Pixels(NamedTuple):
     std: float
 
     def transform(self, normalize: bool) -> Transform:
-        """Return Normalize, or ToTensor, which is its first step."""
+        """Return the transform of these pixels: Normalize, or ToTensor, which is its first step.
+
+        Options  normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
+        """
         return (
             Normalize(self.mean, self.std, self.max_value)
             if normalize
@@ -162,6 +165,7 @@ def load(
 def data_folder(data_dir: str | Path | None = None) -> Path:
     """Return the folder of the data: the one given, or that of the variable SCRATCHNN_DATA.
 
+    Options  data_dir   the folder; default: the variable
     Raises   FileNotFoundError where there is neither
     """
     folder = data_dir or os.environ.get("SCRATCHNN_DATA")
@@ -178,7 +182,9 @@ def torchvision_layout(
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Yield name, images and labels of the two parts of a data set in torchvision's layout.
 
-    Options  read   reads one file: `read_idx`, or `map_idx`
+    Options  name        "mnist" or "fashion-mnist"
+             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             read        reads one file: `read_idx`, or `map_idx`
     Raises   FileNotFoundError, DataError
     """
     raw = data_folder(data_dir) / FOLDERS[name] / "raw"

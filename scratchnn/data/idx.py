@@ -30,6 +30,7 @@ class DataError(ValueError):
 def read_idx(path: str | Path) -> AnyArray:
     """Read an IDX file, compressed by gzip or not, into a new array.
 
+    Options  path   the file
     Raises   FileNotFoundError; DataError for a wrong magic number, type or length
     """
     content = _read_bytes(Path(path))
@@ -41,6 +42,7 @@ def read_idx(path: str | Path) -> AnyArray:
 def map_idx(path: str | Path) -> AnyArray:
     """Map an IDX file that is not compressed, read-only: the system reads what is used of it.
 
+    Options  path   the file
     Raises   FileNotFoundError; DataError as `read_idx`, and for a compressed file
     """
     path = Path(path)
@@ -55,6 +57,8 @@ def map_idx(path: str | Path) -> AnyArray:
 def write_idx(path: str | Path, values: AnyArray) -> None:
     """Write an array as an IDX file, compressed where the name ends in .gz.
 
+    Options  path     the file
+             values   the array
     Raises   TypeError for a dtype that IDX does not have
     """
     codes = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}

@@ -54,6 +54,7 @@ def interpolation_matrix(length: int, new_length: int) -> Array:
     that is the antialiasing.
 
     Shapes   (new_length, length), float64
+    Options  length, new_length   the number of pixels before and after
     """
     s = length / new_length
     centre = (np.arange(new_length)[:, None] + 0.5) * s
@@ -63,8 +64,10 @@ def interpolation_matrix(length: int, new_length: int) -> Array:
 
 
 def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width) of the resized image; one number is for the shorter side.
+    """Return (height, width) of the resized image.
 
+    Options  H, W   the size of the image
+             size   (height, width), or one number for the shorter side
     Raises   ValueError for a size below 1
     """
     if isinstance(size, int):

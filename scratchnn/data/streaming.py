@@ -44,12 +44,12 @@ class Stream(Dataset):
     def batch(
         self, rows: IntArray | slice, dtype: DTypeLike, rng: np.random.Generator | None = None
     ) -> tuple[Array, AnyArray]:
-        """Return inputs and targets of some rows, in memory."""
+        """Return inputs and targets of some rows, in memory; arguments as of `Dataset.batch`."""
         X, target = super().batch(rows, dtype, rng)
         return X, target.astype(np.intp) if self.classes else target
 
     def order(self, batch_size: int, rng: np.random.Generator) -> Iterable[IntArray]:
-        """Return the rows of each batch of one epoch."""
+        """Return the rows of each batch of one epoch; arguments as of `Dataset.order`."""
         sizes = {"block": self.block, "window": self.window}
         return block_minibatches(len(self), batch_size, rng, **sizes, announce=self._ask_for)
 
@@ -59,11 +59,14 @@ class Stream(Dataset):
         dtype: DTypeLike,
         rng: np.random.Generator | None = None,
     ) -> Generator[tuple[Array, AnyArray]]:
-        """Yield a `batch` for each of these rows, read by a thread while the last one is in use."""
+        """Yield a `batch` for each entry of an order; arguments as of `Dataset.batches`.
+
+        A thread reads the next batches while one is in use.
+        """
         return read_ahead(super().batches(order, dtype, rng))
 
     def only(self, classes: Sequence[int]) -> NoReturn:
-        """Raise a ValueError: to choose rows, they would have to be in memory."""
+        """Raise a ValueError: choosing rows of these classes takes a copy in memory."""
         names = " and ".join(self.classes[c] for c in classes)
         raise ValueError(f"{self.name} is streamed: it cannot be cut down to {names}")
 
@@ -104,6 +107,9 @@ def read_ahead(items: Iterator[T], depth: int = 2) -> Generator[T]:
 
     An exception in the thread is raised here, at the item where it happened. The
     thread ends when the iterator does, or when this one is closed.
+
+    Options  items   the iterator
+             depth   how many items ahead, at most
     """
     from concurrent.futures import ThreadPoolExecutor  # takes a while, and few programs stream
 

@@ -63,5 +63,9 @@ class Normalize:
 
 
 def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
-    """Convert to a precision, and change nothing else."""
+    """Convert to a precision, and change nothing else.
+
+    Shapes   values (...) → the same
+    Options  dtype   the precision
+    """
     return values.astype(dtype, copy=False)

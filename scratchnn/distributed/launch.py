@@ -1,4 +1,4 @@
-"""Being one of the processes that mpiexec started: who they are, who speaks, and how all end."""
+"""One of several processes that mpiexec started: finding the others, output, ending all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from scratchnn.extras import MissingExtraError, need
 
 # What launchers tell the processes that they start: MPICH, Intel, Cray; Open MPI; PMIx; MVAPICH.
 LAUNCHERS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK")
-FORWARDING = 0.2  # seconds that mpiexec has to pass on what was said, before it ends the ranks
-PATIENCE = 2.0  # seconds that a failing rank leaves to the first one, which may fail likewise
+FORWARDING = 0.2  # seconds that mpiexec has to pass on the output, before it ends the ranks
+PATIENCE = 2.0  # seconds that a failing rank waits: the first rank may report the same failure
 
 
 def launched() -> bool:
@@ -31,7 +31,7 @@ def launched() -> bool:
 def world() -> Ranks:
     """Return all ranks that were launched together, or ALONE where there was no launcher.
 
-    From here on, an exception that nobody catches ends all of them, and not this one alone.
+    After this call, an exception that is not caught ends all of them, and not this one alone.
 
     Raises   MissingExtraError
     """
@@ -50,7 +50,12 @@ def world() -> Ranks:
 
 
 def together(command: Callable[[], int]) -> int:
-    """Run a command on all ranks: the first alone speaks, and where one fails, all end."""
+    """Run a command on all ranks and return its exit status.
+
+    Only the first rank prints. If one fails, all end.
+
+    Options  command   returns an exit status
+    """
     try:
         ranks = world()
     except MissingExtraError as error:
@@ -65,7 +70,11 @@ def together(command: Callable[[], int]) -> int:
 
 
 def abort(ranks: Ranks, status: int) -> None:
-    """End every rank now: those that wait for this one would wait for ever."""
+    """End every rank now: those that wait for this one would wait for ever.
+
+    Options  ranks    all of them
+             status   the exit status
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     time.sleep(FORWARDING)
@@ -73,16 +82,16 @@ def abort(ranks: Ranks, status: int) -> None:
 
 
 def _silently(command: Callable[[], int], ranks: Ranks) -> int:
-    """Run a command, and show what it had to say if it fails and the first rank does not.
+    """Run a command without output; print its errors if it fails and the first rank does not.
 
-    An interrupt is for the first rank to answer.
+    Ctrl-C is left to the first rank.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     said = io.StringIO()
     with redirect_stdout(io.StringIO()), redirect_stderr(said):
         status = _status(command)
     if status:
-        time.sleep(PATIENCE)  # a first rank that failed likewise ends this one here
+        time.sleep(PATIENCE)  # a first rank that failed, too, ends this one here
         print(f"rank {ranks.rank} of {ranks.size}: {said.getvalue()}", file=sys.stderr, end="")
     return status
 

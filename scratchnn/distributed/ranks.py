@@ -24,9 +24,13 @@ T = TypeVar("T")
 
 
 class Message(Parameters):
-    """A gradient with room for two figures behind it in one array, so that one Allreduce does.
+    """A gradient, and two numbers that are sent with it: the loss and the count of right answers.
 
-    Shapes   message (count(layers) + 2,), all but the last two of which are θ
+    All are in one array, so one Allreduce sends them together.
+
+    Options  layers    of the network
+             message   the array: the gradient, then the two numbers
+    Shapes   message (count(layers) + 2,); theta, the gradient, is a view of all but the last two
     """
 
     def __init__(self, layers: Sequence[Layer], message: Array) -> None:
@@ -50,12 +54,15 @@ class Ranks:
         self.size: int = comm.Get_size() if comm else 1
 
     def shard(self, rows: IntArray) -> IntArray:
-        """Return this rank's part of a batch. Parts differ by at most one row, and may be empty."""
+        """Return this rank's part of a batch.
+
+        The sizes of the parts differ by at most one row. A part may be empty.
+        """
         n = len(rows)
         return rows[n * self.rank // self.size : n * (self.rank + 1) // self.size]
 
     def gradient(self, parameters: Parameters) -> Message:
-        """Return a gradient that `average` can send."""
+        """Return a gradient for these parameters, filled with 0, that `average` can send."""
         theta = parameters.theta
         return Message(parameters.layers, np.zeros(theta.size + 2, theta.dtype))
 
@@ -64,8 +71,13 @@ class Ranks:
 
             g = Σ_r share_r g_r        share_r = n_r / n
 
-        `grad` is averaged in place. The same message carries the loss and the
-        number of right answers, so that all ranks see the same figures.
+        The mean loss and the number of right answers are returned, the same on every
+        rank.
+
+        Options  grad      this shard's gradient; it is averaged in place
+                 loss      this shard's mean loss
+                 correct   this shard's number of right answers
+                 share     this shard's share of the batch, n_r / n
         """
         if self.size == 1:
             return loss, correct
@@ -80,7 +92,7 @@ class Ranks:
         return float(message[-2]), int(message[-1])
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Add up each of these numbers over the ranks."""
+        """Return the sum of each of these numbers over the ranks."""
         if self.size == 1:
             return list(values)
         total = np.array(values, np.float64)
@@ -92,7 +104,7 @@ class Ranks:
         return value if self.size == 1 else self.comm.bcast(value)
 
     def own(self, rng: np.random.Generator) -> np.random.Generator:
-        """Return an rng for what this rank draws alone, so that all ranks' `rng` stay alike."""
+        """Return an rng for what this rank alone draws: `rng` stays the same on all ranks."""
         return rng if self.size == 1 else rng.spawn(self.size)[self.rank]
 
     def threads(self) -> int | None:

@@ -1,4 +1,4 @@
-"""fit and evaluate over several ranks: scratchnn.train's, with the batches shared out.
+"""`fit` and `evaluate` on several ranks: those of scratchnn.train, with each batch divided.
 
 Each rank computes the gradient of its part of a batch. `Ranks.average` makes the batch's gradient
 of them, and every rank takes the same step from it. So all have the same θ at all times.
@@ -17,7 +17,7 @@ from scratchnn import objectives, train
 from scratchnn.data import Dataset
 from scratchnn.distributed.ranks import Ranks
 from scratchnn.mlp import Parameters
-from scratchnn.objectives import Objective
+from scratchnn.objectives import CrossEntropy, Objective
 from scratchnn.ops.shared import IntArray
 from scratchnn.optim import Optimizer
 from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, Score, Step, Totals
@@ -46,8 +46,12 @@ def fit(
 
     Options  ranks   the processes: `scratchnn.launch.world()` returns those of mpiexec
              the others are those of `scratchnn.fit`
-    Raises   as `scratchnn.fit`
+    Raises   as `scratchnn.fit`; ValueError on several ranks for label smoothing with a class of
+             weight 0
     """
+    goal = objectives.get(objective)
+    if ranks.size > 1 and isinstance(goal, CrossEntropy):
+        _check_shards(goal)
     rng = ranks.same(np.random.default_rng(rng))
     parameters.theta = ranks.same(parameters.theta)
     optimizer.state = ranks.same(optimizer.state)
@@ -56,7 +60,7 @@ def fit(
         train_data,
         test,
         optimizer=optimizer,
-        objective=objective,
+        objective=goal,
         epochs=epochs,
         batch_size=batch_size,
         rng=rng,
@@ -81,7 +85,10 @@ def steps(
     *,
     ranks: Ranks,
 ) -> Generator[Step]:
-    """Take a step on each minibatch of an epoch, of which each rank has a part."""
+    """Take a step on each minibatch of an epoch; each rank computes on its part of the batch.
+
+    Options  ranks   the processes; the others are those of `scratchnn.train.steps`
+    """
     grad, whole = ranks.gradient(parameters), deque[IntArray]()
 
     def part(rows: IntArray) -> IntArray:
@@ -110,7 +117,7 @@ def evaluate(
     *,
     ranks: Ranks,
 ) -> Score:
-    """Evaluate as `scratchnn.evaluate` does; the ranks take turns at the rows.
+    """Evaluate as `scratchnn.evaluate` does. Each rank computes on a part of the rows.
 
     Options  ranks       the processes
              objective   the loss, by name or as an object of scratchnn.objectives
@@ -124,3 +131,13 @@ def evaluate(
         [mine.loss, mine.correct, mine.weight, mine.examples]
     )
     return train.finite(Totals(loss, int(correct), weight, int(examples)).score(goal), data)
+
+
+def _check_shards(objective: CrossEntropy) -> None:
+    """Raise where the mean over a batch is not made of the means over its shards.
+
+    A shard whose rows all have weight 0 has no mean. With label smoothing its losses are not 0.
+    """
+    weight = objective.weight
+    if objective.label_smoothing and weight is not None and not weight.all():
+        raise ValueError("label_smoothing with a class of weight 0 needs a single rank")

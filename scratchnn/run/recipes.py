@@ -22,7 +22,17 @@ from scratchnn.optim import SGD, Optimizer
 class Recipe:
     """A model, its objective, its reference data, and how it is trained there.
 
-    `digits` holds what differs on the bundled digits, which are 1,437 and not 60,000.
+    Options  name, summary   what it is called, and what it is, for `scratchnn recipes`
+             data            the name of its reference data set
+             objective       the name of its loss, of scratchnn.objectives
+             learning_rate, batch_size, epochs, momentum   of its training by SGD
+             hidden          the widths of the hidden layers
+             activation      the name of the layer after each of them
+             kronecker       n, where the hidden layers are Kronecker(D, H, n); None: dense
+             init_std        of the initial weights; None: torch's uniform default
+             normalize       scale inputs to mean 0 and standard deviation 1, not to [0, 1]
+             classes         the two classes to tell apart; None: all
+             digits          what differs on the bundled digits, which are 1,437 and not 60,000
     """
 
     name: str
@@ -35,21 +45,23 @@ class Recipe:
     momentum: float = 0.0
     hidden: tuple[int, ...] = ()
     activation: str = "relu"
-    kronecker: int | None = None  # n of the hidden layers; None: dense
-    init_std: float | None = 0.01  # None: torch's uniform default
+    kronecker: int | None = None
+    init_std: float | None = 0.01
     normalize: bool = False
     classes: tuple[int, int] | None = None
     digits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def default_data(self) -> str:
-        """What `scratchnn train` takes where nothing is said: data that are always there."""
+        """The data set that `scratchnn train` takes without --data. It needs no download."""
         return "line" if self.data == "line" else "digits"
 
     def on(self, data: str, **changes: Any) -> Recipe:
-        """Return the recipe for this data set, with those `changes` that are not None.
+        """Return the recipe for this data set.
 
-        Raises   ValueError for data of another kind
+        Options  data      "digits", "mnist", "fashion-mnist" or "line"
+                 changes   other values of its fields, as epochs=1; None changes nothing
+        Raises   ValueError for data that the recipe cannot train on, or an unknown activation
         """
         if (data == "line") != (self.data == "line"):
             allowed = "line" if self.data == "line" else "digits, mnist or fashion-mnist"
@@ -62,7 +74,7 @@ class Recipe:
 
 @dataclass
 class Run:
-    """A recipe made ready: data in memory, parameters drawn, the rng about to shuffle."""
+    """A recipe ready to train: its data, its initial parameters, and the rng that shuffles."""
 
     recipe: Recipe
     train: Dataset
@@ -82,6 +94,11 @@ def prepare(
 ) -> Run:
     """Load a recipe's data and draw its initial parameters from the seed.
 
+    Options  recipe      as from `get(name)` or `get(name).on(data)`
+             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             seed        of the initial parameters, and then of the order of the examples
+             dtype       of the parameters, and so of the whole training
+             streamed    leave the data in their files
     Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
     train, test = load_data(recipe, data_dir, streamed=streamed)
@@ -104,6 +121,9 @@ def load_data(
 ) -> tuple[Dataset, Dataset | None]:
     """Return (train, test) as the recipe wants them: normalized or not, all classes or two.
 
+    Options  recipe      names the data set
+             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
+             streamed    leave the data in their files
     Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
     source = stream if streamed else load

@@ -1,4 +1,4 @@
-"""Watching a training run: a line an epoch or each k batches, a progress bar, live curves."""
+"""Watching a training: a line per epoch or per k batches, a progress bar, live curves."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ def epoch_line(row: Epoch) -> str:
 
 
 def epoch_log(file: TextIO) -> Callable[[Epoch], None]:
-    """Return what prints the line of each epoch: give it as `on_epoch`."""
+    """Return a function that prints the line of an epoch: give it as `on_epoch`.
+
+    Options  file   where it prints, as sys.stdout
+    """
     return lambda row: print(epoch_line(row), file=file, flush=True)
 
 
 class BatchLog:
-    """Print the mean loss of every k batches, and of what is left at the end of the epoch."""
+    """Print the mean loss of every k batches, and of those left at the end of an epoch.
+
+    Options  every   k
+             file    where it prints, as sys.stdout
+    Raises   ValueError for a k below 1
+    """
 
     def __init__(self, every: int, file: TextIO) -> None:
         if every < 1:
@@ -44,7 +52,7 @@ class BatchLog:
         self.loss, self.examples, self.first = 0.0, 0, 1
 
     def __call__(self, batch: Batch) -> None:
-        """Take account of a batch; print when a stretch is full."""
+        """Add a batch to the mean; print it after k batches."""
         self.loss += batch.loss * batch.examples
         self.examples += batch.examples
         if batch.number % self.every == 0 or batch.number == batch.of:
@@ -56,7 +64,7 @@ class BatchLog:
 
 
 class ProgressBar:
-    """A bar over the batches of an epoch, on standard error; it leaves no trace."""
+    """A bar on standard error over the batches of an epoch. It is cleared at the epoch's end."""
 
     def __init__(self) -> None:
         self._tqdm = need("tqdm", "cli").tqdm
@@ -88,9 +96,9 @@ def progress_bar() -> ProgressBar | None:
 class LivePlot:
     """Curves that grow while `fit` trains: give it as `on_epoch`.
 
-    With a folder, its curves.svg and curves.png are drawn anew after each epoch; without one, the
-    picture in the notebook is.
-
+    Options  folder   curves.svg and curves.png in it are drawn anew after each epoch; default: the
+                      picture in the notebook is
+             title    above the figure
     Raises   MissingExtraError
     """
 
@@ -117,6 +125,7 @@ class LivePlot:
 class TensorBoard:
     """Losses and accuracies as scalars for TensorBoard: give it as `on_epoch`, and close it.
 
+    Options  folder   where it writes
     Raises   MissingExtraError
     """
 
@@ -138,7 +147,10 @@ class TensorBoard:
 
 
 def watchers(*watching: Callable[[Step], None] | None) -> Callable[[Step], None]:
-    """Make one `on_batch` or `on_epoch` of several; None among them is left out."""
+    """Make one `on_batch` or `on_epoch` of several.
+
+    Options  watching   the functions; None among them is left out
+    """
     present = [watch for watch in watching if watch is not None]
 
     def on_step(step: Step) -> None:
