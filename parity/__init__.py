@@ -13,7 +13,7 @@ In reading order:
     convert.py      θ <-> torch modules
     devices.py      CPU, CUDA, TF32, threads, the environment
     search.py       the worst case of an operation, the smallest failure, its reproduction
-    training/       a training beside torch's, judged step by step; recorded trainings of torch
+    training/       a training compared with torch's, step by step; recorded trainings of torch
     flaws/          bugs that people make, with their cause
     checking/       anyone's function: `parity.check`
     accuracy/       errors in ulps, compared with other libraries and textbooks
@@ -49,16 +49,18 @@ def check(
 ) -> Report:
     """Check an implementation of an operation, and its backward, against the oracle and torch.
 
-    print(parity.check(softmax, "softmax", backward=softmax_backward))
+        print(parity.check(softmax, "softmax", backward=softmax_backward))
 
-    `function` and `backward` get the arrays by position, and the options (axis or dim, reduction,
-    weight, ...) by name where they take them.
+    `function` and `backward` get the arrays by position. They get the options (axis or dim,
+    reduction, weight, ...) by name, if they take them.
 
-    Options  op         a row of the table, as "softmax" or "cross_entropy, probabilities"
-             settings   the value that each other option has in it: {"reduction": "none"}
-             any_shape  also try arrays of other than two dimensions
-             skip       checks to leave out
-             examples   how many cases to generate
+    Options  function    the function to check
+             op          a row of the table, as "softmax" or "cross_entropy, probabilities"
+             backward    its gradient; default: the value alone is checked
+             settings    the values of options that it does not take, as {"reduction": "none"}
+             any_shape   try arrays of more or fewer than two dimensions, too
+             skip        the names of checks to leave out
+             examples    how many cases to generate
     Raises   ValueError for an unknown operation, option or check, or a function of other arguments;
              MissingExtraError where Hypothesis or mpmath is not installed
     """

@@ -1,10 +1,13 @@
 """How far apart two right answers can be: first-order rounding-error bounds.
 
-Each function bounds, entry by entry, the absolute error that floating-point arithmetic of unit
-roundoff u makes in one operation on the inputs at hand, whatever the order of its sums. It has the
-name and the arguments of the operation, and u; those of a matrix product also take `factors`, the
-relative error of a rounded factor: 0, or TF32. f_backward returns one bound or a tuple, as the
-operation's does. loss_bounds.py has the losses.
+Each function returns, entry by entry, a bound of the absolute rounding error of one operation on
+the given inputs, whatever the order of its sums. It has the operation's name and arguments.
+f_backward returns one bound or a tuple, as the operation's does. loss_bounds.py has the losses.
+Two options are common to all functions here and there, and not repeated at each:
+
+    u         the unit roundoff of the arithmetic, 2^-24 or 2^-53: see `unit_roundoff`
+    factors   f, the relative error of a rounded factor of a matrix product: 0, or TF32. Only bounds
+              of matrix products take it.
 
 Two implementations may be apart by twice their bound: `tolerance`. The bounds describe the
 algorithms of the textbook, and torch's; the errors of scratchnn are much smaller.
@@ -48,7 +51,8 @@ def analysis(kind: Analysis) -> Iterator[None]:
     Outside of such a block it is "mixed": matrix products with high probability, and other sums by
     the worst case.
 
-    Raises   ValueError
+    Options  kind   "mixed", "worst-case" or "probabilistic"
+    Raises   ValueError for another kind
     """
     if kind not in ANALYSES:
         raise ValueError(f"analysis must be one of {', '.join(ANALYSES)}, got {kind!r}")
@@ -60,20 +64,26 @@ def analysis(kind: Analysis) -> Iterator[None]:
 
 
 def unit_roundoff(dtype: DTypeLike) -> float:
-    """Return u: half the distance from 1 to the next number; 2^-24 or 2^-53."""
+    """Return u: half the distance from 1 to the next number, 2^-24 or 2^-53.
+
+    Options  dtype   float32 or float64
+    """
     return float(np.finfo(np.dtype(dtype)).eps) / 2
 
 
 def smallest_normal(u: float) -> float:
     """Return the smallest normal number of the precision whose unit roundoff is u.
 
-    Raises   KeyError
+    Raises   KeyError for a u that is neither float32's nor float64's
     """
     return {unit_roundoff(t): float(np.finfo(t).tiny) for t in (np.float32, np.float64)}[u]
 
 
 def gamma(n: int, u: float) -> float:
-    """Bound the relative error of a sum of n terms, in any order:  n u / (1 - n u)."""
+    """Bound the relative error of a sum of n terms, in any order:  n u / (1 - n u).
+
+    Under the probabilistic `analysis` it is `gamma_product`.
+    """
     return _likely(n, u) if _chosen.get() == "probabilistic" else _worst(n, u)
 
 
@@ -82,9 +92,9 @@ def gamma_product(n: int, u: float) -> float:
 
         4 √n u, where that is less than γ(n)
 
-    That errors stay below it is a finding, and not proven: they do in more than 100,000 generated
-    cases, where the theorem of Higham & Mary lets 0.07 % times n exceed it. The 60,000 equal terms
-    of a constant column do exceed it, as their errors do not have mean zero.
+    This is not proven, but observed in more than 100,000 generated cases. The theorem of Higham &
+    Mary says that it is exceeded with a probability of at most n · 0.07 %, if the errors have mean
+    zero. They do not in a sum of 60,000 equal terms, as of a constant column, and it is exceeded.
     """
     return _worst(n, u) if _chosen.get() == "worst-case" else _likely(n, u)
 
@@ -100,7 +110,10 @@ def _likely(n: int, u: float) -> float:
 def allowance(bound: Array | float, dtype: DTypeLike) -> Array:
     """Return how far one implementation may be from the right answer: its error, and underflow.
 
-    B + 2 · smallest subnormal + smallest normal, as some flush subnormals to 0
+        B + 2 · smallest subnormal + smallest normal, as some flush subnormals to 0
+
+    Options  bound   B, from a function of this file
+             dtype   of the results
     """
     return np.asarray(bound + _underflow(2, dtype))
 
@@ -108,7 +121,10 @@ def allowance(bound: Array | float, dtype: DTypeLike) -> Array:
 def tolerance(bound: Array | float, dtype: DTypeLike) -> Array:
     """Return how far two implementations may be apart: both errors, and underflow.
 
-    2 B + 4 · smallest subnormal + smallest normal, as at most one of the two flushes to 0
+        2 B + 4 · smallest subnormal + smallest normal, as at most one of the two flushes to 0
+
+    Options  bound   B, from a function of this file
+             dtype   of the results
     """
     return np.asarray(2 * bound + _underflow(4, dtype))
 
@@ -217,7 +233,10 @@ def softplus_backward(
 
 
 def at_the_threshold(x: Array, threshold: float, jump: Array, u: float) -> Array:
-    """Return the jump at the threshold where x = βz may be on either side of it."""
+    """Return the jump where x = βz is so near the threshold that rounding decides the side; else 0.
+
+    Options  jump   by how much the two branches of softplus, or of its gradient, differ
+    """
     return np.where(abs(x - threshold) <= 4 * u * abs(threshold), jump, 0)
 
 
@@ -312,5 +331,8 @@ class SoftmaxErrors:
 
 
 def sgd_step(theta: Array, update: Array, learning_rate: float, u: float) -> Array:
-    """Bound θ - learning_rate v, given the sum of absolute values that v is made of."""
+    """Bound θ - learning_rate v, the update by a velocity v.
+
+    Options  update   the sum of the absolute values of the terms of v
+    """
     return 2 * u * abs(theta) + 6 * u * learning_rate * update

@@ -1,7 +1,8 @@
 """CPU or CUDA; precision, determinism and threads, set in one place and recorded in every result.
 
 torch 2.9 renamed its precision switches, and raises where both names were used. At the end stands
-TF32 for any machine: products whose factors keep 10 bits, which the float32 bounds must refuse.
+TF32 for any machine: products whose factors keep 10 bits. Their errors must exceed the float32
+bounds.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from scratchnn.extras import need
 
 
 def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.device:
-    """Make torch exact and repeatable; return the device of this name, or CUDA where there is one.
+    """Make torch's results precise and repeatable, and return a device.
 
-    float32 then means IEEE float32, and not TF32, which keeps 10 bits of the 23. With
-    `deterministic`, torch gives the same bits each time; some operations on CUDA cannot, and raise.
+    float32 then means IEEE float32, and not TF32, which keeps 10 bits of the 23.
 
+    Options  name            "cpu" or "cuda"; default: CUDA where there is a GPU
+             deterministic   torch gives the same bits each time, and raises where it cannot
     Raises   ValueError for CUDA where there is none
     """
     if name == "cuda" and not torch.cuda.is_available():
@@ -42,12 +44,17 @@ def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.dev
 
 
 def available() -> list[str]:
+    """Return the names of the devices that torch can use here."""
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @contextmanager
 def threads(number: int | None) -> Iterator[None]:
-    """Limit NumPy's and torch's threads in a block, or leave them as they are."""
+    """Limit NumPy's and torch's threads in a block.
+
+    Options  number   how many; None: no limit
+    Raises   MissingExtraError
+    """
     if number is None:
         yield
         return
@@ -62,9 +69,12 @@ def threads(number: int | None) -> Iterator[None]:
 
 @contextmanager
 def products(device: torch.device | str, precision: Precision) -> Iterator[None]:
-    """Multiply float32 matrices in this precision; TF32 is simulated where there is no CUDA.
+    """Have torch multiply float32 matrices in this precision, in a block.
 
-    Simulated are the products of torch.nn.Linear and torch.nn.functional.linear.
+    On a CPU, TF32 is simulated, for torch.nn.Linear and torch.nn.functional.linear.
+
+    Options  device      of the products
+             precision   "ieee" or "tf32"
     """
     if precision == "ieee":
         yield
@@ -86,7 +96,10 @@ def synchronize(device: torch.device) -> None:
 
 
 def environment(device: torch.device) -> dict[str, object]:
-    """Return what a result depends on: versions, processors, precision, threads, commit."""
+    """Return what a result depends on: versions, processors, precision, threads, commit.
+
+    Options  device   the one that torch computed on
+    """
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     facts: dict[str, object] = {
         "scratchnn": scratchnn.__version__,
@@ -186,5 +199,9 @@ class TF32Product(torch.autograd.Function):
 
 
 def tf32_linear(X: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """Return X Wᵀ + b, with the product of float32 matrices as in TF32.
+
+    Shapes   X (..., D), W (H, D), b (H,) → (..., H)
+    """
     Y = TF32Product.apply(X, W) if X.dtype == torch.float32 else X @ W.T
     return Y if b is None else Y + b

@@ -1,4 +1,9 @@
-"""How far apart two right losses and their gradients can be; see bounds.py."""
+"""How far apart two right losses and their gradients can be.
+
+As in bounds.py, each function has the name, the arguments and the options of its operation, and
+the option u, the unit roundoff of the arithmetic. `**options` and `**weights` are options of the
+operation, such as weight, ignore_index, label_smoothing and pos_weight.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ BackwardBound: TypeAlias = Callable[..., tuple[Array, Array]]
 
 
 def nll_loss(log_p: Array, target: AnyArray, *, u: float, **options: Numbers) -> Array:
-    """Bound -w log p[target], reduced: a product and a sum. The options are the oracle's."""
+    """Bound -w log p[target], reduced: a product and a sum."""
     v, *how = reduced_mass(log_p, target, **options)
     losses = weigh(abs(v), abs(to_rows(log_p)), log_p)
     return _reduce(2 * u * losses, losses, u, *how)

@@ -61,12 +61,21 @@ class Report:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --json and --html.
+
+    Options  parser   of the command that gets them
+    """
     parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="save a page to read in a browser")
 
 
 def save(report: Report, json_file: str | None, html_file: str | None) -> list[Path]:
-    """Write the files that are named, and return their paths."""
+    """Write the files that are named, and return their paths.
+
+    Options  report      what to write
+             json_file   where to write it as JSON; None: nowhere
+             html_file   where to write it as a page; None: nowhere
+    """
     paths = []
     for name, make in ((json_file, as_json), (html_file, as_html)):
         if name:
@@ -77,6 +86,7 @@ def save(report: Report, json_file: str | None, html_file: str | None) -> list[P
 
 
 def say_saved(*paths: object) -> None:
+    """Print which files were saved, if any."""
     if paths:
         print(f"saved {', '.join(map(str, paths))}")
 
@@ -87,11 +97,18 @@ def as_json(report: Report) -> str:
 
 
 def to_json(value: object) -> str:
+    """Return a value as JSON; numbers that are not finite become strings."""
     return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
 
 
 def save_rows(path: Path, environment: Facts, name: str, rows: Iterable[Facts]) -> None:
-    """Write an environment and results as JSON, a result per line."""
+    """Write an environment and results as JSON, a result per line.
+
+    Options  path          the file
+             environment   what the results depend on
+             name          of the results in the file
+             rows          the results
+    """
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     facts = json.dumps(environment, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +124,7 @@ def _plain(value: object) -> object:
 
 
 def as_html(report: Report) -> str:
+    """Return the report as a page."""
     folder = files("parity")
     page, style = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css"))
     sections = []
@@ -139,7 +157,9 @@ def _words(value: object) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)) -> str:
     """Return a table of HTML cells, which scrolls where it is wide.
 
-    `words` are the columns that hold words; all others hold numbers.
+    Options  header   the heads of the columns
+             rows     the cells, each in HTML
+             words    the numbers of the columns that hold words; the others hold numbers
     """
 
     def cells(tag: str, row: Sequence[str]) -> str:
@@ -156,17 +176,25 @@ def _percent(ratio: float) -> str:
 
 
 def share(ratio: float) -> str:
-    """Return a share of a bound with a bar next to it."""
+    """Return a share of a bound in HTML, with a bar next to it.
+
+    Options  ratio   the share; above 1 the bound is exceeded
+    """
     kind = "share" if ratio <= 1 else "share over"
     return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{_percent(ratio)}</span>'
 
 
 def code(text: str) -> str:
+    """Return text as a block of code in HTML."""
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
 def picture(figure: Figure, description: str) -> str:
-    """Return a matplotlib figure as inline SVG in the colours of the page."""
+    """Return a matplotlib figure as inline SVG in the colours of the page.
+
+    Options  figure        the figure
+             description   what it shows, for readers who cannot see it
+    """
     file = io.StringIO()
     with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
@@ -190,6 +218,12 @@ COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN)
 
 
 def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Report:
+    """Return the report of `python -m parity ops`.
+
+    Options  cells         as from `parity.search.search`
+             settings      what was asked for
+             environment   as from `devices.environment`
+    """
     title = "NumPy compared with PyTorch, operation by operation"
     held, cases = sum(cell.holds for cell in cells), sum(cell.cases for cell in cells)
     verdict = (
@@ -201,7 +235,10 @@ def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Repo
 
 
 def cells_header(sides: Sequence[str]) -> str:
-    """Return the head of the table that `cell_line` fills."""
+    """Return the head of the table whose rows are made by `cell_line`.
+
+    Options  sides   the names of the sides: ours, and torch on each device
+    """
     over = "".join(f"  {side:^17}" for side in sides)
     return (
         f"{'':49}{over}\n{'operation':33} {'dtype':8} {'cases':>6}"
@@ -210,6 +247,7 @@ def cells_header(sides: Sequence[str]) -> str:
 
 
 def cell_line(cell: Cell) -> str:
+    """Return a cell as a row of the table, in text."""
     sides = "".join(
         f"  {_percent(worst.error.ratio):>8} {_ulps(worst.ulps, cell.dtype):>8}"
         for worst in cell.sides.values()
@@ -239,7 +277,10 @@ def _no_digit(dtype: str) -> float:
 
 
 def refusals(cells: Sequence[Cell]) -> list[str]:
-    """Say for each row of TF32 that the bounds of float32 refuse it: the check of the check."""
+    """Say for each operation in TF32 in how many cases the float32 bounds fail: they must in some.
+
+    This checks the check. Bounds that TF32 never exceeds would be too wide.
+    """
     return [
         f"{cell.op} in TF32, judged as float32: refused in {cell.refused:,} of {cell.cases:,} "
         f"cases, {'as it must be' if cell.refused else 'and it must be: the bound sees nothing'}"
@@ -249,7 +290,7 @@ def refusals(cells: Sequence[Cell]) -> list[str]:
 
 
 def cell_failure(cell: Cell) -> str:
-    """Return the smallest failing case, and the program that shows it; nothing where none is."""
+    """Return the smallest failing case, and the program that shows it; "" if no case fails."""
     if cell.failure is None:
         return ""
     sides = " and ".join(cell.failure.guilty) or "the operation"

@@ -1,4 +1,4 @@
-"""The worst that an operation can be made to do, as Hypothesis finds it, and how to see it again.
+"""Hypothesis looks for the case in which an operation's error is worst, or a bound fails.
 
 The cases are those that the operation's row generates; a failure is shrunk to the smallest case
 that still fails. Hypothesis could also climb towards the bound (`target`). But then half of the
@@ -58,8 +58,8 @@ class Failure:
 class Cell:
     """One operation in one precision, on all devices: what the search has found so far.
 
-    `refused` counts the cases in which TF32 products left the float32 bound; None elsewhere;
-    `refusals` counts them by side and product, as in "torch cpu: linear, dW".
+    `refused` counts the cases in which TF32 products left the float32 bound. It is None for other
+    products. `refusals` counts them by side and product, as in "torch cpu: linear, dW".
     """
 
     op: str
@@ -91,7 +91,15 @@ def search(
     random_seed: int = 0,
     analysis: bounds.Analysis = "mixed",
 ) -> Cell:
-    """Look for the case in which a side of the op comes closest to its bound, or leaves it."""
+    """Look for the case in which a side comes closest to its bound, or leaves it.
+
+    Options  op            a row of the table
+             dtype         a row of the matrix: "float32", "float64" or "tf32"
+             on            the devices of torch
+             examples      how many cases to generate
+             random_seed   of the cases
+             analysis      how sums are bounded, as in `bounds.analysis`
+    """
     number, precision = ROWS[dtype]
     cell = Cell(op.name, dtype, refused=0 if precision == "tf32" else None)
     refusals: Counter[str] = Counter()
@@ -128,7 +136,12 @@ def smallest(
 ) -> T | None:
     """Return the smallest generated case that shows something; None if none does.
 
-    None also if `shows` does not say the same of one case twice.
+    It is None, too, where `shows` says two things of one case.
+
+    Options  cases         a strategy of Hypothesis
+             shows         a function of a case, true of those that are looked for
+             examples      how many cases to generate
+             random_seed   of the cases
     """
     phases, unhealthy = (Phase.generate, Phase.shrink), list(HealthCheck)
     plain = settings(
@@ -152,7 +165,17 @@ def reproduction(
     dy: Array | None = None,
     analysis: bounds.Analysis = "mixed",
 ) -> str:
-    """Return a program that judges an operation on one case, and prints the verdicts."""
+    """Return a program that judges an operation on one case, and prints the verdicts.
+
+    Options  op          a row of the table
+             case        its arguments by name
+             dy_seed     of the random upstream gradient
+             on          the devices of torch
+             precision   of torch's float32 matrix products
+             judged_as   the precision whose bounds are used; default: the same
+             dy          the upstream gradient itself, instead of dy_seed
+             analysis    how sums are bounded, as in `bounds.analysis`
+    """
     arguments = "".join(f"    {name!r}: {literal(value)},\n" for name, value in case.items())
     options = f", dy_seed={dy_seed}" if dy is None else f", dy={literal(dy)}"
     options += f", on={list(on)}"
