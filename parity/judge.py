@@ -116,7 +116,7 @@ def right_gradients(op: Op, case: Case, dy: Array) -> tuple[Numbers, ...]:
 
 def value_bound(op: Op, case: Case, factors: float = 0.0) -> Array:
     """Bound the error of the value; `factors` is that of a factor of a product (bounds.TF32)."""
-    with np.errstate(all="ignore"):  # a bound that is no number judges nobody
+    with np.errstate(all="ignore"):  # a bound that is no number fails where it is used
         return op.bound(**_in_float64(op, case, factors))
 
 
@@ -203,6 +203,8 @@ def measure(
 ) -> Error:
     """Measure one side's result against the right answer; the bound is that of its rounding errors.
 
+    Where the bound is NaN or infinite, nothing but the right answer holds.
+
     Raises   ValueError for another shape than the right answer's, TypeError for another dtype
     """
     result, shape = np.asarray(result), np.shape(exact)
@@ -264,7 +266,8 @@ class Difference:
 def compare(quantity: str, ours: ArrayLike, torch: ArrayLike, tolerance: ArrayLike) -> Difference:
     """Compare two results entry by entry; return the entry with the largest share of its tolerance.
 
-    Equal infinities agree, and two NaNs; a NaN or an infinity on one side alone never does.
+    Equal infinities agree, and two NaNs; a NaN or an infinity on one side alone never does. Where
+    the tolerance is NaN or infinite, nothing but equal results holds.
 
     Raises   ValueError for shapes, TypeError for dtypes that differ
     """
@@ -294,14 +297,13 @@ def worst(differences: Sequence[Difference]) -> Difference:
 
 
 def _ratio(error: Array, tolerance: Array) -> Array:
-    """Return error / tolerance: 0 where there is no error, and inf where nothing is tolerated.
+    """Return error / tolerance: 0 where there is no error, and inf where there is no tolerance.
 
-    A tolerance that is infinite or NaN says nothing about finite numbers: 0. But where one of two
-    numbers alone is not finite, the error is infinite, and so is the ratio.
+    A tolerance that is infinite or NaN is none.
     """
     with np.errstate(all="ignore"):
-        ratio = np.where(np.isfinite(tolerance), error / tolerance, 0.0)
-    return np.where(error == 0, 0.0, np.where(np.isinf(error), np.inf, ratio))
+        ratio = np.where(np.isfinite(tolerance), error / tolerance, np.inf)
+    return np.where(error == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
 
 
 def _floats(index: Index, *arrays: Array) -> Any:

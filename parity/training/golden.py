@@ -114,23 +114,28 @@ def start_digest(parameters: Parameters) -> str:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a recording and scratchnn differ in, each at its worst."""
+    """What a recording and scratchnn differ in, each at its worst.
+
+    unbounded   the first quantity of the first step whose bound says nothing: then it fails
+    """
 
     name: str
     judged_as: str
     differences: list[Difference]
+    unbounded: str | None = None
 
     @property
     def holds(self) -> bool:
-        return all(difference.holds for difference in self.differences)
+        return self.unbounded is None and all(difference.holds for difference in self.differences)
 
     def __str__(self) -> str:
         if self.holds:
             most = worst(self.differences)
             share = f"{most.ratio:.0%} of a tolerance ({most.quantity})"
             return f"{self.name}: holds, at worst {share}"
-        first = next(difference for difference in self.differences if not difference.holds)
-        return f"{self.name}: FAILS, judged as {self.judged_as}: {first}"
+        first = next((str(found) for found in self.differences if not found.holds), None)
+        nothing = f"the bound of {self.unbounded} is infinite or NaN, and says nothing"
+        return f"{self.name}: FAILS, judged as {self.judged_as}: {first or nothing}"
 
 
 def replay(recording: Golden, judged_as: str | None = None) -> Replay:
@@ -145,13 +150,15 @@ def replay(recording: Golden, judged_as: str | None = None) -> Replay:
     """
     run, judged_as = prepare(recording), judged_as or recording.facts["precision"]
     differences: list[Difference] = []
+    unbounded = None
     if run.parameters.theta.dtype == np.float32:
         step = check_step(1, first_step(recording, run), Settings.of(run, judged_as))
+        unbounded = step.unbounded
         broken = [step.broken.difference()] if step.broken else []
         differences += [*broken, step.outputs, step.loss, step.gradient, step.parameters]
     if recording.facts["allowed"] is not None:
         differences += _free_run(recording, run)
-    return Replay(recording.name, judged_as, differences)
+    return Replay(recording.name, judged_as, differences, unbounded)
 
 
 def prepare(golden: Golden) -> Run:

@@ -51,15 +51,21 @@ class Quantity:
     part: int
 
     @property
+    def tolerance(self) -> Array:
+        """How far both sides may be apart."""
+        return bounds.tolerance((self.ours_bound + self.bound) / 2, self.torch.dtype)
+
+    @property
     def unbounded(self) -> bool:
         """Whether the bound of some entry is infinite or NaN, and says nothing."""
-        return not (np.isfinite(self.bound).all() and np.isfinite(self.ours_bound).all())
+        return not np.isfinite(self.tolerance).all()
 
     def difference(self) -> Difference:
         """Compare entry by entry within the bounds of both sides.
 
-        An entry whose bound says nothing holds. What has another dtype or shape than torch's never
-        holds, and the reason says so.
+        Training that diverges makes bounds that are infinite or NaN. Such a bound says nothing:
+        its entry is not judged, and `unbounded` tells so. What has another dtype or shape than
+        torch's never holds, and the reason says so.
         """
         torch = self.torch
         for what in ("dtype", "shape"):
@@ -67,9 +73,8 @@ class Quantity:
             if ours != theirs:
                 reason = f"{self.name}: {what} must be torch's {theirs}, NumPy has {ours}"
                 return Difference(self.name, (), nan, nan, nan, inf, inf, 0.0, reason)
-        tolerance = bounds.tolerance((self.ours_bound + self.bound) / 2, torch.dtype)
-        if self.unbounded:
-            torch = np.where(np.isfinite(tolerance), torch, self.ours)
+        tolerance = self.tolerance
+        torch = np.where(np.isfinite(tolerance), torch, self.ours)
         return compare(self.name, self.ours, torch, tolerance)
 
 

@@ -107,6 +107,16 @@ def test_main_fails_where_a_recording_does(monkeypatch, capsys):
     assert "0 of 1 recordings hold" in capsys.readouterr().out
 
 
+def test_replay_fails_where_a_bound_says_nothing(monkeypatch):
+    """A recording ends before training diverges: so the bounds must say something."""
+    monkeypatch.setattr("parity.bounds.linear", lambda X, W, b, **_: np.full((len(X), 1), np.inf))
+    result = replay(recording("mlp-cpu-float32"))
+    assert not result.holds
+    assert str(result).endswith(
+        "FAILS, judged as ieee: the bound of layer 1 z is infinite or NaN, and says nothing"
+    )
+
+
 def damaged(path, tmp_path, **changes):
     with np.load(path) as content:
         arrays = {name: content[name] for name in content.files} | changes
