@@ -15,7 +15,7 @@ In reading order:
     pictures.py     the pictures of a results file
     report.py       its tables, and the pages that they are put into
     textbook.py     cross-entropy's time compared with the textbook's: `docs/results.py speed`
-    mpi_scaling.py  a program of its own: how training on several processes scales
+    mpi_scaling.py  a separate program: how training on several processes scales
 
 `python -m benchmarks` runs them, in a checkout: no wheel has them. docs/benchmarks.md says how, and
 how to read the results.

@@ -43,7 +43,7 @@ class Problem:
         return np.random.default_rng(SEED).permutation(self.examples)
 
     def without_data(self) -> Problem:
-        """Return all but the arrays of the data, for a backend that keeps its own."""
+        """Return all but the arrays of the data, for a backend that holds the data itself."""
         return replace(self, X=np.empty((0, 0), self.X.dtype), target=np.empty(0, np.intp))
 
 

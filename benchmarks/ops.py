@@ -44,7 +44,7 @@ def inputs(name: str, shape: tuple[int, ...]) -> tuple[Array, Arguments]:
 def ours(name: str, dy: Array, arguments: Arguments) -> Work:
     """Return a function that computes our value and gradients.
 
-    A backward that takes the forward's result is handed it, so that nothing is computed twice.
+    A backward that takes the forward's result gets it, and computes nothing twice.
     """
     if name == FUSED:
         return lambda: F.cross_entropy_with_gradient(**arguments)

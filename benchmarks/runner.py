@@ -1,6 +1,6 @@
 """A run: every backend's result is checked, then all are timed in turns, in random order.
 
-Each backend works in a process of its own, a worker; worker.py is its other side.
+Each backend works in a separate process, a worker; worker.py is what runs there.
 """
 
 from __future__ import annotations

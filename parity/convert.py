@@ -32,7 +32,10 @@ class Operation(nn.Module):
 
 
 def to_module(parameters: Parameters) -> nn.Sequential:
-    """Build the torch network with these parameters: Linear, ReLU, ..., Linear."""
+    """Build the torch network with these parameters: Linear, ReLU, ..., Linear.
+
+    Options  parameters   of our network; their values are copied
+    """
     layers = zip(parameters.layers, parameters.views, strict=True)
     return nn.Sequential(*(_module(layer, arrays) for layer, arrays in layers))
 
@@ -51,7 +54,11 @@ def _module(layer: Layer, arrays: Sequence[AnyArray]) -> nn.Module:
 
 
 def to_parameters(tensors: Sequence[Tensor], like: Parameters) -> Parameters:
-    """Gather tensors in the order of module.parameters() in θ's form."""
+    """Copy torch's parameters, or their gradients, into the form of ours.
+
+    Options  tensors   in the order of module.parameters()
+             like      parameters of the same layers and dtype
+    """
     result = Parameters.zeros(like.layers, like.theta.dtype)
     for (_, name, view), tensor in zip(result.arrays(), tensors, strict=True):
         view[...] = to_array(theirs.weight(tensor) if name == "W" else tensor)

@@ -3,7 +3,7 @@
 The 51 digits come from gmpy2 where it is installed (2 µs for an exponential), else from mpmath
 (ten times as long), in arrays of Python objects. Either is imported when it is first needed, so
 that importing this file takes NumPy alone. gmpy2 computes to the precision of its context. Each
-thread has a context of its own, and other code may change it: compute inside `precise`.
+thread has a context, and other code may change it: compute inside `precise`.
 
 Source   Fousse et al. 2007, doi:10.1145/1236463.1236468 (MPFR, correctly rounded)
 """
@@ -58,7 +58,7 @@ def rounded(exact: Numbers, dtype: DTypeLike) -> Array:
 
 
 def cast(x: Numbers, dtype: DTypeLike | None) -> Numbers:
-    """Round x to `dtype` and keep its digits to spare; None leaves it as it is."""
+    """Round x to `dtype`, as a number with digits to spare; None returns x unchanged."""
     if dtype is None:
         return x
     return lift(rounded(x, dtype), np.float64 if np.asarray(x).dtype == object else np.float32)

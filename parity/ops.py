@@ -125,18 +125,18 @@ class Op:
 
     @cached_property
     def options(self) -> tuple[str, ...]:
-        """What a case gives besides these arrays."""
+        """The names of what a case has in addition to these arrays."""
         return tuple(name for name in self.typical(np.float32) if name not in self.arguments)
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The value of each option where nothing is said."""
+        """The default of each option."""
         parameters = inspect.signature(self.ours).parameters
         return {option: parameters[option].default for option in self.options}
 
     @property
     def backward_takes_result(self) -> bool:
-        """Whether our backward can be handed the result, to save it the work."""
+        """Whether our backward takes the result of the forward, to save work."""
         return self.result in inspect.signature(self.backward).parameters
 
     def cases(self, dtype: Dtype) -> SearchStrategy[Case]:
@@ -203,7 +203,7 @@ CONVENTIONS["cross_entropy"] = CONVENTIONS["nll_loss"]
 
 
 def _row(name: str, *inputs: str, samples: str = "", **known: Any) -> Op:
-    """Return a row; cases.py has its samples by its own name, or by this one."""
+    """Return a row. cases.py has its samples under `samples`; default: under `name`."""
     generate, example = getattr(cases, samples or name), cases.EXAMPLES[samples or name]
     hand, convention = cases.HAND.get(name, ()), CONVENTIONS.get(name, "")
     return Op(name, inputs, generate, example, hand=hand, convention=convention, **known)

@@ -48,7 +48,10 @@ def kronecker_linear(X: Numbers, A: Numbers, S: Numbers, b: Numbers = None) -> N
 def kronecker_linear_backward(
     dY: Numbers, X: Numbers, A: Numbers, S: Numbers, b: Numbers = None
 ) -> tuple[Numbers, ...]:
-    """With dW in blocks (n, D/n, n, H/n):  dA_iab = Σ_pq dW_apbq S_ipq, and dS likewise."""
+    """With dW in blocks (n, D/n, n, H/n):
+
+    dA_iab = Σ_pq dW_apbq S_ipq        dS_ipq = Σ_ab dW_apbq A_iab
+    """
     n, p, q = S.shape
     dX, dW, *db = linear_backward(dY, X, kronecker_weight(A, S), b)
     blocks = dW.reshape(n, p, n, q)

@@ -2,8 +2,8 @@
 textbook; docs/conventions.md lists the differences.
 
 `operation` finds torch's function of an operation. It takes tensors, and otherwise the operation's
-own arguments and options. A function stands here where torch's has another name, other options or
-another result; all others are those of torch.nn.functional.
+arguments and options. This file has a function where torch's has another name, other options or
+another result. All others are those of torch.nn.functional.
 
 Importing this file does not import torch, so that an implementation can be checked against the
 oracle where torch is not installed.

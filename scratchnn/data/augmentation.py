@@ -1,4 +1,4 @@
-"""Random crops and flips: each image of a batch is changed on its own.
+"""Random crops and flips: each image of a batch is changed separately.
 
 `Dataset.augment` takes such functions, or one made of several:
 

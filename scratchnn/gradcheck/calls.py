@@ -2,7 +2,7 @@
 
 The rule is backward(dy, *the arguments of f, **options). Learners also write backward(dy, y), with
 the forward's result; they leave out dy, or a bias. `other_ways` makes a function that follows the
-rule of each of them, so that the usual checks can say whether its gradients are right.
+rule of each of them, and the usual checks then tell whether its gradients are right.
 """
 
 from __future__ import annotations
