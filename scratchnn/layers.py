@@ -6,6 +6,7 @@ A layer holds sizes and no numbers: its parameters are views into the network's 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -48,7 +49,7 @@ class Layer(Protocol):
         """Draw the parameters in place; see `mlp.init`."""
 
     def forward(self, x: Array, /, *parameters: Array) -> Array:
-        """Return y. An activation whose backward needs only y may overwrite x with it."""
+        """Return y. It may overwrite x, where no backward needs x any more: relu does."""
 
     def backward(self, dy: Array, x: Array, y: Array, /, *parameters: Array) -> Array:
         """Return dx. It may overwrite dy."""
@@ -74,11 +75,16 @@ class Dense:
 
     In θ, W (D, H) and b (H,) lie one after the other. So they are one matrix
     (D + 1, H), whose last row meets a column of ones behind X.
+
+    Raises   ValueError for sizes below 1
     """
 
     D: int
     H: int
     op: ClassVar[str] = "linear"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
 
     @property
     def shapes(self) -> Shapes:
@@ -114,7 +120,7 @@ class Dense:
 class Kronecker:
     """Y = X (Σ_i A_i ⊗ S_i) + b, from D to H features, with 1/n of a dense layer's weights.
 
-    Raises   ValueError unless n divides D and H
+    Raises   ValueError for sizes below 1, or unless n divides D and H
     """
 
     D: int
@@ -123,8 +129,9 @@ class Kronecker:
     op: ClassVar[str] = "kronecker_linear"
 
     def __post_init__(self) -> None:
+        _check_sizes(self)
         D, H, n = self.D, self.H, self.n
-        if n < 1 or D % n or H % n:
+        if D % n or H % n:
             raise ValueError(
                 f"n must divide D = {D} and H = {H}, the sizes of the layer, got n = {n}"
             )
@@ -184,7 +191,10 @@ class Activation:
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """y = max(z, 0). It overwrites z: its backward needs y alone."""
+    """y = max(z, 0).
+
+    It overwrites z. That is safe behind any layer: where z and y differ, dz is 0.
+    """
 
     op: ClassVar[str] = "relu"
 
@@ -210,12 +220,12 @@ class Sigmoid(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """y = tanh(z). It overwrites z: its backward takes y alone."""
+    """y = tanh(z). Its backward takes y alone."""
 
     op: ClassVar[str] = "tanh"
 
     def forward(self, z: Array, *parameters: Array) -> Array:
-        return tanh(z, out=z)
+        return tanh(z)
 
     def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
         return tanh_backward(dy, None, y=y, out=dy)
@@ -279,3 +289,11 @@ def from_description(description: dict[str, str | int | float]) -> Layer:
         return LAYERS[str(name)](**sizes)
     except TypeError as error:
         raise ValueError(f"a {name} layer has other sizes than {sizes}: {error}") from error
+
+
+def _check_sizes(layer: Dense | Kronecker) -> None:
+    """Make the sizes Python's integers, which JSON can hold; raise for sizes below 1."""
+    for name, size in vars(layer).items():
+        object.__setattr__(layer, name, operator.index(size))  # the layer is frozen
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {layer}")

@@ -165,11 +165,14 @@ def init(
     Raises   ValueError for sizes or layers that make no network
     """
     rng = np.random.default_rng(rng)
-    sizes = [size for size in network if isinstance(size, (int, np.integer))]
-    made = [layer for layer in network if not isinstance(layer, (int, np.integer))]
-    parameters = Parameters.zeros(
-        made or layers(sizes, activation=activation, kronecker=kronecker), dtype
-    )
+    sizes = [part for part in network if isinstance(part, (int, np.integer))]
+    given = [part for part in network if not isinstance(part, (int, np.integer))]
+    if not all(hasattr(layer, "shapes") for layer in given) or (sizes and given):
+        raise ValueError(f"network must be whole numbers, or layers, got {list(network)}")
+    if given and (activation != "relu" or kronecker):
+        raise ValueError("activation and kronecker are for sizes, and network is layers")
+    made = given or layers(sizes, activation=activation, kronecker=kronecker)
+    parameters = Parameters.zeros(made, dtype)
     for layer, views in zip(parameters.layers, parameters.views, strict=True):
         layer.init(views, std, rng)
     return parameters
@@ -180,8 +183,8 @@ def forward(parameters: Parameters, X: Array) -> list[Array]:
 
         z_1 = X W_1 + b_1        a_1 = relu(z_1)        z_2 = a_1 W_2 + b_2        ...
 
-    relu writes a_1 into the array that held z_1, as its backward needs a_1 alone. So both places
-    of the list then hold a_1.
+    relu writes a_1 into the array that held z_1. So both places of the list then hold a_1, which
+    is all that its backward needs.
 
     Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ..., z (N, C)]
     """

@@ -84,8 +84,8 @@ class CrossEntropy(Objective):
     classes: ClassVar[bool] = True
 
     def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
-        plain = self.weight is None and self.ignore_index < 0 and not self.label_smoothing
-        if plain and target.shape[1:] in ((), (1,)):  # labels, the usual case: in one pass
+        plain = self.weight is None and self.ignore_index == -100 and not self.label_smoothing
+        if plain and target.shape[1:] in ((), (1,)):  # labels; of regression data, an error
             return F.cross_entropy_with_gradient(z, target)
         loss, dz = super().loss_and_gradient(z, target)
         return (loss, dz) if self.count(target) else (np.zeros_like(loss), np.zeros_like(dz))
@@ -95,8 +95,8 @@ class CrossEntropy(Objective):
         return loss if self.count(target) else np.zeros_like(loss)
 
     def count(self, target: AnyArray) -> float:
-        if target.dtype.kind == "f" or (self.weight is None and self.ignore_index < 0):
-            return len(target)  # a data set has no negative labels
+        if target.dtype.kind == "f":
+            return len(target)
         seen = target[target != self.ignore_index]
         return len(seen) if self.weight is None else float(self.weight[seen].sum())
 

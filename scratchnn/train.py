@@ -289,8 +289,8 @@ def _check_finite(batch: Batch, optimizer: Optimizer) -> None:
 
 
 def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
-    rate = optimizer.learning_rate
-    return FloatingPointError(f"{what}: try a learning rate below {rate}, or less momentum")
+    less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
+    return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
 
 
 def _check_fits(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnn import SGD, checkpoint, fit, mlp
+from scratchnn import SGD, Adam, checkpoint, fit, mlp
 from scratchnn.data import DataError, Dataset
 from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid, Softplus, Tanh
 from scratchnn.mlp import Parameters
@@ -275,3 +275,14 @@ def test_load_refuses_an_altered_state(tmp_path, parameters):
     np.savez(tmp_path / "p.npz", **changed)
     with pytest.raises(DataError, match="do not match their SHA-256"):
         checkpoint.load(tmp_path / "p.npz", optimizer=optimizer)
+
+
+def test_load_refuses_the_state_of_another_optimizer(tmp_path, parameters):
+    optimizer = Adam()
+    optimizer.step(parameters.theta, np.ones_like(parameters.theta))
+    checkpoint.save(tmp_path / "net.npz", parameters, optimizer=optimizer)
+    with pytest.raises(DataError, match="the state saved is Adam's, not SGD's"):
+        checkpoint.load(tmp_path / "net.npz", optimizer=SGD(0.1, momentum=0.9))
+    again = Adam()
+    checkpoint.load(tmp_path / "net.npz", optimizer=again)
+    assert set(again.state) == {"m", "v", "t"}

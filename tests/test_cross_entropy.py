@@ -488,3 +488,35 @@ def test_cross_entropy_is_few_functions_in_few_files(z, f):
 
 def test_source_of_cross_entropy_is_cross_entropy():
     assert inspect.getsource(F.cross_entropy).startswith("def cross_entropy(")
+
+
+def test_class_without_mass_does_not_hide_a_nan():
+    """Only 0 · log 0 is 0: a NaN that came in stays NaN."""
+    z, target = np.array([[np.nan, 0.0, 1.0]]), np.array([[0.0, 0.5, 0.5]])
+    assert np.isnan(F.cross_entropy(z, target))
+    weight = np.array([0.0, 1.0, 1.0])
+    losses = F.cross_entropy(z, np.array([0]), weight=weight, reduction="none")
+    assert np.isnan(losses).all()
+    assert np.isnan(F.nll_loss(z, np.array([0]), weight=weight, reduction="none")).all()
+
+
+@pytest.mark.parametrize("label", [1, -100])
+def test_label_of_one_example_is_an_array_or_a_number(label):
+    z = np.array([0.5, -1.0, 2.0])
+    for reduction in ("sum", "none"):
+        one, number = (
+            F.cross_entropy(z, t, reduction=reduction) for t in (np.array(label), np.int64(label))
+        )
+        assert one == number
+        assert (one == 0) == (label == -100)
+    np.testing.assert_array_equal(
+        F.cross_entropy_backward(1.0, z, np.int64(label), reduction="sum"),
+        F.cross_entropy_backward(1.0, z, np.array(label), reduction="sum"),
+    )
+
+
+def test_gradient_of_training_has_the_digits_of_longdouble():
+    z, target = np.zeros((3, 3), np.longdouble), np.array([0, 1, 2])
+    _, dz = F.cross_entropy_with_gradient(z, target)
+    expected = F.cross_entropy_backward(1.0, z, target)
+    np.testing.assert_allclose(dz, expected, rtol=4 * np.finfo(np.longdouble).eps)

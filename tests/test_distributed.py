@@ -382,3 +382,17 @@ def test_ranks_share_the_cores_of_a_machine(mpi):
     code = "from scratchnn.distributed.launch import world; print(f'[{world().threads()}]')"
     cores = len(os.sched_getaffinity(0))
     assert on(2, "-c", code).stdout.count(f"[{max(1, cores // 2)}]") == 2
+
+
+def test_shards_without_a_mean_are_refused():
+    """A shard of rows of weight 0 has smoothed losses, and nothing to divide them by."""
+    weight = np.array([0.0, 1.0, 1.0], np.float32)
+    goal = CrossEntropy(weight=weight, label_smoothing=0.1)
+    two = Ranks()
+    two.size = 2
+    options = {"optimizer": SGD(0.1), "rng": 1, "epochs": 1, "batch_size": 4}
+    classes = data.Dataset("ones", np.ones((8, 2)), np.arange(8) % 3, tuple("abc"))
+    network = mlp.init([2, 3], rng=1)
+    with pytest.raises(ValueError, match="label_smoothing with a class of weight 0"):
+        distributed.fit(network, classes, objective=goal, ranks=two, **options)
+    distributed.fit(network, classes, objective=goal, ranks=ALONE, **options)

@@ -133,3 +133,21 @@ def test_linear_without_bias_keeps_the_dtype_and_its_inputs(layer, dtype):
 def test_linear_backward_refuses_what_does_not_fit(dY, X, W):
     with pytest.raises(ValueError, match="dY must have shape"):
         F.linear_backward(np.ones(dY), np.ones(X), np.ones(W))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])
+def test_linear_names_a_weight_that_is_no_matrix(shape):
+    X, W = np.ones((2, 3)), np.ones(shape)
+    with pytest.raises(ValueError, match=r"W must have shape \(D, H\)"):
+        F.linear(X, W)
+    with pytest.raises(ValueError, match=r"W must have shape \(D, H\)"):
+        F.linear_backward(X, X, W)
+
+
+def test_gradients_have_the_precision_of_their_arguments():
+    X, W, b = np.ones((5, 4), np.float32), np.ones((4, 6)), np.ones(6, np.float32)
+    dX, dW, db = F.linear_backward(np.ones((5, 6)), X, W, b)
+    assert [g.dtype for g in (dX, dW, db)] == [np.float32, np.float64, np.float32]
+    A, S = np.ones((2, 2, 2), np.float32), np.ones((2, 2, 3))
+    gradients = F.kronecker_linear_backward(np.ones((5, 6)), X, A, S, b)
+    assert [g.dtype for g in gradients] == [np.float32, np.float32, np.float64, np.float32]

@@ -333,3 +333,18 @@ def test_predict_of_one_logit_is_its_sign():
     parameters = Parameters.from_arrays([(np.array([[1.0], [0.0]]), np.zeros(1))])
     X = np.array([[-2.0, 1.0], [0.0, 1.0], [3.0, 1.0]])
     np.testing.assert_array_equal(mlp.predict(parameters, X), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        ([4, Dense(4, 3)], {}),
+        ([4.0, 3.0], {}),
+        ([4, 3.5], {}),
+        ([Dense(4, 3)], {"activation": "tanh"}),
+        ([Dense(4, 3)], {"kronecker": 2}),
+    ],
+)
+def test_init_refuses_what_it_would_not_use(network, options):
+    with pytest.raises(ValueError, match="network"):
+        mlp.init(network, **options)

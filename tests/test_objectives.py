@@ -233,3 +233,13 @@ def test_one_hot_refuses(target, error, message):
 def test_objective_refuses(name, columns, target, error):
     with pytest.raises(error, match="target"):
         OBJECTIVES[name].loss_and_gradient(draw(columns), target)
+
+
+def test_cross_entropy_ignores_the_label_that_it_is_told():
+    """Also a negative one other than -100."""
+    z, target = np.array([[0.5, 1.0], [2.0, -1.0]]), np.array([0, -1])
+    goal = CrossEntropy(ignore_index=-1)
+    loss, dz = goal.loss_and_gradient(z, target)
+    assert loss == goal.loss(z, target) == F.cross_entropy(z[:1], target[:1])
+    np.testing.assert_array_equal(dz[1], [0, 0])
+    assert goal.count(target) == 1

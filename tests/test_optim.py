@@ -1,5 +1,8 @@
 """Optimizers: SGD by hand, and the protocol. tests/parity compares every option with torch."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -258,3 +261,13 @@ def test_adam_restored_continues_bit_for_bit(kind):
     for grad in gradients[2:]:
         second.step(again, grad)
     np.testing.assert_array_equal(again, theta)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_copies_of_an_optimizer_do_not_share_a_state(name):
+    first = OPTIMIZERS[name](learning_rate=0.1, **({"momentum": 0.9} if name == "sgd" else {}))
+    others = [copy.copy(first), dataclasses.replace(first)]
+    first.step(np.ones(3), np.ones(3))
+    assert first.state
+    for other in others:
+        assert not other.state

@@ -308,3 +308,15 @@ def test_source_of_softmax_is_softmax():
     assert source.startswith("def softmax(")
     assert "np.exp(p, out=p)" in source
     assert str(inspect.signature(F.softmax)).startswith("(z: 'Array', axis: 'int' = -1")
+
+
+def test_softmax_backward_of_complex_numbers_is_complex_step_exact():
+    """A step ih of z: the imaginary part of dz / h is its derivative."""
+    rng, h = np.random.default_rng(5), 1e-100
+    z, dp, direction = rng.normal(size=(3, 2, 4))
+    dz = F.softmax_backward(dp.astype(complex), z + 1j * h * direction)
+    step = 1e-6
+    numeric = (
+        F.softmax_backward(dp, z + step * direction) - F.softmax_backward(dp, z - step * direction)
+    ) / (2 * step)
+    np.testing.assert_allclose(dz.imag / h, numeric, rtol=1e-6, atol=1e-9)

@@ -2,6 +2,7 @@
 
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -134,3 +135,8 @@ def test_strict_keeps_name_and_signature():
     checked = strict(F.softmax)
     assert checked.__name__ == "softmax"
     assert inspect.signature(checked) == inspect.signature(F.softmax)
+
+
+def test_strict_of_a_partial():
+    with pytest.raises(ValueError, match=r"softmax.* is nan in row 0"):
+        strict(partial(F.softmax, axis=0))(np.full((2, 2), np.nan))

@@ -447,3 +447,12 @@ def test_gradient_is_that_of_the_mean_loss(activation):
     assert loss == expected
     assert correct == (outputs[-1].argmax(axis=1) == dataset.target).sum()
     np.testing.assert_array_equal(out.theta, mlp.backward(network, outputs, dz).theta)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "advice"),
+    [(SGD(1e200, momentum=0.9), "less momentum"), (SGD(1e200), r"below 1e\+200$")],
+)
+def test_advice_where_training_diverges(optimizer, advice):
+    with pytest.raises(FloatingPointError, match=advice):
+        fit(mlp.init([D, H, C], rng=1), classification(64), optimizer=optimizer, rng=1)

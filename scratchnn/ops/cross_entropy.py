@@ -16,7 +16,7 @@ with the class weights w and the label smoothing ε; in a row that is ignored, v
 from __future__ import annotations
 
 from types import EllipsisType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Arra
     m, top, e, q = exponentials(z)
     log_p = (z[rows, target] - m) - np.log1p(q)
     e[rows, top] = 1
-    share = 1 / len(z)
+    share = z.dtype.type(1) / len(z)  # not 1 / len(z), which has float64's digits
     dz = np.multiply(e, (share / (1 + q))[:, None], out=e)
     dz[rows, target] = share * np.expm1(log_p)
     return reduce(-log_p, "mean"), dz
@@ -115,12 +115,9 @@ def cross_entropy(
     check_float(z=z)
     rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
     m, _, _, q = exponentials(rows)
-    log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
-    if not mass.v.all():
-        log_p[mass.v == 0] = 0  # 0 · log 0 is 0
-    losses = -mass.v * log_p
-    if losses.ndim == 2:
-        losses = losses.sum(axis=1)
+    log_p = rows[mass.where].T - m
+    log_p -= np.log1p(q)
+    losses = -_mean_log_p(log_p.T, mass)
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
@@ -154,22 +151,27 @@ def cross_entropy_backward(
     dlosses = dlosses.reshape(-1)
     m, top, e, q = exponentials(rows)
     with np.errstate(invalid="ignore"):  # an infinite maximum gives nan, as in torch
-        log_p = ((rows[mass.where].T - m) - np.log1p(q)).T  # .T: one m and q per row
-        own = (mass.v.T * dlosses).T * np.expm1(log_p)  # dloss v_c (p_c - 1)
+        log_p = rows[mass.where].T - m  # .T: one m and q per row
+        log_p -= np.log1p(q)
+        log_p = log_p.T
         e[np.arange(len(rows)), top] = 1
         share = dlosses / (1 + q)  # dloss p_c = e_c share
+        own = np.expm1(log_p) * mass.v  # (p_c - 1) v_c
         if mass.where is ...:
-            dz = e * (_mass_elsewhere(mass.v).T * share).T + own
+            own *= dlosses[:, None]
+            e *= share[:, None]
+            dz = _mass_elsewhere(mass.v) * e
+            dz += own
         else:  # all mass is at one class
             dz = np.multiply(e, (mass.v * share)[:, None], out=e)
-            dz[mass.where] = own
+            dz[mass.where] = own * dlosses
         if mass.ignored is not None:
             dz[mass.ignored] = 0
     dz = from_rows(dz.astype(z.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
     if target.dtype.kind in "iu":
         return dz
     with np.errstate(invalid="ignore"):  # 0 · log 0 is nan, as in torch
-        dtarget = -(1 - float(label_smoothing)) * (log_p.T * dlosses).T
+        dtarget = log_p * (-(1 - float(label_smoothing)) * dlosses)[:, None]
         if weight is not None:
             dtarget *= weight.astype(z.dtype, copy=False)
     return dz, from_rows(dtarget.astype(target.dtype, copy=False), z.shape, min(z.ndim - 1, 1))
@@ -202,10 +204,7 @@ def nll_loss(
     check_float(log_p=log_p)
     _check_indices(target)
     rows, mass = target_mass(log_p, target, weight, ignore_index)
-    likelihood = rows[mass.where]
-    if not mass.v.all():
-        likelihood[mass.v == 0] = 0  # 0 · log 0 is 0
-    losses = -mass.v * likelihood
+    losses = -_mean_log_p(rows[mass.where], mass)
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
@@ -238,6 +237,9 @@ def nll_loss_backward(
     return from_rows(dlog_p, log_p.shape, min(log_p.ndim - 1, 1))
 
 
+Where: TypeAlias = tuple[IntArray, IntArray] | EllipsisType
+
+
 class Mass(NamedTuple):
     """The mass v that the target puts on the classes of each row.
 
@@ -248,7 +250,7 @@ class Mass(NamedTuple):
              ignored   (N,), or None where no row is ignored
     """
 
-    where: tuple[IntArray, IntArray] | EllipsisType
+    where: Where
     v: Array
     divisor: Array | int
     shape: tuple[int, ...]
@@ -280,12 +282,14 @@ def target_mass(
         if weight.shape != (C,):
             raise ValueError(f"weight must have shape ({C},), one per class, got {weight.shape}")
         w = weight.astype(z.dtype, copy=False)
-    kind = target.dtype.kind if isinstance(target, np.ndarray) else "O"
+    kind = getattr(target, "dtype", np.dtype(object)).kind
     if kind in "fc" and target.ndim == z.ndim:
         check_same_shape(z=z, target=target)
         if ignore_index >= 0:
             raise ValueError("ignore_index is for class indices, and target holds probabilities")
-        v = (1 - epsilon) * to_rows(target, axis) + epsilon / C
+        v = to_rows(target, axis)
+        if epsilon:
+            v = (1 - epsilon) * v + epsilon / C
         return rows, Mass(..., v if w is None else w * v, N, shape)
     ignored = None
     if kind in "iu" and target.size and (ignore_index >= 0 or target.min() < 0):
@@ -307,6 +311,20 @@ def target_mass(
     return rows, Mass(..., spread, count, shape, ignored)
 
 
+def _mean_log_p(log_p: Array, mass: Mass) -> Array:
+    """Return Σ_c v_c log p_c of each row, in which 0 · log 0 is 0.
+
+    Shapes   log_p, as v (N,) or (N, C) → (N,)
+    """
+    with np.errstate(invalid="ignore"):  # 0 · inf
+        terms = mass.v * log_p
+    if not mass.v.all():
+        terms[(mass.v == 0) & (log_p == -np.inf)] = 0
+    if mass.ignored is not None:
+        terms[mass.ignored] = 0
+    return terms if terms.ndim == 1 else terms.sum(axis=1)
+
+
 def _mass_elsewhere(v: Array) -> Array:
     """Return Σ_(k≠c) v_k for each class c.
 
@@ -316,10 +334,11 @@ def _mass_elsewhere(v: Array) -> Array:
     Shapes   v (N, C) → (N, C)
     """
     rows, top = np.arange(len(v)), v.argmax(axis=1)
-    rest = v.copy()
-    rest[rows, top] = 0
-    elsewhere = v.sum(axis=1, keepdims=True) - v
-    elsewhere[rows, top] = rest.sum(axis=1)
+    elsewhere = v.copy()
+    elsewhere[rows, top] = 0
+    rest = elsewhere.sum(axis=1)
+    np.subtract((rest + v[rows, top])[:, None], v, out=elsewhere)
+    elsewhere[rows, top] = rest
     return elsewhere
 
 

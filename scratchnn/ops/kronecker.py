@@ -55,11 +55,13 @@ def kronecker_linear_backward(
             f"dY must have shape {expected} and X {n} × {p} features, got {dY.shape} and {X.shape}"
         )
     dY = dY.astype(np.result_type(X, A, S), copy=False)
-    gradients = input_gradient(dY, A, S), *factor_gradients(dY, X, A, S)
+    dX = input_gradient(dY, A, S).astype(X.dtype, copy=False)
+    dA, dS = factor_gradients(dY, X, A, S)
+    dA, dS = dA.astype(A.dtype, copy=False), dS.astype(S.dtype, copy=False)
     if b is None:
-        return gradients
+        return dX, dA, dS
     check_bias(b, n * q)
-    return *gradients, bias_gradient(dY)
+    return dX, dA, dS, bias_gradient(dY).astype(b.dtype, copy=False)
 
 
 def input_gradient(dY: Array, A: Array, S: Array) -> Array:

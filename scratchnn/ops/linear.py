@@ -23,6 +23,7 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     Torch    torch.nn.functional.linear(X, W.T, b)
     """
     check_float(X=X, W=W)
+    _check_weight(W)
     Y = X @ W
     if b is not None:
         check_bias(b, W.shape[1])
@@ -45,6 +46,7 @@ def linear_backward(
     Raises   TypeError, ValueError
     """
     check_float(dY=dY, X=X, W=W)
+    _check_weight(W)
     expected = (*X.shape[:-1], W.shape[1])
     if X.shape[-1] != W.shape[0] or dY.shape != expected:
         raise ValueError(
@@ -52,11 +54,12 @@ def linear_backward(
             f"got {dY.shape} and {X.shape[-1]}"
         )
     dY = dY.astype(np.result_type(X, W), copy=False)
-    dX, dW = input_gradient(dY, W), weight_gradient(dY, X)
+    dX = input_gradient(dY, W).astype(X.dtype, copy=False)
+    dW = weight_gradient(dY, X).astype(W.dtype, copy=False)
     if b is None:
         return dX, dW
     check_bias(b, W.shape[1])
-    return dX, dW, bias_gradient(dY)
+    return dX, dW, bias_gradient(dY).astype(b.dtype, copy=False)
 
 
 def input_gradient(dY: Array, W: Array) -> Array:
@@ -94,6 +97,11 @@ def check_bias(b: Array, features: int) -> None:
     check_float(b=b)
     if b.shape != (features,):
         raise ValueError(f"b must have shape ({features},), one bias per feature, got {b.shape}")
+
+
+def _check_weight(W: Array) -> None:
+    if W.ndim != 2:
+        raise ValueError(f"W must have shape (D, H), got {W.shape}")
 
 
 def as_rows(X: AnyArray) -> AnyArray:

@@ -272,5 +272,5 @@ def _dot(a: AnyArray, b: Array, axis: int) -> Array:
     """Return Σ a b along `axis`, which is kept."""
     if not b.ndim:
         return a * b
-    total = np.vecdot(a.swapaxes(axis, -1), b.swapaxes(axis, -1))
+    total = np.vecdot(a.swapaxes(axis, -1).conj(), b.swapaxes(axis, -1))  # vecdot conjugates a
     return total[..., None].swapaxes(axis, -1)

@@ -39,7 +39,7 @@ class Adam:
     eps: float = 1e-8
     weight_decay: float = 0.0
     maximize: bool = False
-    state: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
+    state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "eps", "weight_decay"):

@@ -43,7 +43,7 @@ class SGD:
     weight_decay: float = 0.0
     nesterov: bool = False
     maximize: bool = False
-    state: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
+    state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "momentum", "weight_decay"):
@@ -75,7 +75,8 @@ class SGD:
         """Return v after this gradient."""
         v = self.state.get("velocity")
         if v is None:
-            v = self.state["velocity"] = g.copy()
+            v = g.copy()
+            self.state = {"velocity": v}
             return v
         check_same_shape(theta=g, velocity=v)
         v *= self.momentum

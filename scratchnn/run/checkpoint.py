@@ -20,6 +20,7 @@ from scratchnn.ops.shared import AnyArray
 from scratchnn.optim import Optimizer
 
 STATE = "state_"  # in front of the names of an optimizer's arrays
+KIND = STATE + "of"  # which optimizer has that state
 
 
 def save(
@@ -35,8 +36,10 @@ def save(
     """
     path, text = Path(path), json.dumps(description)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
-    given = optimizer.state if optimizer else {}
-    state = {STATE + name: array for name, array in given.items()}
+    state: dict[str, AnyArray] = {}
+    if optimizer is not None:
+        state = {STATE + name: array for name, array in optimizer.state.items()}
+        state[KIND] = np.array(type(optimizer).__name__)
     content: dict[str, Any] = {
         "theta": parameters.theta,
         "layers": np.array(layers),
@@ -76,7 +79,12 @@ def load(
         raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
     if _digest(signed, theta, state) != sha256:
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+    kind = str(state.pop(KIND, ""))
     if optimizer is not None:
+        if kind not in ("", type(optimizer).__name__):
+            raise DataError(
+                f"{path}: the state saved is {kind}'s, not {type(optimizer).__name__}'s"
+            )
         optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description
 
