@@ -106,12 +106,13 @@ def run_ops(arguments: argparse.Namespace) -> int:
     cells = []
     with devices.threads(arguments.threads):
         environment = devices.environment(device)
-        print(report.cells_header([OURS, *(f"torch {name}" for name in names)]))
+        sides = [OURS, *(f"torch {name}" for name in names)]
+        print(report.cells_header(sides))
         searched = arguments.examples, arguments.seed, arguments.bounds
         for dtype in ROWS if arguments.dtype == "all" else [arguments.dtype]:
             for op in _rows(arguments.op, dtype):
                 cells.append(search(op, dtype, names, *searched))
-                print(report.cell_line(cells[-1]), flush=True)
+                print(report.cell_line(cells[-1], sides), flush=True)
     if not cells:
         raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
     settings = {name: getattr(arguments, name) for name in ("dtype", "examples", "bounds", "seed")}

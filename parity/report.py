@@ -214,6 +214,13 @@ MATRIX = (
     "error in units in the last place (ulps), over values and gradients of all generated cases. "
     "“none”: no digit of some element is right, where terms cancel and the bound allows it."
 )
+PARTS = {
+    "theirs": "torch's side",
+    "exact": "the right value",
+    "exact_backward": "the right gradient",
+    "bound": "the value's bound",
+    "backward_bound": "the gradient's bound",
+}
 COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN)
 
 
@@ -230,6 +237,8 @@ def of_cells(cells: Sequence[Cell], settings: Facts, environment: Facts) -> Repo
         f"{held} of {len(cells)} cells (operation × precision) hold, value and gradients, over "
         f"{cases:,} generated cases"
     )
+    found = {cell.op: missing(cell) for cell in cells if cell.missing}
+    verdict += "".join(f"; missing in {op}: {parts}" for op, parts in found.items())
     results, holds = [asdict(cell) | {"holds": cell.holds} for cell in cells], held == len(cells)
     return Report(title, holds, verdict, settings, environment, results, partial(_sections, cells))
 
@@ -246,17 +255,29 @@ def cells_header(sides: Sequence[str]) -> str:
     )
 
 
-def cell_line(cell: Cell) -> str:
-    """Return a cell as a row of the table, in text."""
-    sides = "".join(
-        f"  {_percent(worst.error.ratio):>8} {_ulps(worst.ulps, cell.dtype):>8}"
-        for worst in cell.sides.values()
-    )
-    return f"{cell.op:33} {cell.dtype:8} {cell.cases:>6,}{sides}  {_closest(cell)}"
+def cell_line(cell: Cell, sides: Sequence[str]) -> str:
+    """Return a cell as a row of the table, in text; "-" for a side that it does not have.
+
+    Options  sides   those of `cells_header`
+    """
+    line = f"{cell.op:33} {cell.dtype:8} {cell.cases:>6,}"
+    for worst in map(cell.sides.get, sides):
+        ratio = _percent(worst.error.ratio) if worst else "-"
+        line += f"  {ratio:>8} {_ulps(worst.ulps, cell.dtype) if worst else '-':>8}"
+    return f"{line}  {_closest(cell)}"
+
+
+def missing(cell: Cell) -> str:
+    """Return the names of the parts that nobody has written yet."""
+    return ", ".join(PARTS[part] for part in cell.missing)
 
 
 def _closest(cell: Cell) -> str:
-    """Say which quantity came closest to its bound."""
+    """Say which quantity came closest to its bound, and what is missing."""
+    return _quantity(cell) + (f", missing: {missing(cell)}" if cell.missing else "")
+
+
+def _quantity(cell: Cell) -> str:
     if not cell.holds:
         return "FAILS"
     worst = max(cell.sides.values(), key=lambda worst: worst.error.ratio)

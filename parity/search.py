@@ -59,7 +59,8 @@ class Cell:
     """One operation in one precision, on all devices: what the search has found so far.
 
     `refused` counts the cases in which TF32 products left the float32 bound. It is None for other
-    products. `refusals` counts them by side and product, as in "torch cpu: linear, dW".
+    products. `refusals` counts them by side and product, as in "torch cpu: linear, dW". `missing`
+    names the parts of the row that nobody has written yet, as `Op.missing` does.
     """
 
     op: str
@@ -69,6 +70,7 @@ class Cell:
     refused: int | None = None
     failure: Failure | None = None  # the last one: Hypothesis ends with the smallest
     refusals: dict[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -101,7 +103,8 @@ def search(
              analysis      how sums are bounded, as in `bounds.analysis`
     """
     number, precision = ROWS[dtype]
-    cell = Cell(op.name, dtype, refused=0 if precision == "tf32" else None)
+    refusable = precision == "tf32" and "theirs" not in op.missing
+    cell = Cell(op.name, dtype, refused=0 if refusable else None, missing=op.missing)
     refusals: Counter[str] = Counter()
 
     def fails(drawn: tuple[Case, int]) -> bool:

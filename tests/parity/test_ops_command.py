@@ -60,6 +60,50 @@ def test_ops_fails_and_prints_the_smallest_case(capsys, monkeypatch):
     assert "with bounds.analysis('worst-case'):" in output
 
 
+def columns_of(line):
+    """Return the cells of a line that are numbers: two of each side, NumPy and torch."""
+    return [line[at : at + 8].strip() for at in (51, 60, 70, 79)]
+
+
+def test_ops_says_that_torch_has_no_such_operation(capsys, monkeypatch, tmp_path):
+    monkeypatch.delattr("torch.nn.functional.sigmoid")
+    monkeypatch.delattr("parity.theirs.linear")
+    monkeypatch.delattr("torch.nn.functional.linear")
+    files = [str(tmp_path / name) for name in ("ops.json", "ops.html")]
+    saved = "--json", files[0], "--html", files[1]
+    status, output, _ = run(capsys, *QUICK, "--device", "cpu", *saved)
+    assert status == 0
+    for line in output.splitlines()[2:10]:
+        ours, _, *torchs = columns_of(line)
+        assert ours.endswith("%")
+        assert torchs == ["-", "-"]
+        assert line.endswith(", missing: torch's side")
+    assert "8 of 8 cells" in output
+    names = ("linear", "linear, without a bias", "sigmoid")
+    words = "".join(f"; missing in {name}: torch's side" for name in names)
+    assert words in output
+    assert "judged as float32" not in output
+    found = json.loads((tmp_path / "ops.json").read_text())
+    assert [cell["missing"] for cell in found["results"]] == [["theirs"]] * 8
+    assert found["verdict"].endswith(words)
+    assert "missing in sigmoid: torch" in (tmp_path / "ops.html").read_text(encoding="utf-8")
+
+
+def test_ops_fails_where_a_bound_or_a_right_answer_is_missing(capsys, monkeypatch):
+    monkeypatch.delattr("parity.oracle.sigmoid_backward")
+    monkeypatch.delattr("parity.bounds.sigmoid_backward")
+    status, output, _ = run(capsys, *QUICK, "--dtype", "float32", "--device", "cpu")
+    assert status == 1
+    linear, _, sigmoid = output.splitlines()[2:5]
+    assert all(columns_of(linear))
+    assert columns_of(sigmoid) == ["-"] * 4
+    words = "the right gradient, the gradient's bound"
+    assert sigmoid.endswith(f"  FAILS, missing: {words}")
+    assert "2 of 3 cells (operation × precision) hold, value and gradients, over" in output
+    assert f"; missing in sigmoid: {words}" in output
+    assert "has no sigmoid_backward yet: it must be written there" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
