@@ -1,8 +1,8 @@
 """Planted bugs, and which check sees which: no bug may survive, and no check may see nothing.
 
-A wrong operation goes through the checks of `parity.check`. Wrong training goes through SGD
-compared with torch's, and through the lockstep of a small network, where the quantities of the
-first step that fails count.
+A wrong operation goes through the checks of `parity.check`. Wrong training goes through each
+optimizer compared with torch's, and through the lockstep of a small network, where the quantities
+of the first step that fails count.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from parity.flaws.training import NOMINAL, planted
 from parity.ops import OPS
 from parity.report import save_rows
 from scratchnn import recipes
+from scratchnn.optim import OPTIMIZERS
 
 RESULTS = Path(__file__).parents[2] / "docs/results/mutants.json"
-TRAINING_CHECKS = ("SGD", "outputs", "loss", "gradient", "parameters", "trained freely")
+OPTIMIZER_CHECKS = {type(make(1.0)).__name__: name for name, make in OPTIMIZERS.items()}
+STEP_CHECKS = ("outputs", "loss", "gradient", "parameters", "trained freely")
+TRAINING_CHECKS = (*OPTIMIZER_CHECKS, *STEP_CHECKS)
 STEPS = 46  # the 45th batch of the digits is the short one
 EXAMPLES = 40
 TRAINING, BACKWARD = "training", ", backward"
@@ -72,13 +75,17 @@ def of_training(flaw: Flaw) -> Mutant:
 
 
 def trained() -> tuple[str, ...]:
-    """Train a small network on both sides; return the checks and quantities that fail first."""
+    """Compare the optimizers, and train a small network with SGD on both sides.
+
+    Return the checks that fail, and the quantities that fail first.
+    """
     import torch
 
     from parity.training import lockstep, optimizers
     from parity.training.step import KINDS
 
-    seen: tuple[str, ...] = () if optimizers.check("sgd").holds else ("SGD",)
+    both = OPTIMIZER_CHECKS.items()
+    seen = tuple(column for column, name in both if not optimizers.check(name).holds)
     recipe = recipes.get("mlp")
     small = recipe.on(recipe.default_data, hidden=(12, 8), batch_size=NOMINAL)
     prepared = recipes.prepare(small, dtype="float64")

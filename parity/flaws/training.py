@@ -17,7 +17,7 @@ from parity.flaws import Flaw, Plants
 from scratchnn import train
 from scratchnn.layers import Dense, ReLU
 from scratchnn.objectives import CrossEntropy
-from scratchnn.optim import SGD
+from scratchnn.optim import SGD, Adam
 
 FLAWS = Plants()
 NOMINAL = 32  # rows of a batch, in parity.checking.mutants
@@ -74,6 +74,28 @@ class Step:
     def uphill(right, sgd, theta, grad):
         """The step goes along the gradient, not against it."""
         right(sgd, theta, -grad)
+
+
+@FLAWS.of("step", Adam)
+class AdamStep:
+    def no_bias_correction(right, adam, theta, grad):
+        """m and v are used as they are: they start at 0, and are too small in the first steps."""
+        m, v, _ = _moments(right, adam, theta, grad)
+        theta -= adam.learning_rate * m / (np.sqrt(v) + adam.eps)
+
+    def eps_inside_the_root(right, adam, theta, grad):
+        """ε is added to v̂: it must be added to its root."""
+        m, v, t = _moments(right, adam, theta, grad)
+        beta_1, beta_2 = adam.betas
+        m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
+        theta -= adam.learning_rate * m_hat / np.sqrt(v_hat + adam.eps)
+
+
+def _moments(right, adam, theta, grad):
+    """Take an Adam step but for the last line, the update of θ; return m, v and t."""
+    right(adam, theta.copy(), grad)
+    adam._decayed(theta, grad)  # AdamW shrinks θ here
+    return adam.state["m"], adam.state["v"], float(adam.state["t"])
 
 
 @FLAWS.of("loss_and_gradient", CrossEntropy)

@@ -10,6 +10,7 @@ from parity.cli import main
 from parity.flaws import Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.ops import OPS
+from scratchnn.optim import Adam
 
 FEW = 10  # examples
 
@@ -26,6 +27,12 @@ def test_bugs_of_an_operation_are_seen_and_named(op):
 @pytest.mark.parametrize("flaw", TRAINING_FLAWS, ids=lambda flaw: flaw.name)
 def test_bug_of_training_is_seen(flaw):
     assert not mutants.of_training(flaw).survives
+
+
+def test_a_bug_of_adam_is_seen_in_adamw_too():
+    for flaw in TRAINING_FLAWS:
+        if flaw.where is Adam:
+            assert mutants.of_training(flaw).killed_by == ("Adam", "AdamW")
 
 
 def test_training_without_a_bug_holds():
