@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -50,7 +52,7 @@ def test_step_keeps_to_its_bound(options, objective, target):
     bound = step_bound(parameters, X, target, Settings(goal, OPTIMIZER))
     wide, ours = parameters.astype(np.float64), parameters.copy()
     right = network.right_step(wide, X, target, Settings(goal, OPTIMIZER), {})
-    take_step(ours, X, target, Settings(goal, SGD(**vars(OPTIMIZER) | {"state": {}})))
+    take_step(ours, X, target, Settings(goal, replace(OPTIMIZER)))
     error = abs(ours.theta - right.after.theta)
     assert (error <= bound).all()
     moved = 1e-3 * abs(right.after.theta - parameters.theta)
