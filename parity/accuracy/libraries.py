@@ -78,7 +78,6 @@ def of_jax() -> Library:
     """Return jax.nn's operations on the CPU, with the gradients of its autodiff."""
     jax = import_module("jax")
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_enable_x64", True)
     nn = jax.nn
     values = {
         "softmax": nn.softmax,
@@ -93,7 +92,17 @@ def of_jax() -> Library:
         _, vjp = jax.vjp(lambda z: f(z, *target), jax.numpy.asarray(z))
         return vjp(jax.numpy.asarray(dy))[0]
 
-    return of_tables(values, {name: partial(gradient, f) for name, f in values.items()})
+    def exact(f: Function) -> Function:
+        def called(*arguments: AnyArray) -> Array:
+            with jax.enable_x64(True):  # or JAX would round float64 to float32
+                return np.asarray(f(*arguments))
+
+        return called
+
+    return of_tables(
+        {name: exact(f) for name, f in values.items()},
+        {name: exact(partial(gradient, f)) for name, f in values.items()},
+    )
 
 
 def of_sklearn() -> Library:
