@@ -49,7 +49,7 @@ class Layer(Protocol):
         """Draw the parameters in place; see `mlp.init`."""
 
     def forward(self, x: Array, /, *parameters: Array) -> Array:
-        """Return y. It may overwrite x, where no backward needs x any more: relu does."""
+        """Return y. It may overwrite x, if no backward needs x any more: relu does."""
 
     def backward(self, dy: Array, x: Array, y: Array, /, *parameters: Array) -> Array:
         """Return dx. It may overwrite dy."""
@@ -73,8 +73,7 @@ class Dense:
     `backward` and `gradients` are the two halves of functional.linear_backward: dX
     is not needed in the first layer, and dW and db go straight into their places.
 
-    In θ, W (D, H) and b (H,) lie one after the other. So they are one matrix
-    (D + 1, H), whose last row meets a column of ones behind X.
+    In θ, W (D, H) and b (H,) lie one after the other.
 
     Raises   ValueError for sizes below 1
     """
@@ -193,7 +192,8 @@ class Activation:
 class ReLU(Activation):
     """y = max(z, 0).
 
-    It overwrites z. That is safe behind any layer: where z and y differ, dz is 0.
+    It overwrites z. The layer before it may need its own output, z, for its
+    backward: where z and y differ, the gradient dz that it gets is 0.
     """
 
     op: ClassVar[str] = "relu"

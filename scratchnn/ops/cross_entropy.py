@@ -45,8 +45,8 @@ def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Arra
 
         p = softmax(z); loss = -mean(log(p[rows, target])); p[rows, target] -= 1; dz = p / N
 
-    With m, e and q of `exponentials`, p = e / (1 + q), and 1 / (1 + q) at the
-    maximum. At the target, p - 1 is expm1(log p), which does not cancel where p
+    With m, e and q of `exponentials`, p = e / (1 + q). There e is 0 at the maximum,
+    so it is set to 1 first. At the target, p - 1 is expm1(log p), which does not cancel where p
     is close to 1.
 
     Shapes   z (N, C), target (N,) → (), (N, C); N and C at least 1
@@ -95,8 +95,8 @@ def cross_entropy(
         probabilities t_c:  v_c = w_c ((1 - ε) t_c + ε / C)
 
     [c = t] is 1 if c is t, and 0 otherwise. Each row of a batch, an example, has a
-    loss. Their mean divides by the number of rows. For class indices it leaves
-    out the rows that are ignored, and counts each other row as w_t.
+    loss. Their mean divides by the number of rows. For class indices it divides by
+    the sum of w_t over the rows that are not ignored.
 
     Shapes   z        floats (C,), (N, C) or (N, C, ...): the logits of one example, of N, or of
                       each pixel of N images

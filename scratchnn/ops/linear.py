@@ -23,7 +23,7 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     Torch    torch.nn.functional.linear(X, W.T, b)
     """
     check_float(X=X, W=W)
-    _check_weight(W)
+    _check_fit(X, W)
     Y = X @ W
     if b is not None:
         check_bias(b, W.shape[1])
@@ -46,13 +46,10 @@ def linear_backward(
     Raises   TypeError, ValueError
     """
     check_float(dY=dY, X=X, W=W)
-    _check_weight(W)
+    _check_fit(X, W)
     expected = (*X.shape[:-1], W.shape[1])
-    if X.shape[-1] != W.shape[0] or dY.shape != expected:
-        raise ValueError(
-            f"dY must have shape {expected} and X {W.shape[0]} features, "
-            f"got {dY.shape} and {X.shape[-1]}"
-        )
+    if dY.shape != expected:
+        raise ValueError(f"dY must have shape {expected}, got {dY.shape}")
     dY = dY.astype(np.result_type(X, W), copy=False)
     dX = input_gradient(dY, W).astype(X.dtype, copy=False)
     dW = weight_gradient(dY, X).astype(W.dtype, copy=False)
@@ -99,9 +96,11 @@ def check_bias(b: Array, features: int) -> None:
         raise ValueError(f"b must have shape ({features},), one bias per feature, got {b.shape}")
 
 
-def _check_weight(W: Array) -> None:
+def _check_fit(X: Array, W: Array) -> None:
     if W.ndim != 2:
         raise ValueError(f"W must have shape (D, H), got {W.shape}")
+    if X.shape[-1:] != W.shape[:1]:
+        raise ValueError(f"X must have {W.shape[0]} features, as W {W.shape} says, got {X.shape}")
 
 
 def as_rows(X: AnyArray) -> AnyArray:

@@ -56,8 +56,8 @@ def softmax_backward(
 
     The C × C matrix of derivatives is never formed. If one p_k is near 1, dp_k and
     the mean Σ_i dp_i p_i are nearly equal, and subtracting them loses digits. Adding
-    a constant to all dp leaves dz unchanged. So the code first subtracts the dp of
-    the class with p > 1/2, if there is one, from all dp.
+    a constant to all dp leaves dz unchanged, as Σ p = 1. So the code first subtracts
+    the dp of the class with p > 1/2, if there is one, from all dp.
 
     Shapes   dp, z (..., C, ...) → dz, the same shape
     Options  axis, dtype   as given to `softmax`

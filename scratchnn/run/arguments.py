@@ -17,7 +17,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end with exit status 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        command = f"{self.prog} COMMAND" if message.startswith("unrecognized") else self.prog
+        self.exit(2, f"{self.prog}: {message} (see {command} --help)\n")
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:

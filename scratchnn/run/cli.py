@@ -326,6 +326,6 @@ def _check_plots() -> None:
     if not _has_plots():
         print(
             "scratchnn: no curves will be drawn, matplotlib is missing: "
-            "pip install 'scratchnn[plots]'",
+            "pip install 'scratchnn[plots]', or in a checkout pip install -e '.[plots]'",
             file=sys.stderr,
         )
