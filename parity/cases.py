@@ -154,7 +154,8 @@ def soft_labels(draw: Draw, dtype: Dtype) -> Case:
     case = {**_logits(draw, dtype), "label_smoothing": draw.one_of(SMOOTHING)}
     z, rng = case["z"], _rng(draw)
     axis = 0 if z.ndim == 1 else 1
-    target = _thinned(draw, rng.random(z.shape) ** draw.one_of([1, 100]), axis, rng)
+    share = rng.random(z.shape) ** draw.one_of([1, 100]) + 1e-300  # a power may be 0
+    target = _thinned(draw, share, axis, rng)
     target /= target.sum(axis=axis, keepdims=True)
     return {**case, "target": target.astype(dtype)}
 
