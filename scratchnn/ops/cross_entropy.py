@@ -117,7 +117,14 @@ def cross_entropy(
     m, _, _, q = exponentials(rows)
     log_p = rows[mass.where].T - m
     log_p -= np.log1p(q)
-    losses = -_mean_log_p(log_p.T, mass)
+    log_p = log_p.T
+    if not mass.v.all():
+        log_p[(mass.v == 0) & (log_p == -np.inf)] = 0  # 0 · log 0 is 0
+    if mass.ignored is not None:
+        log_p[mass.ignored] = 0
+    losses = -mass.v * log_p
+    if losses.ndim == 2:
+        losses = losses.sum(axis=1)
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
@@ -204,7 +211,12 @@ def nll_loss(
     check_float(log_p=log_p)
     _check_indices(target)
     rows, mass = target_mass(log_p, target, weight, ignore_index)
-    losses = -_mean_log_p(rows[mass.where], mass)
+    likelihood = rows[mass.where]
+    if not mass.v.all():
+        likelihood[(mass.v == 0) & (likelihood == -np.inf)] = 0  # 0 · log 0 is 0
+    if mass.ignored is not None:
+        likelihood[mass.ignored] = 0
+    losses = -mass.v * likelihood
     return reduce(losses.reshape(mass.shape)[()], reduction, mass.divisor)
 
 
@@ -309,20 +321,6 @@ def target_mass(
     if ignored is not None:
         spread[ignored] = 0
     return rows, Mass(..., spread, count, shape, ignored)
-
-
-def _mean_log_p(log_p: Array, mass: Mass) -> Array:
-    """Return Σ_c v_c log p_c of each row, in which 0 · log 0 is 0.
-
-    Shapes   log_p, as v (N,) or (N, C) → (N,)
-    """
-    with np.errstate(invalid="ignore"):  # 0 · inf
-        terms = mass.v * log_p
-    if not mass.v.all():
-        terms[(mass.v == 0) & (log_p == -np.inf)] = 0
-    if mass.ignored is not None:
-        terms[mass.ignored] = 0
-    return terms if terms.ndim == 1 else terms.sum(axis=1)
 
 
 def _mass_elsewhere(v: Array) -> Array:
