@@ -49,6 +49,7 @@ class Edge:
         return f"{self.op}: {self.what}"
 
 
+TORCH_REFUSES_INTEGERS = {"softplus"}  # of the activations
 Z = f32([0.5, 1, 2], [1, 0, -1])
 P = f32([0.25, 0.5, 0.25], [1, 0, 0])
 W = f32(0.5, 2, 1)
@@ -503,7 +504,7 @@ DIFFERENT = [
             op,
             "integers",
             {"z": np.array([1, -2])} | options,
-            why="" if op == "softplus" else "NumPy would round or widen",  # torch refuses it too
+            why="" if op in TORCH_REFUSES_INTEGERS else "NumPy would round or widen",
             refused=TypeError,
         )
         for op, options in [*((op, {}) for op in ACTIVATIONS), ("logsumexp", {"axis": -1})]

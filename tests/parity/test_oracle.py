@@ -159,6 +159,7 @@ def assert_digits(found, right, wanted):
 @pytest.mark.parametrize("name", OPS)
 def test_oracle_is_the_definition(name, dtype):
     """To 13 digits for float32, whose oracle is in float64, and to 45 for float64."""
+    assert name in DEFINITIONS, f"DEFINITIONS needs a case and the definition of {name}"
     op, (case, definition) = OPS[name], DEFINITIONS[name]
     case = {
         key: np.asarray(value, dtype) if getattr(value, "dtype", None) == np.float64 else value
