@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnn.information import check_distributions
-from scratchnn.metrics import check_matrix
-from scratchnn.ops.shared import Array, IntArray, check_float, check_labels
+from scratchnn.ops.shared import Array, IntArray, check_float, check_labels, check_matrix
 from scratchnn.ops.softmax import softmax
 
 ROUNDING = 2 * float(np.finfo(np.float64).eps)

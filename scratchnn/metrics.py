@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, IntArray, check_float, check_labels
+from scratchnn.ops.shared import Array, IntArray, check_float, check_labels, check_matrix
 
 
 def count_correct(z: Array, target: IntArray) -> int:
@@ -91,21 +91,6 @@ def recall(confusion: IntArray, *, undefined: float = 0.0) -> Array:
     """
     _check_square(confusion)
     return _share(confusion.diagonal(), confusion.sum(axis=1), undefined)
-
-
-def check_matrix(**arrays: Array | IntArray) -> None:
-    """Raise where an array is not a matrix with at least one row and one column.
-
-    Options  arrays   the arrays, by the names that messages give them
-    Raises   ValueError
-    """
-    for name, array in arrays.items():
-        if array.ndim != 2:
-            raise ValueError(f"{name} must be a matrix (rows, columns), got shape {array.shape}")
-        if array.size == 0:
-            raise ValueError(
-                f"{name} must have at least one row and column, got shape {array.shape}"
-            )
 
 
 def _share(part: IntArray, whole: IntArray, undefined: float) -> Array:
