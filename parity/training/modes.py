@@ -111,7 +111,7 @@ def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
     if result.steps_hold and result.strayed:  # compare with torch's own drift, which takes its time
         fresh = _prepare(arguments, dtype, arguments.seed)
         result.limits = free_run.train(fresh, device, len(result.steps), precision).limits
-    yield result, f"{stepwise.verdict(result)}\n{stepwise.timing(result)}"
+    yield result, stepwise.verdict(result)
     if not result.holds:
         yield result, stepwise.failure(result)
 

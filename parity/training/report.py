@@ -82,14 +82,6 @@ def failure(result: Lockstep) -> str:
     return "nothing left its tolerance"
 
 
-def timing(result: Lockstep) -> str:
-    """Say how long the training steps took on each side."""
-    return (
-        f"training steps: NumPy {result.ours_seconds:.2f} s, torch {result.torch_seconds:.2f} s "
-        "(not a benchmark: here torch also keeps every intermediate result)"
-    )
-
-
 def as_dict(result: Lockstep) -> dict[str, object]:
     diverged, unbounded = result.diverged, result.unbounded
     return {
@@ -104,13 +96,11 @@ def as_dict(result: Lockstep) -> dict[str, object]:
         "failure": None if result.holds else failure(result),
         "reproduction": result.reproduction,
         "worst": {"step": result.worst.step, **asdict(result.worst.worst)},
-        "seconds": {"numpy": result.ours_seconds, "torch": result.torch_seconds},
         "epochs": [
             {
                 "epoch": row.epoch,
                 "numpy": row.ours._asdict(),
                 "torch": row.torch._asdict(),
-                "running_loss": {"numpy": row.ours_running_loss, "torch": row.torch_running_loss},
                 **{kind: asdict(difference) for kind, difference in _worst(row).items()},
             }
             for row in result.epochs

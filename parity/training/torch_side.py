@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -40,7 +39,6 @@ class TorchSide:
             for weight, tensor in zip(self.weights, tensors, strict=True):
                 self.optimizer.state[weight][self.buffers[name]] = tensor.detach().to(device)
         self.objective = objectives.get(run.recipe.objective)
-        self.seconds = 0.0
 
     def step(self, X: Array, target: AnyArray) -> Trace:
         before, state = self.parameters(), self._state()
@@ -57,8 +55,6 @@ class TorchSide:
     def _take(self, X: Array, target: AnyArray) -> tuple[list[Tensor], Tensor]:
         """Take one step; return every layer's output, and the loss."""
         outputs, labels = [to_tensor(X, self.device)], self._prepared(target, len(X))
-        devices.synchronize(self.device)
-        start = perf_counter()
         self.optimizer.zero_grad()
         with devices.products(self.device, self.precision):
             for layer in self.module:
@@ -67,8 +63,6 @@ class TorchSide:
             loss = self.loss(outputs[-1], labels)
             loss.backward()
         self.optimizer.step()
-        devices.synchronize(self.device)
-        self.seconds += perf_counter() - start
         return outputs[1:], loss
 
     def nudge(self, index: int, later: float) -> None:

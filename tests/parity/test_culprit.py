@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from itertools import chain, islice
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -53,22 +54,19 @@ def quantities(trace, settings):
 
 
 def printed(found, name, dtype, **options):
-    """Run the Python lines that a report prints; return the verdicts that they print."""
+    """Run the Python lines that a report prints; return what stands before, and the verdicts."""
     run = prepared(name, dtype)
     text = lockstep.reproduction(found, run.recipe, dtype, {"seed": 1, **options})
-    command, words, *code = text.splitlines()
-    assert command.startswith(f"reproduce:  python -m parity train {name} --data ")
+    words, _, code = text.partition("\nin Python, this element alone:\n")
+    assert words.startswith(f"reproduce:  python -m parity train {name} --data ")
     seen = []
-    exec("\n".join(line[4:] for line in code), {"print": seen.append})
+    exec(dedent(code), {"print": seen.append})
     return words, seen
 
 
-@pytest.mark.parametrize("name", ["softmax-regression", "linear-regression"])
-def test_reproduction_shows_that_torch_is_wrong(name):
-    """By training up to there, and from the numbers alone."""
-    found = culprit_of(name, precision="tf32")
-    words, (verdict, *_) = printed(found, name, "float32", precision="tf32")
-    assert words == "in Python, this element alone:"
+def test_reproduction_shows_that_torch_is_wrong():
+    found = culprit_of("linear-regression", precision="tf32")
+    _, (verdict, *_) = printed(found, "linear-regression", "float32", precision="tf32")
     assert verdict.guilty == ("torch cpu",)
     for shown, error in zip(verdict.errors, found.verdict.errors, strict=True):
         assert shown.exact == pytest.approx(error.exact, abs=error.tolerance)
@@ -109,9 +107,8 @@ def test_reproduction_names_the_folder_of_the_data_and_all_changes():
     recipe = recipes.get("mlp").on("mnist", activation="sigmoid", hidden=(24, 16))
     text = lockstep.reproduction(found, recipe, "float32", {"seed": 1, "data_dir": "a b"})
     assert "--data-dir 'a b'" in text
-    assert "data_dir='a b')" in text
     assert "--activation sigmoid" in text
-    assert "activation='sigmoid', hidden=(24, 16))" in text
+    assert len(text.splitlines()) == 1  # 129 numbers are no program
 
 
 def test_culprit_is_torch_where_torch_is_wrong():
@@ -156,7 +153,9 @@ def test_culprit_is_numpy_and_its_element_can_be_seen(monkeypatch, part, name, q
     assert found.verdict.guilty == ("NumPy",)
     assert found.verdict.quantity == quantity
     words, verdicts = printed(found, name, dtype)
-    assert ("there NumPy is right" in words) is (part == "dW")
+    assert ("what is wrong is the code that calls it" in words) is (part == "dW")
+    if not verdicts:  # of more than a few numbers
+        return
     verdict = next(v for v in verdicts if v.quantity in ("θ", "linear, dW"))
     assert (OURS in verdict.guilty) is (part == "update")
     right = found.verdict.errors[1].exact
@@ -177,13 +176,15 @@ def test_every_element_is_what_both_sides_computed(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp-kronecker"])
-def test_elements_of_layers_are_made_of_few_numbers(name):
+def test_elements_of_layers_are_made_of_fewer_numbers(name):
     trace, settings = second_step(name, "float32")
     for quantity in step.operations(trace, settings):
         source, place = quantity.source.element(quantity.part, (0,) * quantity.torch.ndim)
-        if isinstance(source, Call) and source.op.function in ("linear", "kronecker_linear"):
+        if isinstance(source, Call) and source.op.function == "linear":
             assert source.numbers < quantity.source.numbers / 2
             assert source.right()[quantity.part].shape > place
+        if quantity.name in ("layer 1 z", "layer 2 dX"):
+            assert len(source.case["X"]) == 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
