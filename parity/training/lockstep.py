@@ -199,7 +199,7 @@ class _Pair:
         if not self.stuck:
             loss, _ = take_step(self.run.parameters, X, target, self.settings)
             apart = distance(theta, trace.after.theta)
-            diverged = _diverged(loss, theta) and _diverged(trace.loss, trace.after.theta)
+            diverged = _diverged(loss, theta) and _diverged(float(trace.loss), trace.after.theta)
         if found.broken and not diverged and self.result.culprit is None:
             self.result.culprit = find(self.done, found.broken)
         return replace(found, free_run=apart, diverged=diverged, broken=None)
