@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 
@@ -38,8 +37,7 @@ Result: TypeAlias = lockstep.Lockstep | free_run.FreeRun | paired.Paired
 News: TypeAlias = Iterator[tuple[Result | None, str]]
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """One way to compare two trainings, and how its results are shown.
 
     train     takes the arguments, the device and the precision of θ
@@ -53,12 +51,6 @@ class Mode:
     file: str
     title: str
     dtypes: tuple[str, ...] = ("float32", "float64")
-
-    def words(self, result: Result) -> str:
-        """Return the verdict, or what failed."""
-        if isinstance(result, lockstep.Lockstep) and not result.holds:
-            return stepwise.failure(result)
-        return self.module.verdict(result)
 
 
 def run(arguments: Arguments) -> int:
@@ -112,8 +104,6 @@ def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
         fresh = _prepare(arguments, dtype, arguments.seed)
         result.limits = free_run.train(fresh, device, len(result.steps), precision).limits
     yield result, stepwise.verdict(result)
-    if not result.holds:
-        yield result, stepwise.failure(result)
 
 
 def _given(arguments: Arguments, device: torch.device) -> dict[str, object]:
@@ -176,7 +166,7 @@ def _save(
 
 
 def _section(mode: Mode, result: Result) -> Section:
-    text, _, code = mode.words(result).partition("\nreproduce:")
+    text, _, code = mode.module.verdict(result).partition("\nreproduce:")
     html = report.code(f"reproduce:{code}") if code else ""
     if mode.module is paired:
         return Section(result.dtype, text, html + mode.module.table(result))

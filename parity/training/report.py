@@ -39,9 +39,9 @@ def epoch_line(row: EpochResult) -> str:
 
 
 def verdict(result: Lockstep) -> str:
-    """Return one line: whether parity holds, and what came closest to breaking it.
+    """Say whether parity holds, and what came closest to breaking it; then, what failed first.
 
-    Then how far apart the freely trained θ may be, and what else is to be known of the steps.
+    In between, how far apart the freely trained θ are, and what else is to be known of the steps.
     """
     step, word = result.worst, "holds" if result.holds else "FAILS"
     words = (
@@ -67,7 +67,7 @@ def verdict(result: Lockstep) -> str:
             f"; from step {first.step} on some bounds are infinite or NaN and say nothing (first "
             f"that of {first.unbounded}): what they belong to is not judged"
         )
-    return words
+    return words if result.holds else f"{words}\n{failure(result)}"
 
 
 def failure(result: Lockstep) -> str:
