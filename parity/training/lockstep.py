@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import nan
 from textwrap import indent
@@ -26,111 +26,18 @@ from parity.judge import Difference, Index, Verdict, measure
 from parity.report import Facts
 from parity.training import network
 from parity.training.optimizers import Update
-from parity.training.step import Quantity, StepResult, WholeStep, check_step, sound
+from parity.training.report import EpochResult, Lockstep
+from parity.training.step import Quantity, StepResult, WholeStep, check_step
 from parity.training.torch_side import TorchSide
-from parity.training.trace import FREE_RUN_TOLERANCE, Call, Settings, epoch, take_step
+from parity.training.trace import Call, Settings, epoch, take_step
 from scratchnn.data import Dataset
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run import recipes
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.train import Score, evaluate
 
-UNKNOWN = Score(nan, None)
 FEW = 32  # numbers that a reader copies
 FLAGS = ("epochs", "batch_size", "learning_rate", "momentum", "activation")  # of the command
-
-
-@dataclass
-class EpochResult:
-    """What both sides reached by the end of an epoch, and its steps."""
-
-    epoch: int
-    ours: Score = UNKNOWN
-    torch: Score = UNKNOWN
-    steps: list[StepResult] = field(default_factory=list)
-
-
-@dataclass
-class Lockstep:
-    """The results of a run on both sides.
-
-    kinks          whether the network has ReLUs
-    culprit        of the first step that left a tolerance
-    reproduction   how to see it again
-    limits         of the free run at each step, if a control was run
-    """
-
-    dtype: str
-    device: str
-    kinks: bool
-    epochs: list[EpochResult] = field(default_factory=list)
-    culprit: Culprit | None = None
-    reproduction: str | None = None
-    limits: list[float] | None = None
-    interrupted: bool = False
-
-    @property
-    def steps(self) -> list[StepResult]:
-        return [step for epoch in self.epochs for step in epoch.steps]
-
-    @property
-    def flips(self) -> int:
-        """How many ReLUs were on in one and off in the other within rounding, over all steps."""
-        return sum(step.flips for step in self.steps if not step.diverged)
-
-    @property
-    def free_run(self) -> float:
-        """How far the two freely trained θ came apart at most."""
-        return max(step.free_run for step in self.steps)
-
-    @property
-    def free_run_tolerance(self) -> float | None:
-        """How far they may: 1e-12 in float64; in float32 there is no such number."""
-        return FREE_RUN_TOLERANCE if self.dtype == "float64" else None
-
-    @property
-    def worst(self) -> StepResult:
-        """The step whose worst difference is closest to its tolerance."""
-        return max(sound(self.steps), key=lambda step: step.worst.ratio)
-
-    @property
-    def diverged(self) -> StepResult | None:
-        """The first step after which both sides had diverged."""
-        return next((step for step in self.steps if step.diverged), None)
-
-    @property
-    def unbounded(self) -> StepResult | None:
-        """The first step in which a bound was infinite or NaN."""
-        return next((step for step in self.steps if step.unbounded), None)
-
-    @property
-    def strayed(self) -> StepResult | None:
-        """The first step after which the free runs were too far apart, in float64."""
-        if self.free_run_tolerance is None:
-            return None
-        limits = self.limits or []
-        for i, step in enumerate(self.steps):
-            allowed = max([self.free_run_tolerance, *limits[i : i + 1]])
-            if step.free_run > allowed and not step.diverged:
-                return step
-        return None
-
-    @property
-    def unlike(self) -> EpochResult | None:
-        """The first epoch with other accuracies, where θ are so close that they must be equal."""
-        if self.free_run_tolerance is None or self.free_run > self.free_run_tolerance:
-            return None
-        pairs = ((row, row.ours.accuracy, row.torch.accuracy) for row in self.epochs)
-        return next((row for row, a, b in pairs if a != b and not (a != a and b != b)), None)
-
-    @property
-    def steps_hold(self) -> bool:
-        return all(step.holds for step in self.steps)
-
-    @property
-    def holds(self) -> bool:
-        """Whether every step is within its tolerances and, in float64, both sides end alike."""
-        return self.steps_hold and self.strayed is None and self.unlike is None
 
 
 def train(

@@ -92,17 +92,16 @@ class TorchSide:
         totals = Totals()
         for z, target in self._outputs(data):
             value = self.loss(z, self._prepared(target, len(z))).item()
-            correct = theirs.correct(z, to_tensor(target, self.device), self.objective) or 0
+            correct = int(self._right(z, target).sum()) if self.objective.classes else 0
             totals.add(Step(value, correct, self.objective.count(target), len(z)))
         return totals.score(self.objective)
 
     def right(self, data: Dataset) -> BoolArray:
         """Return for each example whether it is classified right, by torch's own argmax."""
-        found: list[bool] = []
-        for outputs, target in self._outputs(data):
-            rows = zip(outputs.cpu().split(1), to_tensor(target).split(1), strict=True)
-            found += (bool(theirs.correct(z, label, self.objective)) for z, label in rows)
-        return np.array(found)
+        return np.concatenate([self._right(z, target) for z, target in self._outputs(data)])
+
+    def _right(self, z: Tensor, target: AnyArray) -> BoolArray:
+        return to_array(theirs.right(z, to_tensor(target, self.device)))
 
     def _outputs(self, data: Dataset) -> Iterator[tuple[Tensor, AnyArray]]:
         """Yield the network's output and the targets, some examples at a time."""
