@@ -112,7 +112,7 @@ def test_errors_of_z_move_dz_as_far_as_is_allowed(objective):
     for size in (1e-3, 1.0, 30.0):
         error = size * RNG.uniform(size=z.shape)
         call = network.of_objective(goal, z, LABELS)
-        allowed = network.OBJECTIVES[call.op.function](call.case, error)
+        allowed = network.handed_on_to_dz(call, error, Settings(goal, OPTIMIZER))
         _, before = goal.loss_and_gradient(z, LABELS)
         for sign in RNG.choice([-1.0, 1.0], (50, *z.shape)):
             _, after = goal.loss_and_gradient(z + sign * error, LABELS)
@@ -127,7 +127,7 @@ def test_errors_of_a_prediction_move_its_gradient_as_far_as_is_allowed(name):
     for size in (1e-3, 1.0, 30.0):
         error = size * RNG.uniform(size=z.shape)
         call = network.of_objective(goal, z, REAL.astype(float))
-        allowed = network.OBJECTIVES[call.op.function](call.case, error)
+        allowed = network.handed_on_to_dz(call, error, Settings(goal, OPTIMIZER))
         _, before = goal.loss_and_gradient(z, REAL.astype(float))
         for sign in (-1.0, 1.0):
             _, after = goal.loss_and_gradient(z + sign * error, REAL.astype(float))
