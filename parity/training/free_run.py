@@ -7,6 +7,7 @@ is. How far it does, in five such controls, shows how much of a drift means noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from parity import bounds
 from parity.digits import Precision
 from parity.training import network
 from parity.training.lockstep import distance
+from parity.training.report import Lockstep
 from parity.training.torch_side import TorchSide
 from parity.training.trace import FREE_RUN_TOLERANCE, Settings, batches, take_step
 from scratchnn import plots
@@ -150,6 +152,19 @@ def train(
         if not result.control:
             raise
     return result
+
+
+def allow_drift(
+    result: Lockstep, again: Callable[[], Run], device: torch.device, precision: Precision = "ieee"
+) -> None:
+    """Give a lockstep the limits of its free run, if all that it lacks is to keep within 1e-12.
+
+    To find torch's own drift takes another training. So it is looked at only where it matters.
+
+    Options  again   prepares the same run anew
+    """
+    if result.steps_hold and result.strayed:
+        result.limits = train(again(), device, len(result.steps), precision).limits
 
 
 def milestones(steps: int) -> list[int]:

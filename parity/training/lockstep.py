@@ -174,7 +174,7 @@ def blame(quantity: Quantity, index: Index) -> tuple[Call | Update | WholeStep, 
 
 
 def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: Facts) -> str:
-    """Return the command that shows this element again, on both sides; of few numbers, a program.
+    """Return the command that shows this element again, on both sides, and what `alone` returns.
 
     `options`: seed, and what else was given of device, precision, judged_as, data_dir, threads.
     """
@@ -182,16 +182,24 @@ def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: Facts) -
     changed = {n: getattr(recipe, n) for n in FLAGS if getattr(recipe, n) != getattr(usual, n)}
     given = {"data": recipe.data, **changed, "dtype": dtype, **options, "steps": culprit.step}
     flags = (f"--{n.replace('_', '-')} {shlex.quote(str(value))}" for n, value in given.items())
-    lines = [f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"]
-    call = culprit.source
+    command = f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"
+    side: list[Any] = [options.get("device", "cpu")]
+    side += (options.get(name, "ieee") for name in ("precision", "judged_as"))
+    return "\n".join([command, *alone(culprit, *side)])
+
+
+def alone(culprit: Culprit, device: str = "cpu", *precisions: Precision) -> list[str]:
+    """Return what there is to say of an element by itself, and a program if its numbers are few.
+
+    Options  precisions   of torch's products, and the one that they are judged as
+    """
+    call, lines = culprit.source, []
     if isinstance(call, Call) and "NumPy" in culprit.verdict.guilty:
         verdicts = judge.judge(call.op, call.case, on=(), dy=call.dy)
         if all(verdict.holds for verdict in verdicts):
             words = f"{call.op.function} alone is right: what is wrong is the code that calls it"
             lines.append(f"(on these numbers NumPy's {words})")
     if call is not None and call.numbers <= FEW:
-        side: list[Any] = [options.get("device", "cpu")]
-        side += (options.get(name, "ieee") for name in ("precision", "judged_as"))
-        code = call.code(*side)
-        lines += ["in Python, this element alone:", *indent(code, "    ").splitlines()]
-    return "\n".join(lines)
+        code = indent(call.code(device, *precisions), "    ")
+        lines += ["in Python, this element alone:", *code.splitlines()]
+    return lines

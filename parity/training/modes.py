@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -87,7 +88,8 @@ def _prepare(given: Arguments, dtype: str, seed: int) -> Run:
 
 
 def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
-    run, precision = _prepare(arguments, dtype, arguments.seed), arguments.precision
+    again, precision = partial(_prepare, arguments, dtype, arguments.seed), arguments.precision
+    run = again()
     yield None, f"\n{_describe(run, arguments.steps)}\n{HEADER}"
     options = {"precision": precision, "judged_as": arguments.judged_as or "ieee"}
     result = None
@@ -98,9 +100,7 @@ def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
         yield result, str(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
-    if result.steps_hold and result.strayed:  # compare with torch's own drift, which takes its time
-        fresh = _prepare(arguments, dtype, arguments.seed)
-        result.limits = free_run.train(fresh, device, len(result.steps), precision).limits
+    free_run.allow_drift(result, again, device, precision)
     yield result, result.verdict()
 
 

@@ -86,8 +86,8 @@ class Lockstep:
 
     @property
     def free_run(self) -> float:
-        """How far the two freely trained θ came apart at most."""
-        return max(step.free_run for step in self.steps)
+        """How far the two freely trained θ came apart at most, before they diverged."""
+        return max(step.free_run for step in sound(self.steps))
 
     @property
     def free_run_tolerance(self) -> float | None:
@@ -124,7 +124,8 @@ class Lockstep:
     @property
     def unlike(self) -> EpochResult | None:
         """The first epoch with other accuracies, where θ are so close that they must be equal."""
-        if self.free_run_tolerance is None or self.free_run > self.free_run_tolerance:
+        tolerance = self.free_run_tolerance
+        if tolerance is None or self.free_run > tolerance or self.diverged:
             return None
         pairs = ((row, row.ours.accuracy, row.torch.accuracy) for row in self.epochs)
         return next((row for row, a, b in pairs if a != b and not (a != a and b != b)), None)
@@ -137,6 +138,10 @@ class Lockstep:
     def holds(self) -> bool:
         """Whether every step is within its tolerances and, in float64, both sides end alike."""
         return self.steps_hold and self.strayed is None and self.unlike is None
+
+    def __str__(self) -> str:
+        """Return a line per epoch, and the verdict."""
+        return "\n".join([HEADER, *map(str, self.epochs), self.verdict()])
 
     def verdict(self) -> str:
         """Say whether parity holds, what came closest to breaking it, and what broke it first.
@@ -155,7 +160,8 @@ class Lockstep:
         elif self.kinks:
             words += " (in float32 a ReLU that flips moves all that follows)"
         if self.limits:
-            words += f", compared with {max(self.limits):.1e}, ten times torch's own drift"
+            limit = self.limits[len(sound(self.steps)) - 1]
+            words += f", compared with {limit:.1e}, ten times torch's own drift"
         if self.flips:
             right = all(step.outputs.holds for step in sound(self.steps) if step.flips)
             within = "within rounding" if right else "not all within rounding"
