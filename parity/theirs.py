@@ -122,5 +122,9 @@ def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> TorchOptimizer:
 
 
 def right(z: Tensor, target: Tensor) -> Tensor:
-    """Return which examples are classified right, by argmax, or by the sign of a single logit."""
-    return (z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == target
+    """Return which examples are classified right, by argmax, or by the sign of a single logit.
+
+    Of probabilities as target, the likeliest class is right.
+    """
+    label = target if target.ndim == 1 else target.argmax(1)
+    return (z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == label

@@ -13,4 +13,5 @@ In reading order:
     paired.py       final accuracies over paired seeds
     golden.py       recorded trainings of torch (traces/)
     modes.py        the three ways of `python -m parity train`
+    own.py          a network, or a step, of one's own: `parity.train`, `parity.check_step`
 """
