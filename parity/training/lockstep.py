@@ -9,13 +9,11 @@ Of the first step that fails, the culprit is found: which side left its bound, a
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import nan
 from textwrap import indent
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +21,6 @@ import torch
 from parity import judge
 from parity.digits import Precision
 from parity.judge import Difference, Index, Verdict, measure
-from parity.report import Facts
 from parity.training import network
 from parity.training.optimizers import Update
 from parity.training.report import EpochResult, Lockstep
@@ -32,12 +29,10 @@ from parity.training.torch_side import TorchSide
 from parity.training.trace import Call, Settings, epoch, take_step
 from scratchnn.data import Dataset
 from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.run import recipes
-from scratchnn.run.recipes import Recipe, Run
+from scratchnn.run.recipes import Run
 from scratchnn.train import Score, evaluate
 
 FEW = 32  # numbers that a reader copies
-FLAGS = ("epochs", "batch_size", "learning_rate", "momentum", "activation")  # of the command
 
 
 def train(
@@ -171,21 +166,6 @@ def blame(quantity: Quantity, index: Index) -> tuple[Call | Update | WholeStep, 
         error = measure(name, quantity.name, side[index], exact, bound, dtype)
         errors.append(replace(error, index=index))
     return source, Verdict(quantity.name, tuple(errors))
-
-
-def reproduction(culprit: Culprit, recipe: Recipe, dtype: str, options: Facts) -> str:
-    """Return the command that shows this element again, on both sides, and what `alone` returns.
-
-    `options`: seed, and what else was given of device, precision, judged_as, data_dir, threads.
-    """
-    usual = recipes.get(recipe.name).on(recipe.data)
-    changed = {n: getattr(recipe, n) for n in FLAGS if getattr(recipe, n) != getattr(usual, n)}
-    given = {"data": recipe.data, **changed, "dtype": dtype, **options, "steps": culprit.step}
-    flags = (f"--{n.replace('_', '-')} {shlex.quote(str(value))}" for n, value in given.items())
-    command = f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"
-    side: list[Any] = [options.get("device", "cpu")]
-    side += (options.get(name, "ieee") for name in ("precision", "judged_as"))
-    return "\n".join([command, *alone(culprit, *side)])
 
 
 def alone(culprit: Culprit, device: str = "cpu", *precisions: Precision) -> list[str]:

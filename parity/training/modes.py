@@ -7,6 +7,7 @@ and what --out, --json and --html save, stands at the end.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,6 @@ import torch
 from parity import devices, report
 from parity.report import Report, Section
 from parity.training import free_run, lockstep, paired
-from parity.training.lockstep import reproduction
 from parity.training.report import HEADER, Lockstep
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
@@ -95,8 +95,9 @@ def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
     result = None
     for result, row in lockstep.train(run, device, max_steps=arguments.steps, **options):
         if result.culprit and not result.reproduction:
-            given = _given(arguments, device)
-            result.reproduction = reproduction(result.culprit, run.recipe, dtype, given)
+            command = _command(arguments, device, dtype, result.culprit.step)
+            lines = lockstep.alone(result.culprit, device.type, *options.values())
+            result.reproduction = "\n".join([command, *lines])
         yield result, str(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
@@ -104,13 +105,15 @@ def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
     yield result, result.verdict()
 
 
-def _given(arguments: Arguments, device: torch.device) -> dict[str, object]:
-    """Return the options that a reproduction needs, besides those of the recipe."""
-    chosen = {"device": device.type} if arguments.device or device.type != "cpu" else {}
-    chosen |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
-    names = ("judged_as", "data_dir", "threads")
-    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return {"seed": arguments.seed} | chosen | given
+def _command(arguments: Arguments, device: torch.device, dtype: str, step: int) -> str:
+    """Return the command that trains up to a step on the same sides."""
+    recipe, left_out = recipe_for(arguments), {*UNSAID, "recipe", "mode", "seeds"} - {"data_dir"}
+    known = {"data": recipe.data, "device": device.type, "dtype": dtype, "steps": step}
+    given = {n: known.get(n, value) for n, value in vars(arguments).items() if n not in left_out}
+    flags = (
+        f"--{n.replace('_', '-')} {shlex.quote(str(v))}" for n, v in given.items() if v is not None
+    )
+    return f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"
 
 
 def _free_run(arguments: Arguments, device: torch.device, dtype: str) -> News:

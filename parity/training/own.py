@@ -223,6 +223,17 @@ def _describe(judged: Sequence[tuple[Quantity, Difference]], trace: Trace) -> st
     return words.rstrip()
 
 
+def _factor(factor: float, rows: int, outputs: int) -> str:
+    """Say what a factor may come from; a length of 1 or 2 is no evidence."""
+    known = {-1.0: "the sign is wrong"}
+    for length, name in ((outputs, "the number of outputs"), (rows, "the rows of the batch")):
+        if length > 2:
+            known[length] = f"{length} times too large, {name}: is it a sum, and not the mean?"
+            known[1 / length] = f"{length} times too small, {name}: is a mean taken for a sum?"
+    near = (words for value, words in known.items() if np.isclose(factor, value, rtol=1e-4))
+    return next(near, f"it is {factor:.6g} times torch's")
+
+
 def _cause(quantity: Quantity, trace: Trace) -> str:
     """Say in which way a result is wrong, as far as its numbers tell."""
     ours, torch, tolerance = quantity.ours, quantity.torch, quantity.tolerance
@@ -236,16 +247,7 @@ def _cause(quantity: Quantity, trace: Trace) -> str:
         return "it is zero everywhere"
     factor = float((ours * torch).sum() / max((torch * torch).sum(), np.finfo(torch.dtype).tiny))
     if factor and fits(ours / factor, 1 / abs(factor)):
-        rows, outputs = trace.outputs[-1].shape
-        known = {
-            -1: "the sign is wrong",
-            rows: f"{rows} times too large, the rows of the batch: is it a sum, and not the mean?",
-            outputs: f"{outputs} times too large, the number of outputs",
-            1 / rows: f"{rows} times too small, the rows of the batch: is a mean taken for a sum?",
-            1 / outputs: f"{outputs} times too small, the number of outputs",
-        }
-        near = (words for value, words in known.items() if np.isclose(factor, value, rtol=1e-4))
-        return next(near, f"it is {factor:.6g} times torch's")
+        return _factor(factor, *trace.outputs[-1].shape)
     if ours.ndim == 2:
         for other in (ours.T, ours.reshape(ours.shape[::-1]).T):
             if other.shape == torch.shape and fits(other):
