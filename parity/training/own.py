@@ -245,6 +245,9 @@ def _cause(quantity: Quantity, trace: Trace) -> str:
         return "it is not finite"
     if not ours.any():
         return "it is zero everywhere"
+    share = float(abs(ours - torch).max() / (abs(torch).max() or np.inf))
+    if 0 < share < np.finfo(torch.dtype).eps ** 0.4:
+        return f"about {-np.log10(share):.0f} digits are right: the others are lost on the way"
     factor = float((ours * torch).sum() / max((torch * torch).sum(), np.finfo(torch.dtype).tiny))
     if factor and fits(ours / factor, 1 / abs(factor)):
         return _factor(factor, *trace.outputs[-1].shape)

@@ -191,6 +191,7 @@ def changed(name, change):
         ("dW1", lambda dW, theta, X: -dW, "layer 1 dW", "the sign is wrong"),
         ("dW1", lambda dW, theta, X: 2 * dW, "layer 1 dW", "it is 2 times torch's"),
         ("dW1", lambda dW, theta, X: dW.T.reshape(dW.shape), "layer 1 dW", "it is transposed"),
+        ("dW2", lambda dW, theta, X: np.float32(dW), "layer 2 dW", "8 digits are right"),
         ("db1", lambda db, theta, X: 0 * db, "layer 1 db", "it is zero everywhere"),
         ("db1", lambda db, theta, X: db + np.nan, "layer 1 db", "it is not finite"),
         ("dW1", lambda dW, theta, X: dW + theta[0] / 8, "layer 1 dW", "0.125 times the parameter"),
