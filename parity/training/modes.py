@@ -68,11 +68,12 @@ def run(arguments: Arguments) -> int:
     with devices.threads(arguments.threads):
         environment = devices.environment(device)
         facts = [f"{name} {environment[name]}" for name in ("numpy", "torch", "device")]
-        print(", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else ""))
+        head = [", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else "")]
         try:
             for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
                 for result, words in mode.train(arguments, device, dtype):
-                    print(words, flush=True)
+                    print(*head, words, sep="\n", flush=True)
+                    head.clear()
                     results |= {dtype: result} if result else {}
                 if results[dtype].interrupted:
                     raise KeyboardInterrupt
@@ -128,6 +129,7 @@ def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
     try:
         for seed in range(arguments.seed, arguments.seed + (arguments.seeds or SEEDS)):
             run = _prepare(arguments, dtype, seed)
+            paired.test_part(run)  # raises before anything is printed
             if seed == arguments.seed:
                 yield None, f"\n{_describe(run, steps)}\n{paired.HEADER}"
             result.pairs.append(paired.train(run, device, seed, steps, arguments.precision))

@@ -22,6 +22,7 @@ from parity.digits import Precision
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Settings, batches, take_step
 from scratchnn import mlp
+from scratchnn.data import Dataset
 from scratchnn.run.recipes import Run
 
 LEVEL = 0.001  # of a false alarm, over all seeds together
@@ -123,18 +124,26 @@ def train(
 
     Raises   ValueError for a recipe without classes
     """
-    side, settings = TorchSide(run, device, precision), Settings.of(run)
-    if not settings.objective.classes or run.test is None:
-        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
+    test, side, settings = test_part(run), TorchSide(run, device, precision), Settings.of(run)
     for X, target in islice(batches(run), steps):
         take_step(run.parameters, X, target, settings)
         side.advance(X, target)
-    X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
+    X, target = test.batch(slice(None), run.parameters.theta.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-        ours, theirs = mlp.predict(run.parameters, X) == target, side.right(run.test)
+        ours, theirs = mlp.predict(run.parameters, X) == target, side.right(test)
     alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     accuracies = float(ours.mean()), float(theirs.mean())
     return Pair(seed, *accuracies, alone, alone_torch, len(ours))
+
+
+def test_part(run: Run) -> Dataset:
+    """Return the data that both sides are compared on.
+
+    Raises   ValueError for a recipe without classes
+    """
+    if run.test is None or not Settings.of(run).objective.classes:
+        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
+    return run.test
 
 
 def mcnemar(b: int, c: int) -> float:
