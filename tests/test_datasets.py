@@ -1,13 +1,15 @@
 """Data sets: what is stored, what a batch of it is, and what is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scratchnn import data
 from scratchnn.data import DataError, Dataset, write_idx
-from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, data_folder
+from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS
+from scratchnn.data.layout import data_folder, raw_folder
 from tests.helpers import DTYPES, C, D, N, torchvision, unpacked
 
 CLASSES = ("a", "b", "c", "d")
@@ -232,6 +234,51 @@ def test_data_folder_needs_a_folder(monkeypatch, tmp_path):
     assert data_folder("~/data") == tmp_path / "data"
 
 
+@pytest.mark.parametrize("place", [".", "MNIST", "MNIST/raw"])
+def test_mnist_takes_the_folder_of_the_files_itself(layout, place):
+    assert len(data.mnist(layout / place)[0]) == 7
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("folder", ["", "train-images-idx3-ubyte/", "train-images.idx3-ubyte/"])
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images.idx3-ubyte"])
+def test_mnist_finds_what_unpackers_and_kaggle_leave(layout, folder, name, packed):
+    raw = layout / "MNIST" / "raw"
+    (raw / "train-images-idx3-ubyte.gz").unlink()
+    path = raw / f"{folder}{name}{packed}"
+    path.parent.mkdir(exist_ok=True)
+    write_idx(path, images(7, 3, 4, seed=2))
+    np.testing.assert_array_equal(data.mnist(layout)[0].images, images(7, 3, 4, seed=2))
+    raw.rename(layout / "archive")
+    assert len(data.mnist(layout / "archive")[0]) == 7
+
+
+@pytest.mark.parametrize("place", ["MNIST", "MNIST/raw"])
+def test_mnist_is_not_taken_for_fashion_mnist(layout, place):
+    with pytest.raises(FileNotFoundError, match=r"FashionMNIST/raw/train-images.* is missing"):
+        data.fashion_mnist(layout / place)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("x", "x/MNIST/raw"), ("x/MNIST", "x/MNIST/raw"), ("MNIST/raw", "MNIST/raw")],
+)
+def test_raw_folder_of_nothing_is_torchvisions(given, expected):
+    assert raw_folder("mnist", given) == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("folder", "error", "message"),
+    [
+        ("~nobody-of-this-name/x", FileNotFoundError, "~nobody-of-this-name/x: "),
+        ("a\0b", DataError, r"'a\\x00b': a file name cannot hold a NUL"),
+    ],
+)
+def test_data_folder_refuses(folder, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        data.mnist(folder)
+
+
 def break_layout(raw, how):
     match how:
         case "missing":
@@ -247,6 +294,8 @@ def break_layout(raw, how):
         case "empty":
             write_idx(raw / "train-images-idx3-ubyte.gz", images(0, 3, 4))
             write_idx(raw / "train-labels-idx1-ubyte", labels(0))
+        case "other size":
+            write_idx(raw / "t10k-images-idx3-ubyte.gz", images(5, 4, 3))
         case "truncated":
             path = raw / "train-images-idx3-ubyte.gz"
             path.write_bytes(path.read_bytes()[:-9])
@@ -258,14 +307,15 @@ def break_layout(raw, how):
         (
             "missing",
             FileNotFoundError,
-            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn download mnist --data-dir",
+            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn data fetch mnist --data-dir",
         ),
         ("no labels for some", DataError, "train-labels.* expected 7 labels, .* got 6"),
         ("labels as images", DataError, r"train-images.* 3 dimension.*, got uint8 of .*\(7,\)"),
         ("floats", DataError, "train-images.* expected uint8 .* got float32"),
         ("label 10", DataError, r"mnist test: .* \[0, 10\), got values in \[0, 10\]"),
         ("empty", DataError, "mnist train: .* at least one example"),
-        ("truncated", DataError, "train-images.* cut short"),
+        ("other size", DataError, r"t10k-images.* as large as .* 3 x 4, got 4 x 3"),
+        ("truncated", DataError, "train-images.* cut short .*data fetch mnist .* fetches it anew"),
     ],
 )
 def test_mnist_says_which_file_is_wrong(layout, how, error, message):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scratchnn.data.dataset import Dataset
-from scratchnn.data.idx import DataError, read_idx
+from scratchnn.data.layout import read_pair, torchvision_layout
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
-from scratchnn.ops.shared import AnyArray
 
 FASHION_CLASSES = (
     "t-shirt",
@@ -28,7 +25,6 @@ FASHION_CLASSES = (
     "ankle boot",
 )
 DIGIT_CLASSES = tuple("0123456789")
-FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 CLASSES = {"mnist": DIGIT_CLASSES, "fashion-mnist": FASHION_CLASSES}
 LINE_W, LINE_B = (2.0, -3.4), 4.2
 
@@ -72,7 +68,7 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
     folder = Path(__file__).with_name("digits")
-    images, labels = _read_pair(
+    images, labels = read_pair(
         folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
     )
     target = labels.astype(np.intp)
@@ -162,38 +158,6 @@ def load(
     raise ValueError(f"data must be one of {', '.join(DATA)}, got {name!r}")
 
 
-def data_folder(data_dir: str | Path | None = None) -> Path:
-    """Return the folder of the data: the one given, or that of the variable SCRATCHNN_DATA.
-
-    Options  data_dir   the folder; default: the variable
-    Raises   FileNotFoundError where there is neither
-    """
-    folder = data_dir or os.environ.get("SCRATCHNN_DATA")
-    if not folder:
-        raise FileNotFoundError(
-            "no data folder: give --data-dir (data_dir) or set SCRATCHNN_DATA, "
-            "or train on the bundled digits"
-        )
-    return Path(folder).expanduser()
-
-
-def torchvision_layout(
-    name: str, data_dir: str | Path | None, read: Callable[[Path], AnyArray] = read_idx
-) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield name, images and labels of the two parts of a data set in torchvision's layout.
-
-    Options  name        "mnist" or "fashion-mnist"
-             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
-             read        reads one file: `read_idx`, or `map_idx`
-    Raises   FileNotFoundError, DataError
-    """
-    raw = data_folder(data_dir) / FOLDERS[name] / "raw"
-    for part, prefix in (("train", "train"), ("test", "t10k")):
-        images = _find(raw, f"{prefix}-images-idx3-ubyte", name)
-        labels = _find(raw, f"{prefix}-labels-idx1-ubyte", name)
-        yield f"{name} {part}", *_read_pair(images, labels, read)
-
-
 def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple[Dataset, Dataset]:
     transform = PIXELS[name].transform(normalize)
     train, test = (
@@ -201,31 +165,3 @@ def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple
         for part, images, labels in torchvision_layout(name, data_dir)
     )
     return train, test
-
-
-def _find(folder: Path, stem: str, name: str) -> Path:
-    for path in (folder / stem, folder / f"{stem}.gz"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"{folder / stem}[.gz] is missing: "
-        f"`scratchnn download {name} --data-dir {folder.parents[1]}` fetches it"
-    )
-
-
-def _read_pair(
-    images_path: Path, labels_path: Path, read: Callable[[Path], AnyArray] = read_idx
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return images (N, height, width) and their labels (N,), both checked."""
-    images, labels = read(images_path), read(labels_path)
-    for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
-        if array.dtype != np.uint8 or array.ndim != ndim:
-            raise DataError(
-                f"{path}: expected uint8 with {ndim} dimension(s), "
-                f"got {array.dtype} of shape {array.shape}"
-            )
-    if len(images) != len(labels):
-        raise DataError(
-            f"{labels_path}: expected {len(images):,} labels, one per image, got {len(labels):,}"
-        )
-    return images, labels

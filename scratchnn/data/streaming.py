@@ -19,8 +19,9 @@ from numpy.typing import DTypeLike
 
 from scratchnn.data.batches import block_minibatches
 from scratchnn.data.dataset import Dataset
-from scratchnn.data.datasets import CLASSES, PIXELS, torchvision_layout
+from scratchnn.data.datasets import CLASSES, PIXELS
 from scratchnn.data.idx import map_idx
+from scratchnn.data.layout import torchvision_layout
 from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 T = TypeVar("T")

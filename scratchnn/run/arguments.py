@@ -6,7 +6,7 @@ import argparse
 from typing import NoReturn
 
 from scratchnn.data.datasets import DATA
-from scratchnn.data.download import SOURCES
+from scratchnn.data.layout import FOLDERS
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.run import recipes
 from scratchnn.run.recipes import RECIPES, Recipe
@@ -74,8 +74,8 @@ def recipe_for(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the arguments name, with the hyper-parameters that they give."""
     recipe = recipes.get(arguments.recipe)
     data = arguments.data or recipe.default_data
-    if arguments.data_dir and data not in SOURCES:
-        raise ValueError(f"--data-dir goes with --data {' or '.join(SOURCES)}, got --data {data}")
+    if arguments.data_dir and data not in FOLDERS:
+        raise ValueError(f"--data-dir goes with --data {' or '.join(FOLDERS)}, got --data {data}")
     return recipe.on(
         data,
         epochs=arguments.epochs,

@@ -1,4 +1,4 @@
-"""The `scratchnn` command: train, evaluate, recipes, download.
+"""The `scratchnn` command: train, evaluate, recipes, data.
 
 Exit status: 0 done, 1 training failed, 2 usage, 3 data, 130 interrupted.
 """
@@ -21,11 +21,11 @@ from scratchnn import __version__, distributed, plots
 from scratchnn import train as training
 from scratchnn.data import DataError
 from scratchnn.data.datasets import DATA, LINE_B, LINE_W
-from scratchnn.data.download import SOURCES, download
 from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError, need
 from scratchnn.run import checkpoint, recipes, watch
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
+from scratchnn.run.data_command import add_data
 from scratchnn.run.recipes import RECIPES, Recipe, Run
 from scratchnn.train import History
 
@@ -156,12 +156,6 @@ def list_recipes(_: argparse.Namespace) -> int:
     return 0
 
 
-def fetch(arguments: argparse.Namespace) -> int:
-    """Download a data set."""
-    print(download(arguments.data, arguments.data_dir))
-    return 0
-
-
 def describe(run: Run) -> str:
     """Return a line that says what will be trained."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
@@ -176,12 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     sub = commands.add_parser("recipes", help="list the reference models")
     sub.set_defaults(command=list_recipes, debug=False)
-    sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
-    sub.add_argument("data", choices=SOURCES, help="which data set")
-    words = "the folder to put it in; default: the variable SCRATCHNN_DATA"
-    sub.add_argument("--data-dir", metavar="DIR", help=words)
-    sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    sub.set_defaults(command=fetch)
+    add_data(commands)
     return parser
 
 
