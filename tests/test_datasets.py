@@ -1,5 +1,6 @@
 """Data sets: what is stored, what a batch of it is, and what is refused."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def with_value(shape, place, value):
         (images(N, 0), labels(N, C), CLASSES, r"at least one example, got shape \(5, 0\)"),
         (images(N, 2, D), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5, 2, 3\)"),
         (images(N), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5,\)"),
-        (images(N, D), labels(N - 1, C), CLASSES, "one entry per example, 5, got 4"),
+        (images(N, D), labels(N - 1, C), CLASSES, r"one entry per example, 5, got shape \(4,\)"),
         (images(N, D), np.array([0, 1, 2, 3, 4]), CLASSES, r"in \[0, 4\), got .* \[0, 4\]"),
         (images(N, D), np.array([0, 1, 2, 3, -1]), CLASSES, r"in \[0, 4\), got .* \[-1, 3\]"),
         (images(N, D), np.zeros(N), CLASSES, r"one integer class per example, got float64"),
@@ -135,6 +136,99 @@ def test_dataset_refuses(X, target, classes, message):
     with pytest.raises(DataError, match=rf"^d: .*{message}") as caught:
         Dataset("d", X, target, classes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.full((N, D), "1.0"),
+        np.full((N, D), "2020-01-01", "M8[D]"),
+        np.full((N, D), None),
+        np.full((N, D), 1j),
+        np.zeros((N, D), [("a", float)]),
+        np.full((N, D), b"1"),
+    ],
+)
+def test_dataset_refuses_what_is_no_real_number(X):
+    with pytest.raises(
+        DataError, match=f"^d: X must hold real numbers, got {re.escape(str(X.dtype))}"
+    ):
+        Dataset("d", X, labels(N, C), CLASSES)
+    with pytest.raises(DataError, match=r"^d: target must be "):
+        Dataset("d", images(N, D), X[:, 0], CLASSES)
+    with pytest.raises(DataError, match=r"^d: target must be real numbers"):
+        Dataset("d", images(N, D), X)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1.0, 2.0]], r"got list: pass np\.asarray of it"),
+        (None, r"got NoneType"),
+        (
+            np.ma.masked_array([[1.0]], [[True]]),
+            r"got numpy\.MaskedArray: fill or leave out what is masked",
+        ),
+        (np.ones((1, 1)).view(np.matrix), r"got numpy\.matrix: pass np\.asarray of it"),
+    ],
+)
+def test_dataset_refuses_what_is_no_array(values, message):
+    with pytest.raises(TypeError, match=f"^d: X must be a NumPy array, {message}"):
+        Dataset("d", values, np.array([0]), CLASSES)
+    with pytest.raises(TypeError, match=f"^d: target must be a NumPy array, {message}"):
+        Dataset("d", images(1, D), values, CLASSES)
+
+
+def test_dataset_refuses_tensors():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"d: X .* got torch\.Tensor: pass its \.numpy\(\)"):
+        Dataset("d", torch.zeros(N, D), labels(N, C), CLASSES)
+
+
+def test_dataset_says_what_it_is_in_a_line():
+    assert repr(of_images()) == "<Dataset d: 5 examples of 4 x 3 pixels, uint8, 5 classes>"
+    line = data.synthetic_line(examples=N)
+    assert repr(line) == "<Dataset line: 5 examples of 2 numbers, float64, 1 real targets>"
+
+
+# Splitting
+
+
+def test_split_is_stratified_and_keeps_the_order():
+    target = np.repeat([0, 1, 2, 3], [40, 20, 1, 4])
+    dataset = Dataset("d", np.arange(65)[:, None], target, CLASSES)
+    rest, part = dataset.split(0.1, rng=1)
+    assert [np.bincount(of.target, minlength=4).tolist() for of in (rest, part)] == [
+        [36, 18, 1, 3],
+        [4, 2, 0, 1],
+    ]
+    assert sorted([*rest.X.ravel(), *part.X.ravel()]) == list(range(65))
+    for of in (rest, part):
+        assert (np.diff(of.X.ravel()) > 0).all()
+        np.testing.assert_array_equal(of.target, target[of.X.ravel()])
+    assert (rest.name, part.name) == ("d", "d validation")
+
+
+def test_split_is_drawn_from_the_rng():
+    parts = [data.digits()[0].split(0.1, rng=seed)[1].X for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(parts[0], parts[1])
+    assert not np.array_equal(parts[0], parts[2])
+
+
+def test_split_of_real_targets():
+    rest, part = data.synthetic_line(examples=10).split(0.25, rng=1)
+    assert (len(rest), len(part)) == (8, 2)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
+def test_split_refuses_shares(share):
+    with pytest.raises(ValueError, match=f"share must be between 0 and 1, got {share}"):
+        of_images().split(share)
+
+
+def test_split_refuses_classes_of_one_example():
+    with pytest.raises(ValueError, match="d: no class has two examples, so none can be split off"):
+        of_images().split(0.5)
 
 
 def of_images(n=N, height=4, width=3):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnn.data import center_crop, crop, hflip, pad, vflip
+from scratchnn.data import center_crop, crop, hflip, pad, random_crop, resize, vflip
 
 IMAGE = np.arange(1, 7, dtype=np.uint8).reshape(2, 3)  # [[1, 2, 3], [4, 5, 6]]
 
@@ -65,6 +65,17 @@ def test_center_crop_hand_written():
     assert_equal(center_crop(row, (1, 2)), [[2, 3]])  # and one and a half to 2
     assert_equal(center_crop(row[:, :2], (1, 5)), [[0, 0, 1, 0, 0]])
     assert_equal(center_crop(IMAGE, 1), [[2]])
+
+
+def test_sizes_may_be_numpys_whole_numbers():
+    """As they come from a shape or an array."""
+    one = np.int64(1)
+    assert_equal(pad(IMAGE, one), pad(IMAGE, 1))
+    assert_equal(pad(IMAGE, np.array([1, 0])), pad(IMAGE, (1, 0)))
+    assert_equal(crop(IMAGE, one, -one, one, one + one), crop(IMAGE, 1, -1, 1, 2))
+    assert_equal(center_crop(IMAGE, one), [[2]])
+    assert random_crop(IMAGE[None], one, padding=one, rng=1).shape == (1, 1, 1)
+    assert_equal(resize(IMAGE, np.int64(4)), resize(IMAGE, 4))
 
 
 def test_flips_hand_written():

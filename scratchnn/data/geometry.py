@@ -84,7 +84,7 @@ def vflip(images: AnyArray) -> AnyArray:
 
 def square(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return (height, width): of one number, the same twice."""
-    return (size, size) if isinstance(size, int) else size
+    return (size, size) if isinstance(size, (int, np.integer)) else size
 
 
 def check_size(height: int, width: int) -> None:
@@ -101,7 +101,7 @@ def _middle(length: int, window: int) -> int:
 
 
 def _four_sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
-    sides = [padding] if isinstance(padding, int) else list(padding)
+    sides = [padding] if isinstance(padding, (int, np.integer)) else list(padding)
     if len(sides) not in (1, 2, 4) or min(sides) < 0:
         raise ValueError(f"padding must be 1, 2 or 4 numbers from 0 up, got {padding}")
     left, top, right, bottom = sides * (4 // len(sides))

@@ -26,12 +26,14 @@ def resize(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
 
     Shapes   images (..., H, W), uint8 or floating point → (..., height, width), the same dtype
     Options  size   (height, width), or one number for the shorter side
-    Raises   TypeError for another dtype; ValueError for a size below 1
+    Raises   TypeError for another dtype; ValueError for images without pixels, and a size below 1
     Torch    torchvision.transforms.functional.resize, of PIL images (bytes) and tensors (floats)
     """
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise TypeError(f"images must be uint8 or floating point, got {images.dtype}")
     H, W = images.shape[-2:]
+    if H < 1 or W < 1:
+        raise ValueError(f"images must have pixels to resize, got shape {images.shape}")
     height, width = output_size(H, W, size)
     A, B = interpolation_matrix(H, height), interpolation_matrix(W, width)
     resample = _resample_bytes if images.dtype == np.uint8 else _resample_floats
@@ -70,7 +72,7 @@ def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
              size   (height, width), or one number for the shorter side
     Raises   ValueError for a size below 1
     """
-    if isinstance(size, int):
+    if isinstance(size, (int, np.integer)):
         shorter = min(H, W)
         size = size * H // shorter, size * W // shorter
     check_size(*size)

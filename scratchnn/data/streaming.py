@@ -27,7 +27,7 @@ from scratchnn.ops.shared import AnyArray, Array, IntArray
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stream(Dataset):
     """A data set whose arrays are mapped files: np.load(path, mmap_mode="r"), or `map_idx`.
 

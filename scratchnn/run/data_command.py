@@ -169,11 +169,7 @@ def show(arguments: argparse.Namespace) -> int:
 def _counted(train: Dataset, test: Dataset | None) -> str:
     """Say how many examples there are, and how many of each class."""
     parts = [train, test] if test else [train]
-    lines = []
-    for data in parts:
-        size = data.image_size
-        what = f"{size[0]} x {size[1]} pixels" if size else f"{data.features} numbers"
-        lines.append(f"{data.name}: {len(data):,} examples of {what}, {data.X.dtype}")
+    lines = [str(data) for data in parts]
     if train.classes:
         counts = [np.bincount(data.target, minlength=len(train.classes)) for data in parts]
         lines.append("".join(f"{name:>9}" for name in ("train", "test")[: len(parts)]) + "  class")
