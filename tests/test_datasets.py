@@ -163,25 +163,22 @@ def test_dataset_refuses_what_is_no_real_number(X):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.0, 2.0]], r"got list: pass np\.asarray of it"),
-        (None, r"got NoneType"),
-        (
-            np.ma.masked_array([[1.0]], [[True]]),
-            r"got numpy\.MaskedArray: fill or leave out what is masked",
-        ),
-        (np.ones((1, 1)).view(np.matrix), r"got numpy\.matrix: pass np\.asarray of it"),
+        ([[1.0, 2.0]], r"a NumPy array, got list: pass np\.asarray"),
+        (None, "a NumPy array, got NoneType"),
+        (np.ma.masked_array([[1.0]], [[True]]), "a plain array, got a masked one"),
+        (np.ones((1, 1)).view(np.matrix), r"a plain array, got np\.matrix"),
     ],
 )
 def test_dataset_refuses_what_is_no_array(values, message):
-    with pytest.raises(TypeError, match=f"^d: X must be a NumPy array, {message}"):
+    with pytest.raises(TypeError, match=f"^X must be {message}"):
         Dataset("d", values, np.array([0]), CLASSES)
-    with pytest.raises(TypeError, match=f"^d: target must be a NumPy array, {message}"):
+    with pytest.raises(TypeError, match=f"^target must be {message}"):
         Dataset("d", images(1, D), values, CLASSES)
 
 
 def test_dataset_refuses_tensors():
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match=r"d: X .* got torch\.Tensor: pass its \.numpy\(\)"):
+    with pytest.raises(TypeError, match=r"X must be .* got a torch tensor: pass X\.detach"):
         Dataset("d", torch.zeros(N, D), labels(N, C), CLASSES)
 
 

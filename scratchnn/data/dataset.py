@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from scratchnn.data.batches import minibatches
 from scratchnn.data.idx import DataError
 from scratchnn.data.transforms import Transform, as_float
-from scratchnn.ops.shared import AnyArray, Array, IntArray
+from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array
 
 # Takes the images (N, height, width) of a batch and a random generator, and returns images.
 Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
@@ -44,8 +44,7 @@ class Dataset:
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
-        for name, values in (("X", self.X), ("target", self.target)):
-            _check_array(f"{self.name}: {name}", values)
+        check_array(X=self.X, target=self.target)
         if self.X.ndim != 2 or self.X.size == 0:
             raise DataError(
                 f"{self.name}: X must be a matrix with at least one example, "
@@ -252,16 +251,3 @@ class Dataset:
             target=number[self.target[keep]],
             classes=tuple(self.classes[c] for c in classes),
         )
-
-
-def _check_array(name: str, values: object) -> None:
-    """Raise for all but plain arrays: a mask would be ignored, and a matrix has other rules."""
-    if isinstance(values, np.ndarray) and not isinstance(values, (np.ma.MaskedArray, np.matrix)):
-        return
-    package = type(values).__module__.partition(".")[0]
-    kind = f"{package}.{type(values).__name__}".removeprefix("builtins.")
-    advice = {
-        "torch.Tensor": "pass its .numpy()",
-        "numpy.MaskedArray": "fill or leave out what is masked",
-    }.get(kind, "pass np.asarray of it")
-    raise TypeError(f"{name} must be a NumPy array, got {kind}: {advice}")
