@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from scratchnn.data.dataset import Dataset
 from scratchnn.data.layout import read_pair, torchvision_layout
+from scratchnn.data.own import load_own
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
 
 FASHION_CLASSES = (
@@ -141,10 +143,11 @@ def load(
 ) -> tuple[Dataset, Dataset | None]:
     """Return (train, test) of the data set of this name. The line has no test set: None.
 
-    Options  name        "digits", "mnist", "fashion-mnist" or "line"
+    Options  name        "digits", "mnist", "fashion-mnist" or "line"; or the path of data of your
+                         own: see `load_own`
              data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
              normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
-    Raises   ValueError for an unknown name; FileNotFoundError, DataError
+    Raises   ValueError for neither a name nor a path; FileNotFoundError, DataError
     """
     match name:
         case "digits":
@@ -155,7 +158,30 @@ def load(
             return fashion_mnist(data_dir, normalize=normalize)
         case "line":
             return synthetic_line(), None
-    raise ValueError(f"data must be one of {', '.join(DATA)}, got {name!r}")
+    check_name(name)
+    return load_own(name, normalize=normalize)
+
+
+def check_name(name: str) -> None:
+    """Raise for what is neither the name of a data set nor a path that is there.
+
+    Raises   ValueError
+    """
+    if not is_here(name):
+        raise ValueError(
+            f"data must be one of {', '.join(DATA)}, or the path of your own images, arrays or "
+            f"table; there is no {name!r}"
+        )
+
+
+def is_here(name: object) -> bool:
+    """Tell whether this is the name of a data set, or a path that is there.
+
+    Options  name   as read from a file: of any type
+    """
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    return name in DATA or os.path.exists(os.path.expanduser(name))
 
 
 def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple[Dataset, Dataset]:

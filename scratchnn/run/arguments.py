@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-from scratchnn.data.datasets import DATA
+from scratchnn.data.datasets import DATA, check_name
 from scratchnn.data.layout import FOLDERS
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.run import recipes
@@ -29,8 +29,10 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
     parser.add_argument(
         "--data",
-        choices=DATA,
-        help="what to train on; default: the bundled digits (the line, for linear regression)",
+        type=data_name,
+        metavar="DATA",
+        help=f"{', '.join(DATA)}, or the path of your own images, arrays or table; "
+        "default: the bundled digits (the line, for linear regression)",
     )
     words = "the folder of the data; default: the variable SCRATCHNN_DATA"
     parser.add_argument("--data-dir", metavar="DIR", help=words)
@@ -52,6 +54,15 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     words = "save the results in this folder; default: do not save them"
     parser.add_argument("--out", metavar="DIR", help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def data_name(text: str) -> str:
+    """Return the name of a data set, or a path that is there, for argparse."""
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def positive_int(text: str) -> int:

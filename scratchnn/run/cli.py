@@ -20,11 +20,17 @@ import numpy as np
 from scratchnn import __version__, distributed, plots
 from scratchnn import train as training
 from scratchnn.data import DataError
-from scratchnn.data.datasets import DATA, LINE_B, LINE_W
+from scratchnn.data.datasets import LINE_B, LINE_W, is_here
 from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError, need
 from scratchnn.run import checkpoint, recipes, watch
-from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
+from scratchnn.run.arguments import (
+    Parser,
+    add_recipe_arguments,
+    data_name,
+    positive_int,
+    recipe_for,
+)
 from scratchnn.run.data_command import add_data
 from scratchnn.run.recipes import RECIPES, Recipe, Run
 from scratchnn.train import History
@@ -132,8 +138,10 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     """Evaluate saved parameters on a data set's test part."""
     path = Path(arguments.parameters)
     parameters, saved = checkpoint.load(path / "parameters.npz" if path.is_dir() else path)
-    if saved.get("recipe") not in RECIPES or saved.get("data") not in DATA:
-        raise DataError(f"{path}: expected parameters saved by `scratchnn train`")
+    if saved.get("recipe") not in RECIPES or not is_here(arguments.data or saved.get("data")):
+        raise DataError(
+            f"{path}: expected parameters saved by `scratchnn train`, on data that are here"
+        )
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)
     data = test or train
@@ -197,7 +205,8 @@ def _add_train(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     sub = commands.add_parser("evaluate", help="evaluate saved parameters on test data")
     sub.add_argument("parameters", metavar="PATH", help="a folder of `train --out`, or its .npz")
-    sub.add_argument("--data", choices=DATA, help="default: what they were trained on")
+    words = "default: what they were trained on"
+    sub.add_argument("--data", type=data_name, metavar="DATA", help=words)
     words = "the folder of the data; default: the variable SCRATCHNN_DATA"
     sub.add_argument("--data-dir", metavar="DIR", help=words)
     sub.add_argument("--json", action="store_true", help="print the result as JSON")
