@@ -259,7 +259,7 @@ def test_train_out_a_second_time_replaces_the_first(capsys, tmp_path):
 def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    assert_one_line(capsys, "no curves", "pip install 'scratchnn[plots]'", stdout=None)
+    assert_one_line(capsys, "no curves", "pip install -e '.[plots]'", stdout=None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.json", "parameters.npz"]
 
 
@@ -518,11 +518,11 @@ def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
 @pytest.mark.parametrize(
     ("arguments", "module", "parts"),
     [
-        ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "scratchnn[cli]"]),
+        ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "[cli]"]),
         (
             [*QUICK, "--tensorboard", "x"],
             "tensorboardX",
-            ["needs tensorboardX", "scratchnn[tensorboard]"],
+            ["needs tensorboardX", "[tensorboard]"],
         ),
     ],
 )

@@ -22,7 +22,7 @@ from scratchnn import train as training
 from scratchnn.data import DataError
 from scratchnn.data.datasets import LINE_B, LINE_W, is_here
 from scratchnn.distributed.launch import together, world
-from scratchnn.extras import MissingExtraError, need
+from scratchnn.extras import MissingExtraError, install, need
 from scratchnn.run import checkpoint, recipes, watch
 from scratchnn.run.arguments import (
     Parser,
@@ -323,7 +323,6 @@ def _has_plots() -> bool:
 def _check_plots() -> None:
     if not _has_plots():
         print(
-            "scratchnn: no curves will be drawn, matplotlib is missing: "
-            "pip install 'scratchnn[plots]', or in a checkout pip install -e '.[plots]'",
+            f"scratchnn: no curves will be drawn, matplotlib is missing: {install('plots')}",
             file=sys.stderr,
         )

@@ -131,4 +131,4 @@ def test_ops_names_the_extra_that_is_missing(capsys, monkeypatch, tmp_path, pack
     status, _, error = run(capsys, *QUICK, "--html", str(tmp_path / "ops.html"))
     assert status == 2
     assert f"needs {package}" in error
-    assert f"scratchnn[{extra}]" in error
+    assert f"pip install -e '.[{extra}]'" in error
