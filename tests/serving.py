@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 
@@ -124,6 +129,33 @@ def endless(handler: Handler, content: bytes) -> None:
             handler.wfile.write(bytes(2**16))
     except OSError:
         pass
+
+
+PROGRAM = """
+import json, sys
+from scratchnn.data import published
+from scratchnn.run.cli import main
+published.MIRRORS["mnist"], files = json.loads(sys.argv.pop(1))
+published.FILES["mnist"] = {stem: published.Published(*of) for stem, of in files.items()}
+sys.exit(main())
+"""
+
+
+def fetching(server: Server, data_dir) -> subprocess.Popen[str]:
+    """Start `scratchnn data fetch mnist`, which takes the server's files for MNIST's."""
+    settings = json.dumps([server.mirrors, server.published])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
+    try:
+        return subprocess.Popen(
+            [
+                sys.executable, "-c", PROGRAM, settings,
+                "data", "fetch", "mnist", "--data-dir", str(data_dir),
+            ],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=Path(__file__).parents[1],
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import gzip
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -254,28 +253,7 @@ def test_fetch_waits_for_another(server, tmp_path, raw):
     assert whole(server, raw)
 
 
-# The command, in a process of its own
-
-PROGRAM = """
-import json, sys
-from scratchnn.data import published
-from scratchnn.run.cli import main
-mirrors, files = json.loads(sys.argv.pop(1))
-published.MIRRORS["mnist"] = mirrors
-published.FILES["mnist"] = {stem: published.Published(*of) for stem, of in files.items()}
-sys.exit(main())
-"""
-
-
-def start(server, *arguments):
-    import json
-
-    settings = json.dumps([server.mirrors, server.published])
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, settings, "data", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+# The command
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
@@ -291,12 +269,7 @@ def test_fetch_command_that_is_ended_leaves_whole_files_alone(server, tmp_path, 
             serving.send(handler, content)
 
     server.behaviour["good"] = stall
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
-    try:
-        process = start(server, "fetch", "mnist", "--data-dir", str(tmp_path / "data"))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
+    with serving.fetching(server, tmp_path / "data") as process:
         assert reached.wait(60)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)

@@ -15,7 +15,7 @@ from scratchnn.data.transforms import ToTensor
 from scratchnn.extras import need
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # others may start other programs
-MOST_PIXELS = 2**26  # of an image: it takes six bytes for each while it is read
+MOST_PIXELS = 2**26  # of an image: it takes eight bytes for each while it is read
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -100,5 +100,6 @@ def _read(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
     except DataError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds on bytes that are not an image
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read as an image: {reason}") from error
     return pixels if size is None else resize(pixels, size)

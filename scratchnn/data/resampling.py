@@ -12,6 +12,7 @@ from scratchnn.data.geometry import check_size
 from scratchnn.ops.shared import AnyArray, Array
 
 BLOCK = 512  # images at a time: 28 x 28 enlarged to 64 x 64 in float64 take 16 MB
+FLOATS = 2**21  # pixels as floats at a time: 16 MB
 FIXED_POINT = 2.0**22  # Pillow's weights of 8-bit pixels are multiples of 1 / 2²²
 
 
@@ -87,7 +88,12 @@ def _resample_floats(images: Array, A: Array, B: Array) -> Array:
 def _resample_bytes(images: NDArray[np.uint8], A: Array, B: Array) -> NDArray[np.uint8]:
     """Multiply whole numbers below 2⁵³ in float64, which is exact in whatever order it sums."""
     A, B = (np.floor(weights * FIXED_POINT + 0.5) for weights in (A, B))
-    return _rounded(A @ _rounded(images @ B.T))
+    N, H, W = images.shape
+    narrow = np.empty((N, H, len(B)), np.uint8)
+    rows = max(1, FLOATS // (N * W))  # at a time: a large photograph has 500 MB of floats
+    for start in range(0, H, rows):
+        narrow[:, start : start + rows] = _rounded(images[:, start : start + rows] @ B.T)
+    return _rounded(A @ narrow)
 
 
 def _rounded(total: Array) -> NDArray[np.uint8]:
