@@ -9,7 +9,7 @@ import pytest
 
 from scratchnn import data
 from scratchnn.data import DataError, Dataset, write_idx
-from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS
+from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, is_here
 from scratchnn.data.layout import data_folder, raw_folder
 from tests.helpers import DTYPES, C, D, N, torchvision, unpacked
 
@@ -452,6 +452,13 @@ def test_load_by_name(layout, monkeypatch):
     assert data.load("digits", normalize=True)[0].transform == data.Normalize(0.3054, 0.3755, 16)
     (layout / "MNIST").rename(layout / "FashionMNIST")
     assert data.load("fashion-mnist", layout)[1].classes[9] == "ankle boot"
+
+
+def test_is_here_takes_what_a_file_may_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert all(map(is_here, ("mnist", ".", str(tmp_path), "~")))
+    assert not any(map(is_here, (None, 5, ["mnist"], "a\0b", "nowhere")))
 
 
 def test_load_refuses_unknown_names():

@@ -14,6 +14,7 @@ import pytest
 from scratchnn.data import DataError, download, mnist, published, read_idx, write_idx
 from scratchnn.data.download import fetch
 from scratchnn.data.layout import STEMS, raw_folder
+from scratchnn.run import data_command
 from scratchnn.run.cli import main
 from tests import serving
 from tests.helpers import torchvision
@@ -293,6 +294,22 @@ def test_fetch_command_restores_the_signals(server, tmp_path, capsys):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+def test_fetch_command_ends_as_by_an_exception(server, tmp_path, monkeypatch):
+    """So that a file which is being written is removed."""
+    synced = os.fsync
+
+    def end(file):
+        synced(file)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(download.os, "fsync", end)
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "fetch", "mnist", "--data-dir", str(tmp_path / "data")])
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert names(tmp_path / "data/MNIST/raw") == []
+
+
 def test_fetch_command_that_fails_is_one_line(server, tmp_path, capsys):
     server.behaviour = {"good": serving.status(403), "other": serving.status(500)}
     assert main(["data", "fetch", "mnist", "--data-dir", str(tmp_path / "data")]) == 3
@@ -312,6 +329,19 @@ def test_fetch_command_draws_a_bar_on_a_terminal(server, tmp_path, capsys, monke
     assert main(["data", "fetch", "mnist", "--data-dir", str(tmp_path / "data")]) == 0
     err = capsys.readouterr().err
     assert all((f"{name}:   0%" in err) == tqdm for name in server.files)
+
+
+def test_bar_grows_and_is_closed(capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with data_command._bar() as draw:
+        draw("a", 1, 4)
+        draw("a", 4, 4)
+        draw("b", 1, 0)  # of unknown length
+        draw("b", 3, 0)
+    err = capsys.readouterr().err
+    assert "a:   0%" in err
+    assert "b: 3.00B" in err or "b: 0.00B" in err
 
 
 def test_fetch_command_without_standard_error(server, tmp_path, monkeypatch):

@@ -169,6 +169,16 @@ def test_read_idx_of_a_bomb_takes_little_memory(tmp_path, how, message):
     assert re.search(f"DataError: {path}: .*{message}", done.stderr), done.stderr
 
 
+def test_read_idx_of_more_than_the_memory_holds(tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    write_idx(tmp_path / "values", np.zeros(N))
+    monkeypatch.setattr(np, "empty", full)
+    with pytest.raises(DataError, match="values: its 40 bytes do not fit in the memory"):
+        read_idx(tmp_path / "values")
+
+
 @pytest.mark.parametrize("read", [read_idx, map_idx])
 def test_what_is_no_file_is_refused_at_once(tmp_path, read):
     with pytest.raises(DataError, match=f"^{tmp_path}: expected a file, got a folder"):
