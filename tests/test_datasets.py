@@ -1,5 +1,6 @@
 """Data sets: what is stored, what a batch of it is, and what is refused."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -342,6 +343,15 @@ def test_mnist_finds_what_unpackers_and_kaggle_leave(layout, folder, name, packe
     np.testing.assert_array_equal(data.mnist(layout)[0].images, images(7, 3, 4, seed=2))
     raw.rename(layout / "archive")
     assert len(data.mnist(layout / "archive")[0]) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_mnist_in_a_pipe_is_refused(layout):
+    path = layout / "MNIST/raw/train-labels-idx1-ubyte"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: expected a file, got a pipe"):
+        data.mnist(layout)
 
 
 @pytest.mark.parametrize("place", ["MNIST", "MNIST/raw"])

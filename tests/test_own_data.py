@@ -334,6 +334,15 @@ def test_other_paths_are_refused(tmp_path):
         load_own(tmp_path)
 
 
+@pytest.mark.parametrize("place", [".", "MNIST", "MNIST/raw"])
+def test_folder_of_mnist_is_recognised(tmp_path, place):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "t10k-labels.idx1-ubyte").write_bytes(b"")
+    with pytest.raises(DataError, match="has the files of mnist: give --data mnist --data-dir"):
+        load_own(tmp_path / place)
+
+
 # Recipes and commands
 
 

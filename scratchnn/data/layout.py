@@ -68,11 +68,19 @@ def raw_folder(name: str, data_dir: str | Path | None = None) -> Path:
     if last not in set(FOLDERS.values()) - {own}:
         folders += [root / "raw", root]
     for folder in folders:
-        if any(find(folder, stem) for stem in STEMS):
+        if count(folder):
             return folder
     if last == own:
         return root if root.name == "raw" else root / "raw"
     return folders[0]
+
+
+def count(folder: Path) -> int:
+    """Return how many of the four files are in a folder.
+
+    Options  folder   where to look
+    """
+    return sum(find(folder, stem) is not None for stem in STEMS)
 
 
 def find(folder: Path, stem: str) -> Path | None:
@@ -88,7 +96,7 @@ def find(folder: Path, stem: str) -> Path | None:
     names = [f"{spelled}{packed}" for spelled in spellings for packed in ("", ".gz")]
     places = [folder, *(folder / spelled for spelled in spellings)]
     paths = (place / name for place in places for name in names)
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if path.exists() and not path.is_dir()), None)
 
 
 def torchvision_layout(

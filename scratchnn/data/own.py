@@ -22,7 +22,7 @@ import numpy as np
 from scratchnn.data.dataset import Dataset
 from scratchnn.data.folder import image_folder
 from scratchnn.data.idx import DataError, check_file
-from scratchnn.data.layout import expanded
+from scratchnn.data.layout import FOLDERS, count, expanded, raw_folder
 from scratchnn.data.resampling import resize
 from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float
 from scratchnn.ops.shared import AnyArray, Array
@@ -95,7 +95,15 @@ def _parts(path: Path) -> Iterator[Dataset | Part]:
                 images = image_folder(path / part, mixed=MIXED)
                 yield replace(images, name=f"{path.name} {part}")
     else:
+        _check_is_own(path)
         yield image_folder(path, mixed=MIXED)
+
+
+def _check_is_own(path: Path) -> None:
+    """Raise for the folder of MNIST or Fashion-MNIST, which is likely to be given by mistake."""
+    for name in FOLDERS:
+        if count(raw_folder(name, path)):
+            raise DataError(f"{path} has the files of {name}: give --data {name} --data-dir {path}")
 
 
 def _array(path: Path) -> AnyArray:

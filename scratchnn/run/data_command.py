@@ -15,7 +15,7 @@ import numpy as np
 from scratchnn import plots
 from scratchnn.data import DataError, Dataset, load, published, resize
 from scratchnn.data.datasets import DATA
-from scratchnn.data.layout import STEMS, data_folder, find, raw_folder
+from scratchnn.data.layout import STEMS, count, data_folder, raw_folder
 from scratchnn.data.printable import printable
 from scratchnn.extras import MissingExtraError, need
 
@@ -75,7 +75,7 @@ def _there(name: str, data_dir: str | None) -> str:
         folder = raw_folder(name, data_dir)
     except FileNotFoundError:  # none was named
         return "no folder"
-    found = sum(find(folder, stem) is not None for stem in STEMS)
+    found = count(folder)
     return "ready" if found == len(STEMS) else f"{found} of {len(STEMS)} files"
 
 
