@@ -356,10 +356,12 @@ def saved_digits(tmp_path):
     )  # fmt: skip
 
 
-def test_train_show_and_evaluate_on_data_of_ones_own(saved_digits, tmp_path, capsys):
+def test_train_show_and_evaluate_on_data_of_ones_own(saved_digits, tmp_path, capsys, monkeypatch):
     mine, out = str(saved_digits), str(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
     arguments = ["--learning-rate", "0.5", "--batch-size", "64", "--epochs", "3", "--out", out]
-    assert main(["train", "softmax-regression", "--data", mine, *arguments]) == 0
+    assert main(["train", "softmax-regression", "--data", "mine", *arguments]) == 0
+    monkeypatch.chdir(saved_digits)
     assert main(["evaluate", out]) == 0
     assert "softmax-regression on mine test (360): loss" in capsys.readouterr().out
     assert main(["data", "show", mine]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from scratchnn.data.datasets import DATA, check_name
@@ -57,12 +58,12 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def data_name(text: str) -> str:
-    """Return the name of a data set, or a path that is there, for argparse."""
+    """Return the name of a data set, or the whole path of what is there, for argparse."""
     try:
         check_name(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    return text
+    return text if text in DATA else str(Path(text).expanduser().resolve())
 
 
 def positive_int(text: str) -> int:
