@@ -186,7 +186,7 @@ def test_dataset_refuses_tensors():
 def test_dataset_says_what_it_is_in_a_line():
     assert repr(of_images()) == "<Dataset d: 5 examples of 4 x 3 pixels, uint8, 5 classes>"
     line = data.synthetic_line(examples=N)
-    assert repr(line) == "<Dataset line: 5 examples of 2 numbers, float64, 1 real targets>"
+    assert repr(line) == "<Dataset line: 5 examples of 2 numbers, float64, real targets>"
 
 
 # Splitting

@@ -125,7 +125,7 @@ class Dataset:
         return f"{self.name}: {len(self):,} examples of {what}, {self.X.dtype}"
 
     def __repr__(self) -> str:
-        kinds = f"{len(self.classes)} classes" if self.classes else f"{self.outputs} real targets"
+        kinds = f"{len(self.classes)} classes" if self.classes else "real targets"
         return f"<{type(self).__name__} {self}, {kinds}>"
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.data.geometry import check_size
+from scratchnn.data.geometry import check_images, check_size, whole_numbers
 from scratchnn.ops.shared import AnyArray, Array
 
 BLOCK = 512  # images at a time: 28 x 28 enlarged to 64 x 64 in float64 take 16 MB
@@ -30,6 +30,7 @@ def resize(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
     Raises   TypeError for another dtype; ValueError for images without pixels, and a size below 1
     Torch    torchvision.transforms.functional.resize, of PIL images (bytes) and tensors (floats)
     """
+    check_images(images)
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise TypeError(f"images must be uint8 or floating point, got {images.dtype}")
     H, W = images.shape[-2:]
@@ -73,11 +74,11 @@ def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
              size   (height, width), or one number for the shorter side
     Raises   ValueError for a size below 1
     """
-    if isinstance(size, (int, np.integer)):
-        shorter = min(H, W)
-        size = size * H // shorter, size * W // shorter
-    check_size(*size)
-    return size
+    height, *rest = whole_numbers("size", size, (1, 2))
+    shorter = min(H, W)
+    height, width = (height, *rest) if rest else (height * H // shorter, height * W // shorter)
+    check_size(height, width)
+    return height, width
 
 
 def _resample_floats(images: Array, A: Array, B: Array) -> Array:
