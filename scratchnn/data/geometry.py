@@ -101,7 +101,8 @@ def whole_numbers(name: str, value: int | Sequence[int], counts: tuple[int, ...]
              counts   how many there may be
     Raises   TypeError for what is no whole number; ValueError for another count
     """
-    given: list[Any] = [*value] if isinstance(value, (tuple, list, np.ndarray)) else [value]
+    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim)
+    given: Any = value if several else [value]
     try:
         numbers = [operator.index(number) for number in given]
     except TypeError as error:
