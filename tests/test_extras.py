@@ -53,3 +53,11 @@ def test_need_does_not_hide_a_broken_package(monkeypatch, tmp_path, error):
     with pytest.raises(error, match="built for another") as caught:
         need("broken_package", "data")
     assert not isinstance(caught.value, MissingExtraError)
+
+
+def test_need_says_what_a_package_lacks_itself(monkeypatch, tmp_path):
+    (tmp_path / "half_a_package.py").write_text("import nosuchpackage.part")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nosuchpackage") as caught:
+        need("half_a_package", "data")
+    assert not isinstance(caught.value, MissingExtraError)
