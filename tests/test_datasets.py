@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from scratchnn import data
-from scratchnn.data import DataError, Dataset, write_idx
+from scratchnn.data import DataError, Dataset, published, read_idx, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, is_here
-from scratchnn.data.layout import data_folder, raw_folder
+from scratchnn.data.idx import digest
+from scratchnn.data.layout import STEMS, data_folder, find, raw_folder
+from scratchnn.data.published import Published
 from tests.helpers import DTYPES, C, D, N, torchvision, unpacked
 
 CLASSES = ("a", "b", "c", "d")
@@ -343,6 +345,17 @@ def test_mnist_finds_what_unpackers_and_kaggle_leave(layout, folder, name, packe
     np.testing.assert_array_equal(data.mnist(layout)[0].images, images(7, 3, 4, seed=2))
     raw.rename(layout / "archive")
     assert len(data.mnist(layout / "archive")[0]) == 7
+
+
+def test_mnist_in_the_folder_of_fashion_mnist_is_noticed(layout, monkeypatch):
+    """Or digits would be taken for clothes."""
+    raw = layout / "MNIST" / "raw"
+    known = {stem: Published(0, digest(read_idx(find(raw, stem)))) for stem in STEMS}
+    monkeypatch.setitem(published.FILES, "mnist", known)
+    assert len(data.mnist(layout)[0]) == 7
+    (layout / "MNIST").rename(layout / "FashionMNIST")
+    with pytest.raises(DataError, match="the folder of fashion-mnist has the files of mnist"):
+        data.fashion_mnist(layout)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -12,6 +12,7 @@ import numpy as np
 from scratchnn.data.dataset import Dataset
 from scratchnn.data.layout import read_pair, torchvision_layout
 from scratchnn.data.own import load_own
+from scratchnn.data.published import check_labels
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
 
 FASHION_CLASSES = (
@@ -185,9 +186,10 @@ def is_here(name: object) -> bool:
 
 
 def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple[Dataset, Dataset]:
-    transform = PIXELS[name].transform(normalize)
-    train, test = (
-        Dataset.of_images(part, images, labels.astype(np.intp), CLASSES[name], transform)
-        for part, images, labels in torchvision_layout(name, data_dir)
-    )
+    transform, parts = PIXELS[name].transform(normalize), []
+    for part, images, labels in torchvision_layout(name, data_dir):
+        check_labels(name, labels)
+        target = labels.astype(np.intp)
+        parts.append(Dataset.of_images(part, images, target, CLASSES[name], transform))
+    train, test = parts
     return train, test

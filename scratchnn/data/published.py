@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from scratchnn.data.idx import DataError, digest, read_idx
 from scratchnn.data.layout import find, raw_folder
+from scratchnn.ops.shared import AnyArray
 
 
 class Published(NamedTuple):
@@ -80,6 +81,19 @@ class State(NamedTuple):
     path: Path | None
     problem: str
     whole: bool
+
+
+def check_labels(name: str, labels: AnyArray) -> None:
+    """Raise for labels of the other data set: a folder may have got the wrong files.
+
+    Options  name     "mnist" or "fashion-mnist"
+             labels   of its training or test part, as the file has them
+    Raises   DataError
+    """
+    found = digest(labels)
+    for other, files in FILES.items():
+        if other != name and any(found == file.sha256 for file in files.values()):
+            raise DataError(f"the folder of {name} has the files of {other}: give another folder")
 
 
 def verify(name: str, data_dir: str | Path | None = None) -> list[State]:
