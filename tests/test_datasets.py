@@ -381,6 +381,11 @@ def test_raw_folder_of_nothing_is_torchvisions(given, expected):
     assert raw_folder("mnist", given) == Path(expected)
 
 
+def test_raw_folder_refuses_other_names():
+    with pytest.raises(ValueError, match="name must be mnist or fashion-mnist, got 'cifar'"):
+        raw_folder("cifar", "x")
+
+
 @pytest.mark.parametrize(
     ("folder", "error", "message"),
     [

@@ -60,8 +60,10 @@ def raw_folder(name: str, data_dir: str | Path | None = None) -> Path:
 
     Options  name       "mnist" or "fashion-mnist"
              data_dir   DIR; default: $SCRATCHNN_DATA
-    Raises   FileNotFoundError; DataError
+    Raises   ValueError for another name; FileNotFoundError; DataError
     """
+    if name not in FOLDERS:
+        raise ValueError(f"name must be {' or '.join(FOLDERS)}, got {name!r}")
     root, own = data_folder(data_dir), FOLDERS[name]
     last = root.parent.name if root.name == "raw" else root.name
     folders = [root / own / "raw", root / own]
