@@ -1,8 +1,8 @@
 """Fetching MNIST and Fashion-MNIST from their mirrors, in torchvision's layout.
 
 A file is received in memory, compared with its SHA-256, and then put in its place in one step. So
-an end at any moment, be it SIGKILL, leaves whole files alone. The standard library does it: the
-usual packages for downloads set a limit neither to the size nor to how slowly it may come.
+the files in the folder are whole at every moment. The standard library does it: the usual packages
+for downloads limit neither the size of what comes, nor how slowly it may come.
 """
 
 from __future__ import annotations
