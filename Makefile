@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-lowest bench-quick lint
+.PHONY: demo test test-long test-lowest dist-test bench-quick lint
 
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
@@ -20,6 +20,12 @@ test-lowest:
 	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt --editable '.[tests]'
 	.venv-lowest/bin/python -m pytest
+
+# Build the wheel and the sdist, and use each in an empty environment with NumPy alone.
+dist-test:
+	$(PYTHON) -m venv --clear .venv-dist
+	.venv-dist/bin/python -m pip install --quiet build packaging
+	.venv-dist/bin/python tests/distribution.py
 
 # Check that every backend does the same work, on small sizes; the times mean nothing.
 bench-quick: .venv/ready

@@ -71,10 +71,9 @@ def check(
     Raises   ValueError for an unknown operation, option or check, or a function of other arguments;
              MissingExtraError where Hypothesis or mpmath is not installed
     """
-    from scratchnn.extras import need
+    from scratchnn.extras import need_all
 
-    need("hypothesis", "check")
-    need("mpmath", "check")
+    need_all({"hypothesis": "check", "mpmath": "check"})
     from parity import checking
 
     return checking.check(function, op, backward, settings, any_shape, skip, examples)

@@ -32,7 +32,7 @@ from parity import report, theirs
 from parity.digits import Precision
 from parity.report import Report, Section
 from scratchnn.data import DataError
-from scratchnn.extras import need
+from scratchnn.extras import need, need_all
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
 from scratchnn.run.recipes import RECIPES
@@ -93,10 +93,8 @@ def _add_ops(parsers: Subparsers) -> None:
 
 
 def run_ops(arguments: argparse.Namespace) -> int:
-    for package in ("torch", "hypothesis", "mpmath"):
-        need(package, "parity")
-    if arguments.html:
-        need("matplotlib", "plots")
+    pictures = ["matplotlib"] if arguments.html else []
+    need_all(dict.fromkeys(["torch", "hypothesis", "mpmath", *pictures], "parity"))
     from parity import devices
     from parity.judge import OURS
     from parity.search import ROWS, search
@@ -166,9 +164,10 @@ def _add_device(parser: Parser) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    need("torch", "torch")
     if arguments.html and arguments.mode != "accuracy":
-        need("matplotlib", "plots")  # before the training, and not after it
+        need_all({"torch": "parity", "matplotlib": "parity"})  # before the training, not after it
+    else:
+        need("torch", "torch")
     from parity.training import modes
 
     return modes.run(arguments)
@@ -245,8 +244,7 @@ def _add_accuracy(parsers: Subparsers) -> None:
 
 
 def run_accuracy(arguments: argparse.Namespace) -> int:
-    need("torch", "torch")
-    need("mpmath", "accuracy")
+    need_all({"torch": "accuracy", "mpmath": "accuracy"})
     from parity import accuracy, devices
     from parity.accuracy import libraries
     from parity.digits import DIGITS
@@ -361,8 +359,7 @@ def _add_mutants(parsers: Subparsers) -> None:
 
 def run_mutants(arguments: argparse.Namespace) -> int:
     """Plant every bug, print which check sees it, and fail if one is seen by none."""
-    for package in ("torch", "hypothesis", "mpmath"):
-        need(package, "tests")
+    need_all(dict.fromkeys(["torch", "hypothesis", "mpmath"], "tests"))
     from parity import devices
     from parity.checking import mutants
 

@@ -1,5 +1,8 @@
 """Optional packages, imported where they are used."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -15,15 +18,33 @@ def need(module: str, extra: str) -> Any:
              extra    the extra, as "plots": the error says how to install it
     Raises   MissingExtraError
     """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
+    return need_all({module: extra})[0]
+
+
+def need_all(extras: Mapping[str, str]) -> list[Any]:
+    """Import and return the modules that a command needs; one error names all that are missing.
+
+    Options  extras   the extra that brings it, by the name of a module
+    Raises   MissingExtraError
+    """
+    found, missing = [], {}
+    for module, extra in extras.items():
         package = module.partition(".")[0]
-        if (error.name or "").partition(".")[
-            0
-        ] != package:  # it is there, and lacks something itself
-            raise
+        try:
+            found.append(import_module(module))
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != package:  # it lacks something itself
+                raise
+            missing[package] = extra
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise MissingExtraError(
-            f"this needs {package}, which is not installed: pip install 'scratchnn[{extra}]', "
-            f"or in a checkout pip install -e '.[{extra}]'"
-        ) from error
+            f"this needs {' and '.join(missing)}, which {verb} not installed: "
+            f"{install(*missing.values())}"
+        )
+    return found
+
+
+def install(*extras: str) -> str:
+    """Return the command that installs extras. It is for a checkout: no index has this project."""
+    return f"in a checkout, pip install -e '.[{','.join(dict.fromkeys(extras))}]'"

@@ -74,6 +74,8 @@ class Parameters:
         Options  activation   between the layers, by name
         Raises   TypeError, ValueError when a shape does not fit the layer before
         """
+        if not pairs:
+            raise ValueError("pairs must hold (W, b) of at least one layer, got none")
         for i, (W, b) in enumerate(pairs, 1):
             check_float(**{f"W of layer {i}": W, f"b of layer {i}": b})
             if W.ndim != 2:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 import scratchnn.functional as F
 from scratchnn.data import Dataset
-from scratchnn.ops.shared import AnyArray, Array, IntArray, check_labels
+from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array, check_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +204,8 @@ def one_hot(target: IntArray, classes: int, dtype: DTypeLike = np.float32) -> Ar
 
     Shapes   target (N,) → (N, classes)
     """
-    check_labels(target, (len(target),), classes)
+    check_array(target=target)
+    check_labels(target, (target.size,), classes)
     rows = np.zeros((len(target), classes), dtype)
     rows[np.arange(len(target)), target] = 1
     return rows

@@ -69,7 +69,7 @@ def curves(history: History, title: str = "") -> Figure:
         )
         whole_numbers(axis)
         axis.legend(frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # it may name a file
     return figure
 
 
@@ -104,7 +104,7 @@ def show_images(
     for axis, image in zip(axes, images, strict=False):
         axis.imshow(image, cmap="gray", vmin=images.min(), vmax=images.max())
     for axis, title in zip(axes, titles, strict=False):
-        axis.set_title(title, fontsize=9)
+        axis.set_title(title, fontsize=9, parse_math=False)  # a class may be called $x$
     return figure
 
 
@@ -148,8 +148,9 @@ def confusion(matrix: IntArray, classes: Sequence[str] = (), title: str = "") ->
         shade = "white" if shares[i, j] > 0.5 else "black"
         axis.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=shade, fontsize=8)
     ticks = range(len(names))
-    axis.set_xticks(ticks, names, rotation=0 if max(map(len, names)) < 3 else 90)
-    axis.set_yticks(ticks, names)
+    rotation = 0 if max(map(len, names)) < 3 else 90
+    axis.set_xticks(ticks, names, rotation=rotation, parse_math=False)
+    axis.set_yticks(ticks, names, parse_math=False)
     axis.set(xlabel="predicted class", ylabel="true class", title=title)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure

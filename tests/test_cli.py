@@ -13,7 +13,7 @@ from scratchnn import __version__, checkpoint, mlp, plots, recipes, train
 from scratchnn.data import Dataset, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES
 from scratchnn.layers import Sigmoid
-from scratchnn.run import cli, watch
+from scratchnn.run import watch
 from scratchnn.run.cli import main
 from scratchnn.run.recipes import RECIPES
 
@@ -259,7 +259,7 @@ def test_train_out_a_second_time_replaces_the_first(capsys, tmp_path):
 def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    assert_one_line(capsys, "no curves", "pip install 'scratchnn[plots]'", stdout=None)
+    assert_one_line(capsys, "no curves", "pip install -e '.[plots]'", stdout=None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["history.json", "parameters.npz"]
 
 
@@ -309,7 +309,11 @@ def test_evaluate_a_line_has_no_accuracy(capsys, tmp_path):
     [
         (["--data", "line"], 2, ["softmax-regression trains on digits, mnist", "'line'"]),
         (["--data", "mnist"], 3, ["--data-dir", "SCRATCHNN_DATA"]),
-        (["--data", "mnist", "--data-dir", "nowhere"], 3, ["nowhere", "scratchnn download mnist"]),
+        (
+            ["--data", "mnist", "--data-dir", "nowhere"],
+            3,
+            ["nowhere", "scratchnn data fetch mnist"],
+        ),
     ],
 )
 def test_evaluate_on_other_data_says_what_is_wrong(capsys, saved, arguments, status, parts):
@@ -360,7 +364,7 @@ def test_evaluate_says_which_file_is_wrong(capsys, saved, how):
     assert_one_line(capsys, str(saved))
 
 
-# recipes, download, and the command itself
+# recipes, and the command itself
 
 
 def test_recipes_lists_names_and_hyper_parameters(capsys):
@@ -371,18 +375,12 @@ def test_recipes_lists_names_and_hyper_parameters(capsys):
     assert "learning rate 0.01, momentum 0.5, batch 64, 10 epochs" in out
 
 
-def test_download_prints_the_folder(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "download", lambda name, folder: f"{folder}/{name}")
-    assert main(["download", "mnist", "--data-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}/mnist\n"
-
-
 def test_version(capsys):
     assert usage_error(["--version"]) == 0
     assert capsys.readouterr().out == f"scratchnn {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "recipes", "download"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "recipes", "data"])
 def test_help_names_the_options(capsys, command):
     assert usage_error([*command.split(), "--help"]) == 0
     assert "--help" in capsys.readouterr().out
@@ -426,7 +424,7 @@ def test_python_m_scratchnn_is_the_command(tmp_path):
         (["train", "mlp", "--seed", "1.5"], ["--seed", "'1.5'"]),
         (["train", "mlp", "--nosuch"], ["--nosuch"]),
         (["evaluate"], ["PATH"]),
-        (["download", "digits"], ["'digits'", "mnist"]),
+        (["data", "fetch", "digits"], ["'digits'", "mnist"]),
     ],
 )
 def test_usage_errors_are_one_line(capsys, arguments, parts):
@@ -470,7 +468,7 @@ def test_train_on_labels_out_of_range(capsys, tmp_path):
             ["4 bytes", "got 3"],
         ),
         ("t10k-labels-idx1-ubyte", b"\x1f\x8b\x08\0", ["cut short"]),
-        ("t10k-labels-idx1-ubyte", None, ["is missing", "scratchnn download mnist"]),
+        ("t10k-labels-idx1-ubyte", None, ["is missing", "scratchnn data fetch mnist"]),
     ],
 )
 def test_train_on_damaged_files(capsys, tmp_path, name, content, parts):
@@ -520,12 +518,11 @@ def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
 @pytest.mark.parametrize(
     ("arguments", "module", "parts"),
     [
-        ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "scratchnn[cli]"]),
-        (["download", "mnist", "--data-dir", "x"], "pooch", ["needs pooch", "scratchnn[data]"]),
+        ([*QUICK, "--threads", "1"], "threadpoolctl", ["needs threadpoolctl", "[cli]"]),
         (
             [*QUICK, "--tensorboard", "x"],
             "tensorboardX",
-            ["needs tensorboardX", "scratchnn[tensorboard]"],
+            ["needs tensorboardX", "[tensorboard]"],
         ),
     ],
 )
@@ -535,7 +532,7 @@ def test_missing_extra_is_named(capsys, monkeypatch, arguments, module, parts):
     assert_one_line(capsys, "pip install", *parts)
 
 
-@pytest.mark.parametrize("module", ["tqdm", "matplotlib", "threadpoolctl", "pooch", "torch"])
+@pytest.mark.parametrize("module", ["tqdm", "matplotlib", "threadpoolctl", "PIL", "torch"])
 def test_train_needs_numpy_alone(capsys, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     assert main(QUICK) == 0

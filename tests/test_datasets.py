@@ -1,13 +1,19 @@
 """Data sets: what is stored, what a batch of it is, and what is refused."""
 
+import os
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scratchnn import data
-from scratchnn.data import DataError, Dataset, write_idx
-from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, data_folder
+from scratchnn.data import DataError, Dataset, published, read_idx, write_idx
+from scratchnn.data.datasets import DIGIT_CLASSES, FASHION_CLASSES, PIXELS, is_here
+from scratchnn.data.idx import digest
+from scratchnn.data.layout import STEMS, data_folder, find, raw_folder
+from scratchnn.data.published import Published
 from tests.helpers import DTYPES, C, D, N, torchvision, unpacked
 
 CLASSES = ("a", "b", "c", "d")
@@ -112,7 +118,7 @@ def with_value(shape, place, value):
         (images(N, 0), labels(N, C), CLASSES, r"at least one example, got shape \(5, 0\)"),
         (images(N, 2, D), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5, 2, 3\)"),
         (images(N), labels(N, C), CLASSES, r"must be a matrix .* got shape \(5,\)"),
-        (images(N, D), labels(N - 1, C), CLASSES, "one entry per example, 5, got 4"),
+        (images(N, D), labels(N - 1, C), CLASSES, r"one entry per example, 5, got shape \(4,\)"),
         (images(N, D), np.array([0, 1, 2, 3, 4]), CLASSES, r"in \[0, 4\), got .* \[0, 4\]"),
         (images(N, D), np.array([0, 1, 2, 3, -1]), CLASSES, r"in \[0, 4\), got .* \[-1, 3\]"),
         (images(N, D), np.zeros(N), CLASSES, r"one integer class per example, got float64"),
@@ -133,6 +139,96 @@ def test_dataset_refuses(X, target, classes, message):
     with pytest.raises(DataError, match=rf"^d: .*{message}") as caught:
         Dataset("d", X, target, classes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.full((N, D), "1.0"),
+        np.full((N, D), "2020-01-01", "M8[D]"),
+        np.full((N, D), None),
+        np.full((N, D), 1j),
+        np.zeros((N, D), [("a", float)]),
+        np.full((N, D), b"1"),
+    ],
+)
+def test_dataset_refuses_what_is_no_real_number(X):
+    with pytest.raises(
+        DataError, match=f"^d: X must hold real numbers, got {re.escape(str(X.dtype))}"
+    ):
+        Dataset("d", X, labels(N, C), CLASSES)
+    with pytest.raises(DataError, match=r"^d: target must be "):
+        Dataset("d", images(N, D), X[:, 0], CLASSES)
+    with pytest.raises(DataError, match=r"^d: target must be real numbers"):
+        Dataset("d", images(N, D), X)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1.0, 2.0]], r"a NumPy array, got list: pass np\.asarray"),
+        (None, "a NumPy array, got NoneType"),
+        (np.ma.masked_array([[1.0]], [[True]]), "a plain array, got a masked one"),
+        (np.ones((1, 1)).view(np.matrix), r"a plain array, got np\.matrix"),
+    ],
+)
+def test_dataset_refuses_what_is_no_array(values, message):
+    with pytest.raises(TypeError, match=f"^X must be {message}"):
+        Dataset("d", values, np.array([0]), CLASSES)
+    with pytest.raises(TypeError, match=f"^target must be {message}"):
+        Dataset("d", images(1, D), values, CLASSES)
+
+
+def test_dataset_refuses_tensors():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"X must be .* got a torch tensor: pass X\.detach"):
+        Dataset("d", torch.zeros(N, D), labels(N, C), CLASSES)
+
+
+def test_dataset_says_what_it_is_in_a_line():
+    assert repr(of_images()) == "<Dataset d: 5 examples of 4 x 3 pixels, uint8, 5 classes>"
+    line = data.synthetic_line(examples=N)
+    assert repr(line) == "<Dataset line: 5 examples of 2 numbers, float64, real targets>"
+
+
+# Splitting
+
+
+def test_split_is_stratified_and_keeps_the_order():
+    target = np.repeat([0, 1, 2, 3], [40, 20, 1, 4])
+    dataset = Dataset("d", np.arange(65)[:, None], target, CLASSES)
+    rest, part = dataset.split(0.1, rng=1)
+    assert [np.bincount(of.target, minlength=4).tolist() for of in (rest, part)] == [
+        [36, 18, 1, 3],
+        [4, 2, 0, 1],
+    ]
+    assert sorted([*rest.X.ravel(), *part.X.ravel()]) == list(range(65))
+    for of in (rest, part):
+        assert (np.diff(of.X.ravel()) > 0).all()
+        np.testing.assert_array_equal(of.target, target[of.X.ravel()])
+    assert (rest.name, part.name) == ("d", "d validation")
+
+
+def test_split_is_drawn_from_the_rng():
+    parts = [data.digits()[0].split(0.1, rng=seed)[1].X for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(parts[0], parts[1])
+    assert not np.array_equal(parts[0], parts[2])
+
+
+def test_split_of_real_targets():
+    rest, part = data.synthetic_line(examples=10).split(0.25, rng=1)
+    assert (len(rest), len(part)) == (8, 2)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
+def test_split_refuses_shares(share):
+    with pytest.raises(ValueError, match=f"share must be between 0 and 1, got {share}"):
+        of_images().split(share)
+
+
+def test_split_refuses_classes_of_one_example():
+    with pytest.raises(ValueError, match="d: no class has two examples, so none can be split off"):
+        of_images().split(0.5)
 
 
 def of_images(n=N, height=4, width=3):
@@ -232,6 +328,76 @@ def test_data_folder_needs_a_folder(monkeypatch, tmp_path):
     assert data_folder("~/data") == tmp_path / "data"
 
 
+@pytest.mark.parametrize("place", [".", "MNIST", "MNIST/raw"])
+def test_mnist_takes_the_folder_of_the_files_itself(layout, place):
+    assert len(data.mnist(layout / place)[0]) == 7
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("folder", ["", "train-images-idx3-ubyte/", "train-images.idx3-ubyte/"])
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images.idx3-ubyte"])
+def test_mnist_finds_what_unpackers_and_kaggle_leave(layout, folder, name, packed):
+    raw = layout / "MNIST" / "raw"
+    (raw / "train-images-idx3-ubyte.gz").unlink()
+    path = raw / f"{folder}{name}{packed}"
+    path.parent.mkdir(exist_ok=True)
+    write_idx(path, images(7, 3, 4, seed=2))
+    np.testing.assert_array_equal(data.mnist(layout)[0].images, images(7, 3, 4, seed=2))
+    raw.rename(layout / "archive")
+    assert len(data.mnist(layout / "archive")[0]) == 7
+
+
+def test_mnist_in_the_folder_of_fashion_mnist_is_noticed(layout, monkeypatch):
+    """Or digits would be taken for clothes."""
+    raw = layout / "MNIST" / "raw"
+    known = {stem: Published(0, digest(read_idx(find(raw, stem)))) for stem in STEMS}
+    monkeypatch.setitem(published.FILES, "mnist", known)
+    assert len(data.mnist(layout)[0]) == 7
+    (layout / "MNIST").rename(layout / "FashionMNIST")
+    with pytest.raises(DataError, match="the folder of fashion-mnist has the files of mnist"):
+        data.fashion_mnist(layout)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_mnist_in_a_pipe_is_refused(layout):
+    path = layout / "MNIST/raw/train-labels-idx1-ubyte"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: expected a file, got a pipe"):
+        data.mnist(layout)
+
+
+@pytest.mark.parametrize("place", ["MNIST", "MNIST/raw"])
+def test_mnist_is_not_taken_for_fashion_mnist(layout, place):
+    with pytest.raises(FileNotFoundError, match=r"FashionMNIST/raw/train-images.* is missing"):
+        data.fashion_mnist(layout / place)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("x", "x/MNIST/raw"), ("x/MNIST", "x/MNIST/raw"), ("MNIST/raw", "MNIST/raw")],
+)
+def test_raw_folder_of_nothing_is_torchvisions(given, expected):
+    assert raw_folder("mnist", given) == Path(expected)
+
+
+def test_raw_folder_refuses_other_names():
+    with pytest.raises(ValueError, match="name must be mnist or fashion-mnist, got 'cifar'"):
+        raw_folder("cifar", "x")
+
+
+@pytest.mark.parametrize(
+    ("folder", "error", "message"),
+    [
+        ("~nobody-of-this-name/x", FileNotFoundError, "~nobody-of-this-name/x: "),
+        ("a\0b", DataError, r"'a\\x00b': a file name cannot hold a NUL"),
+    ],
+)
+def test_data_folder_refuses(folder, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        data.mnist(folder)
+
+
 def break_layout(raw, how):
     match how:
         case "missing":
@@ -247,6 +413,8 @@ def break_layout(raw, how):
         case "empty":
             write_idx(raw / "train-images-idx3-ubyte.gz", images(0, 3, 4))
             write_idx(raw / "train-labels-idx1-ubyte", labels(0))
+        case "other size":
+            write_idx(raw / "t10k-images-idx3-ubyte.gz", images(5, 4, 3))
         case "truncated":
             path = raw / "train-images-idx3-ubyte.gz"
             path.write_bytes(path.read_bytes()[:-9])
@@ -258,14 +426,15 @@ def break_layout(raw, how):
         (
             "missing",
             FileNotFoundError,
-            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn download mnist --data-dir",
+            r"t10k-labels-idx1-ubyte\[.gz\] .*`scratchnn data fetch mnist --data-dir",
         ),
         ("no labels for some", DataError, "train-labels.* expected 7 labels, .* got 6"),
         ("labels as images", DataError, r"train-images.* 3 dimension.*, got uint8 of .*\(7,\)"),
         ("floats", DataError, "train-images.* expected uint8 .* got float32"),
         ("label 10", DataError, r"mnist test: .* \[0, 10\), got values in \[0, 10\]"),
         ("empty", DataError, "mnist train: .* at least one example"),
-        ("truncated", DataError, "train-images.* cut short"),
+        ("other size", DataError, r"t10k-images.* as large as .* 3 x 4, got 4 x 3"),
+        ("truncated", DataError, "train-images.* cut short .*data fetch mnist .* fetches it anew"),
     ],
 )
 def test_mnist_says_which_file_is_wrong(layout, how, error, message):
@@ -313,6 +482,13 @@ def test_load_by_name(layout, monkeypatch):
     assert data.load("fashion-mnist", layout)[1].classes[9] == "ankle boot"
 
 
+def test_is_here_takes_what_a_file_may_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert all(map(is_here, ("mnist", ".", str(tmp_path), "~")))
+    assert not any(map(is_here, (None, 5, ["mnist"], "a\0b", "nowhere")))
+
+
 def test_load_refuses_unknown_names():
-    with pytest.raises(ValueError, match="one of digits, mnist, fashion-mnist, line, got 'cifar'"):
+    with pytest.raises(ValueError, match=r"one of digits, .*, line, or the path .* no 'cifar'"):
         data.load("cifar")

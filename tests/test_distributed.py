@@ -374,7 +374,7 @@ def test_train_under_a_launcher_without_mpi4py_names_the_extra(capsys, monkeypat
     finally:
         distributed.launch.world.cache_clear()
     out, err = capsys.readouterr()
-    assert "scratchnn[mpi]" in err
+    assert "pip install -e '.[mpi]'" in err
     assert not out
 
 

@@ -1,5 +1,6 @@
 """Image folders: what is read, in which order, and what is refused."""
 
+import os
 import sys
 
 import numpy as np
@@ -52,11 +53,20 @@ def test_image_folder_turns_colours_to_grey(tmp_path):
 
 def test_image_folder_resizes_images_of_different_sizes(folder):
     large = write(folder / "cat" / "z.png", 9, 9)
-    with pytest.raises(DataError, match=r"the same size, or be given one by size=, got 3 x 4, 9 x"):
+    with pytest.raises(DataError, match=r"got 4 x 3, 9 x 9: give size=\(height, width\)$"):
         image_folder(folder)
+    with pytest.raises(DataError, match=r"\), not 28, which is for the shorter side$"):
+        image_folder(folder, size=28)
+    write(folder / "cat" / "w.png", 5, 9)
+    with pytest.raises(DataError, match=r"got 4 x 3, 5 x 9, \.\.\.: give size="):
+        image_folder(folder)
+    (folder / "cat" / "w.png").unlink()
     dataset = image_folder(folder, size=(5, 6))
     assert dataset.image_size == (5, 6)
     np.testing.assert_array_equal(dataset.images[1], resize(large, (5, 6)))
+    np.testing.assert_array_equal(image_folder(folder, mixed=(5, 6)).images, dataset.images)
+    (folder / "cat" / "z.png").unlink()
+    assert image_folder(folder, mixed=(5, 6)).image_size == (4, 3)
 
 
 def test_image_folder_refuses_folders_without_images(tmp_path, folder):
@@ -78,6 +88,56 @@ def test_image_folder_names_a_damaged_file(folder, damage):
         image_folder(folder)
 
 
+def test_image_folder_leaves_hidden_names_and_folders_out(folder):
+    """What notebooks and unpackers leave; a folder may be called like an image."""
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "dog" / "._b.png").write_bytes(b"not an image")
+    (folder / "dog" / "x.png").mkdir()
+    assert image_folder(folder).labels() == ["cat", "dog", "dog"]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError, MemoryError, SyntaxError, IndexError, Image.DecompressionBombError]
+)
+def test_image_folder_names_the_file_whatever_pillow_raises(folder, monkeypatch, error):
+    def fail(*_, **__):
+        raise error("from inside")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(DataError, match=r"c\.png cannot be read as an image: from inside"):
+        image_folder(folder)
+
+
+def test_image_folder_refuses_bombs_by_their_header(folder):
+    """A PPM that says 9000 x 9000 pixels, and has none."""
+    (folder / "dog" / "b.ppm").write_bytes(b"P6 9000 9000 255\n")
+    with pytest.raises(DataError, match=r"b\.ppm: 9000 x 9000 pixels are more than 67,108,864"):
+        image_folder(folder)
+
+
+def test_image_folder_refuses_formats_that_start_programs(folder):
+    """Pillow gives PostScript to Ghostscript, whatever the file is called."""
+    (folder / "dog" / "b.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n%%EOF"
+    )
+    with pytest.raises(DataError, match=r"b\.png cannot be read as an image"):
+        image_folder(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_image_folder_refuses_pipes(folder):
+    os.mkfifo(folder / "dog" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png: expected a file, got a pipe"):
+        image_folder(folder)
+
+
+def test_image_folder_of_names_that_cannot_be(tmp_path):
+    with pytest.raises(DataError, match="NUL"):
+        image_folder("a\0b")
+    with pytest.raises(FileNotFoundError, match="nobody-of-this-name"):
+        image_folder("~nobody-of-this-name/x")
+
+
 def test_image_folder_refuses_pixels_of_16_bits(folder):
     Image.fromarray(np.full((4, 3), 300, np.uint16)).save(folder / "dog" / "b.png")
     with pytest.raises(DataError, match=r"b\.png: pixels must have 8 bits, got Pillow's mode I"):
@@ -86,5 +146,5 @@ def test_image_folder_refuses_pixels_of_16_bits(folder):
 
 def test_image_folder_needs_pillow(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(MissingExtraError, match=r"needs PIL.*'scratchnn\[data\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs PIL.*'\.\[data\]'"):
         image_folder(folder)

@@ -1,13 +1,22 @@
 """IDX files: what was written is read back, and what is wrong is said."""
 
 import gzip
+import hashlib
+import os
+import re
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scratchnn.data import DataError, map_idx, read_idx, write_idx
+from scratchnn.data.idx import digest
 from tests.helpers import C, D, N
+
+ROOT = Path(__file__).parents[1]
 
 # Type 0b (int16), 2 x 3 numbers, by hand: [[1, -2, 256], [-32768, 32767, 0]].
 INT16 = bytes.fromhex("00000b02 00000002 00000003 0001fffe0100 80007fff0000")
@@ -118,6 +127,75 @@ def test_read_idx_refuses_every_damaged_byte_of_gzip_data(tmp_path):
 def test_read_idx_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_idx(tmp_path / "nowhere")
+
+
+# Hostile files
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts as it should on Linux")
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("bomb", r"shape \(12,\) of uint8 needs 12 bytes after the header, got more"),
+        ("sparse", r"needs 12 bytes after the header, got 8,000,000,000"),
+        ("greedy", r"needs 16,000,000,000 bytes after the header, got at most \d"),
+        ("large", r"its 1,000,000,000 bytes do not fit in the memory"),
+    ],
+)
+def test_read_idx_of_a_bomb_takes_little_memory(tmp_path, how, message):
+    """In a process that may have 256 MB: a file that unpacks to 320 MB, and its like."""
+    path, zeros = tmp_path / "values", bytes(2**20)
+    with gzip.open(path, "wb", 1) if how in ("bomb", "large") else path.open("wb") as file:
+        match how:
+            case "bomb":
+                file.write(header(0x08, 12) + zeros * 320)
+            case "sparse":
+                file.write(header(0x08, 12))
+                file.truncate(8 + 8_000_000_000)
+            case "greedy":
+                file.write(gzip.compress(header(0x0E, 2_000_000_000) + zeros))
+            case "large":
+                file.write(header(0x08, 1_000_000_000) + zeros)
+    if how == "large":  # enough bytes that it might be true
+        path.write_bytes(path.read_bytes() + zeros)
+    program = (
+        "import resource, sys; from scratchnn.data import read_idx\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2**28, 2**28))\n"
+        "read_idx(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert re.search(f"DataError: {path}: .*{message}", done.stderr), done.stderr
+
+
+def test_read_idx_of_more_than_the_memory_holds(tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    write_idx(tmp_path / "values", np.zeros(N))
+    monkeypatch.setattr(np, "empty", full)
+    with pytest.raises(DataError, match="values: its 40 bytes do not fit in the memory"):
+        read_idx(tmp_path / "values")
+
+
+@pytest.mark.parametrize("read", [read_idx, map_idx])
+def test_what_is_no_file_is_refused_at_once(tmp_path, read):
+    with pytest.raises(DataError, match=f"^{tmp_path}: expected a file, got a folder"):
+        read(tmp_path)
+    with pytest.raises(DataError, match=r"'a\\x00b': a file name cannot hold a NUL character"):
+        read("a\0b")
+    if not hasattr(os, "mkfifo"):
+        return
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataError, match=f"^{path}: expected a file, got a pipe or a device"):
+            read(path)
+
+
+def test_digest_is_the_sha256_of_the_file(tmp_path):
+    values = np.array([[1, -2, 256], [-32768, 32767, 0]], np.int16)
+    assert digest(values) == digest(np.asfortranarray(values)) == hashlib.sha256(INT16).hexdigest()
 
 
 # Mapped files

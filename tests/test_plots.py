@@ -158,7 +158,18 @@ def test_png_is_the_content_of_a_file():
 
 def test_curves_need_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'scratchnn\[plots\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'\.\[plots\]'"):
         plots.curves(CLASSIFIER)
     with pytest.raises(MissingExtraError):
         plots.confusion(np.eye(2, dtype=int))
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$", "a$b$c"])
+def test_names_are_no_mathematics(name):
+    """Of classes and of files: matplotlib would take them for formulas, and fail."""
+    for figure in (
+        plots.confusion(np.eye(2, dtype=int), [name, "dog"]),
+        plots.show_images(np.zeros((1, 3, 3)), 1, 1, [name]),
+        plots.curves(CLASSIFIER, name),
+    ):
+        assert plots.png(figure)

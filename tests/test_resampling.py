@@ -127,3 +127,10 @@ def test_resize_refuses_other_dtypes(dtype):
 def test_resize_refuses_sizes_without_pixels(size):
     with pytest.raises(ValueError, match="height and width must be at least 1"):
         resize(random_bytes(4, 5), size)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 4, 0), (0, 0)])
+@pytest.mark.parametrize("size", [4, (4, 4)])
+def test_resize_refuses_images_without_pixels(shape, size):
+    with pytest.raises(ValueError, match="images must have pixels to resize, got shape"):
+        resize(np.zeros(shape), size)

@@ -1,14 +1,15 @@
 """Training from files: the same data as in memory, read ahead, within a fixed amount of memory."""
 
 import gzip
+import mmap
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -87,20 +88,61 @@ def test_stream_refuses_compressed_files(folder):
 
 
 def test_stream_refuses_to_be_cut_down(folder):
+    with pytest.raises(ValueError, match="mnist train is streamed: 10% of it cannot be split off"):
+        stream("mnist", folder)[0].split(0.1)
     with pytest.raises(ValueError, match=r"mnist train is streamed: .* cut down to 3 and 8"):
         stream("mnist", folder)[0].only([3, 8])
 
 
-def test_stream_asks_the_system_for_the_blocks_of_a_file(folder, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        os, "posix_fadvise", lambda *advice: asked.append(advice[1:]), raising=False
-    )
-    monkeypatch.setattr(os, "POSIX_FADV_WILLNEED", "please", raising=False)
-    train = replace(stream("mnist", folder)[0], block=20, window=1)
+class Recorder(mmap.mmap):
+    """A mapped file that notes the advice it gets, and gives none to the system."""
+
+    asked: ClassVar[list] = []
+
+    def madvise(self, *advice):
+        self.asked.append(advice)
+        raise OSError("it is only advice")
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="no advice here")
+@pytest.mark.parametrize("skipped", [0, 16384])
+def test_stream_asks_the_system_for_the_blocks_of_a_file(tmp_path, monkeypatch, skipped):
+    """In whole pages, up to the end of the file."""
+    monkeypatch.setattr(mmap, "mmap", Recorder)
+    monkeypatch.setattr(Recorder, "asked", [])
+    rows, row, page = 50, 1024, mmap.PAGESIZE
+    (tmp_path / "X").write_bytes(bytes(skipped + rows * row))
+    X = np.memmap(tmp_path / "X", np.uint8, "r", offset=skipped, shape=(rows, row))
+    train = Stream("d", X, np.zeros(rows, int), ("a",), block=20, window=1)
     list(train.order(10, np.random.default_rng(1)))
-    starts = {16 + 64 * row: (20 * 64, "please") for row in (0, 20, 40)}  # behind the header
-    assert {first: rest for first, *rest in asked} == {k: list(v) for k, v in starts.items()}
+    start = skipped % mmap.ALLOCATIONGRANULARITY
+    expected = []
+    for first in (start, start + 20 * row, start + 40 * row):
+        begin = first // page * page
+        end = min(first + 20 * row, start + rows * row)
+        expected.append((mmap.MADV_WILLNEED, begin, end - begin))
+    assert sorted(set(Recorder.asked)) == sorted(expected)
+
+
+@pytest.mark.parametrize("part", ["images-idx3", "labels-idx1"])
+def test_stream_of_a_file_that_was_cut_is_an_error(folder, part):
+    """Reading on would end the process by SIGBUS."""
+    train, _ = stream("mnist", folder)
+    path = folder / "MNIST/raw" / f"train-{part}-ubyte"
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    with pytest.raises(
+        DataError, match=rf"mnist train: {path} was cut short .* {size:,} .* {size - 1:,} are left"
+    ):
+        fit(mlp.init([64, 10], rng=1), train, optimizer=SGD(0.1), epochs=1, batch_size=5)
+
+
+def test_stream_whose_file_was_removed_goes_on(folder):
+    train, _ = stream("mnist", folder)
+    for path in (folder / "MNIST/raw").iterdir():
+        path.unlink()
+    network = mlp.init([64, 10], rng=1)
+    assert len(fit(network, train, optimizer=SGD(0.1), epochs=1, batch_size=5).epochs) == 1
 
 
 # Training

@@ -54,6 +54,14 @@ def test_to_tensor_divides(dtype):
     )
 
 
+def test_transforms_take_floats_to_be_scaled(transforms):
+    """As torchvision's do."""
+    x = ALL_PIXELS / np.float32(255)
+    assert_same_bits(ToTensor()(x), transforms.ToTensor()(x[:, :, None]).numpy()[0])
+    assert_same_bits(ToTensor()(x), x)
+    assert_same_bits(Normalize(*MNIST)(x), Normalize(*MNIST)(ALL_PIXELS))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_normalize_is_shift_and_scale_in_its_precision(dtype):
     mean, std = map(dtype, MNIST)

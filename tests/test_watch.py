@@ -192,10 +192,10 @@ def test_live_plot_replaces_its_picture_in_a_notebook(monkeypatch):
 def test_live_plot_names_what_is_missing(monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setitem(sys.modules, "IPython.display", None)
-    with pytest.raises(MissingExtraError, match=r"needs IPython.*'scratchnn\[notebook\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs IPython.*'\.\[notebook\]'"):
         watch.LivePlot()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'scratchnn\[plots\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs matplotlib.*'\.\[plots\]'"):
         watch.LivePlot("anywhere")
 
 
@@ -232,5 +232,5 @@ def test_tensorboard_writes_what_an_epoch_has(tmp_path):
 
 def test_tensorboard_names_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(MissingExtraError, match=r"needs tensorboardX.*'scratchnn\[tensorboard\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs tensorboardX.*'\.\[tensorboard\]'"):
         watch.TensorBoard(tmp_path)

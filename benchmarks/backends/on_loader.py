@@ -19,7 +19,8 @@ from benchmarks.backends.on_torch import OnTorch
 from benchmarks.backends.torch_training import Network, Setup
 from benchmarks.cases import Case, NotRunError
 from benchmarks.inputs import Problem, normalized, problem
-from scratchnn.data.datasets import PIXELS, data_folder
+from scratchnn.data.datasets import PIXELS
+from scratchnn.data.layout import data_folder
 from scratchnn.extras import need
 
 Data: TypeAlias = Dataset[tuple[Tensor, ...]]

@@ -2,14 +2,17 @@
 
 dataset        Dataset: examples in rows, and the transform that makes network inputs of them
 datasets       digits, mnist, fashion_mnist, synthetic_line; load takes them by name
-idx, folder    files of MNIST's format; a folder of images per class
+idx, layout    files of MNIST's format, and where they lie
+folder, own    a folder of images per class; arrays and tables of your own
 transforms     ToTensor, Normalize: from pixels to network inputs
 geometry       pad, crop, flip
 resampling     resize
 augmentation   random crops and flips, for each training batch anew
 batches        minibatches: which examples a batch holds
 streaming      Stream: data that stay in their files
-download       MNIST and Fashion-MNIST from the network
+published      MNIST and Fashion-MNIST: their checksums, and where to get them
+download       fetching them
+printable      text from elsewhere, made safe for a terminal
 """
 
 from scratchnn.data.augmentation import random_crop, random_hflip, random_vflip
@@ -19,6 +22,7 @@ from scratchnn.data.datasets import digits, fashion_mnist, load, mnist, syntheti
 from scratchnn.data.folder import image_folder
 from scratchnn.data.geometry import center_crop, crop, hflip, pad, vflip
 from scratchnn.data.idx import DataError, map_idx, read_idx, write_idx
+from scratchnn.data.own import load_own
 from scratchnn.data.resampling import resize
 from scratchnn.data.streaming import Stream, read_ahead, stream
 from scratchnn.data.transforms import Normalize, ToTensor, as_float
@@ -37,6 +41,7 @@ __all__ = [
     "hflip",
     "image_folder",
     "load",
+    "load_own",
     "map_idx",
     "minibatches",
     "mnist",

@@ -12,13 +12,13 @@ from numpy.typing import DTypeLike
 from scratchnn.data.batches import minibatches
 from scratchnn.data.idx import DataError
 from scratchnn.data.transforms import Transform, as_float
-from scratchnn.ops.shared import AnyArray, Array, IntArray
+from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array
 
 # Takes the images (N, height, width) of a batch and a random generator, and returns images.
 Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Examples in rows, and the transform that makes network inputs of them, batch by batch.
 
@@ -31,7 +31,8 @@ class Dataset:
              image_size   (H, W) with H W = D, where the rows are images
              augment      changes the images of a training batch at random; it is not applied to
                           what is evaluated
-    Raises   DataError for no examples, lengths that differ, NaN, or labels out of range
+    Raises   TypeError for what is not a NumPy array; DataError for no examples, lengths that
+             differ, values that are not real numbers, NaN, or labels out of range
     """
 
     name: str
@@ -43,15 +44,18 @@ class Dataset:
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
+        check_array(X=self.X, target=self.target)
         if self.X.ndim != 2 or self.X.size == 0:
             raise DataError(
                 f"{self.name}: X must be a matrix with at least one example, "
                 f"got shape {self.X.shape}"
             )
-        if len(self.target) != len(self.X):
+        if self.X.dtype.kind not in "buif":
+            raise DataError(f"{self.name}: X must hold real numbers, got {self.X.dtype}")
+        if np.shape(self.target)[:1] != self.X.shape[:1]:
             raise DataError(
                 f"{self.name}: target must have one entry per example, {len(self.X):,}, "
-                f"got {len(self.target):,}"
+                f"got shape {self.target.shape}"
             )
         for name, values in (("X", self.X), ("target", self.target)):
             if isinstance(values, np.memmap):
@@ -114,6 +118,15 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def __str__(self) -> str:
+        size = self.image_size
+        what = f"{size[0]} x {size[1]} pixels" if size else f"{self.features} numbers"
+        return f"{self.name}: {len(self):,} examples of {what}, {self.X.dtype}"
+
+    def __repr__(self) -> str:
+        kinds = f"{len(self.classes)} classes" if self.classes else "real targets"
+        return f"<{type(self).__name__} {self}, {kinds}>"
 
     @property
     def features(self) -> int:
@@ -193,6 +206,35 @@ class Dataset:
         if self.image_size is None:
             raise ValueError(f"{self.name} has no images: its image_size is None")
         return X.reshape(-1, *self.image_size)
+
+    def split(
+        self, share: float, rng: np.random.Generator | int | None = None
+    ) -> tuple[Dataset, Dataset]:
+        """Return (the rest, a part): examples that are drawn at random, and those left over.
+
+        The part is stratified: it has this share of each class, rounded, and of a class with two
+        examples or more at least one. Both keep the order of the examples.
+
+        Options  share   of the examples in the part
+                 rng     a random generator, or the seed of one
+        Raises   ValueError for a share outside (0, 1), or one that leaves either without examples
+        """
+        if not 0 < share < 1:
+            raise ValueError(f"share must be between 0 and 1, got {share}")
+        rng = np.random.default_rng(rng)
+        of_classes = [np.flatnonzero(self.target == c) for c in range(len(self.classes))]
+        chosen = np.zeros(len(self), bool)
+        for rows in of_classes or [np.arange(len(self))]:
+            if len(rows) > 1:
+                count = min(max(round(share * len(rows)), 1), len(rows) - 1)
+                chosen[rng.permutation(rows)[:count]] = True
+        if not chosen.any():
+            raise ValueError(f"{self.name}: no class has two examples, so none can be split off")
+        part, rest = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+        return self._rows(rest), replace(self._rows(part), name=f"{self.name} validation")
+
+    def _rows(self, rows: IntArray) -> Dataset:
+        return replace(self, X=self.X[rows], target=self.target[rows])
 
     def only(self, classes: Sequence[int]) -> Dataset:
         """Return the examples of some classes only.

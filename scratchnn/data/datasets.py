@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scratchnn.data.dataset import Dataset
-from scratchnn.data.idx import DataError, read_idx
+from scratchnn.data.layout import read_pair, torchvision_layout
+from scratchnn.data.own import load_own
+from scratchnn.data.published import check_labels
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
-from scratchnn.ops.shared import AnyArray
 
 FASHION_CLASSES = (
     "t-shirt",
@@ -28,7 +28,6 @@ FASHION_CLASSES = (
     "ankle boot",
 )
 DIGIT_CLASSES = tuple("0123456789")
-FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 CLASSES = {"mnist": DIGIT_CLASSES, "fashion-mnist": FASHION_CLASSES}
 LINE_W, LINE_B = (2.0, -3.4), 4.2
 
@@ -72,7 +71,7 @@ def digits(*, normalize: bool = False) -> tuple[Dataset, Dataset]:
              UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0
     """
     folder = Path(__file__).with_name("digits")
-    images, labels = _read_pair(
+    images, labels = read_pair(
         folder / "digits-images-idx3-ubyte.gz", folder / "digits-labels-idx1-ubyte.gz"
     )
     target = labels.astype(np.intp)
@@ -145,10 +144,11 @@ def load(
 ) -> tuple[Dataset, Dataset | None]:
     """Return (train, test) of the data set of this name. The line has no test set: None.
 
-    Options  name        "digits", "mnist", "fashion-mnist" or "line"
+    Options  name        "digits", "mnist", "fashion-mnist" or "line"; or the path of data of your
+                         own: see `load_own`
              data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
              normalize   scale to mean 0 and standard deviation 1, not to [0, 1]
-    Raises   ValueError for an unknown name; FileNotFoundError, DataError
+    Raises   ValueError for neither a name nor a path; FileNotFoundError, DataError
     """
     match name:
         case "digits":
@@ -159,73 +159,37 @@ def load(
             return fashion_mnist(data_dir, normalize=normalize)
         case "line":
             return synthetic_line(), None
-    raise ValueError(f"data must be one of {', '.join(DATA)}, got {name!r}")
+    check_name(name)
+    return load_own(name, normalize=normalize)
 
 
-def data_folder(data_dir: str | Path | None = None) -> Path:
-    """Return the folder of the data: the one given, or that of the variable SCRATCHNN_DATA.
+def check_name(name: str) -> None:
+    """Raise for what is neither the name of a data set nor a path that is there.
 
-    Options  data_dir   the folder; default: the variable
-    Raises   FileNotFoundError where there is neither
+    Raises   ValueError
     """
-    folder = data_dir or os.environ.get("SCRATCHNN_DATA")
-    if not folder:
-        raise FileNotFoundError(
-            "no data folder: give --data-dir (data_dir) or set SCRATCHNN_DATA, "
-            "or train on the bundled digits"
+    if not is_here(name):
+        raise ValueError(
+            f"data must be one of {', '.join(DATA)}, or the path of your own images, arrays or "
+            f"table; there is no {name!r}"
         )
-    return Path(folder).expanduser()
 
 
-def torchvision_layout(
-    name: str, data_dir: str | Path | None, read: Callable[[Path], AnyArray] = read_idx
-) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield name, images and labels of the two parts of a data set in torchvision's layout.
+def is_here(name: object) -> bool:
+    """Tell whether this is the name of a data set, or a path that is there.
 
-    Options  name        "mnist" or "fashion-mnist"
-             data_dir    the folder of the data, in torchvision's layout; default: $SCRATCHNN_DATA
-             read        reads one file: `read_idx`, or `map_idx`
-    Raises   FileNotFoundError, DataError
+    Options  name   as read from a file: of any type
     """
-    raw = data_folder(data_dir) / FOLDERS[name] / "raw"
-    for part, prefix in (("train", "train"), ("test", "t10k")):
-        images = _find(raw, f"{prefix}-images-idx3-ubyte", name)
-        labels = _find(raw, f"{prefix}-labels-idx1-ubyte", name)
-        yield f"{name} {part}", *_read_pair(images, labels, read)
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    return name in DATA or os.path.exists(os.path.expanduser(name))
 
 
 def _in_memory(name: str, data_dir: str | Path | None, normalize: bool) -> tuple[Dataset, Dataset]:
-    transform = PIXELS[name].transform(normalize)
-    train, test = (
-        Dataset.of_images(part, images, labels.astype(np.intp), CLASSES[name], transform)
-        for part, images, labels in torchvision_layout(name, data_dir)
-    )
+    transform, parts = PIXELS[name].transform(normalize), []
+    for part, images, labels in torchvision_layout(name, data_dir):
+        check_labels(name, labels)
+        target = labels.astype(np.intp)
+        parts.append(Dataset.of_images(part, images, target, CLASSES[name], transform))
+    train, test = parts
     return train, test
-
-
-def _find(folder: Path, stem: str, name: str) -> Path:
-    for path in (folder / stem, folder / f"{stem}.gz"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"{folder / stem}[.gz] is missing: "
-        f"`scratchnn download {name} --data-dir {folder.parents[1]}` fetches it"
-    )
-
-
-def _read_pair(
-    images_path: Path, labels_path: Path, read: Callable[[Path], AnyArray] = read_idx
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return images (N, height, width) and their labels (N,), both checked."""
-    images, labels = read(images_path), read(labels_path)
-    for path, array, ndim in ((images_path, images, 3), (labels_path, labels, 1)):
-        if array.dtype != np.uint8 or array.ndim != ndim:
-            raise DataError(
-                f"{path}: expected uint8 with {ndim} dimension(s), "
-                f"got {array.dtype} of shape {array.shape}"
-            )
-    if len(images) != len(labels):
-        raise DataError(
-            f"{labels_path}: expected {len(images):,} labels, one per image, got {len(labels):,}"
-        )
-    return images, labels

@@ -5,12 +5,13 @@ Names, arguments and defaults are those of torchvision.transforms.functional.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from scratchnn.ops.shared import AnyArray
+from scratchnn.ops.shared import AnyArray, check_array
 
 PaddingMode: TypeAlias = Literal["constant", "edge", "reflect", "symmetric"]
 
@@ -32,6 +33,7 @@ def pad(
     Raises   ValueError for another count of numbers, or negative ones
     Torch    torchvision.transforms.functional.pad
     """
+    check_images(images)
     left, top, right, bottom = _four_sides(padding)
     widths = [(0, 0)] * (images.ndim - 2) + [(top, bottom), (left, right)]
     if padding_mode == "constant":
@@ -48,6 +50,7 @@ def crop(images: AnyArray, top: int, left: int, height: int, width: int) -> AnyA
     Raises   ValueError for a window without pixels
     Torch    torchvision.transforms.functional.crop
     """
+    check_images(images)
     check_size(height, width)
     H, W = images.shape[-2:]
     before = max(-left, 0), max(-top, 0)
@@ -67,6 +70,7 @@ def center_crop(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
     Options  size   (height, width), or one number for a square
     Torch    torchvision.transforms.functional.center_crop
     """
+    check_images(images)
     height, width = square(size)
     H, W = images.shape[-2:]
     return crop(images, _middle(H, height), _middle(W, width), height, width)
@@ -74,17 +78,49 @@ def center_crop(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
 
 def hflip(images: AnyArray) -> AnyArray:
     """Swap left and right. The result is a view."""
+    check_images(images)
     return images[..., ::-1]
 
 
 def vflip(images: AnyArray) -> AnyArray:
     """Swap top and bottom. The result is a view."""
+    check_images(images)
     return images[..., ::-1, :]
 
 
 def square(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return (height, width): of one number, the same twice."""
-    return (size, size) if isinstance(size, int) else size
+    height, *rest = whole_numbers("size", size, (1, 2))
+    return height, rest[0] if rest else height
+
+
+def whole_numbers(name: str, value: int | Sequence[int], counts: tuple[int, ...]) -> list[int]:
+    """Return a number, or several, as a list.
+
+    Options  name     what messages call it
+             counts   how many there may be
+    Raises   TypeError for what is no whole number; ValueError for another count
+    """
+    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim)
+    given: Any = value if several else [value]
+    try:
+        numbers = [operator.index(number) for number in given]
+    except TypeError as error:
+        raise TypeError(f"{name} must be whole numbers, got {value!r}") from error
+    if len(numbers) not in counts:
+        allowed = " or ".join(map(str, counts))
+        raise ValueError(f"{name} must be {allowed} numbers, got {value!r}")
+    return numbers
+
+
+def check_images(images: AnyArray) -> None:
+    """Raise for what is no array (..., height, width).
+
+    Raises   TypeError, ValueError
+    """
+    check_array(images=images)
+    if images.ndim < 2:
+        raise ValueError(f"images must have shape (..., H, W), got {images.shape}")
 
 
 def check_size(height: int, width: int) -> None:
@@ -101,8 +137,8 @@ def _middle(length: int, window: int) -> int:
 
 
 def _four_sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
-    sides = [padding] if isinstance(padding, int) else list(padding)
-    if len(sides) not in (1, 2, 4) or min(sides) < 0:
-        raise ValueError(f"padding must be 1, 2 or 4 numbers from 0 up, got {padding}")
+    sides = whole_numbers("padding", padding, (1, 2, 4))
+    if min(sides) < 0:
+        raise ValueError(f"padding must be numbers from 0 up, got {padding}")
     left, top, right, bottom = sides * (4 // len(sides))
     return left, top, right, bottom

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnn.data.geometry import check_size
+from scratchnn.data.geometry import check_images, check_size, whole_numbers
 from scratchnn.ops.shared import AnyArray, Array
 
 BLOCK = 512  # images at a time: 28 x 28 enlarged to 64 x 64 in float64 take 16 MB
+FLOATS = 2**21  # pixels as floats at a time: 16 MB
 FIXED_POINT = 2.0**22  # Pillow's weights of 8-bit pixels are multiples of 1 / 2²²
 
 
@@ -26,12 +27,15 @@ def resize(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
 
     Shapes   images (..., H, W), uint8 or floating point → (..., height, width), the same dtype
     Options  size   (height, width), or one number for the shorter side
-    Raises   TypeError for another dtype; ValueError for a size below 1
+    Raises   TypeError for another dtype; ValueError for images without pixels, and a size below 1
     Torch    torchvision.transforms.functional.resize, of PIL images (bytes) and tensors (floats)
     """
+    check_images(images)
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise TypeError(f"images must be uint8 or floating point, got {images.dtype}")
     H, W = images.shape[-2:]
+    if H < 1 or W < 1:
+        raise ValueError(f"images must have pixels to resize, got shape {images.shape}")
     height, width = output_size(H, W, size)
     A, B = interpolation_matrix(H, height), interpolation_matrix(W, width)
     resample = _resample_bytes if images.dtype == np.uint8 else _resample_floats
@@ -70,11 +74,11 @@ def output_size(H: int, W: int, size: int | tuple[int, int]) -> tuple[int, int]:
              size   (height, width), or one number for the shorter side
     Raises   ValueError for a size below 1
     """
-    if isinstance(size, int):
-        shorter = min(H, W)
-        size = size * H // shorter, size * W // shorter
-    check_size(*size)
-    return size
+    height, *rest = whole_numbers("size", size, (1, 2))
+    shorter = min(H, W)
+    height, width = (height, *rest) if rest else (height * H // shorter, height * W // shorter)
+    check_size(height, width)
+    return height, width
 
 
 def _resample_floats(images: Array, A: Array, B: Array) -> Array:
@@ -85,7 +89,12 @@ def _resample_floats(images: Array, A: Array, B: Array) -> Array:
 def _resample_bytes(images: NDArray[np.uint8], A: Array, B: Array) -> NDArray[np.uint8]:
     """Multiply whole numbers below 2⁵³ in float64, which is exact in whatever order it sums."""
     A, B = (np.floor(weights * FIXED_POINT + 0.5) for weights in (A, B))
-    return _rounded(A @ _rounded(images @ B.T))
+    N, H, W = images.shape
+    narrow = np.empty((N, H, len(B)), np.uint8)
+    rows = max(1, FLOATS // (N * W))  # at a time: a large photograph has 500 MB of floats
+    for start in range(0, H, rows):
+        narrow[:, start : start + rows] = _rounded(images[:, start : start + rows] @ B.T)
+    return _rounded(A @ narrow)
 
 
 def _rounded(total: Array) -> NDArray[np.uint8]:

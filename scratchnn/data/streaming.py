@@ -6,9 +6,10 @@ of the rows means for training.
 
 from __future__ import annotations
 
-import os
+import mmap
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,14 +20,15 @@ from numpy.typing import DTypeLike
 
 from scratchnn.data.batches import block_minibatches
 from scratchnn.data.dataset import Dataset
-from scratchnn.data.datasets import CLASSES, PIXELS, torchvision_layout
-from scratchnn.data.idx import map_idx
+from scratchnn.data.datasets import CLASSES, PIXELS
+from scratchnn.data.idx import DataError, map_idx
+from scratchnn.data.layout import torchvision_layout
 from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stream(Dataset):
     """A data set whose arrays are mapped files: np.load(path, mmap_mode="r"), or `map_idx`.
 
@@ -44,7 +46,13 @@ class Stream(Dataset):
     def batch(
         self, rows: IntArray | slice, dtype: DTypeLike, rng: np.random.Generator | None = None
     ) -> tuple[Array, AnyArray]:
-        """Return inputs and targets of some rows, in memory; arguments as of `Dataset.batch`."""
+        """Return inputs and targets of some rows, in memory; arguments as of `Dataset.batch`.
+
+        Raises   DataError where a file has become shorter than its array: reading what is no longer
+                 there would end the process
+        """
+        for array in (self.X, self.target):
+            self._check_length(array)
         X, target = super().batch(rows, dtype, rng)
         return X, target.astype(np.intp) if self.classes else target
 
@@ -65,21 +73,50 @@ class Stream(Dataset):
         """
         return read_ahead(super().batches(order, dtype, rng))
 
+    def split(
+        self,
+        share: float,
+        rng: np.random.Generator | int | None = None,  # noqa: ARG002 - as of Dataset
+    ) -> NoReturn:
+        """Raise a ValueError: choosing rows takes a copy in memory."""
+        raise ValueError(f"{self.name} is streamed: {share:.0%} of it cannot be split off")
+
     def only(self, classes: Sequence[int]) -> NoReturn:
         """Raise a ValueError: choosing rows of these classes takes a copy in memory."""
         names = " and ".join(self.classes[c] for c in classes)
         raise ValueError(f"{self.name} is streamed: it cannot be cut down to {names}")
 
+    def _check_length(self, array: AnyArray) -> None:
+        mapped = _mapped(array)
+        if mapped is None or not isinstance(array, np.memmap):
+            return
+        needed = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)
+        if mapped.size() < needed:
+            raise DataError(
+                f"{self.name}: {array.filename} was cut short while it was in use: "
+                f"{needed:,} bytes are needed, {mapped.size():,} are left"
+            )
+
     def _ask_for(self, starts: IntArray) -> None:
         """Ask the system to read the blocks of X that start here, where it can be asked."""
-        X = self.X
-        if not (isinstance(X, np.memmap) and X.filename and hasattr(os, "posix_fadvise")):
+        X, mapped = self.X, _mapped(self.X)
+        if mapped is None or not hasattr(mmap, "MADV_WILLNEED"):
             return
+        begin = X.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
         row = X.strides[0]
-        with Path(X.filename).open("rb") as file:
-            for start in starts.tolist():
-                first, length = X.offset + start * row, self.block * row
-                os.posix_fadvise(file.fileno(), first, length, os.POSIX_FADV_WILLNEED)
+        for start in starts.tolist():
+            first = begin + start * row
+            page = first - first % mmap.PAGESIZE
+            length = min(first + self.block * row, len(mapped)) - page
+            with suppress(OSError):  # it is only advice
+                mapped.madvise(mmap.MADV_WILLNEED, page, length)
+
+
+def _mapped(array: object) -> mmap.mmap | None:
+    """Return the mapped file that an array is a view of."""
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = getattr(array, "base", None)
+    return array
 
 
 def stream(

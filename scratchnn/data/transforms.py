@@ -5,7 +5,7 @@ A data set applies its transform to one batch at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,16 +24,19 @@ class ToTensor:
 
         x = pixel / max_value
 
+    Floats are taken to be scaled already: they are only converted.
+
     Shapes   pixels (...) → x, the same shape
     Options  max_value   the value of a white pixel
-    Torch    torchvision.transforms.ToTensor, for max_value = 255
+    Torch    torchvision.transforms.ToTensor, for max_value = 255 and pixels of uint8 or floats
     """
 
     max_value: int = 255
 
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         x = pixels.astype(dtype)
-        x /= self.max_value
+        if pixels.dtype.kind != "f":
+            x /= self.max_value
         return x
 
 
@@ -41,24 +44,25 @@ class ToTensor:
 class Normalize:
     """Scale to [0, 1] as ToTensor, then to mean 0 and standard deviation 1.
 
-        x = (pixel / max_value - mean) / std
+        x = (ToTensor(pixel) - mean) / std
 
     The range is not [-1, 1]: for MNIST (0.1307, 0.3081) it is -0.424 to 2.821.
 
     Shapes   pixels (...) → x, the same shape
-    Options  mean, std   of the pixels of the training images, scaled to [0, 1]
+    Options  mean, std   of the pixels of the training images, scaled to [0, 1]; or of each column,
+                         where the data are no images
              max_value   the value of a white pixel
     Torch    torchvision.transforms.Normalize((mean,), (std,)) after ToTensor
     """
 
-    mean: float
-    std: float
+    mean: float | Sequence[float]
+    std: float | Sequence[float]
     max_value: int = 255
 
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         x = ToTensor(self.max_value)(pixels, dtype)
-        x -= self.mean
-        x /= self.std
+        x -= np.asarray(self.mean, x.dtype)
+        x /= np.asarray(self.std, x.dtype)
         return x
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
-from scratchnn.data.datasets import DATA
-from scratchnn.data.download import SOURCES
+from scratchnn.data.datasets import DATA, check_name
+from scratchnn.data.layout import FOLDERS
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.run import recipes
 from scratchnn.run.recipes import RECIPES, Recipe
@@ -29,8 +30,10 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
     parser.add_argument(
         "--data",
-        choices=DATA,
-        help="what to train on; default: the bundled digits (the line, for linear regression)",
+        type=data_name,
+        metavar="DATA",
+        help=f"{', '.join(DATA)}, or the path of your own images, arrays or table; "
+        "default: the bundled digits (the line, for linear regression)",
     )
     words = "the folder of the data; default: the variable SCRATCHNN_DATA"
     parser.add_argument("--data-dir", metavar="DIR", help=words)
@@ -54,6 +57,15 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
+def data_name(text: str) -> str:
+    """Return the name of a data set, or the whole path of what is there, for argparse."""
+    try:
+        check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text if text in DATA else str(Path(text).expanduser().resolve())
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number from 1 up, for argparse."""
     return _whole_number(text, 1)
@@ -74,8 +86,8 @@ def recipe_for(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the arguments name, with the hyper-parameters that they give."""
     recipe = recipes.get(arguments.recipe)
     data = arguments.data or recipe.default_data
-    if arguments.data_dir and data not in SOURCES:
-        raise ValueError(f"--data-dir goes with --data {' or '.join(SOURCES)}, got --data {data}")
+    if arguments.data_dir and data not in FOLDERS:
+        raise ValueError(f"--data-dir goes with --data {' or '.join(FOLDERS)}, got --data {data}")
     return recipe.on(
         data,
         epochs=arguments.epochs,

@@ -1,4 +1,4 @@
-"""The `scratchnn` command: train, evaluate, recipes, download.
+"""The `scratchnn` command: train, evaluate, recipes, data.
 
 Exit status: 0 done, 1 training failed, 2 usage, 3 data, 130 interrupted.
 """
@@ -20,12 +20,18 @@ import numpy as np
 from scratchnn import __version__, distributed, plots
 from scratchnn import train as training
 from scratchnn.data import DataError
-from scratchnn.data.datasets import DATA, LINE_B, LINE_W
-from scratchnn.data.download import SOURCES, download
+from scratchnn.data.datasets import LINE_B, LINE_W, is_here
 from scratchnn.distributed.launch import together, world
-from scratchnn.extras import MissingExtraError, need
+from scratchnn.extras import MissingExtraError, install, need
 from scratchnn.run import checkpoint, recipes, watch
-from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, recipe_for
+from scratchnn.run.arguments import (
+    Parser,
+    add_recipe_arguments,
+    data_name,
+    positive_int,
+    recipe_for,
+)
+from scratchnn.run.data_command import add_data
 from scratchnn.run.recipes import RECIPES, Recipe, Run
 from scratchnn.train import History
 
@@ -132,8 +138,10 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     """Evaluate saved parameters on a data set's test part."""
     path = Path(arguments.parameters)
     parameters, saved = checkpoint.load(path / "parameters.npz" if path.is_dir() else path)
-    if saved.get("recipe") not in RECIPES or saved.get("data") not in DATA:
-        raise DataError(f"{path}: expected parameters saved by `scratchnn train`")
+    if saved.get("recipe") not in RECIPES or not is_here(arguments.data or saved.get("data")):
+        raise DataError(
+            f"{path}: expected parameters saved by `scratchnn train`, on data that are here"
+        )
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)
     data = test or train
@@ -156,12 +164,6 @@ def list_recipes(_: argparse.Namespace) -> int:
     return 0
 
 
-def fetch(arguments: argparse.Namespace) -> int:
-    """Download a data set."""
-    print(download(arguments.data, arguments.data_dir))
-    return 0
-
-
 def describe(run: Run) -> str:
     """Return a line that says what will be trained."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
@@ -176,12 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     sub = commands.add_parser("recipes", help="list the reference models")
     sub.set_defaults(command=list_recipes, debug=False)
-    sub = commands.add_parser("download", help="fetch MNIST or Fashion-MNIST")
-    sub.add_argument("data", choices=SOURCES, help="which data set")
-    words = "the folder to put it in; default: the variable SCRATCHNN_DATA"
-    sub.add_argument("--data-dir", metavar="DIR", help=words)
-    sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    sub.set_defaults(command=fetch)
+    add_data(commands)
     return parser
 
 
@@ -208,7 +205,8 @@ def _add_train(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     sub = commands.add_parser("evaluate", help="evaluate saved parameters on test data")
     sub.add_argument("parameters", metavar="PATH", help="a folder of `train --out`, or its .npz")
-    sub.add_argument("--data", choices=DATA, help="default: what they were trained on")
+    words = "default: what they were trained on"
+    sub.add_argument("--data", type=data_name, metavar="DATA", help=words)
     words = "the folder of the data; default: the variable SCRATCHNN_DATA"
     sub.add_argument("--data-dir", metavar="DIR", help=words)
     sub.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -325,7 +323,6 @@ def _has_plots() -> bool:
 def _check_plots() -> None:
     if not _has_plots():
         print(
-            "scratchnn: no curves will be drawn, matplotlib is missing: "
-            "pip install 'scratchnn[plots]', or in a checkout pip install -e '.[plots]'",
+            f"scratchnn: no curves will be drawn, matplotlib is missing: {install('plots')}",
             file=sys.stderr,
         )

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn import layers, mlp
-from scratchnn.data import Dataset, load, stream
+from scratchnn import layers, mlp, objectives
+from scratchnn.data import DataError, Dataset, load, load_own, stream
+from scratchnn.data.datasets import DATA, check_name
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
 from scratchnn.optim import SGD, Optimizer
@@ -60,11 +61,11 @@ class Recipe:
     def on(self, data: str, **changes: Any) -> Recipe:
         """Return the recipe for this data set.
 
-        Options  data      "digits", "mnist", "fashion-mnist" or "line"
+        Options  data      "digits", "mnist", "fashion-mnist" or "line"; or a path of your own data
                  changes   other values of its fields, as epochs=1; None changes nothing
         Raises   ValueError for data that the recipe cannot train on, or an unknown activation
         """
-        if (data == "line") != (self.data == "line"):
+        if data in DATA and (data == "line") != (self.data == "line"):
             allowed = "line" if self.data == "line" else "digits, mnist or fashion-mnist"
             raise ValueError(f"{self.name} trains on {allowed}, got {data!r}")
         given = {name: value for name, value in changes.items() if value is not None}
@@ -128,10 +129,24 @@ def load_data(
     Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
     source = stream if streamed else load
+    if recipe.data not in DATA and not streamed:
+        return _load_own(recipe)
     train, test = source(recipe.data, data_dir, normalize=recipe.normalize)
     if recipe.classes is None:
         return train, test
     return train.only(recipe.classes), test.only(recipe.classes) if test else None
+
+
+def _load_own(recipe: Recipe) -> tuple[Dataset, Dataset | None]:
+    """Return (train, test) of data of your own, with the targets that the recipe learns."""
+    check_name(recipe.data)
+    real = not objectives.get(recipe.objective).classes
+    train, test = load_own(recipe.data, normalize=recipe.normalize, real=real)
+    if recipe.classes and len(train.classes) != 2:
+        raise DataError(
+            f"{train.name}: {recipe.name} tells two classes apart, got {len(train.classes)}"
+        )
+    return train, test
 
 
 def get(name: str) -> Recipe:

@@ -124,11 +124,12 @@ def test_ops_refuses_wrong_usage_with_status_2(capsys, arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("package", "extra"), [("hypothesis", "parity"), ("mpmath", "parity"), ("matplotlib", "plots")]
+    "missing", [["hypothesis"], ["mpmath"], ["matplotlib"], ["mpmath", "matplotlib"]]
 )
-def test_ops_names_the_extra_that_is_missing(capsys, monkeypatch, tmp_path, package, extra):
-    monkeypatch.setitem(sys.modules, package, None)
+def test_ops_names_all_that_is_missing_and_one_extra(capsys, monkeypatch, tmp_path, missing):
+    for package in missing:
+        monkeypatch.setitem(sys.modules, package, None)
     status, _, error = run(capsys, *QUICK, "--html", str(tmp_path / "ops.html"))
     assert status == 2
-    assert f"needs {package}" in error
-    assert f"scratchnn[{extra}]" in error
+    assert f"needs {' and '.join(missing)}, " in error
+    assert "pip install -e '.[parity]'" in error
