@@ -1,0 +1,380 @@
+"""The folder of a run: at every moment its files are whole, and of one run.
+
+    run.json         settings, environment, data, and how it stands or ended
+    history.jsonl    a line per epoch, and per `log_every` batches; the only file that grows
+    checkpoint.npz   θ, the optimizer's state, and the place in the training: `resume` goes on there
+    previous.npz     the checkpoint before; best.npz: θ of the epoch with the lowest loss
+
+Whoever trains in the folder holds a lock on history.jsonl, which ends with its process.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import secrets
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from scratchnn.data import DataError
+from scratchnn.mlp import Parameters
+from scratchnn.optim import Optimizer
+from scratchnn.run import checkpoint, files, record, signals
+from scratchnn.run.history import (
+    HISTORY,
+    HistoryFile,
+    of_batches,
+    of_begun,
+    of_epoch,
+    parse,
+    to_begun,
+    to_epoch,
+)
+from scratchnn.run.record import RUN, read_record
+from scratchnn.run.signals import Held
+from scratchnn.run.terminal import warn
+from scratchnn.train import Epoch, History
+
+CHECKPOINT, PREVIOUS, BEST = "checkpoint.npz", "previous.npz", "best.npz"
+OLD = ("parameters.npz", "history.json")  # of version 0.1
+RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
+PICTURES = ("curves.svg", "curves.png")
+PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
+
+
+class RunFolder:
+    """Where `fit` keeps a training, so that it can go on after whatever ends it.
+
+        fit(network, train, optimizer=SGD(0.5), rng=0, checkpoint=RunFolder("runs/mine"))
+        fit(network, train, optimizer=SGD(0.5), rng=0, checkpoint=resume("runs/mine"))
+
+    Ctrl-C, SIGTERM, SIGHUP and SIGXCPU let the step end, and save. A second Ctrl-C ends at once.
+
+    Options  folder      is made where it is missing; it must not hold a run
+             every       how often to save: after so many steps, or after each "epoch"; default:
+                         after an epoch, at most once a second, and at the end
+             log_every   write the running loss to the history after so many batches, too
+             overwrite   remove the run that the folder holds
+             facts       what run.json says besides, of JSON values
+             description   what the checkpoints say besides: see `checkpoint.save`
+             goes_on     restore the run that the folder holds: see `resume`
+    Raises   FileExistsError for a folder that holds a run; BlockingIOError for one where another
+             process trains; OSError for one that cannot be written
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        every: int | Literal["epoch"] | None = None,
+        log_every: int | None = None,
+        overwrite: bool = False,
+        facts: Mapping[str, Any] | None = None,
+        description: Mapping[str, Any] | None = None,
+        goes_on: bool = False,
+    ) -> None:
+        if not str(folder):
+            raise ValueError("the folder of a run must have a name, got ''")
+        if not (every is None or every == "epoch" or (isinstance(every, int) and every > 0)):
+            raise ValueError(f"every must be a number of steps from 1 up or 'epoch', got {every!r}")
+        self.path = Path(folder)
+        self.every, self.log_every = every, log_every
+        self.overwrite, self.goes_on = overwrite, goes_on
+        self.facts, self.description = dict(facts or {}), dict(description or {})
+        if goes_on:
+            read_record(self.path)
+        else:
+            with files.naming(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_a_run()
+        self._prove_writable()
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of its files."""
+        return self.path / name
+
+    @contextmanager
+    def __call__(
+        self, parameters: Parameters, optimizer: Optimizer, history: History
+    ) -> Generator[Callable[[], None]]:
+        """Keep a training in a block: `fit` calls what this yields after each step and epoch."""
+        with signals.held() as held, self._taken() as file:
+            training = _Training(self, file, (parameters, optimizer, history), held)
+            training.begin()
+            try:
+                yield training.keep
+            except BaseException as error:
+                training.end(error)
+                raise
+            training.end(None)
+
+    def _refuse_a_run(self) -> None:
+        held = [name for name in RESULTS if self.file(name).exists()]
+        if held and not self.overwrite:
+            raise FileExistsError(
+                f"{self.path} holds a run ({', '.join(held)}): go on with it (--resume, "
+                f"scratchnn.resume), replace it (--overwrite, overwrite=True), or name another "
+                "folder"
+            )
+
+    def _prove_writable(self) -> None:
+        for name in (*RESULTS[:4], HISTORY, *PICTURES):
+            if self.file(name).is_dir():
+                words = "Is a folder, where the run needs a file"
+                raise IsADirectoryError(errno.EISDIR, words, str(self.file(name)))
+        files.prove_writable(self.path)
+        if self.file(HISTORY).exists():
+            with self._taken():
+                pass
+
+    @contextmanager
+    def _taken(self) -> Generator[BinaryIO]:
+        """Open the history under its lock."""
+        with files.naming(self.path):
+            file = self.file(HISTORY).open("ab", buffering=0)
+        with file:
+            if not files.lock(file):
+                raise BlockingIOError(
+                    f"{self.path} is in use: another process trains there. Wait until it ends, "
+                    "or name another folder"
+                )
+            yield file
+
+
+def resume(
+    folder: str | Path,
+    *,
+    every: int | Literal["epoch"] | None = None,
+    log_every: int | None = None,
+) -> RunFolder:
+    """Go on with a run where it stopped: give this to `fit` in place of its RunFolder.
+
+    Before the first step, `fit` then gets the network, the optimizer's state, the history and the
+    order of the examples of the last checkpoint. With the same arguments as then it reaches the
+    same numbers, bit for bit, as if nothing had stopped it. `epochs` is the number in all.
+
+    Options  folder             as of `RunFolder`; it must hold a run
+             every, log_every   as of `RunFolder`
+    Raises   FileNotFoundError for a folder without a run; DataError for damaged files; ValueError
+             for another network; as of `RunFolder`
+    """
+    return RunFolder(folder, every=every, log_every=log_every, goes_on=True)
+
+
+class _Training:
+    """A training under way in a folder."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        file: BinaryIO,
+        of: tuple[Parameters, Optimizer, History],
+        held: Held,
+    ) -> None:
+        self.folder, self.held = folder, held
+        self.parameters, self.optimizer, self.history = of
+        self.file = HistoryFile(file, folder.file(HISTORY))
+        self.record: dict[str, Any] = {}
+        self.rows = 0  # epochs in the history's file
+        self.lowest = math.inf  # the loss of the best epoch
+        self.best: dict[str, Any] | None = None  # that epoch, until it is saved
+        self.steps, self.unsaved, self.saved_at = 0, False, 0.0
+
+    def begin(self) -> None:
+        """Take the folder: restore the run in it, or begin a new one."""
+        files.sweep(self.folder.path)
+        if self.folder.goes_on:
+            self.record = read_record(self.folder.path)
+            restored = self._restore()
+        else:
+            self.folder._refuse_a_run()  # another process may have been here since
+            self._clear()
+            restored = False
+        if not restored:
+            self.file.cut(b"")
+        self._describe()
+        self._write_record("running")
+        if not restored:
+            self._save()
+
+    def keep(self) -> None:
+        """Note a step or an epoch, save where it is time, and stop where a signal came."""
+        ended = len(self.history.epochs) > self.rows
+        self.unsaved = True
+        self.steps += not ended
+        self._note(ended)
+        if self.held.first is not None:
+            self._save()
+            self.held.check()
+        elif self._is_due(ended):
+            with self._warning("no checkpoint could be saved, the training goes on"):
+                self._save()
+
+    def end(self, error: BaseException | None) -> None:
+        """Save what was reached, and write how the training ended.
+
+        A step that diverged, or that ran out of memory half way, does not count: the last
+        checkpoint stands. After a second Ctrl-C nothing is written.
+        """
+        if self.held.again:
+            return
+        half = isinstance(error, (FloatingPointError, MemoryError))
+        try:
+            if self.unsaved and not half:
+                self._save()
+            self._write_record(_status(error), error)
+        except OSError as failed:
+            if error is None or isinstance(error, KeyboardInterrupt):
+                raise
+            warn(f"what was reached could not be saved: {failed}")
+
+    def _is_due(self, ended: bool) -> bool:
+        every = self.folder.every
+        if isinstance(every, int):
+            return self.steps >= every
+        return ended and (every == "epoch" or time.monotonic() - self.saved_at >= PATIENCE)
+
+    def _note(self, ended: bool) -> None:
+        """Write what is new to the history's file, and note the best epoch."""
+        begun, log_every = self.history.begun, self.folder.log_every
+        if ended:
+            row = self.history.epochs[-1]
+            self.rows += 1
+            new = of_epoch(row)
+            if (loss := _measured(row)) < self.lowest:
+                self.lowest, theta = loss, self.parameters.copy()
+                self.best = {"parameters": theta, "epoch": row.epoch, "loss": loss}
+        elif begun and log_every and begun.batches % log_every == 0:
+            new = of_batches(self.rows + 1, begun)
+        else:
+            return
+        with self._warning("a row of the history waits, the training goes on"):
+            self.file.add(new)
+
+    def _save(self) -> None:
+        """Save a checkpoint; keep the one before, and the best epoch."""
+        folder, run = self.folder, self.record["run"]
+        written = self.file.sync()
+        if self.best:
+            checkpoint.save(folder.file(BEST), run=run, **folder.description, **self.best)
+            self.best = None
+        path = folder.file(CHECKPOINT)
+        if path.exists():
+            files.keep_as(path, folder.file(PREVIOUS))
+        begun = self.history.begun
+        checkpoint.save(
+            path,
+            self.parameters,
+            optimizer=self.optimizer,
+            run=run,
+            epoch=self.rows,
+            history=written,
+            begun=of_begun(begun) if begun else None,
+            **folder.description,
+        )
+        self.record["theta"] = _digest(self.parameters)
+        self.steps, self.unsaved, self.saved_at = 0, False, time.monotonic()
+
+    def _clear(self) -> None:
+        """Remove the run that the folder holds; first what makes it one."""
+        for name in (*RESULTS, *PICTURES):
+            with files.naming(self.folder.file(name)):
+                self.folder.file(name).unlink(missing_ok=True)
+        files.sync_folder(self.folder.path)
+
+    def _restore(self) -> bool:
+        """Go to the last checkpoint, or to the one before; return False where there is none."""
+        found = [path for path in map(self.folder.file, (CHECKPOINT, PREVIOUS)) if path.exists()]
+        for path in found:
+            try:
+                self._restore_from(path)
+            except DataError as error:
+                if path == found[-1]:
+                    raise
+                warn(f"{error}; going on from {PREVIOUS}")
+            else:
+                return True
+        return False
+
+    def _restore_from(self, path: Path) -> None:
+        loaded, said = checkpoint.load(path, optimizer=self.optimizer)
+        if said.get("run") != self.record["run"]:
+            raise DataError(f"{path}: expected a checkpoint of the run in {RUN}, got another's")
+        if (loaded.layers, loaded.theta.dtype) != (
+            self.parameters.layers,
+            self.parameters.theta.dtype,
+        ):
+            raise ValueError(f"{self.folder.path} holds a run of {loaded}, got {self.parameters}")
+        written = self.folder.file(HISTORY)
+        try:
+            content = written.read_bytes()[: said["history"]["bytes"]]
+            begun = to_begun(said["begun"])
+            right = hashlib.sha256(content).hexdigest() == said["history"]["sha256"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: expected the place in a training, got {error!r}") from error
+        if not right:
+            raise DataError(f"{written}: expected the history that {path.name} goes on from")
+        rows = [row for row in parse(written, content) if "batch" not in row]
+        self.parameters.theta, self.record["theta"] = loaded.theta, _digest(loaded)
+        self.history.epochs[:] = map(to_epoch, rows)
+        self.history.begun, self.rows = begun, len(rows)
+        self.lowest = min(map(_measured, self.history.epochs), default=math.inf)
+        self.file.cut(content)
+
+    def _describe(self) -> None:
+        """Complete the record, and warn of what is no longer as it was."""
+        now: dict[str, Any] = {
+            **record.environment(),
+            "network": repr(self.parameters),
+            "optimizer": repr(self.optimizer),
+        }
+        differ = record.differences(self.record.get("environment", now), now)
+        if differ:
+            words = "the numbers may differ from those of a run without a stop"
+            warn(f"{self.folder.path} goes on with {'; '.join(differ)}: {words}")
+        begin = {"format": 1, "run": secrets.token_hex(8), "started": _time(), "environment": now}
+        self.record = {**begin, **self.record, **self.folder.facts}
+        if self.folder.goes_on:
+            stop = {"at": _time(), "epoch": self.rows, "differs": differ}
+            self.record["resumed"] = [*self.record.get("resumed", []), stop]
+
+    def _write_record(self, status: str, error: BaseException | None = None) -> None:
+        words = f"{type(error).__name__}: {error}" if error else None
+        self.record |= {"status": status, "changed": _time(), "error": words, "epochs": self.rows}
+        text = json.dumps(self.record, indent=1, ensure_ascii=False)
+        files.place_text(self.folder.file(RUN), text + "\n")
+
+    @contextmanager
+    def _warning(self, words: str) -> Generator[None]:
+        """Let a failing disk cost a warning."""
+        try:
+            yield
+        except OSError as error:
+            warn(f"{words}: {error}")
+
+
+def _measured(row: Epoch) -> float:
+    """Return the loss that tells how good an epoch is: on the test data, where there are any."""
+    losses = (row.test_loss, row.train_loss, row.running_loss)
+    return next(loss for loss in losses if loss is not None)
+
+
+def _digest(parameters: Parameters) -> str:
+    return hashlib.sha256(parameters.theta.tobytes()).hexdigest()
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "done"
+    if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
+        return "interrupted"
+    return "diverged" if isinstance(error, FloatingPointError) else "failed"
+
+
+def _time() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
