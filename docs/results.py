@@ -28,6 +28,7 @@ from benchmarks.report import fill
 from parity import accuracy, devices
 from parity.checking import mutants
 from parity.cli import main as parity
+from scratchnn.run import record
 from scratchnn.run.cli import main as scratchnn
 from scratchnn.run.recipes import RECIPES
 
@@ -50,13 +51,14 @@ def measure() -> None:
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
         with tempfile.TemporaryDirectory() as folder:
             fewer = ["--steps", "1000"] if data == "mnist" else []
-            for command, kind, file, limit in (
-                (scratchnn, "train", "history.json", []),
-                (parity, "parity", "parity.json", fewer),
-            ):
+            for command, kind, limit in ((scratchnn, "train", []), (parity, "parity", fewer)):
                 status = command(["train", name, "--data", data, "--out", folder, *limit])
                 assert status == 0, (name, data, kind, status)
-                results[kind].append(json.loads((Path(folder) / file).read_text()))
+            run = record.read(folder)
+            results["train"].append(
+                {**run["settings"], "interrupted": False, "history": run["history"]}
+            )
+            results["parity"].append(json.loads((Path(folder) / "parity.json").read_text()))
             for side in results["parity"][-1]:
                 del side["epochs"], side["environment"]  # the verdict is enough here
             keep_pictures(Path(folder), f"{name}-{data}")

@@ -354,7 +354,7 @@ def _row(
     try:
         after, tested = (score(data, objective) if data else NOT_MEASURED for data in measured)
     except FloatingPointError as error:
-        raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
+        raise diverged(f"{error} after epoch {epoch}", optimizer) from error
     seconds = now.seconds + perf_counter() - start
     return Epoch(epoch, *now.running.score(objective), *after, *tested, now.seconds, seconds)
 
@@ -362,10 +362,15 @@ def _row(
 def _check_finite(batch: Batch, optimizer: Optimizer) -> None:
     if not math.isfinite(batch.loss):
         where = f"the loss is {batch.loss} in epoch {batch.epoch}, batch {batch.number}"
-        raise _diverged(where, optimizer)
+        raise diverged(where, optimizer)
 
 
-def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
+def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
+    """Return the error of a training that diverged, with what to try.
+
+    Options  what        was found, in words
+             optimizer   of the training
+    """
     less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
     return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
 

@@ -20,7 +20,7 @@ from scratchnn import SGD, data, distributed, evaluate, mlp
 from scratchnn.distributed import ALONE, Ranks
 from scratchnn.layers import Dense
 from scratchnn.objectives import CrossEntropy
-from scratchnn.run import cli
+from scratchnn.run import cli, record
 from tests.programs import on_ranks
 
 ROOT = Path(__file__).parents[1]
@@ -331,9 +331,9 @@ def test_train_on_ranks_speaks_and_saves_once(mpi, tmp_path):
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert saved.startswith("saved in")
     assert cli.main([*train, "--out", str(tmp_path / "one")]) == 0
-    two, one = (np.load(tmp_path / name / "parameters.npz")["theta"] for name in ("two", "one"))
+    two, one = (np.load(tmp_path / name / "checkpoint.npz")["theta"] for name in ("two", "one"))
     assert abs(two - one).max() <= TOLERANCE
-    assert json.loads((tmp_path / "two/history.json").read_text())["ranks"] == 2
+    assert record.read(tmp_path / "two")["settings"]["ranks"] == 2
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,11 @@ class RunFolder:
         """Return the path of one of its files."""
         return self.path / name
 
+    def present(self) -> list[Path]:
+        """Return the files of the run that are there, but for the pictures."""
+        names = (RUN, HISTORY, CHECKPOINT, PREVIOUS, BEST)
+        return [self.file(name) for name in names if self.file(name).exists()]
+
     @contextmanager
     def __call__(
         self, parameters: Parameters, optimizer: Optimizer, history: History

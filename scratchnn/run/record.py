@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,35 @@ def read(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / HISTORY
     rows = parse(path, path.read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
+
+
+def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a run by `scratchnn train`, which is to go on or to be repeated.
+
+    Options  path    the run's folder, or its run.json
+             names   of the settings
+    Raises   FileNotFoundError; DataError for something else, or a run of another program
+    """
+    folder = path if path.is_dir() else path.parent
+    found = read_record(folder).get("settings")
+    if not isinstance(found, dict) or not all(name in found for name in names):
+        raise DataError(
+            f"{folder / RUN}: expected a run of `scratchnn train`: one of your own program goes on "
+            "there, with scratchnn.resume"
+        )
+    return {name: found[name] for name in names}
+
+
+def check_data(folder: Path, data: Mapping[str, object]) -> None:
+    """Raise where the data are not those of a run.
+
+    Options  folder   of the run
+             data     the fingerprints of its parts
+    Raises   DataError
+    """
+    differ = differences(read_record(folder).get("data", data), data)
+    if differ:
+        raise DataError(f"{folder} was trained on other data: {'; '.join(differ)}")
 
 
 def environment() -> dict[str, str]:

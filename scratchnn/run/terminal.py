@@ -77,6 +77,16 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def let_out() -> None:
+    """Flush the standard streams; one that cannot be flushed is silenced."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            silence(stream)
+
+
 def prepare() -> None:
     """Make the standard streams ready for a command, whatever the shell gave it.
 
