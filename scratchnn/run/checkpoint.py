@@ -32,6 +32,7 @@ def save(
     parameters: Parameters,
     *,
     optimizer: Optimizer | None = None,
+    previous: Path | None = None,
     **description: Any,
 ) -> None:
     """Write θ, the layers, an optimizer's state and a description (of JSON values) to an .npz file.
@@ -39,6 +40,9 @@ def save(
     The file takes its place only when it is whole, so that a crash, or another process that
     saves under the same name, leaves the one or the other.
 
+    Options  optimizer     its state is saved, too
+             previous      a second name, for the file that had the first one until now
+             description   what `load` returns besides the parameters
     Raises   OSError that names the file
     """
     path, text = Path(path), json.dumps(description)
@@ -61,7 +65,7 @@ def save(
 
     with files.naming(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    files.place(path, write)
+    files.place(path, write, previous=previous)
 
 
 def load(

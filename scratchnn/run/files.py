@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -20,50 +20,48 @@ PARTIAL = ".partial"  # ends the name of a file that is being written
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 
 
-def place(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def place(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | None = None) -> None:
     """Write a file under a name of its own, bring it to the disk, and rename it to `path`.
 
-    Options  write   writes the content to the open file
+    Options  write      writes the content to the open file
+             previous   a second name for the file that is replaced, which stays under it
     Raises   OSError that names `path`; nothing is left behind
     """
-    partial = _beside(path)
-    with naming(path):
-        try:
-            with partial.open("xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
+    with naming(path), _beside(path) as partial:
+        with partial.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            with _beside(previous) as second:
+                _give_name(path, second)
+                os.replace(second, previous)
+        os.replace(partial, path)
         sync_folder(path.parent)
 
 
 def place_text(path: Path, text: str) -> None:
     """Write a text file as `place` does."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    place(path, write)
+    place(path, lambda file: file.write(text.encode()))
 
 
-def keep_as(path: Path, other: Path) -> None:
-    """Give a file that is in its place a second name, which may have been another file's."""
-    partial = _beside(other)
-    with naming(other):
-        try:
-            try:
-                os.link(path, partial)
-            except OSError:  # a file system without links
-                shutil.copyfile(path, partial)
-            os.replace(partial, other)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
+def _give_name(path: Path, name: Path) -> None:
+    try:
+        os.link(path, name)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, name)
+
+
+@contextmanager
+def _beside(path: Path) -> Generator[Path]:
+    """Give a name beside a file's, for this process alone; nothing has it after the block."""
+    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}"
+    partial = path.with_name(name)
+    try:
+        yield partial
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def prove_writable(folder: Path) -> None:
@@ -71,13 +69,8 @@ def prove_writable(folder: Path) -> None:
 
     Raises   OSError that names the folder
     """
-    probe = _beside(folder / "probe")
-    with naming(folder):
-        try:
-            probe.write_bytes(b"probe")
-        finally:
-            with contextlib.suppress(OSError):
-                probe.unlink(missing_ok=True)
+    with naming(folder), _beside(folder / "probe") as probe:
+        probe.write_bytes(b"probe")
 
 
 def sweep(folder: Path) -> None:
@@ -101,7 +94,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Generator[None]:
     """Let an OSError that names no file, or one that the user has not heard of, name this one."""
     try:
         yield
@@ -129,7 +122,3 @@ def lock(file: IO[bytes]) -> bool:
     except OSError as error:
         return error.errno in NO_LOCKS
     return True
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")

@@ -189,6 +189,7 @@ class _Training:
         self.lowest = math.inf  # the loss of the best epoch
         self.best: dict[str, Any] | None = None  # that epoch, until it is saved
         self.steps, self.unsaved, self.saved_at = 0, False, 0.0
+        self.warned = False  # that the disk fails, since the last checkpoint
 
     def begin(self) -> None:
         """Take the folder: restore the run in it, or begin a new one."""
@@ -228,15 +229,20 @@ class _Training:
         """
         if self.held.again:
             return
-        half = isinstance(error, (FloatingPointError, MemoryError))
-        try:
-            if self.unsaved and not half:
+        lost: OSError | None = None
+        if self.unsaved and not isinstance(error, (FloatingPointError, MemoryError)):
+            try:
                 self._save()
-            self._write_record(_status(error), error)
+            except OSError as failed:
+                lost = failed
+        try:
+            self._write_record(_status(error or lost), error or lost)
         except OSError as failed:
-            if error is None or isinstance(error, KeyboardInterrupt):
-                raise
-            warn(f"what was reached could not be saved: {failed}")
+            lost = lost or failed
+        if lost and isinstance(error, Exception):
+            warn(f"what was reached since the last checkpoint could not be saved: {lost}")
+        elif lost:
+            raise lost
 
     def _is_due(self, ended: bool) -> bool:
         every = self.folder.every
@@ -268,14 +274,12 @@ class _Training:
         if self.best:
             checkpoint.save(folder.file(BEST), run=run, **folder.description, **self.best)
             self.best = None
-        path = folder.file(CHECKPOINT)
-        if path.exists():
-            files.keep_as(path, folder.file(PREVIOUS))
         begun = self.history.begun
         checkpoint.save(
-            path,
+            folder.file(CHECKPOINT),
             self.parameters,
             optimizer=self.optimizer,
+            previous=folder.file(PREVIOUS),
             run=run,
             epoch=self.rows,
             history=written,
@@ -284,6 +288,7 @@ class _Training:
         )
         self.record["theta"] = _digest(self.parameters)
         self.steps, self.unsaved, self.saved_at = 0, False, time.monotonic()
+        self.warned = False
 
     def _clear(self) -> None:
         """Remove the run that the folder holds; first what makes it one."""
@@ -318,7 +323,7 @@ class _Training:
         written = self.folder.file(HISTORY)
         try:
             content = written.read_bytes()[: said["history"]["bytes"]]
-            begun = to_begun(said["begun"])
+            begun = to_begun(said["begun"]) if said["begun"] else None  # None: before it begins
             right = hashlib.sha256(content).hexdigest() == said["history"]["sha256"]
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: expected the place in a training, got {error!r}") from error
@@ -356,11 +361,13 @@ class _Training:
 
     @contextmanager
     def _warning(self, words: str) -> Generator[None]:
-        """Let a failing disk cost a warning."""
+        """Let a failing disk cost a warning, and not one a step."""
         try:
             yield
         except OSError as error:
-            warn(f"{words}: {error}")
+            if not self.warned:
+                self.warned = True
+                warn(f"{words}: {error}")
 
 
 def _measured(row: Epoch) -> float:
