@@ -76,21 +76,23 @@ def prove_writable(folder: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written. The folder must be locked."""
     for path in folder.glob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
+        with naming(path):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk, where the system can: a rename is then for good."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system does it
-            raise
-    finally:
-        os.close(descriptor)
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system does it
+                raise
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

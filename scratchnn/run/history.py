@@ -130,7 +130,7 @@ class HistoryFile:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file, self.path = file, path
         self.length, self.digest = 0, hashlib.sha256()
-        self.waiting = b""
+        self.waiting, self.torn = b"", False
 
     def cut(self, content: bytes) -> None:
         """Cut the file back to what it began with.
@@ -152,13 +152,12 @@ class HistoryFile:
         Raises   OSError that names the file
         """
         with files.naming(self.path):
-            try:
-                written = 0
-                while written < len(self.waiting):
-                    written += self.file.write(self.waiting[written:])
-            except OSError:
+            if self.torn:  # what a write that failed has left must go first
                 os.ftruncate(self.file.fileno(), self.length)
-                raise
+            self.torn, written = True, 0
+            while written < len(self.waiting):
+                written += self.file.write(self.waiting[written:])
+            self.torn = False
         self.length += len(self.waiting)
         self.digest.update(self.waiting)
         self.waiting = b""
