@@ -186,7 +186,7 @@ def _digest(layers: str, theta: AnyArray, state: Mapping[str, AnyArray], descrip
     import hashlib  # takes a while, and few programs save anything
 
     digest = hashlib.sha256(f"{layers}{theta.dtype}".encode())
-    digest.update(np.ascontiguousarray(theta).data)
+    digest.update(np.ascontiguousarray(theta).view(np.uint8).data)
     for name in sorted(state):
         digest.update(f"{name}{state[name].dtype}".encode() + state[name].tobytes())
     digest.update(description.encode())

@@ -38,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         return run_command(arguments.command, arguments, program="scratchnn")
 
-    return together(command)
+    try:
+        return together(command)
+    except KeyboardInterrupt:
+        return 130
 
 
 def run_command(command: Any, arguments: argparse.Namespace, *, program: str) -> int:

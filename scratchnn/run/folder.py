@@ -78,11 +78,11 @@ class RunFolder:
         description: Mapping[str, Any] | None = None,
         goes_on: bool = False,
     ) -> None:
-        if not str(folder):
-            raise ValueError("the folder of a run must have a name, got ''")
+        if not str(folder) or "\0" in str(folder):
+            raise ValueError(f"the folder of a run must have a name, got {str(folder)!r}")
         if not (every is None or every == "epoch" or (isinstance(every, int) and every > 0)):
             raise ValueError(f"every must be a number of steps from 1 up or 'epoch', got {every!r}")
-        self.path = Path(folder)
+        self.path, self.begun = Path(folder), False
         self.every, self.log_every = every, log_every
         self.overwrite, self.goes_on = overwrite, goes_on
         self.facts, self.description = dict(facts or {}), dict(description or {})
@@ -111,6 +111,7 @@ class RunFolder:
         with signals.held() as held, self._taken() as file:
             training = _Training(self, file, (parameters, optimizer, history), held)
             training.begin()
+            self.begun = True
             try:
                 yield training.keep
             except BaseException as error:

@@ -51,7 +51,7 @@ def read(folder: str | Path) -> dict[str, Any]:
 
 
 def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Return the settings of a run by `scratchnn train`, which is to go on or to be repeated.
+    """Return the settings of a run by `scratchnn train`, and "reached", the number of its epochs.
 
     Options  path    the run's folder, or its run.json
              names   of the settings
@@ -64,7 +64,7 @@ def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
             f"{folder / RUN}: expected a run of `scratchnn train`: one of your own program goes on "
             "there, with scratchnn.resume"
         )
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in names} | {"reached": len(read(folder)["history"])}
 
 
 def check_data(folder: Path, data: Mapping[str, object]) -> None:

@@ -99,5 +99,5 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        with suppress(AttributeError, OSError):  # a stream of another kind; one that cannot seek
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

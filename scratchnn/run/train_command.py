@@ -120,7 +120,10 @@ def _option(name: str) -> str:
 
 
 def _settle(arguments: argparse.Namespace) -> None:
-    """Fill in the settings that were not given: those of a run that goes on, or is repeated."""
+    """Fill in the settings that were not given: those of a run that goes on, or is repeated.
+
+    Raises   ValueError for fewer epochs than the run has by now
+    """
     source = arguments.resume or arguments.config
     settings: dict[str, Any] = dict(DEFAULTS)
     if source:
@@ -129,6 +132,12 @@ def _settle(arguments: argparse.Namespace) -> None:
     for name in SETTINGS:
         if getattr(arguments, name) is None:
             setattr(arguments, name, settings.get(name))
+    reached = settings.get("reached", 0)
+    if arguments.resume and arguments.epochs < reached:
+        raise ValueError(
+            f"--epochs must be at least {reached}, which {source} has by now, "
+            f"got {arguments.epochs}"
+        )
 
 
 def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
@@ -234,12 +243,12 @@ def _end(
 
     Raises   what stopped the training, but for a signal
     """
-    drawn = _draw(folder, history, _title(run)) if folder else []
+    drawn = _draw(folder, history, _title(run)) if folder and folder.begun else []
     if isinstance(stopped, signals.Stopped):
         kept = f"go on: scratchnn train --resume {folder.path}" if folder else "nothing is kept"
         warn(f"{stopped} after {len(history.epochs)} whole epochs; {kept}")
     elif stopped:
-        if folder and not isinstance(stopped, FloatingPointError):
+        if folder and folder.begun and not isinstance(stopped, FloatingPointError):
             warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")
         raise stopped
     if folder:
