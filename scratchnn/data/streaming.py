@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -76,7 +77,7 @@ class Stream(Dataset):
         if not (isinstance(X, np.memmap) and X.filename and hasattr(os, "posix_fadvise")):
             return
         row = X.strides[0]
-        with Path(X.filename).open("rb") as file:
+        with suppress(OSError), Path(X.filename).open("rb") as file:  # it is only advice
             for start in starts.tolist():
                 first, length = X.offset + start * row, self.block * row
                 os.posix_fadvise(file.fileno(), first, length, os.POSIX_FADV_WILLNEED)

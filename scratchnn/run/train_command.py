@@ -82,16 +82,20 @@ def train(arguments: argparse.Namespace) -> int:
         out = arguments.live = arguments.tensorboard = None
     folder = _folder(out, arguments) if out else None
     with threads(arguments.threads or ranks.threads()):
-        run = recipes.prepare(
-            recipe,
-            data_dir=arguments.data_dir,
-            seed=arguments.seed,
-            dtype=arguments.dtype,
-            streamed=arguments.stream,
-        )
-        if folder:
-            _describe_in(folder, run, arguments)
-        history, stopped = _fit(run, arguments, note, folder)
+        try:
+            run = recipes.prepare(
+                recipe,
+                data_dir=arguments.data_dir,
+                seed=arguments.seed,
+                dtype=arguments.dtype,
+                streamed=arguments.stream,
+            )
+            if folder:
+                _describe_in(folder, run, arguments)
+            history, stopped = _fit(run, arguments, note, folder)
+        finally:
+            if folder:
+                folder.discard()
     return _end(run, arguments, history, stopped, note, folder)
 
 

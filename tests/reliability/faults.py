@@ -452,10 +452,10 @@ def memory(cases: int) -> Found:
 
 FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "kill -9 at random moments, and go on": (kill_at_random, 15, 500),
-    "kill -9 at each open, write, sync, rename of all saves": (kill_at_each_call, 100, 1_000_000),
+    "kill -9 at each open, write, sync, rename of all saves": (kill_at_each_call, 60, 1_000_000),
     "SIGINT once, twice, SIGTERM, SIGHUP, SIGXCPU": (signals_at_random, 10, 200),
     "two runs in one folder": (two_in_one_folder, 5, 50),
-    "disk full, EIO, EACCES, EMFILE, quota at each call": (error_at_each_call, 60, 1_000_000),
+    "disk full, EIO, EACCES, EMFILE, quota at each call": (error_at_each_call, 40, 1_000_000),
     "an --out that cannot be written": (outs_that_cannot_be, 16, 16),
     "standard output full, closed, a pipe that ends": (outputs_that_fail, 7, 7),
     "checkpoint cut at every byte, each bit flipped": (damaged_checkpoints, 2_000, 100_000),

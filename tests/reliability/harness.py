@@ -156,7 +156,7 @@ def check_goes_on(path: Path, found: Found, words: str) -> None:
     """
     check_whole(path, found, words)
     begun = (path / "run.json").exists()
-    again = ["train", "--resume", str(path), "--log-every", "9"]
+    again = ["train", "--resume", str(path)]
     ended = run(again if begun else [*TRAIN, "--out", str(path)])
     if not found.expect(ended.status == 0, f"{words}: does not go on, {ended}"):
         return
