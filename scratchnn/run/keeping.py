@@ -199,7 +199,8 @@ class Training:
         written = self.folder.file(HISTORY)
         try:
             content = written.read_bytes()[: said["history"]["bytes"]]
-            begun = to_begun(said["begun"]) if said["begun"] else None  # None: before it begins
+            place = said["begun"]  # None: nothing had begun
+            begun = None if place is None else to_begun(place)
             right = hashlib.sha256(content).hexdigest() == said["history"]["sha256"]
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: expected the place in a training, got {error!r}") from error

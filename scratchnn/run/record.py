@@ -34,7 +34,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("run"), str):
+    kinds = {"run": str, "environment": dict}
+    if not (isinstance(found, dict) and all(isinstance(found.get(n), k) for n, k in kinds.items())):
         raise DataError(f"{path}: expected the record of a run, got other JSON")
     return found
 
