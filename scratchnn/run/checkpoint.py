@@ -20,6 +20,7 @@ from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_descr
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
 from scratchnn.optim import Optimizer
+from scratchnn.optim.state import state_of
 from scratchnn.run import files
 
 STATE = "state_"  # in front of the names of an optimizer's arrays
@@ -49,7 +50,8 @@ def save(
     layers = json.dumps([describe(layer) for layer in parameters.layers])
     state: dict[str, AnyArray] = {}
     if optimizer is not None:
-        state = {STATE + name: array for name, array in optimizer.state.items()}
+        arrays = state_of(parameters.theta, optimizer.state)
+        state = {STATE + name: array for name, array in arrays.items()}
         state[KIND] = np.array(type(optimizer).__name__)
     content: dict[str, Any] = {
         "theta": parameters.theta,
