@@ -237,6 +237,37 @@ def test_lines_that_cannot_be_printed_cost_a_warning(capsys):
     print("nowhere", file=terminal.Lines(None), flush=True)
 
 
+def test_pipe_that_ends_is_not_swallowed():
+    class Ended(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        print("one", file=terminal.Lines(Ended()))
+
+
+def test_unexpected_error_is_one_line_that_names_its_kind(capsys, monkeypatch):
+    def load(*_):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(checkpoint, "load", load)
+    assert main(["evaluate", "anything"]) == 1
+    assert_one_line(capsys, "RuntimeError: planted (--debug shows where)")
+
+
+def test_data_folder_goes_with_data_from_a_folder(capsys):
+    assert main([*QUICK, "--data-dir", "x"]) == 2
+    assert_one_line(capsys, "--data-dir goes with --data", "got --data digits")
+
+
+def test_ctrl_c_outside_of_a_command(monkeypatch):
+    def parser():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scratchnn.run.cli._parser", parser)
+    assert main([]) == 130
+
+
 def test_warning_where_there_is_no_standard_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     terminal.warn("nobody hears")

@@ -245,6 +245,15 @@ def test_folder_must_have_a_name(name):
         RunFolder(name)
 
 
+@pytest.mark.parametrize("name", [*FILES, "curves.svg", "curves.png"])
+def test_folder_in_the_place_of_a_file_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(
+        OSError, match=f"(Is a folder, where the run needs a file|holds a run).*{name}"
+    ):
+        RunFolder(tmp_path)
+
+
 def test_resume_without_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
         resume(tmp_path)
@@ -312,6 +321,29 @@ def test_history_names_the_line_that_is_damaged(tmp_path, line):
     (tmp_path / "h").write_bytes(content)
     with pytest.raises(DataError, match="h, line 2: expected a row of a history"):
         history.read(tmp_path / "h")
+
+
+def test_fingerprint_of_a_mapped_file_looks_at_rows_of_all_of_it(tmp_path):
+    X = np.zeros((5000, 2))
+    np.save(tmp_path / "X.npy", X)
+    target = np.zeros(5000, int)
+
+    def found():
+        mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+        return record.fingerprint(data.Stream("s", mapped, target, CLASSES))
+
+    first = found()
+    assert (first["examples"], first["features"]) == (5000, 2)
+    X[-1] = 1
+    np.save(tmp_path / "X.npy", X)
+    assert found() != first
+    assert record.fingerprint(None) is None
+
+
+def test_environment_names_the_processor_where_the_system_tells(monkeypatch):
+    assert record.environment()["processor"]
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    assert isinstance(record.environment()["processor"], str)
 
 
 # What is written when
