@@ -519,6 +519,51 @@ def test_row_that_cannot_be_written_waits(tmp_path):
     assert rows.length == 26
 
 
+def test_row_that_waits_is_written_with_the_next_checkpoint(tmp_path, monkeypatch, capsys):
+    write = history.HistoryFile.write
+
+    def fail_once(rows):
+        if b'"epoch": 4' in rows.waiting and not failed:
+            failed.append(1)
+            raise OSError(28, "No space left on device")
+        write(rows)
+
+    failed = []
+    monkeypatch.setattr(history.HistoryFile, "write", fail_once)
+    train(RunFolder(tmp_path))
+    assert "a row of the history waits, the training goes on" in capsys.readouterr().err
+    assert [row["epoch"] for row in record.read(tmp_path)["history"]] == [1, 2, 3, 4]
+    assert train(resume(tmp_path)) == train()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the names of open files")
+def test_what_is_renamed_is_on_the_disk_before_and_its_name_after(tmp_path, monkeypatch):
+    """A power cut then leaves the old file or the new one, and the history that belongs to it."""
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor):
+        fsync(descriptor)
+        calls.append(("sync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+
+    def renamed(old, new):
+        replace(old, new)
+        calls.append(("rename", old.name, new.name))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    train(RunFolder(tmp_path, every="epoch"))
+    last = 0
+    for at, call in enumerate(calls):
+        if call[0] == "rename" and call[2] != "previous.npz":
+            assert ("sync", call[1]) in calls[last:at], call
+            assert ("sync", tmp_path.name) in calls[at:], call
+            if call[2] == "checkpoint.npz":
+                assert ("sync", "history.jsonl") in calls[last:at], call
+                last = at
+    assert last > 0
+
+
 # Signals
 
 
