@@ -69,9 +69,12 @@ class RunFolder:
             found = read_record(self.path)
             self.log_every = log_every or found.get("log_every")
         else:
-            self.made = not self.path.exists()
             with files.naming(self.path):
+                self.made = not self.path.exists()
+                if not (self.made or self.path.is_dir()):
+                    raise NotADirectoryError(f"{self.path} is no folder, and a run is one")
                 self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_folders()
             self.refuse_a_run()
         self._prove_writable()
 
@@ -115,11 +118,13 @@ class RunFolder:
                 "folder"
             )
 
-    def _prove_writable(self) -> None:
+    def _refuse_folders(self) -> None:
         for name in (*RESULTS[:4], HISTORY, *PICTURES):
             if self.file(name).is_dir():
                 words = "Is a folder, where the run needs a file"
                 raise IsADirectoryError(errno.EISDIR, words, str(self.file(name)))
+
+    def _prove_writable(self) -> None:
         files.prove_writable(self.path)
         if self.file(HISTORY).exists():
             with self._taken():
