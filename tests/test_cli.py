@@ -269,7 +269,7 @@ def test_train_out_replaces_a_run_only_when_told(capsys, tmp_path):
 def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    assert_one_line(capsys, "no curves", "pip install 'scratchnn[plots]'", stdout=None)
+    assert_one_line(capsys, "no curves", "pip install -e '.[plots]'", stdout=None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         name for name in FILES if "curves" not in name
     ]

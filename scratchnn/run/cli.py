@@ -88,7 +88,10 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     path = Path(arguments.parameters)
     parameters, saved = checkpoint.load(path)
     if saved.get("recipe") not in list(RECIPES) or saved.get("data") not in DATA:
-        raise DataError(f"{path}: expected parameters saved by `scratchnn train`")
+        raise DataError(
+            f"{path}: expected parameters saved by `scratchnn train`, "
+            f"got recipe {saved.get('recipe')!r} and data {saved.get('data')!r}"
+        )
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)
     data = test or train

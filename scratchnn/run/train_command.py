@@ -356,6 +356,6 @@ def _has_plots() -> bool:
 def _check_plots() -> None:
     if not _has_plots():
         warn(
-            "no curves will be drawn, matplotlib is missing: "
-            "pip install 'scratchnn[plots]', or in a checkout pip install -e '.[plots]'"
+            "no curves will be drawn, matplotlib is not installed: "
+            "in a checkout, pip install -e '.[plots]'"
         )

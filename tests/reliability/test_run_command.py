@@ -3,19 +3,17 @@
 import io
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scratchnn import checkpoint, mlp, plots
-from scratchnn.run import record, terminal, watch
+from scratchnn.run import record, terminal, train_command, watch
 from scratchnn.run.cli import main
 from scratchnn.train import Batch
 from tests.test_cli import assert_one_line, mnist_folder, usage_error
@@ -27,7 +25,7 @@ QUICK = ["train", "softmax-regression", "--epochs", "2"]
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch):
     """They would take most of the time."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(train_command, "_has_plots", lambda: False)
     monkeypatch.delenv("SCRATCHNN_DATA", raising=False)
 
 
@@ -47,7 +45,7 @@ def stopped(path, monkeypatch, *arguments, number=signal.SIGTERM):
     monkeypatch.setattr(watch.BatchLog, "__call__", press)
     status = main([*QUICK, *arguments, "--log-every", "9", "--out", str(path)])
     monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(train_command, "_has_plots", lambda: False)
     assert status == 128 + number
 
 
@@ -216,8 +214,8 @@ def test_curves_that_cannot_be_drawn_cost_a_warning(capsys, monkeypatch, tmp_pat
     def draw(*_):
         raise OSError("planted")
 
-    monkeypatch.delitem(sys.modules, "matplotlib")
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr(train_command, "_has_plots", lambda: True)
     monkeypatch.setattr(plots, "save", draw)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
     assert_one_line(capsys, "the curves could not be drawn: planted", stdout=None)
@@ -310,28 +308,22 @@ def test_locale_without_the_letters_of_a_folder(tmp_path):
 # The command's process
 
 
-def begun(*arguments):
-    """Start the command as the console script does; SIGINT is not ignored there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, ROOT / "scratchnn_command.py", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        )  # fmt: skip
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_while_the_command_starts_leaves_no_traceback():
-    """Python itself takes the first 0.02 s."""
-    rng = random.Random(4)
-    for _ in range(6):
-        process = begun("train", "softmax-regression", "--epochs", "200")
-        time.sleep(rng.uniform(0.08, 0.4))
+@pytest.mark.parametrize(
+    "module", ["numpy._core.multiarray", "numpy.random", "scratchnn.mlp", "scratchnn.run.cli"]
+)
+def test_ctrl_c_while_the_command_imports_leaves_no_traceback(module):
+    """Python says which module it has imported, and Ctrl-C comes then."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
+    command = [sys.executable, "-X", "importtime", ROOT / "scratchnn_command.py", "recipes"]
+    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+    signal.signal(signal.SIGINT, before)
+    with process:
+        while not process.stderr.readline().rstrip().endswith(f" {module}"):
+            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert process.returncode in (0, 130)
-        assert "Traceback" not in err
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in err
 
 
 def test_closed_terminal_stops_the_training_and_keeps_it(tmp_path):
