@@ -159,6 +159,11 @@ class History:
     epochs: list[Epoch] = field(default_factory=list)
     begun: Begun | None = field(default=None, repr=False, compare=False)
 
+    def end(self, row: Epoch, rng: np.random.Generator) -> None:
+        """Add the row of an epoch that is over; the next one begins with this rng."""
+        self.epochs.append(row)
+        self.begun = Begun(deepcopy(rng))
+
     def column(self, name: str) -> list[float | None]:
         """Return one quantity over the epochs: history.column("test_accuracy")."""
         return [getattr(epoch, name) for epoch in self.epochs]
@@ -194,7 +199,7 @@ def evaluate(
 
 def total(parameters: Parameters, data: Dataset, objective: Objective, starts: range) -> Totals:
     """Add up loss and right answers over the rows that begin at each start."""
-    _check_fits(parameters, data, objective)
+    _check_fits(parameters, (data,), objective)
     totals = Totals()
     slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
     with closing(data.batches(slices, parameters.theta.dtype)) as batches:
@@ -293,8 +298,8 @@ def fit(
     """
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
-    for data in (train, test) if test else (train,):
-        _check_fits(parameters, data, goal, batch_size)
+    on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
+    _check_fits(parameters, (train, test), goal, batch_size)
     history, measured = history or History(), (train, test) if evaluation else (None, None)
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     with (checkpoint or _keep_nothing)(parameters, optimizer, history) as keep:
@@ -304,17 +309,13 @@ def fit(
             taken = steps(parameters, train, optimizer, goal, batch_size, rng, now.batches)
             with closing(taken):
                 for step in now.add_up(taken):  # each step changes θ
-                    batch = Batch(epoch, now.batches, batches, step.loss, step.examples)
-                    _check_finite(batch, optimizer)
+                    batch = _batch(epoch, now, batches, step, optimizer)
                     keep()
-                    if on_batch:
-                        on_batch(batch)
+                    on_batch(batch)
             row = _row(epoch, now, measured, goal, optimizer, partial(evaluate, parameters))
-            history.epochs.append(row)
-            history.begun = Begun(deepcopy(rng))
+            history.end(row, rng)
             keep()
-            if on_epoch:
-                on_epoch(row)
+            on_epoch(row)
     history.begun = None
     return history
 
@@ -324,6 +325,10 @@ _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
 
 def _keep_nothing(*_: object) -> AbstractContextManager[Callable[[], None]]:
     return nullcontext(lambda: None)
+
+
+def _ignore(_: object) -> None:
+    """Do nothing, where nobody wants to be called."""
 
 
 def _order_of(begun: Begun | None, batch_size: int, examples: int) -> np.random.Generator | None:
@@ -359,10 +364,12 @@ def _row(
     return Epoch(epoch, *now.running.score(objective), *after, *tested, now.seconds, seconds)
 
 
-def _check_finite(batch: Batch, optimizer: Optimizer) -> None:
-    if not math.isfinite(batch.loss):
-        where = f"the loss is {batch.loss} in epoch {batch.epoch}, batch {batch.number}"
+def _batch(epoch: int, now: Begun, of: int, step: Step, optimizer: Optimizer) -> Batch:
+    """Return where training stands; raise where the loss is not finite."""
+    if not math.isfinite(step.loss):
+        where = f"the loss is {step.loss} in epoch {epoch}, batch {now.batches}"
         raise diverged(where, optimizer)
+    return Batch(epoch, now.batches, of, step.loss, step.examples)
 
 
 def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
@@ -376,17 +383,24 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
 
 
 def _check_fits(
-    parameters: Parameters, data: Dataset, objective: Objective, batch_size: int = 1
+    parameters: Parameters,
+    parts: tuple[Dataset | None, ...],
+    objective: Objective,
+    batch_size: int = 1,
 ) -> None:
+    """Raise ValueError for a network that does not fit the data, or a batch size below 1."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if parameters.sizes[0] != data.features:
-        raise ValueError(
-            f"{data.name} has {data.features} features per example, "
-            f"and the network takes {parameters.sizes[0]}"
-        )
-    if parameters.sizes[-1] != objective.outputs(data):
-        raise ValueError(
-            f"{data.name} needs {objective.outputs(data)} outputs, "
-            f"and the network has {parameters.sizes[-1]}"
-        )
+    for data in parts:
+        if data is None:
+            continue
+        if parameters.sizes[0] != data.features:
+            raise ValueError(
+                f"{data.name} has {data.features} features per example, "
+                f"and the network takes {parameters.sizes[0]}"
+            )
+        if parameters.sizes[-1] != objective.outputs(data):
+            raise ValueError(
+                f"{data.name} needs {objective.outputs(data)} outputs, "
+                f"and the network has {parameters.sizes[-1]}"
+            )
