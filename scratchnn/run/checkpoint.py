@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import math
 import stat
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -22,6 +21,9 @@ from scratchnn.ops.shared import AnyArray
 from scratchnn.optim import Optimizer
 from scratchnn.optim.state import state_of
 from scratchnn.run import files
+
+if TYPE_CHECKING:
+    import zipfile
 
 STATE = "state_"  # in front of the names of an optimizer's arrays
 KIND = STATE + "of"  # which optimizer has that state
@@ -129,6 +131,8 @@ def _read(path: Path) -> dict[str, AnyArray]:
 
     Raises   ValueError for what is compressed, or longer than the file: it might fill the memory
     """
+    import zipfile  # takes a while, and few programs load anything
+
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
         raise ValueError("something that is no regular file")

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -49,6 +48,8 @@ def _give_name(path: Path, name: Path) -> None:
     try:
         os.link(path, name)
     except OSError:  # a file system without links
+        import shutil  # takes a while, and is seldom needed
+
         shutil.copyfile(path, name)
 
 
