@@ -235,8 +235,7 @@ class Training:
     def _write_record(self, status: str, error: BaseException | None = None) -> None:
         words = f"{type(error).__name__}: {error}" if error else None
         self.record |= {"status": status, "changed": _time(), "error": words, "epochs": self.rows}
-        text = json.dumps(self.record, indent=1, ensure_ascii=False)
-        files.place_text(self.folder.file(RUN), text + "\n")
+        files.place_text(self.folder.file(RUN), json.dumps(self.record, indent=1) + "\n")
 
     @contextmanager
     def _warning(self, words: str) -> Generator[None]:

@@ -182,6 +182,12 @@ def test_resume_says_what_differs_and_goes_on(tmp_path, capsys, monkeypatch):
     assert len(record.read(tmp_path)["resumed"][0]["differs"]) == 2
 
 
+def test_record_holds_names_that_are_no_text(tmp_path):
+    """A file's name may have bytes that no letter has."""
+    train(RunFolder(tmp_path, facts={"data_dir": "d\udce9"}))
+    assert record.read(tmp_path)["data_dir"] == "d\udce9"
+
+
 # What is refused
 
 
