@@ -460,7 +460,7 @@ FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "standard output full, closed, a pipe that ends": (outputs_that_fail, 7, 7),
     "checkpoint cut at every byte, each bit flipped": (damaged_checkpoints, 2_000, 100_000),
     "hostile arrays and bombs in a checkpoint": (hostile_checkpoints, 41, 41),
-    "same seed: processes, threads, locale, -O": (same_seed, 2, 40),
+    "same seed: processes, threads, locale, -O": (same_seed, 2, 20),
     "same seed: eight threads at once": (threads_side_by_side, 8, 72),
     "memory over epochs": (memory, 300, 20_000),
 }
