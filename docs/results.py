@@ -7,11 +7,12 @@
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
 `measure` needs MNIST (SCRATCHNN_DATA) and takes about five minutes on 2 cores; `bounds` takes
-longer. Three other files of docs/results/ are written by the commands themselves:
+longer. Four other files of docs/results/ are written by the commands themselves:
 
     python -m parity accuracy --json docs/results/accuracy.json
     python -m parity mutants --json docs/results/mutants.json
     python -m benchmarks.mpi_scaling --json docs/results/mpi.json
+    python -m tests.reliability --long --json docs/results/reliability.json
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.report import fill
 from parity import accuracy, devices
 from parity.checking import mutants
 from parity.cli import main as parity
+from scratchnn.run import record
 from scratchnn.run.cli import main as scratchnn
 from scratchnn.run.recipes import RECIPES
 
@@ -50,13 +52,14 @@ def measure() -> None:
     for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
         with tempfile.TemporaryDirectory() as folder:
             fewer = ["--steps", "1000"] if data == "mnist" else []
-            for command, kind, file, limit in (
-                (scratchnn, "train", "history.json", []),
-                (parity, "parity", "parity.json", fewer),
-            ):
+            for command, kind, limit in ((scratchnn, "train", []), (parity, "parity", fewer)):
                 status = command(["train", name, "--data", data, "--out", folder, *limit])
                 assert status == 0, (name, data, kind, status)
-                results[kind].append(json.loads((Path(folder) / file).read_text()))
+            run = record.read(folder)
+            results["train"].append(
+                {**run["settings"], "interrupted": False, "history": run["history"]}
+            )
+            results["parity"].append(json.loads((Path(folder) / "parity.json").read_text()))
             for side in results["parity"][-1]:
                 del side["epochs"], side["environment"]  # the verdict is enough here
             keep_pictures(Path(folder), f"{name}-{data}")
@@ -163,6 +166,7 @@ PAGES = {
     "docs/bounds.md": lambda: {"ops": ops_table(read("ops"))},
     "docs/distributed.md": scaling_page,
     "docs/mutants.md": mutants_page,
+    "docs/reliability.md": lambda: {"faults": faults_table(read("reliability"))},
     "docs/parity-training.md": lambda: {"drift": drift_table(read("free-run"))},
 }
 
@@ -230,6 +234,17 @@ def drift_table(found: dict) -> str:
             figures = " | ".join(f"{value:.1e}" for value in run[line])
             lines.append(f"| {name}, {run['dtype']} | {figures} |")
     return "\n".join(lines) + f"\n\nMade by `{found['command']}`.\n"
+
+
+def faults_table(found: dict) -> str:
+    """Return how often each fault was tried, and how often something was wrong."""
+    lines = ["| fault | tried | wrong |", "|---|--:|--:|"]
+    lines += [f"| {r['fault']} | {r['cases']:,} | {len(r['wrong'])} |" for r in found["faults"]]
+    facts, minutes = found["environment"], sum(row["seconds"] for row in found["faults"]) / 60
+    return (
+        "\n".join(lines) + f"\n\nMeasured in {minutes:.0f} minutes with NumPy {facts['numpy']}, "
+        f"Python {facts['python']}, {facts['system']}, {facts['processor']}.\n"
+    )
 
 
 def environment_line(facts: dict) -> str:

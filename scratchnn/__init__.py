@@ -28,7 +28,7 @@ Around the subject:
     strictness.py    strict(f) raises where f would return NaN
     distributed/     training shared by the processes of mpiexec
     plots.py         images, curves, confusion, reliability
-    run/             recipes, checkpoints, watching, and the command line
+    run/             recipes, run folders and checkpoints, watching, and the command line
     extras.py        optional packages, and the error that names the extra
 """
 
@@ -38,6 +38,7 @@ from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
 from scratchnn.optim import SGD, Adam, AdamW
 from scratchnn.run import checkpoint, recipes
+from scratchnn.run.folder import RunFolder, resume
 from scratchnn.strictness import strict
 from scratchnn.train import History, evaluate, fit
 
@@ -49,6 +50,7 @@ __all__ = [
     "AdamW",
     "History",
     "Parameters",
+    "RunFolder",
     "accuracy",
     "calibration",
     "checkpoint",
@@ -63,5 +65,6 @@ __all__ = [
     "mlp",
     "plots",
     "recipes",
+    "resume",
     "strict",
 ]

@@ -6,6 +6,7 @@ Every function returns a matplotlib Figure. The colours can be told apart by col
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from scratchnn.data import Dataset
 from scratchnn.extras import need
 from scratchnn.metrics import recall
 from scratchnn.ops.shared import AnyArray, IntArray
+from scratchnn.run import files
 from scratchnn.train import History
 
 if TYPE_CHECKING:
@@ -191,13 +193,15 @@ def whole_numbers(axis: Axes) -> None:
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as name.svg and name.png into a folder, and return their paths.
 
+    Each file takes its place whole.
+
     Options  folder   is made if it is missing
              name     of the files, without .svg and .png
     """
     paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        files.place(path, partial(figure.savefig, format=path.suffix[1:], dpi=150))
     return paths
 
 

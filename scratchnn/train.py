@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
@@ -42,12 +45,17 @@ def steps(
     objective: Objective,
     batch_size: int,
     rng: np.random.Generator,
+    skip: int = 0,
 ) -> Generator[Step]:
-    """Take a step on each minibatch of an epoch; after each one, yield what it saw."""
+    """Take a step on each minibatch of an epoch; after each one, yield what it saw.
+
+    Options  skip   how many of the first batches to pass over, as they were taken before. They
+                    are made all the same, because augmentation draws from `rng`
+    """
     grad = parameters.like(np.zeros_like(parameters.theta))
     order = data.order(batch_size, rng)
     with closing(data.batches(order, parameters.theta.dtype, rng)) as batches:
-        for X, target in batches:
+        for X, target in islice(batches, skip, None):
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = backpropagate(parameters, X, target, objective, out=grad)
                 optimizer.step(parameters.theta, grad.theta)
@@ -120,10 +128,41 @@ class Epoch:
 
 
 @dataclass
+class Begun:
+    """The epoch in which a training stands: what `fit` needs to go on from there.
+
+    Parts    rng       as it was when the epoch began, so that the order is the same again
+             batches   how many batches were taken
+             running   the sums over them
+             seconds   how long they took
+    """
+
+    rng: np.random.Generator
+    batches: int = 0
+    running: Totals = field(default_factory=Totals)
+    seconds: float = 0.0
+
+    def add_up(self, taken: Iterable[Step]) -> Iterator[Step]:
+        """Yield the steps that are taken, each after it was added."""
+        start = perf_counter() - self.seconds
+        for step in taken:
+            self.batches += 1
+            self.running.add(step)
+            self.seconds = perf_counter() - start
+            yield step
+
+
+@dataclass
 class History:
-    """What `fit` reached, epoch by epoch."""
+    """What `fit` reached, epoch by epoch; `begun` is the epoch after them while it trains."""
 
     epochs: list[Epoch] = field(default_factory=list)
+    begun: Begun | None = field(default=None, repr=False, compare=False)
+
+    def end(self, row: Epoch, rng: np.random.Generator) -> None:
+        """Add the row of an epoch that is over; the next one begins with this rng."""
+        self.epochs.append(row)
+        self.begun = Begun(deepcopy(rng))
 
     def column(self, name: str) -> list[float | None]:
         """Return one quantity over the epochs: history.column("test_accuracy")."""
@@ -160,7 +199,7 @@ def evaluate(
 
 def total(parameters: Parameters, data: Dataset, objective: Objective, starts: range) -> Totals:
     """Add up loss and right answers over the rows that begin at each start."""
-    _check_fits(parameters, data, objective)
+    _check_fits(parameters, (data,), objective)
     totals = Totals()
     slices = (slice(start, start + EVALUATION_BATCH) for start in starts)
     with closing(data.batches(slices, parameters.theta.dtype)) as batches:
@@ -184,9 +223,14 @@ def finite(score: Score, data: Dataset) -> Score:
 
 
 Steps: TypeAlias = Callable[
-    [Parameters, Dataset, Optimizer, Objective, int, np.random.Generator], Generator[Step]
+    [Parameters, Dataset, Optimizer, Objective, int, np.random.Generator, int], Generator[Step]
 ]
 Evaluate: TypeAlias = Callable[[Parameters, Dataset, Objective], Score]
+# Is entered before the first step, where it may set all three to where a run stopped, and gives
+# a function that `fit` calls after each step and each epoch.
+Checkpoint: TypeAlias = Callable[
+    [Parameters, Optimizer, History], AbstractContextManager[Callable[[], None]]
+]
 
 
 def fit(
@@ -203,6 +247,7 @@ def fit(
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: Checkpoint | None = None,
     steps: Steps | None = None,
     evaluate: Evaluate | None = None,
 ) -> History:
@@ -239,9 +284,12 @@ def fit(
              evaluation   whether loss and accuracy are measured after each epoch. For a small
                           network this may take as long as the training
              history      a History to continue. It grows epoch by epoch, so it holds what was
-                          reached if Ctrl-C ends the training
+                          reached if Ctrl-C ends the training. One that stands in the middle of
+                          an epoch goes on there, with the rng of that epoch
              on_batch     a function that is called with a Batch after each step
              on_epoch     a function that is called with an Epoch after each epoch
+             checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
+                          scratchnn.resume("runs/mine") to go on where that run stopped
              steps        replaces the loop over the batches of an epoch, and
              evaluate     replaces the evaluation: for training on several processes, see
                           scratchnn.distributed
@@ -250,61 +298,109 @@ def fit(
     """
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
-    for data in (train, test) if test else (train,):
-        _check_fits(parameters, data, goal, batch_size)
-    history = History() if history is None else history
-    batches = math.ceil(len(train) / batch_size)
-    for epoch in range(len(history.epochs) + 1, len(history.epochs) + epochs + 1):
-        start, running = perf_counter(), Totals()
-        with closing(steps(parameters, train, optimizer, goal, batch_size, rng)) as taken:
-            for number, step in enumerate(taken, 1):  # each step changes θ
-                batch = Batch(epoch, number, batches, step.loss, step.examples)
-                _check_finite(batch, optimizer)
-                running.add(step)
-                if on_batch:
+    on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
+    _check_fits(parameters, (train, test), goal, batch_size)
+    history, measured = history or History(), (train, test) if evaluation else (None, None)
+    last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
+    with (checkpoint or _keep_nothing)(parameters, optimizer, history) as keep:
+        rng = _order_of(history.begun, batch_size, len(train)) or rng
+        for epoch in range(len(history.epochs) + 1, last + 1):
+            now = history.begun = history.begun or Begun(deepcopy(rng))
+            taken = steps(parameters, train, optimizer, goal, batch_size, rng, now.batches)
+            with closing(taken):
+                for step in now.add_up(taken):  # each step changes θ
+                    batch = _batch(epoch, now, batches, step, optimizer)
+                    keep()
                     on_batch(batch)
-        trained = perf_counter()
-        try:
-            after, tested = (
-                evaluate(parameters, data, goal) if evaluation and data else NOT_MEASURED
-                for data in (train, test)
-            )
-        except FloatingPointError as error:
-            raise _diverged(f"{error} after epoch {epoch}", optimizer) from error
-        loss, accuracy = running.score(goal)
-        row = Epoch(epoch, loss, accuracy, *after, *tested, trained - start, perf_counter() - start)
-        history.epochs.append(row)
-        if on_epoch:
+            row = _row(epoch, now, measured, goal, optimizer, partial(evaluate, parameters))
+            history.end(row, rng)
+            keep()
             on_epoch(row)
+    history.begun = None
     return history
 
 
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
 
 
-def _check_finite(batch: Batch, optimizer: Optimizer) -> None:
-    if not math.isfinite(batch.loss):
-        where = f"the loss is {batch.loss} in epoch {batch.epoch}, batch {batch.number}"
-        raise _diverged(where, optimizer)
+def _keep_nothing(*_: object) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
 
 
-def _diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
+def _ignore(_: object) -> None:
+    """Do nothing, where nobody wants to be called."""
+
+
+def _order_of(begun: Begun | None, batch_size: int, examples: int) -> np.random.Generator | None:
+    """Return an rng for the order of an epoch that had begun; None where there is none.
+
+    Raises   ValueError where its batches had another size
+    """
+    if begun is None:
+        return None
+    if begun.running.examples != min(begun.batches * batch_size, examples):
+        raise ValueError(
+            f"the history stands after {begun.batches} batches with {begun.running.examples} "
+            f"examples: batch_size and data must be those of then, got {batch_size} of {examples}"
+        )
+    return deepcopy(begun.rng)
+
+
+def _row(
+    epoch: int,
+    now: Begun,
+    measured: tuple[Dataset | None, Dataset | None],
+    objective: Objective,
+    optimizer: Optimizer,
+    score: Callable[[Dataset, Objective], Score],
+) -> Epoch:
+    """Measure the network after an epoch, and return the row of it."""
+    start = perf_counter()
+    try:
+        after, tested = (score(data, objective) if data else NOT_MEASURED for data in measured)
+    except FloatingPointError as error:
+        raise diverged(f"{error} after epoch {epoch}", optimizer) from error
+    seconds = now.seconds + perf_counter() - start
+    return Epoch(epoch, *now.running.score(objective), *after, *tested, now.seconds, seconds)
+
+
+def _batch(epoch: int, now: Begun, of: int, step: Step, optimizer: Optimizer) -> Batch:
+    """Return where training stands; raise where the loss is not finite."""
+    if not math.isfinite(step.loss):
+        where = f"the loss is {step.loss} in epoch {epoch}, batch {now.batches}"
+        raise diverged(where, optimizer)
+    return Batch(epoch, now.batches, of, step.loss, step.examples)
+
+
+def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
+    """Return the error of a training that diverged, with what to try.
+
+    Options  what        was found, in words
+             optimizer   of the training
+    """
     less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
     return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
 
 
 def _check_fits(
-    parameters: Parameters, data: Dataset, objective: Objective, batch_size: int = 1
+    parameters: Parameters,
+    parts: tuple[Dataset | None, ...],
+    objective: Objective,
+    batch_size: int = 1,
 ) -> None:
+    """Raise ValueError for a network that does not fit the data, or a batch size below 1."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if parameters.sizes[0] != data.features:
-        raise ValueError(
-            f"{data.name} has {data.features} features per example, "
-            f"and the network takes {parameters.sizes[0]}"
-        )
-    if parameters.sizes[-1] != objective.outputs(data):
-        raise ValueError(
-            f"{data.name} needs {objective.outputs(data)} outputs, "
-            f"and the network has {parameters.sizes[-1]}"
-        )
+    for data in parts:
+        if data is None:
+            continue
+        if parameters.sizes[0] != data.features:
+            raise ValueError(
+                f"{data.name} has {data.features} features per example, "
+                f"and the network takes {parameters.sizes[0]}"
+            )
+        if parameters.sizes[-1] != objective.outputs(data):
+            raise ValueError(
+                f"{data.name} needs {objective.outputs(data)} outputs, "
+                f"and the network has {parameters.sizes[-1]}"
+            )

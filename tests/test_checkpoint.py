@@ -1,6 +1,9 @@
 """Checkpoints: what was saved is loaded to the bit, and nothing damaged is."""
 
 import json
+import os
+import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 
 from scratchnn import SGD, Adam, checkpoint, fit, mlp
 from scratchnn.data import DataError, Dataset
-from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid, Softplus, Tanh
+from scratchnn.layers import Dense, Kronecker, ReLU, Sigmoid, Softplus, Tanh, describe
 from scratchnn.mlp import Parameters
 from tests.helpers import DTYPES, C, D, H
 
@@ -123,6 +126,12 @@ def altered(saved, **changes):
         {"layers": np.array([3, 4])},
         {"sha256": np.array("0" * 64)},
         {"description": np.array("{not json")},
+        {"description": np.array('{"recipe": "mlp-kronecker"}')},
+        {"description": np.array("[1]")},
+        {"description": np.array(["{}"])},
+        {"theta": np.zeros(60, int)},
+        {"theta": np.zeros(60, "U3")},
+        {"layers": np.array(json.dumps([describe(layer) for layer in mlp.layers(SIZES)]).encode())},
     ],
 )
 def test_load_refuses_altered_contents(saved, changes):
@@ -155,6 +164,41 @@ def test_load_refuses_other_files(tmp_path):
     for name in ("empty", "text", "array.npy", "pickle.npz", "folder"):
         with pytest.raises(DataError, match=f"{name}: expected parameters saved by scratchnn"):
             checkpoint.load(tmp_path / name)
+
+
+def test_load_refuses_what_is_compressed_or_overlaps_or_waits(tmp_path, saved):
+    """It could fill the memory, or block for ever."""
+    np.savez_compressed(tmp_path / "bomb.npz", **altered(saved))
+    with pytest.raises(DataError, match="arrays that are compressed"):
+        checkpoint.load(tmp_path / "bomb.npz")
+    with zipfile.ZipFile(saved) as archive:
+        sizes = [member.file_size for member in archive.infolist()]
+    content = saved.read_bytes()
+    longer = struct.pack("<II", sizes[0], sizes[0])
+    assert longer in content
+    saved.write_bytes(content.replace(longer, struct.pack("<II", 1 << 30, 1 << 30)))
+    with pytest.raises(DataError, match="longer than the file"):
+        checkpoint.load(saved)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(DataError, match="no regular file"):
+            checkpoint.load(tmp_path / "pipe")
+
+
+def test_load_takes_the_folder_of_a_run(tmp_path, parameters):
+    for name in ("parameters.npz", "checkpoint.npz"):  # of 0.1, and of today
+        checkpoint.save(tmp_path / name, parameters, name=name)
+        assert checkpoint.load(tmp_path)[1] == {"name": name}
+
+
+def test_first_state_belongs_to_this_network(tmp_path, parameters):
+    optimizer = SGD(0.1, 0.5)
+    other = mlp.init(SIZES, rng=2)
+    optimizer.step(other.theta, np.ones_like(other.theta))
+    checkpoint.save(tmp_path / "p.npz", parameters, optimizer=optimizer)
+    again = SGD(0.1, 0.5)
+    checkpoint.load(tmp_path / "p.npz", optimizer=again)
+    assert not again.state
 
 
 def test_load_refuses_every_truncation(saved):

@@ -13,10 +13,14 @@ from scratchnn import __version__, checkpoint, mlp, plots, recipes, train
 from scratchnn.data import Dataset, write_idx
 from scratchnn.data.datasets import DIGIT_CLASSES
 from scratchnn.layers import Sigmoid
-from scratchnn.run import watch
+from scratchnn.run import record, watch
 from scratchnn.run.cli import main
 from scratchnn.run.recipes import RECIPES
 
+FILES = [
+    *("best.npz", "checkpoint.npz", "curves.png", "curves.svg"),
+    *("history.jsonl", "previous.npz", "run.json"),
+]
 QUICK = ["train", "softmax-regression", "--epochs", "2"]  # 20 ms
 
 
@@ -148,8 +152,8 @@ def test_train_with_another_activation(capsys, tmp_path):
     arguments = ["mlp", "--epochs", "1", "--batch-size", "100", "--activation", "sigmoid"]
     assert main(["train", *arguments, "--out", str(tmp_path)]) == 0
     assert "sigmoid" in capsys.readouterr().out.splitlines()[0]
-    assert Sigmoid() in checkpoint.load(tmp_path / "parameters.npz")[0].layers
-    last = json.loads((tmp_path / "history.json").read_text())["history"][-1]
+    assert Sigmoid() in checkpoint.load(tmp_path)[0].layers
+    last = record.read(tmp_path)["history"][-1]
     assert main(["evaluate", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["loss"] == last["test_loss"]
 
@@ -207,12 +211,15 @@ def test_train_out_saves_parameters_history_and_curves(capsys, tmp_path):
     out = tmp_path / "new" / "folder"
     assert main([*QUICK, "--json", "--out", str(out)]) == 0
     printed, err = capsys.readouterr()
-    files = ["curves.png", "curves.svg", "history.json", "parameters.npz"]
-    assert sorted(path.name for path in out.iterdir()) == files
-    assert json.loads((out / "history.json").read_text()) == json.loads(printed)
-    _, description = checkpoint.load(out / "parameters.npz")
-    assert description == {"recipe": "softmax-regression", "data": "digits"}
-    assert all(name in err.splitlines()[-1] for name in files)
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    result, kept = json.loads(printed), record.read(out)
+    assert kept["status"] == "done"
+    assert kept["history"] == result["history"]
+    assert kept["settings"].items() <= result.items()
+    _, description = checkpoint.load(out / "checkpoint.npz")
+    assert (description["recipe"], description["data"]) == ("softmax-regression", "digits")
+    assert description["transform"] == "ToTensor(max_value=16)"
+    assert all(name in err.splitlines()[-1] for name in FILES)
 
 
 def test_train_out_removes_old_curves_and_no_other_file(tmp_path):
@@ -229,7 +236,7 @@ def test_train_live_draws_the_curves_after_each_epoch(monkeypatch, tmp_path):
     saved_in = []
     monkeypatch.setattr(plots, "save", lambda figure, folder, name: saved_in.append(folder) or [])
     assert main([*QUICK, "--out", str(tmp_path), "--live"]) == 0
-    assert saved_in == [str(tmp_path)] * 2 + [tmp_path]  # twice while training, and at the end
+    assert saved_in == [tmp_path] * 3  # twice while training, and at the end
 
 
 def test_train_live_needs_a_folder(capsys):
@@ -244,15 +251,18 @@ def test_train_tensorboard_writes_events(tmp_path):
     assert b"accuracy/test" in events.read_bytes()
 
 
-def test_train_out_a_second_time_replaces_the_first(capsys, tmp_path):
+def test_train_out_replaces_a_run_only_when_told(capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    thetas = []
-    for seed in ("1", "2"):
-        assert main([*QUICK, "--seed", seed, "--out", str(tmp_path)]) == 0
-        thetas.append(checkpoint.load(tmp_path / "parameters.npz")[0].theta)
-        assert json.loads((tmp_path / "history.json").read_text())["seed"] == int(seed)
-    assert not np.array_equal(*thetas)
-    assert len(list(tmp_path.iterdir())) == 4
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    first = record.read(tmp_path)
+    capsys.readouterr()
+    assert main([*QUICK, "--seed", "2", "--out", str(tmp_path)]) == 3
+    assert_one_line(capsys, "holds a run", "--resume", "--overwrite")
+    assert record.read(tmp_path) == first
+    assert main([*QUICK, "--seed", "2", "--out", str(tmp_path), "--overwrite"]) == 0
+    assert record.read(tmp_path)["settings"]["seed"] == 2
+    assert record.read(tmp_path)["theta"] != first["theta"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert capsys.readouterr().err == ""
 
 
@@ -260,7 +270,9 @@ def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeyp
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
     assert_one_line(capsys, "no curves", "pip install -e '.[plots]'", stdout=None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.json", "parameters.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        name for name in FILES if "curves" not in name
+    ]
 
 
 def test_train_out_that_cannot_be_a_folder(capsys, tmp_path):
@@ -280,9 +292,9 @@ def test_train_out_that_cannot_be_a_folder_is_noticed_before_training(capsys, tm
 
 def test_evaluate_repeats_the_last_figures_of_training(capsys, tmp_path):
     assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    last = json.loads((tmp_path / "history.json").read_text())["history"][-1]
+    last = record.read(tmp_path)["history"][-1]
     capsys.readouterr()
-    for path in (tmp_path, tmp_path / "parameters.npz"):
+    for path in (tmp_path, tmp_path / "checkpoint.npz"):
         assert main(["evaluate", str(path), "--json"]) == 0
         assert json.loads(capsys.readouterr().out) == {
             "data": "digits test", "examples": 360,
@@ -503,10 +515,21 @@ def test_train_that_diverges_saves_what_was_reached(capsys, tmp_path):
     arguments = ["train", "linear-regression", "--learning-rate", "2.5", "--out", str(tmp_path)]
     assert main(arguments) == 1
     assert "try a learning rate below" in capsys.readouterr().err
-    result = json.loads((tmp_path / "history.json").read_text())
-    assert (result["diverged"], result["interrupted"]) == (True, False)
-    assert len(result["history"]) < result["epochs"]
-    assert (tmp_path / "parameters.npz").exists()
+    kept = record.read(tmp_path)
+    assert kept["status"] == "diverged"
+    assert "try a learning rate below 2.5" in kept["error"]
+    assert len(kept["history"]) < kept["settings"]["epochs"]
+    assert np.isfinite(checkpoint.load(tmp_path)[0].theta).all()
+
+
+def test_train_that_ends_far_above_its_start_has_diverged(capsys, tmp_path):
+    """Its loss is finite."""
+    arguments = [*QUICK, "--learning-rate", "1e10", "--out", str(tmp_path)]
+    assert main(arguments) == 1
+    err = capsys.readouterr().err
+    assert "after the last epoch, and was 2.3" in err
+    assert "try a learning rate below 10000000000.0" in err
+    assert record.read(tmp_path)["status"] == "diverged"
 
 
 def test_train_that_diverges_in_the_last_step_of_an_epoch(capsys):
@@ -555,12 +578,12 @@ def test_debug_lets_the_error_through(arguments, error):
 # Ctrl-C
 
 
-def interrupt_in_epoch(monkeypatch, epoch):
-    """Let Ctrl-C be pressed at the second batch of an epoch."""
+def stop_in_epoch(monkeypatch, epoch, number=signal.SIGINT):
+    """Let a signal come at the second batch of an epoch."""
 
     def press(log, batch):
         if (batch.epoch, batch.number) == (epoch, 2):
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
 
     monkeypatch.setattr(watch.BatchLog, "__call__", press)
     return ["train", "softmax-regression", "--epochs", "9", "--log-every", "10"]
@@ -568,16 +591,26 @@ def interrupt_in_epoch(monkeypatch, epoch):
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_interrupted_training_saves_what_was_reached(capsys, monkeypatch, tmp_path, epoch):
-    arguments = interrupt_in_epoch(monkeypatch, epoch)
+    arguments = stop_in_epoch(monkeypatch, epoch)
     assert main([*arguments, "--json", "--out", str(tmp_path)]) == 130
     out, err = capsys.readouterr()
     result = json.loads(out)
     assert result["interrupted"] is True
     assert len(result["history"]) == epoch - 1
-    assert f"interrupted after {epoch - 1} whole epochs" in err
-    assert json.loads((tmp_path / "history.json").read_text()) == result
-    assert checkpoint.load(tmp_path / "parameters.npz")[0].sizes == (64, 10)
+    assert f"stopped by SIGINT after {epoch - 1} whole epochs" in err
+    assert f"--resume {tmp_path}" in err
+    kept = record.read(tmp_path)
+    assert kept["status"] == "interrupted"
+    assert kept["history"] == result["history"]
+    loaded, place = checkpoint.load(tmp_path / "checkpoint.npz")
+    assert loaded.sizes == (64, 10)
+    assert (place["epoch"], place["begun"]["batches"]) == (epoch - 1, 3)
     assert epoch > 1 or not list(tmp_path.glob("curves.*"))  # nothing to draw
+
+
+def test_interrupted_training_without_a_folder(capsys, monkeypatch):
+    assert main(stop_in_epoch(monkeypatch, 2)) == 130
+    assert "stopped by SIGINT after 1 whole epochs; nothing is kept" in capsys.readouterr().err
 
 
 def test_interrupted_elsewhere_is_one_line(capsys, monkeypatch, saved):
@@ -614,4 +647,4 @@ def test_interrupted_by_a_real_signal(tmp_path):
     result = json.loads(out)
     assert result["interrupted"] is True
     assert len(result["history"]) >= 2
-    assert json.loads((tmp_path / "history.json").read_text()) == result
+    assert record.read(tmp_path)["history"] == result["history"]

@@ -1,6 +1,7 @@
 """Training on several ranks: the arithmetic by hand, ranks as threads, then mpiexec."""
 
 import copy
+import dataclasses
 import json
 import os
 import re
@@ -16,11 +17,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchnn import SGD, data, distributed, evaluate, mlp
+from scratchnn import SGD, History, RunFolder, data, distributed, evaluate, mlp, resume
 from scratchnn.distributed import ALONE, Ranks
 from scratchnn.layers import Dense
 from scratchnn.objectives import CrossEntropy
-from scratchnn.run import cli
+from scratchnn.run import cli, record
 from tests.programs import on_ranks
 
 ROOT = Path(__file__).parents[1]
@@ -273,6 +274,36 @@ def test_batch_in_which_nothing_counts_moves_nothing(no_mpi, size):
         np.testing.assert_array_equal(theta, mlp.init([2, 2], rng=1).theta)
 
 
+def test_resume_on_ranks_in_the_middle_of_an_epoch(no_mpi, tmp_path, digits):
+    """The folder is copied there, as if the run had been killed. Augmentation draws by rank."""
+    train, test = digits
+
+    def noisy(images, rng):
+        return images + rng.integers(2, size=images.shape, dtype=np.uint8)
+
+    train = dataclasses.replace(train, augment=noisy)
+
+    def program(keep, ranks, on_batch=None):
+        network, history = mlp.init([64, 10], rng=1, dtype=np.float64), History()
+        distributed.fit(
+            network, train, test, optimizer=SGD(0.1, 0.5), epochs=2, batch_size=500, rng=1,
+            ranks=ranks, checkpoint=keep if ranks.rank == 0 else None, history=history,
+            on_batch=on_batch if ranks.rank == 0 else None,
+        )  # fmt: skip
+        return network.theta, history.column("running_loss")
+
+    def copy_folder(batch):
+        if (batch.epoch, batch.number) == (2, 1):
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+
+    keep = RunFolder(tmp_path / "run", every=1)
+    (whole, losses), _ = on_threads(2, lambda ranks: program(keep, ranks, copy_folder))
+    keep = resume(tmp_path / "killed")
+    for theta, again in on_threads(2, lambda ranks: program(keep, ranks)):
+        np.testing.assert_array_equal(theta, whole)
+        assert again == losses
+
+
 # Ranks under mpiexec
 
 
@@ -331,9 +362,29 @@ def test_train_on_ranks_speaks_and_saves_once(mpi, tmp_path):
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert saved.startswith("saved in")
     assert cli.main([*train, "--out", str(tmp_path / "one")]) == 0
-    two, one = (np.load(tmp_path / name / "parameters.npz")["theta"] for name in ("two", "one"))
+    two, one = (np.load(tmp_path / name / "checkpoint.npz")["theta"] for name in ("two", "one"))
     assert abs(two - one).max() <= TOLERANCE
-    assert json.loads((tmp_path / "two/history.json").read_text())["ranks"] == 2
+    assert record.read(tmp_path / "two")["settings"]["ranks"] == 2
+
+
+def test_train_on_ranks_stops_at_a_signal_and_goes_on(mpi, tmp_path):
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    train = ["-m", "scratchnn", "train", "softmax-regression", "--momentum", "0.5", "--epochs"]
+    command = [MPIEXEC, "-n", "2", sys.executable, *train, "100000", "--out", str(out)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=-1, stderr=-1, env=environment) as process:
+        while not process.stdout.readline().startswith(b"    3 "):
+            assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    found = record.read(out)
+    assert found["status"] == "interrupted"
+    epochs = len(found["history"]) + 1
+    done = on(2, "-m", "scratchnn", "train", "--resume", out, "--epochs", epochs)
+    assert done.returncode == 0, done.stderr
+    assert on(2, *train, epochs, "--out", whole).returncode == 0
+    assert record.read(out)["theta"] == record.read(whole)["theta"]
 
 
 @pytest.mark.parametrize(

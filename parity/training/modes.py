@@ -23,7 +23,7 @@ from parity.training import free_run, lockstep, paired
 from parity.training.report import HEADER, Lockstep
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
-from scratchnn.run import cli, recipes
+from scratchnn.run import recipes, train_command
 from scratchnn.run.arguments import recipe_for
 from scratchnn.run.recipes import Recipe, Run
 
@@ -143,7 +143,7 @@ def _describe(run: Run, steps: int | None) -> str:
     """Say what is trained, and whether the epochs have fewer steps than were asked for."""
     there = ceil(len(run.train) / run.recipe.batch_size) * run.recipe.epochs
     words = f"\n--steps {steps}: {run.recipe.epochs} epochs have {there:,} steps, and no more"
-    return cli.describe(run) + (words if steps and steps > there else "")
+    return train_command.describe(run) + (words if steps and steps > there else "")
 
 
 def _save(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 import time
 import traceback
@@ -15,6 +14,7 @@ from typing import Any
 
 from scratchnn.distributed.ranks import ALONE, Ranks
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.run import signals
 
 # What launchers tell the processes that they start: MPICH, Intel, Cray; Open MPI; PMIx; MVAPICH.
 LAUNCHERS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK")
@@ -84,9 +84,9 @@ def abort(ranks: Ranks, status: int) -> None:
 def _silently(command: Callable[[], int], ranks: Ranks) -> int:
     """Run a command without output; print its errors if it fails and the first rank does not.
 
-    Ctrl-C is left to the first rank.
+    Ctrl-C and the other signals that ask to stop are left to the first rank.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.ignore()
     said = io.StringIO()
     with redirect_stdout(io.StringIO()), redirect_stderr(said):
         status = _status(command)

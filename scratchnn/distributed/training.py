@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,16 @@ from scratchnn.objectives import CrossEntropy, Objective
 from scratchnn.ops.shared import IntArray
 from scratchnn.optim import Optimizer
 from scratchnn.optim.state import state_of
-from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, Score, Step, Totals
+from scratchnn.train import (
+    EVALUATION_BATCH,
+    Batch,
+    Checkpoint,
+    Epoch,
+    History,
+    Score,
+    Step,
+    Totals,
+)
 
 
 def fit(
@@ -39,13 +48,15 @@ def fit(
     history: History | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train a network on all ranks together, as `scratchnn.fit` does on one.
 
-    They start with the θ, the optimizer's state and the rng of the first rank, and get one
-    history.
+    They start with the θ, the optimizer's state, the rng and the history of the first rank, and
+    get one history.
 
-    Options  ranks   the processes: `scratchnn.launch.world()` returns those of mpiexec
+    Options  ranks        the processes: `scratchnn.launch.world()` returns those of mpiexec
+             checkpoint   as of `scratchnn.fit`; that of the first rank is used
              the others are those of `scratchnn.fit`
     Raises   as `scratchnn.fit`; ValueError on several ranks for label smoothing with a class of
              weight 0
@@ -53,9 +64,6 @@ def fit(
     goal = objectives.get(objective)
     if ranks.size > 1 and isinstance(goal, CrossEntropy):
         _check_shards(goal)
-    rng = ranks.same(np.random.default_rng(rng))
-    parameters.theta = ranks.same(parameters.theta)
-    optimizer.state = ranks.same(state_of(parameters.theta, optimizer.state))
     history = train.fit(
         parameters,
         train_data,
@@ -64,16 +72,34 @@ def fit(
         objective=goal,
         epochs=epochs,
         batch_size=batch_size,
-        rng=rng,
+        rng=ranks.same(np.random.default_rng(rng)),
         evaluation=evaluation,
         history=history,
         on_batch=on_batch,
         on_epoch=on_epoch,
+        checkpoint=partial(_alike, ranks, checkpoint),
         steps=partial(steps, ranks=ranks),
         evaluate=partial(evaluate, ranks=ranks),
     )
     history.epochs[:] = ranks.same(history.epochs)  # the seconds of the first rank
     return history
+
+
+@contextmanager
+def _alike(
+    ranks: Ranks,
+    checkpoint: Checkpoint | None,
+    parameters: Parameters,
+    optimizer: Optimizer,
+    history: History,
+) -> Generator[Callable[[], None]]:
+    """Start all ranks alike, where a run of the first one stopped, too. It alone keeps it."""
+    first = checkpoint if ranks.rank == 0 else None
+    with first(parameters, optimizer, history) if first else nullcontext(lambda: None) as keep:
+        parameters.theta = ranks.same(parameters.theta)
+        optimizer.state = ranks.same(state_of(parameters.theta, optimizer.state))
+        history.epochs[:], history.begun = ranks.same((history.epochs, history.begun))
+        yield keep
 
 
 def steps(
@@ -83,6 +109,7 @@ def steps(
     objective: Objective,
     batch_size: int,
     rng: np.random.Generator,
+    skip: int = 0,
     *,
     ranks: Ranks,
 ) -> Generator[Step]:
@@ -98,8 +125,10 @@ def steps(
 
     order = map(part, data.order(batch_size, rng))
     with closing(data.batches(order, parameters.theta.dtype, ranks.own(rng))) as batches:
-        for X, target in batches:
+        for number, (X, target) in enumerate(batches):
             rows = whole.popleft()
+            if number < skip:
+                continue
             count = objective.count(data.target[rows])
             share = objective.count(target) / count if count else 0.0
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges

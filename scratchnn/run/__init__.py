@@ -1,9 +1,18 @@
 """Around training: recipes by name, saving, watching, and the command line.
 
-recipes.py      the reference models by name
-checkpoint.py   save and load θ
-watch.py        a line per epoch, a progress bar, live curves, TensorBoard
-arguments.py    the command line's arguments, shared with parity
-data_command.py  `scratchnn data`
-cli.py          the `scratchnn` command
+recipes.py        the reference models by name
+checkpoint.py     save and load θ
+folder.py         the folder of a run: RunFolder, resume
+keeping.py        what is written there when, and how a run goes on
+history.py        its history.jsonl
+record.py         its run.json
+files.py          how a file takes its place whole
+signals.py        signals that ask a training to stop
+watch.py          a line per epoch, a progress bar, live curves, TensorBoard
+terminal.py       what is printed, and what if it cannot be
+arguments.py      the command line's arguments, shared with parity
+train_command.py  `scratchnn train`
+data_command.py   `scratchnn data`
+data_command.py   `scratchnn data`
+cli.py            the `scratchnn` command
 """

@@ -11,6 +11,7 @@ from scratchnn.data.layout import FOLDERS
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.run import recipes
 from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.run.terminal import escaped
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,15 +20,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end with exit status 2."""
         command = f"{self.prog} COMMAND" if message.startswith("unrecognized") else self.prog
-        self.exit(2, f"{self.prog}: {message} (see {command} --help)\n")
+        self.exit(2, escaped(f"{self.prog}: {message} (see {command} --help)\n"))
 
 
-def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+def add_recipe_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the arguments that `recipe_for` and `recipes.prepare` need.
 
-    Options  parser   of the command that gets them
+    Options  parser     of the command that gets them
+             required   whether the recipe must be named
     """
-    parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", help=", ".join(RECIPES))
+    names = ", ".join(RECIPES)
+    number = None if required else "?"
+    parser.add_argument("recipe", choices=RECIPES, metavar="RECIPE", nargs=number, help=names)
     parser.add_argument(
         "--data",
         type=data_name,

@@ -1,4 +1,4 @@
-"""Saving and loading a network: an .npz with θ, its layers, a description, and a SHA-256.
+"""Saving and loading a network: an .npz with θ, its layers, a description, and a SHA-256 of all.
 
 With an optimizer its state is saved, too, so that training goes on from there bit for bit.
 """
@@ -6,10 +6,11 @@ With an optimizer its state is saved, too, so that training goes on from there b
 from __future__ import annotations
 
 import json
-import os
+import math
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,9 +19,15 @@ from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_descr
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
 from scratchnn.optim import Optimizer
+from scratchnn.optim.state import state_of
+from scratchnn.run import files
+
+if TYPE_CHECKING:
+    import zipfile
 
 STATE = "state_"  # in front of the names of an optimizer's arrays
 KIND = STATE + "of"  # which optimizer has that state
+FILES = ("checkpoint.npz", "parameters.npz")  # in a run's folder; the second is that of 0.1
 
 
 def save(
@@ -28,30 +35,41 @@ def save(
     parameters: Parameters,
     *,
     optimizer: Optimizer | None = None,
+    previous: Path | None = None,
     **description: Any,
 ) -> None:
     """Write θ, the layers, an optimizer's state and a description (of JSON values) to an .npz file.
 
-    The file takes its place only when it is whole, so that a crash leaves the old one.
+    The file takes its place only when it is whole, so that a crash, or another process that
+    saves under the same name, leaves the one or the other.
+
+    Options  optimizer     its state is saved, too
+             previous      a second name, for the file that had the first one until now
+             description   what `load` returns besides the parameters
+    Raises   OSError that names the file
     """
     path, text = Path(path), json.dumps(description)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
     state: dict[str, AnyArray] = {}
     if optimizer is not None:
-        state = {STATE + name: array for name, array in optimizer.state.items()}
+        arrays = state_of(parameters.theta, optimizer.state)
+        state = {STATE + name: array for name, array in arrays.items()}
         state[KIND] = np.array(type(optimizer).__name__)
     content: dict[str, Any] = {
         "theta": parameters.theta,
         "layers": np.array(layers),
-        "sha256": np.array(_digest(layers, parameters.theta, state)),
+        "sha256": np.array(_digest(layers, parameters.theta, state, text)),
         "description": np.array(text),
+        "format": np.array(2),
         **state,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+
+    def write(file: BinaryIO) -> None:
         np.savez(file, **content)
-    os.replace(partial, path)
+
+    with files.naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    files.place(path, write, previous=previous)
 
 
 def load(
@@ -59,25 +77,33 @@ def load(
 ) -> tuple[Parameters, dict[str, Any]]:
     """Read what `save` wrote: the parameters and the description.
 
-    Files of scratchnn 0.1, which hold sizes in place of layers, load as well.
+    Files of scratchnn 0.1, which hold sizes in place of layers, load as well. No more memory is
+    taken than the file is long.
 
-    Options  optimizer   gets the state that was saved
+    Options  path        the file, or the folder of a run, whose last checkpoint is then read
+             optimizer   gets the state that was saved
     Raises   FileNotFoundError; DataError for a file that is damaged or something else
     """
+    path = _file_of(Path(path))
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
-            theta, sha256 = content["theta"], str(content["sha256"])
-            layers, signed = _layers(content)
-            parameters = Parameters(layers, theta)
-            description: dict[str, Any] = json.loads(str(content["description"]))
-            state = {name: content[name] for name in content.files if name.startswith(STATE)}
+        content = _read(path)
+        theta, sha256 = content["theta"], _text(content, "sha256")
+        layers, signed = _layers(content)
+        if theta.dtype.kind != "f":
+            raise ValueError(f"theta of {theta.dtype}")
+        parameters = Parameters(layers, theta)
+        text = _text(content, "description")
+        description: dict[str, Any] = json.loads(text)
+        if not isinstance(description, dict):
+            raise ValueError(f"a description that is no dictionary: {text[:40]}")
+        state = {name: array for name, array in content.items() if name.startswith(STATE)}
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} is missing: `scratchnn train --out DIR` writes parameters"
         ) from error
-    except Exception as error:  # np.load raises a dozen kinds on bytes that are not its own
+    except Exception as error:  # zipfile and NumPy raise a dozen kinds on bytes not their own
         raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
-    if _digest(signed, theta, state) != sha256:
+    if _digest(signed, theta, state, text if "format" in content else "") != sha256:
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
@@ -89,10 +115,62 @@ def load(
     return parameters, description
 
 
+def _file_of(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = [path / name for name in FILES if (path / name).exists()]
+    if not found:
+        raise DataError(
+            f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}"
+        )
+    return found[0]
+
+
+def _read(path: Path) -> dict[str, AnyArray]:
+    """Return the arrays of an .npz file. All that is read was stored at its full length.
+
+    Raises   ValueError for what is compressed, or longer than the file: it might fill the memory
+    """
+    import zipfile  # takes a while, and few programs load anything
+
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+        raise ValueError("something that is no regular file")
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("arrays that are compressed")
+        if sum(member.file_size for member in members) > facts.st_size:
+            raise ValueError("arrays longer than the file")
+        return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> AnyArray:
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read_header(stream)
+        length = member.file_size - stream.tell()
+        if math.prod(shape) * dtype.itemsize != length:
+            raise ValueError(f"{member.filename} of {length} bytes for {dtype} of shape {shape}")
+    with archive.open(member) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _text(content: Mapping[str, AnyArray], name: str) -> str:
+    array = content[name]
+    if array.shape != () or array.dtype.kind != "U":
+        raise ValueError(f"{name} of {array.dtype} and shape {array.shape}, not a text")
+    return str(array)
+
+
 def _layers(content: Mapping[str, AnyArray]) -> tuple[list[Layer], str]:
     """Return the layers, and the text by which the SHA-256 knows them."""
     if "layers" in content:
-        text = str(content["layers"])
+        text = _text(content, "layers")
         return [from_description(row) for row in json.loads(text)], text
     return _layers_of_version_1(content)
 
@@ -109,10 +187,13 @@ def _layers_of_version_1(content: Mapping[str, AnyArray]) -> tuple[list[Layer], 
     return layers[:-1], f"({', '.join(named)}{comma})"
 
 
-def _digest(layers: str, theta: AnyArray, state: Mapping[str, AnyArray]) -> str:
+def _digest(layers: str, theta: AnyArray, state: Mapping[str, AnyArray], description: str) -> str:
+    """Return the SHA-256 of a file's content. In files before format 2 it knows no description."""
     import hashlib  # takes a while, and few programs save anything
 
-    digest = hashlib.sha256(f"{layers}{theta.dtype}".encode() + theta.tobytes())
+    digest = hashlib.sha256(f"{layers}{theta.dtype}".encode())
+    digest.update(np.ascontiguousarray(theta).view(np.uint8).data)
     for name in sorted(state):
         digest.update(f"{name}{state[name].dtype}".encode() + state[name].tobytes())
+    digest.update(description.encode())
     return digest.hexdigest()

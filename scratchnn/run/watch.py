@@ -6,10 +6,11 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.run.terminal import Writer, warn
 from scratchnn.train import Batch, Epoch, History
 
 Step = TypeVar("Step", Batch, Epoch)
@@ -29,7 +30,7 @@ def epoch_line(row: Epoch) -> str:
     )
 
 
-def epoch_log(file: TextIO) -> Callable[[Epoch], None]:
+def epoch_log(file: Writer) -> Callable[[Epoch], None]:
     """Return a function that prints the line of an epoch: give it as `on_epoch`.
 
     Options  file   where it prints, as sys.stdout
@@ -45,7 +46,7 @@ class BatchLog:
     Raises   ValueError for a k below 1
     """
 
-    def __init__(self, every: int, file: TextIO) -> None:
+    def __init__(self, every: int, file: Writer) -> None:
         if every < 1:
             raise ValueError(f"the losses can be shown every 1 or more batches, got {every}")
         self.every, self.file = every, file
@@ -53,14 +54,16 @@ class BatchLog:
 
     def __call__(self, batch: Batch) -> None:
         """Add a batch to the mean; print it after k batches."""
+        if not self.examples:
+            self.first = batch.number
         self.loss += batch.loss * batch.examples
         self.examples += batch.examples
         if batch.number % self.every == 0 or batch.number == batch.of:
             mean = self.loss / self.examples
             stretch = f"batches {self.first:>4} to {batch.number:>4} of {batch.of}"
-            print(f"epoch {batch.epoch}, {stretch}: mean loss {mean:.3f}", file=self.file)
+            line = f"epoch {batch.epoch}, {stretch}: mean loss {mean:.3f}"
+            print(line, file=self.file, flush=True)
             self.loss, self.examples = 0.0, 0
-            self.first = batch.number % batch.of + 1
 
 
 class ProgressBar:
@@ -88,7 +91,7 @@ class ProgressBar:
 def progress_bar() -> ProgressBar | None:
     """Return a bar where standard error is a terminal and tqdm is there."""
     try:
-        return ProgressBar() if sys.stderr.isatty() else None
+        return ProgressBar() if sys.stderr is not None and sys.stderr.isatty() else None
     except MissingExtraError:
         return None
 
@@ -99,18 +102,26 @@ class LivePlot:
     Options  folder   curves.svg and curves.png in it are drawn anew after each epoch; default: the
                       picture in the notebook is
              title    above the figure
+             history  the History that `fit` continues; default: the epochs since then alone
     Raises   MissingExtraError
     """
 
-    def __init__(self, folder: str | Path | None = None, title: str = "") -> None:
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        title: str = "",
+        history: History | None = None,
+    ) -> None:
         need("matplotlib.figure", "plots")
-        self.folder, self.title, self.history = folder, title, History()
+        self.folder, self.title = folder, title
+        self.history = History() if history is None else history
         self._notebook: Any = need("IPython.display", "notebook") if folder is None else None
         self._shown: Any = None
 
     def __call__(self, row: Epoch) -> None:
         """Draw the curves with one more epoch."""
-        self.history.epochs.append(row)
+        if row not in self.history.epochs[-1:]:
+            self.history.epochs.append(row)
         figure = plots.curves(self.history, self.title)
         if self.folder is not None:
             plots.save(figure, self.folder, "curves")
@@ -144,6 +155,40 @@ class TensorBoard:
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
+
+
+def tolerant(watching: Callable[[Step], None] | None) -> Callable[[Step], None] | None:
+    """Return a watcher whose first failure costs a warning, and that then rests.
+
+    Options  watching   the watcher; None stays None
+    """
+    if watching is None:
+        return None
+    failed = False
+
+    def watch(step: Step) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            watching(step)
+        except Exception as error:  # a picture of the training must not end it
+            failed = True
+            warn(f"the training goes on without {type(watching).__name__}: {error}")
+
+    return watch
+
+
+def close(watching: ProgressBar | TensorBoard | None) -> None:
+    """Close a watcher; a failure costs a warning.
+
+    Options  watching   the watcher, or None
+    """
+    try:
+        if watching is not None:
+            watching.close()
+    except Exception as error:
+        warn(f"{type(watching).__name__} could not be closed: {error}")
 
 
 def watchers(*watching: Callable[[Step], None] | None) -> Callable[[Step], None]:

@@ -1,0 +1,127 @@
+"""How a file takes its place whole, and how a folder is taken by one process.
+
+Whatever ends a process, at any moment, the file of a name is the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+PARTIAL = ".partial"  # ends the name of a file that is being written
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
+
+
+def place(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | None = None) -> None:
+    """Write a file under a name of its own, bring it to the disk, and rename it to `path`.
+
+    Options  write      writes the content to the open file
+             previous   a second name for the file that is replaced, which stays under it
+    Raises   OSError that names `path`; nothing is left behind
+    """
+    with naming(path), _beside(path) as partial:
+        with partial.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            with _beside(previous) as second:
+                _give_name(path, second)
+                os.replace(second, previous)
+        os.replace(partial, path)
+        sync_folder(path.parent)
+
+
+def place_text(path: Path, text: str) -> None:
+    """Write a text file as `place` does."""
+    place(path, lambda file: file.write(text.encode()))
+
+
+def _give_name(path: Path, name: Path) -> None:
+    try:
+        os.link(path, name)
+    except OSError:  # a file system without links
+        import shutil  # takes a while, and is seldom needed
+
+        shutil.copyfile(path, name)
+
+
+@contextmanager
+def _beside(path: Path) -> Generator[Path]:
+    """Give a name beside a file's, for this process alone; nothing has it after the block."""
+    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}"
+    partial = path.with_name(name)
+    try:
+        yield partial
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def prove_writable(folder: Path) -> None:
+    """Write a file into a folder and remove it.
+
+    Raises   OSError that names the folder
+    """
+    with naming(folder), _beside(folder / "probe") as probe:
+        probe.write_bytes(b"probe")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written. The folder must be locked."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        with naming(path):
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can: a rename is then for good."""
+    if os.name == "nt":
+        return
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system does it
+                raise
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Let an OSError that names no file, or one that the user has not heard of, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed or the process ends; return False if another has it.
+
+    Where files cannot be locked, every process gets it.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(1 << 30)  # far behind the content, which others may read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in NO_LOCKS
+    return True

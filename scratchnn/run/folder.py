@@ -1,0 +1,164 @@
+"""The folder of a run: at every moment its files are whole, and of one run.
+
+    run.json         settings, environment, data, and how it stands or ended
+    history.jsonl    a line per epoch, and per `log_every` batches; the only file that grows
+    checkpoint.npz   θ, the optimizer's state, and the place in the training: `resume` goes on there
+    previous.npz     the checkpoint before; best.npz: θ of the epoch with the lowest loss
+
+Whoever trains in the folder holds a lock on history.jsonl, which ends with its process.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from scratchnn.mlp import Parameters
+from scratchnn.optim import Optimizer
+from scratchnn.run import files, signals
+from scratchnn.run.history import HISTORY
+from scratchnn.run.keeping import BEST, CHECKPOINT, PICTURES, PREVIOUS, RESULTS, Training
+from scratchnn.run.record import RUN, read_record
+from scratchnn.train import History
+
+
+class RunFolder:
+    """Where `fit` keeps a training, so that it can go on after whatever ends it.
+
+        fit(network, train, optimizer=SGD(0.5), rng=0, checkpoint=RunFolder("runs/mine"))
+        fit(network, train, optimizer=SGD(0.5), rng=0, checkpoint=resume("runs/mine"))
+
+    Ctrl-C, SIGTERM, SIGHUP and SIGXCPU let the step end, and save. A second Ctrl-C ends at once.
+
+    Options  folder      is made where it is missing; it must not hold a run
+             every       how often to save: after so many steps, or after each "epoch"; default:
+                         after an epoch, at most once a second, and at the end
+             log_every   write the running loss to the history after so many batches, too
+             overwrite   remove the run that the folder holds
+             facts       what run.json says besides, of JSON values
+             description   what the checkpoints say besides: see `checkpoint.save`
+             goes_on     restore the run that the folder holds: see `resume`
+    Raises   FileExistsError for a folder that holds a run; BlockingIOError for one where another
+             process trains; OSError for one that cannot be written
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        every: int | Literal["epoch"] | None = None,
+        log_every: int | None = None,
+        overwrite: bool = False,
+        facts: Mapping[str, Any] | None = None,
+        description: Mapping[str, Any] | None = None,
+        goes_on: bool = False,
+    ) -> None:
+        if not str(folder) or "\0" in str(folder):
+            raise ValueError(f"the folder of a run must have a name, got {str(folder)!r}")
+        if not (every is None or every == "epoch" or (isinstance(every, int) and every > 0)):
+            raise ValueError(f"every must be a number of steps from 1 up or 'epoch', got {every!r}")
+        self.path, self.begun = Path(folder), False
+        self.every, self.log_every = every, log_every
+        self.overwrite, self.goes_on = overwrite, goes_on
+        self.facts, self.description = dict(facts or {}), dict(description or {})
+        self.made = False
+        if goes_on:
+            found = read_record(self.path)
+            self.log_every = log_every or found.get("log_every")
+        else:
+            with files.naming(self.path):
+                self.made = not self.path.exists()
+                if not (self.made or self.path.is_dir()):
+                    raise NotADirectoryError(f"{self.path} is no folder, and a run is one")
+                self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_folders()
+            self.refuse_a_run()
+        self._prove_writable()
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of its files."""
+        return self.path / name
+
+    def discard(self) -> None:
+        """Remove the folder if this object made it and nothing was begun in it."""
+        if self.made and not self.begun:
+            with suppress(OSError):  # what is not empty stays
+                self.path.rmdir()
+
+    def present(self) -> list[Path]:
+        """Return the files of the run that are there, but for the pictures."""
+        names = (RUN, HISTORY, CHECKPOINT, PREVIOUS, BEST)
+        return [self.file(name) for name in names if self.file(name).exists()]
+
+    @contextmanager
+    def __call__(
+        self, parameters: Parameters, optimizer: Optimizer, history: History
+    ) -> Generator[Callable[[], None]]:
+        """Keep a training in a block: `fit` calls what this yields after each step and epoch."""
+        with signals.held() as held, self._taken() as file:
+            training = Training(self, file, (parameters, optimizer, history), held)
+            training.begin()
+            self.begun = True
+            try:
+                yield training.keep
+            except BaseException as error:
+                training.end(error)
+                raise
+            training.end(None)
+
+    def refuse_a_run(self) -> None:
+        held = [name for name in RESULTS if self.file(name).exists()]
+        if held and not self.overwrite:
+            raise FileExistsError(
+                f"{self.path} holds a run ({', '.join(held)}): go on with it (--resume, "
+                f"scratchnn.resume), replace it (--overwrite, overwrite=True), or name another "
+                "folder"
+            )
+
+    def _refuse_folders(self) -> None:
+        for name in (*RESULTS[:4], HISTORY, *PICTURES):
+            if self.file(name).is_dir():
+                words = "Is a folder, where the run needs a file"
+                raise IsADirectoryError(errno.EISDIR, words, str(self.file(name)))
+
+    def _prove_writable(self) -> None:
+        files.prove_writable(self.path)
+        if self.file(HISTORY).exists():
+            with self._taken():
+                pass
+
+    @contextmanager
+    def _taken(self) -> Generator[BinaryIO]:
+        """Open the history under its lock."""
+        with files.naming(self.path):
+            file = self.file(HISTORY).open("ab", buffering=0)
+        with file:
+            if not files.lock(file):
+                raise BlockingIOError(
+                    f"{self.path} is in use: another process trains there. Wait until it ends, "
+                    "or name another folder"
+                )
+            yield file
+
+
+def resume(
+    folder: str | Path,
+    *,
+    every: int | Literal["epoch"] | None = None,
+    log_every: int | None = None,
+) -> RunFolder:
+    """Go on with a run where it stopped: give this to `fit` in place of its RunFolder.
+
+    Before the first step, `fit` then gets the network, the optimizer's state, the history and the
+    order of the examples of the last checkpoint. With the same arguments as then it reaches the
+    same numbers, bit for bit, as if nothing had stopped it. `epochs` is the number in all.
+
+    Options  folder             as of `RunFolder`; it must hold a run
+             every, log_every   as of `RunFolder`
+    Raises   FileNotFoundError for a folder without a run; DataError for damaged files; ValueError
+             for another network; as of `RunFolder`
+    """
+    return RunFolder(folder, every=every, log_every=log_every, goes_on=True)

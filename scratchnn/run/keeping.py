@@ -1,0 +1,270 @@
+"""A training under way in the folder of a run: what is written when, and how it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from scratchnn.data import DataError
+from scratchnn.mlp import Parameters
+from scratchnn.optim import Optimizer
+from scratchnn.run import checkpoint, files, record
+from scratchnn.run.history import (
+    HISTORY,
+    HistoryFile,
+    of_batches,
+    of_begun,
+    of_epoch,
+    parse,
+    to_begun,
+    to_epoch,
+)
+from scratchnn.run.record import RUN, read_record
+from scratchnn.run.signals import Held
+from scratchnn.run.terminal import warn
+from scratchnn.train import Epoch, History
+
+if TYPE_CHECKING:
+    from scratchnn.run.folder import RunFolder
+
+CHECKPOINT, PREVIOUS, BEST = "checkpoint.npz", "previous.npz", "best.npz"
+OLD = ("parameters.npz", "history.json")  # of version 0.1
+RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
+PICTURES = ("curves.svg", "curves.png")
+PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
+
+
+class Training:
+    """A training under way in a run's folder.
+
+    Options  folder   of the run
+             file     its history, open and locked
+             of       what `fit` trains: the parameters, the optimizer, the history
+             held     the signals that came
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        file: BinaryIO,
+        of: tuple[Parameters, Optimizer, History],
+        held: Held,
+    ) -> None:
+        self.folder, self.held = folder, held
+        self.parameters, self.optimizer, self.history = of
+        self.file = HistoryFile(file, folder.file(HISTORY))
+        self.record: dict[str, Any] = {}
+        self.rows = 0  # epochs in the history's file
+        self.lowest = math.inf  # the loss of the best epoch
+        self.best: dict[str, Any] | None = None  # that epoch, until it is saved
+        self.steps, self.unsaved, self.saved_at = 0, False, 0.0
+        self.warned = False  # that the disk fails, since the last checkpoint
+
+    def begin(self) -> None:
+        """Take the folder: restore the run in it, or begin a new one."""
+        files.sweep(self.folder.path)
+        if self.folder.goes_on:
+            self.record = read_record(self.folder.path)
+            restored = self._restore()
+        else:
+            self.folder.refuse_a_run()  # another process may have been here since
+            self._clear()
+            restored = False
+        if not restored:
+            self.file.cut(b"")
+        self._describe()
+        self._write_record("running")
+        if not restored:
+            self._save()
+
+    def keep(self) -> None:
+        """Note a step or an epoch, save where it is time, and stop where a signal came."""
+        ended = len(self.history.epochs) > self.rows
+        self.unsaved = True
+        self.steps += not ended
+        self._note(ended)
+        if self.held.first is not None:
+            self._save()
+            self.held.check()
+        elif self._is_due(ended):
+            with self._warning("no checkpoint could be saved, the training goes on"):
+                self._save()
+
+    def end(self, error: BaseException | None) -> None:
+        """Save what was reached, and write how the training ended.
+
+        A step that diverged, or that ran out of memory half way, does not count: the last
+        checkpoint stands. After a second Ctrl-C nothing is written.
+        """
+        if self.held.again:
+            return
+        lost: OSError | None = None
+        if self.unsaved and not isinstance(error, (FloatingPointError, MemoryError)):
+            try:
+                self._save()
+            except OSError as failed:
+                lost = failed
+        try:
+            self._write_record(_status(error or lost), error or lost)
+        except OSError as failed:
+            lost = lost or failed
+        if lost and isinstance(error, Exception):
+            warn(f"what was reached since the last checkpoint could not be saved: {lost}")
+        elif lost:
+            raise lost
+
+    def _is_due(self, ended: bool) -> bool:
+        every = self.folder.every
+        if isinstance(every, int):
+            return self.steps >= every
+        return ended and (every == "epoch" or time.monotonic() - self.saved_at >= PATIENCE)
+
+    def _note(self, ended: bool) -> None:
+        """Write what is new to the history's file, and note the best epoch."""
+        begun, log_every = self.history.begun, self.folder.log_every
+        if ended:
+            row = self.history.epochs[-1]
+            self.rows += 1
+            new = of_epoch(row)
+            if (loss := _measured(row)) < self.lowest:
+                self.lowest, theta = loss, self.parameters.copy()
+                self.best = {"parameters": theta, "epoch": row.epoch, "loss": loss}
+        elif begun and log_every and begun.batches % log_every == 0:
+            new = of_batches(self.rows + 1, begun)
+        else:
+            return
+        with self._warning("a row of the history waits, the training goes on"):
+            self.file.add(new)
+
+    def _save(self) -> None:
+        """Save a checkpoint; keep the one before, and the best epoch."""
+        folder, run = self.folder, self.record["run"]
+        written = self.file.sync()
+        if self.best:
+            checkpoint.save(folder.file(BEST), run=run, **folder.description, **self.best)
+            self.best = None
+        begun = self.history.begun
+        checkpoint.save(
+            folder.file(CHECKPOINT),
+            self.parameters,
+            optimizer=self.optimizer,
+            previous=folder.file(PREVIOUS),
+            run=run,
+            epoch=self.rows,
+            history=written,
+            begun=of_begun(begun) if begun else None,
+            **folder.description,
+        )
+        self.record["theta"] = _digest(self.parameters)
+        self.steps, self.unsaved, self.saved_at = 0, False, time.monotonic()
+        self.warned = False
+
+    def _clear(self) -> None:
+        """Remove the run that the folder holds; first what makes it one."""
+        for name in (*RESULTS, *PICTURES):
+            with files.naming(self.folder.file(name)):
+                self.folder.file(name).unlink(missing_ok=True)
+        files.sync_folder(self.folder.path)
+
+    def _restore(self) -> bool:
+        """Go to the last checkpoint, or to the one before; return False where there is none."""
+        found = [path for path in map(self.folder.file, (CHECKPOINT, PREVIOUS)) if path.exists()]
+        for path in found:
+            try:
+                self._restore_from(path)
+            except DataError as error:
+                if path == found[-1]:
+                    raise
+                warn(f"{error}; going on from {PREVIOUS}")
+            else:
+                return True
+        return False
+
+    def _restore_from(self, path: Path) -> None:
+        loaded, said = checkpoint.load(path, optimizer=self.optimizer)
+        if said.get("run") != self.record["run"]:
+            raise DataError(f"{path}: expected a checkpoint of the run in {RUN}, got another's")
+        if (loaded.layers, loaded.theta.dtype) != (
+            self.parameters.layers,
+            self.parameters.theta.dtype,
+        ):
+            raise ValueError(f"{self.folder.path} holds a run of {loaded}, got {self.parameters}")
+        written = self.folder.file(HISTORY)
+        try:
+            content = written.read_bytes()[: said["history"]["bytes"]]
+            place = said["begun"]  # None: nothing had begun
+            begun = None if place is None else to_begun(place)
+            right = hashlib.sha256(content).hexdigest() == said["history"]["sha256"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: expected the place in a training, got {error!r}") from error
+        if not right:
+            raise DataError(f"{written}: expected the history that {path.name} goes on from")
+        rows = [row for row in parse(written, content) if "batch" not in row]
+        self.parameters.theta, self.record["theta"] = loaded.theta, _digest(loaded)
+        self.history.epochs[:] = map(to_epoch, rows)
+        self.history.begun, self.rows = begun, len(rows)
+        losses = map(_measured, self.history.epochs)
+        self.lowest = min(filter(math.isfinite, losses), default=math.inf)
+        self.file.cut(content)
+
+    def _describe(self) -> None:
+        """Complete the record, and warn of what is no longer as it was."""
+        now: dict[str, Any] = {
+            **record.environment(),
+            "network": repr(self.parameters),
+            "optimizer": repr(self.optimizer),
+        }
+        differ = record.differences(self.record.get("environment", now), now)
+        if differ:
+            words = "the numbers may differ from those of a run without a stop"
+            warn(f"{self.folder.path} goes on with {'; '.join(differ)}: {words}")
+        begin = {"format": 1, "run": secrets.token_hex(8), "started": _time(), "environment": now}
+        self.record = {**begin, **self.record, **self.folder.facts}
+        self.record["log_every"] = self.folder.log_every
+        if self.folder.goes_on:
+            stop = {"at": _time(), "epoch": self.rows, "differs": differ}
+            self.record["resumed"] = [*self.record.get("resumed", []), stop]
+
+    def _write_record(self, status: str, error: BaseException | None = None) -> None:
+        words = f"{type(error).__name__}: {error}" if error else None
+        self.record |= {"status": status, "changed": _time(), "error": words, "epochs": self.rows}
+        files.place_text(self.folder.file(RUN), json.dumps(self.record, indent=1) + "\n")
+
+    @contextmanager
+    def _warning(self, words: str) -> Generator[None]:
+        """Let a failing disk cost a warning, and not one a step."""
+        try:
+            yield
+        except OSError as error:
+            if not self.warned:
+                self.warned = True
+                warn(f"{words}: {error}")
+
+
+def _measured(row: Epoch) -> float:
+    """Return the loss that tells how good an epoch is: on the test data, where there are any."""
+    losses = (row.test_loss, row.train_loss, row.running_loss)
+    return next(loss for loss in losses if loss is not None)
+
+
+def _digest(parameters: Parameters) -> str:
+    return hashlib.sha256(parameters.theta.tobytes()).hexdigest()
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "done"
+    if isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
+        return "interrupted"
+    return "diverged" if isinstance(error, FloatingPointError) else "failed"
+
+
+def _time() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

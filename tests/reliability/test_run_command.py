@@ -1,0 +1,363 @@
+"""`scratchnn train` with a folder: --resume, --config, and what a failing output costs."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scratchnn import checkpoint, mlp, plots
+from scratchnn.run import record, terminal, train_command, watch
+from scratchnn.run.cli import main
+from scratchnn.train import Batch
+from tests.test_cli import assert_one_line, mnist_folder, usage_error
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["train", "softmax-regression", "--epochs", "2"]
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    """They would take most of the time."""
+    monkeypatch.setattr(train_command, "_has_plots", lambda: False)
+    monkeypatch.delenv("SCRATCHNN_DATA", raising=False)
+
+
+def reached(path):
+    found = record.read(path)
+    rows = [{n: v for n, v in row.items() if "seconds" not in n} for row in found["history"]]
+    return found["status"], found["theta"], rows
+
+
+def stopped(path, monkeypatch, *arguments, number=signal.SIGTERM):
+    """Train until a signal comes in the second epoch."""
+
+    def press(log, batch):
+        if (batch.epoch, batch.number) == (2, 2):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(watch.BatchLog, "__call__", press)
+    status = main([*QUICK, *arguments, "--log-every", "9", "--out", str(path)])
+    monkeypatch.undo()
+    monkeypatch.setattr(train_command, "_has_plots", lambda: False)
+    assert status == 128 + number
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--momentum", "0.5", "--dtype", "float64", "--seed", "7"],
+        ["--activation", "tanh", "--batch-size", "50", "--learning-rate", "0.3"],
+        ["--data", "mnist", "--stream"],
+    ],
+)
+def test_resume_reaches_what_a_whole_run_reaches(tmp_path, monkeypatch, capsys, options):
+    if "mnist" in options:
+        options = [*options, "--data-dir", str(mnist_folder(tmp_path / "data")), "--batch-size=5"]
+    stopped(tmp_path / "run", monkeypatch, *options)
+    assert record.read(tmp_path / "run")["status"] == "interrupted"
+    assert main(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out.count("\n    2  ") == 1  # its row, after the stop
+    assert main([*QUICK, *options, "--log-every", "9", "--out", str(tmp_path / "whole")]) == 0
+    assert reached(tmp_path / "run") == reached(tmp_path / "whole")
+
+
+def test_resume_for_more_epochs_with_other_checkpoints(tmp_path, capsys):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert main([*QUICK, "--out", str(run)]) == 0
+    assert main(["train", "--resume", str(run), "--epochs", "4", "--checkpoint-every", "3"]) == 0
+    assert main([*QUICK, "--epochs", "4", "--out", str(whole)]) == 0
+    assert reached(run) == reached(whole)
+    assert record.read(run)["settings"]["epochs"] == 4
+
+
+def test_resume_of_a_run_that_is_done_says_what_it_has(tmp_path, capsys):
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    before = reached(tmp_path)
+    capsys.readouterr()
+    assert main(["train", "--resume", str(tmp_path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["history"]) == 2
+    assert reached(tmp_path) == before
+
+
+def test_config_repeats_a_run_but_for_what_is_given(tmp_path, capsys):
+    first, second, third = (tmp_path / name for name in ("1", "2", "3"))
+    options = ["--momentum", "0.5", "--seed", "3", "--dtype", "float64", "--activation", "tanh"]
+    assert main([*QUICK, *options, "--out", str(first)]) == 0
+    for source in (first, first / "run.json"):
+        assert main(["train", "--config", str(source), "--out", str(second), "--overwrite"]) == 0
+        assert reached(second) == reached(first)
+    assert main(["train", "--config", str(first), "--seed", "4", "--out", str(third)]) == 0
+    settings = record.read(third)["settings"]
+    assert settings == {**record.read(first)["settings"], "seed": 4}
+    assert reached(third) != reached(first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["mlp"], ["RECIPE cannot be given"]),
+        (["--seed", "2", "--learning-rate", "1"], ["--learning-rate, --seed cannot be given"]),
+        (["--stream", "--dtype", "float64"], ["--dtype, --stream cannot"]),
+        (["--out", "other", "--overwrite"], ["--out, --overwrite cannot"]),
+        (["--config", "run.json"], ["--config cannot be given (but --epochs, --data-dir"]),
+        (["--epochs", "1"], ["--epochs must be at least 2, which", "has by now, got 1"]),
+    ],
+)
+def test_resume_refuses_what_would_be_another_run(tmp_path, capsys, arguments, parts):
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    before = reached(tmp_path)
+    capsys.readouterr()
+    assert main(["train", "--resume", str(tmp_path), *arguments]) == 2
+    assert_one_line(capsys, *parts)
+    assert reached(tmp_path) == before
+
+
+def test_resume_on_other_data(tmp_path, monkeypatch, capsys):
+    folder = mnist_folder(tmp_path / "data")
+    options = ["--data", "mnist", "--data-dir", str(folder), "--batch-size", "5"]
+    stopped(tmp_path / "run", monkeypatch, *options)
+    shutil.rmtree(folder)
+    mnist_folder(tmp_path / "data", value=3)
+    capsys.readouterr()
+    assert main(["train", "--resume", str(tmp_path / "run")]) == 3
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert "was trained on other data: train {'name': 'mnist train'" in err
+
+
+@pytest.mark.parametrize("option", ["--resume", "--config"])
+def test_folder_without_a_run(tmp_path, capsys, option):
+    assert main(["train", option, str(tmp_path)]) == 3
+    assert_one_line(capsys, "run.json is missing", "scratchnn train --out")
+
+
+def test_run_of_another_program(tmp_path, capsys):
+    (tmp_path / "run.json").write_text('{"run": "a", "environment": {}}')
+    assert main(["train", "--resume", str(tmp_path)]) == 3
+    assert_one_line(capsys, "expected a run of `scratchnn train`", "scratchnn.resume")
+
+
+@pytest.mark.parametrize("arguments", [["--checkpoint-every", "0"], ["--checkpoint-every", "day"]])
+def test_checkpoint_every_is_a_number_or_epoch(capsys, arguments):
+    assert usage_error([*QUICK, *arguments]) == 2
+    assert_one_line(capsys, "--checkpoint-every", "from 1 up")
+
+
+def test_recipe_is_required_but_for_a_run(capsys):
+    assert usage_error(["train"]) == 2
+    assert_one_line(capsys, "required: RECIPE, --resume or --config")
+
+
+def test_out_without_a_name(capsys):
+    assert main([*QUICK, "--out", ""]) == 2
+    assert_one_line(capsys, "--out must name a folder, got ''")
+
+
+def test_folder_of_a_training_that_did_not_begin_is_removed(tmp_path, capsys):
+    arguments = [*QUICK, "--data", "mnist", "--data-dir", "nowhere", "--out", str(tmp_path / "new")]
+    assert main(arguments) == 3
+    assert not (tmp_path / "new").exists()
+
+
+def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
+    network = mlp.init([64, 10], std=0.01, rng=1)
+    checkpoint.save(tmp_path / "parameters.npz", network, recipe="mlp", data="digits")
+    (tmp_path / "history.json").write_text("{}")
+    checkpoint.save(
+        tmp_path / "parameters.npz", network, recipe="softmax-regression", data="digits"
+    )
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert "softmax-regression on digits test (360): loss 2.3" in capsys.readouterr().out
+
+
+def test_evaluate_a_network_that_is_not_the_recipes(tmp_path, capsys):
+    checkpoint.save(tmp_path / "p.npz", mlp.init([64, 10]), recipe="mlp", data="digits")
+    assert main(["evaluate", str(tmp_path / "p.npz")]) == 3
+    assert_one_line(capsys, "mlp on digits has the sizes (64, 512", "and the file (64, 10)")
+
+
+# What is shown may fail
+
+
+def test_watcher_that_fails_costs_a_warning_and_rests(capsys):
+    def broken(step):
+        seen.append(step)
+        raise OSError(28, "No space left on device")
+
+    seen = []
+    watcher = watch.tolerant(broken)
+    watcher(Batch(1, 1, 2, 0.5, 4))
+    watcher(Batch(1, 2, 2, 0.5, 4))
+    assert len(seen) == 1
+    assert_one_line(capsys, "the training goes on without function: [Errno 28] No space")
+    assert watch.tolerant(None) is None
+
+
+def test_watcher_that_cannot_be_closed_costs_a_warning(capsys):
+    class Board:
+        def close(self):
+            raise OSError("planted")
+
+    watch.close(Board())
+    assert_one_line(capsys, "Board could not be closed: planted")
+    watch.close(None)
+
+
+def test_curves_that_cannot_be_drawn_cost_a_warning(capsys, monkeypatch, tmp_path):
+    def draw(*_):
+        raise OSError("planted")
+
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(train_command, "_has_plots", lambda: True)
+    monkeypatch.setattr(plots, "save", draw)
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    assert_one_line(capsys, "the curves could not be drawn: planted", stdout=None)
+
+
+def test_lines_that_cannot_be_printed_cost_a_warning(capsys):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        def flush(self):
+            raise AssertionError("not asked any more")
+
+    lines = terminal.Lines(Full())
+    print("one", file=lines, flush=True)
+    assert_one_line(capsys, "cannot be printed any more: No space left on device")
+    print("nowhere", file=terminal.Lines(None), flush=True)
+
+
+def test_pipe_that_ends_is_not_swallowed():
+    class Ended(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        print("one", file=terminal.Lines(Ended()))
+
+
+def test_unexpected_error_is_one_line_that_names_its_kind(capsys, monkeypatch):
+    def load(*_):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(checkpoint, "load", load)
+    assert main(["evaluate", "anything"]) == 1
+    assert_one_line(capsys, "RuntimeError: planted (--debug shows where)")
+
+
+def test_data_folder_goes_with_data_from_a_folder(capsys):
+    assert main([*QUICK, "--data-dir", "x"]) == 2
+    assert_one_line(capsys, "--data-dir goes with --data", "got --data digits")
+
+
+def test_ctrl_c_outside_of_a_command(monkeypatch):
+    def parser():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scratchnn.run.cli._parser", parser)
+    assert main([]) == 130
+
+
+def test_warning_where_there_is_no_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    terminal.warn("nobody hears")
+    terminal.let_out()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain θ é 日本", "plain θ é 日本"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\rb\tc\x9bd", r"a\rb\tc\x9bd"),
+        ("right\u202eleft", r"right\u202eleft"),
+        ("\udce9", r"\udce9"),
+        ("two\nlines", "two\nlines"),
+    ],
+)
+def test_escaped_shows_control_characters(text, shown):
+    assert terminal.escaped(text) == shown
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(capsys, tmp_path):
+    assert main(["evaluate", "\x1b]0;x\x07"]) == 3
+    assert_one_line(capsys, r"\x1b]0;x\x07")
+    assert usage_error(["train", "mlp", "\x1b[31m"]) == 2
+    assert_one_line(capsys, r"\x1b[31m")
+    assert main([*QUICK, "--out", str(tmp_path / "\x1b[31m")]) == 0
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_locale_without_the_letters_of_a_folder(tmp_path):
+    command = [sys.executable, "-m", "scratchnn", *QUICK, "--out", str(tmp_path / "é")]
+    environment = os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"saved in" in done.stdout
+
+
+# The command's process
+
+
+@pytest.mark.parametrize(
+    "module", ["numpy._core.multiarray", "numpy.random", "scratchnn.mlp", "scratchnn.run.cli"]
+)
+def test_ctrl_c_while_the_command_imports_leaves_no_traceback(module):
+    """Python says which module it has imported, and Ctrl-C comes then."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
+    command = [sys.executable, "-X", "importtime", ROOT / "scratchnn_command.py", "recipes"]
+    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+    signal.signal(signal.SIGINT, before)
+    with process:
+        while not process.stderr.readline().rstrip().endswith(f" {module}"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in err
+
+
+def test_closed_terminal_stops_the_training_and_keeps_it(tmp_path):
+    """The terminal is a pseudo-terminal, and this process closes it."""
+    pty = pytest.importorskip("pty")
+    main_end, terminal_end = pty.openpty()
+    code = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    code += "from scratchnn.run.cli import main; sys.exit(main())"
+    arguments = [*QUICK, "--epochs", "3000", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=terminal_end, stdout=terminal_end, stderr=terminal_end, cwd=ROOT,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal_end)
+    shown = b""
+    while b"    3  " not in shown:
+        shown += os.read(main_end, 4096)
+    os.close(main_end)
+    assert process.wait(60) == 129
+    found = record.read(tmp_path)
+    assert found["status"] == "interrupted"
+    assert "SIGHUP" in found["error"]
+    epochs = str(len(found["history"]) + 2)
+    assert main(["train", "--resume", str(tmp_path), "--epochs", epochs]) == 0
+    assert main([*QUICK, "--epochs", epochs, "--out", str(tmp_path / "whole")]) == 0
+    assert reached(tmp_path) == reached(tmp_path / "whole")
+
+
+def test_theta_of_the_record_is_that_of_the_checkpoint(tmp_path):
+    import hashlib
+
+    assert main([*QUICK, "--out", str(tmp_path)]) == 0
+    network, said = checkpoint.load(tmp_path)
+    assert record.read(tmp_path)["theta"] == hashlib.sha256(network.theta.tobytes()).hexdigest()
+    assert said["run"] == record.read(tmp_path)["run"]
+    assert np.isfinite(network.theta).all()
