@@ -1,8 +1,8 @@
 """Every answer of a classifier on a data set: its probabilities, its mistakes, its first weights.
 
-    found = examine.answers(network, test)
-    found.confusion
-    plots.mistakes(found)
+found = examine.answers(network, test)
+found.confusion
+plots.mistakes(found)
 """
 
 from __future__ import annotations

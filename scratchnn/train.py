@@ -20,6 +20,7 @@ from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
+from scratchnn.shown import Shown
 
 NOT_MEASURED: tuple[float | None, float | None] = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
@@ -152,8 +153,8 @@ class Begun:
             yield step
 
 
-@dataclass
-class History:
+@dataclass(repr=False)
+class History(Shown):
     """What `fit` reached, epoch by epoch; `begun` is the epoch after them while it trains."""
 
     epochs: list[Epoch] = field(default_factory=list)

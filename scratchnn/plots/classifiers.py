@@ -11,6 +11,7 @@ from scratchnn.ops.shared import IntArray
 from scratchnn.plots.figures import BLUE, GREY, ORANGE, blank, new_figure, title_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -57,15 +58,25 @@ def reliability(bins: Reliability, title: str = "") -> Figure:
     Raises   MissingExtraError
     """
     figure, (left, right) = new_figure(2)
-    full = bins.count > 0
-    confidence, accuracy = bins.confidence[full], bins.accuracy[full]
-    left.plot([0, 1], [0, 1], "--", color=GREY, label="honest")
-    left.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
-    left.plot(confidence, accuracy, "o", color=BLUE, markersize=4, label="accuracy of a bin")
-    left.set(xlabel="mean confidence", ylabel="accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    left.legend(frameon=False, loc="lower right")
-    widths = bins.edges[1:] - bins.edges[:-1]
-    right.bar(bins.edges[:-1], bins.count, widths, align="edge", color=BLUE, edgecolor="white")
-    right.set(xlabel="confidence", ylabel="predictions", xlim=(0, 1))
+    draw_gaps(left, bins)
+    draw_counts(right, bins)
     title_of(figure, title)
     return figure
+
+
+def draw_gaps(axis: Axes, bins: Reliability) -> None:
+    """Draw accuracy over confidence into a panel."""
+    full = bins.count > 0
+    confidence, accuracy = bins.confidence[full], bins.accuracy[full]
+    axis.plot([0, 1], [0, 1], "--", color=GREY, label="honest")
+    axis.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
+    axis.plot(confidence, accuracy, "o", color=BLUE, markersize=4, label="accuracy of a bin")
+    axis.set(xlabel="mean confidence", ylabel="accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axis.legend(frameon=False, loc="lower right")
+
+
+def draw_counts(axis: Axes, bins: Reliability) -> None:
+    """Draw the number of predictions in each bin into a panel."""
+    widths = bins.edges[1:] - bins.edges[:-1]
+    axis.bar(bins.edges[:-1], bins.count, widths, align="edge", color=BLUE, edgecolor="white")
+    axis.set(xlabel="confidence", ylabel="predictions", xlim=(0, 1))

@@ -90,7 +90,7 @@ def weights(
     lines = math.ceil(len(images) / columns)
     largest = float(np.abs(images).max()) or 1.0
     titles = [str(unit) for unit in units]
-    D, H = network.sizes[:2]
+    H = network.sizes[1]
     shown = f"{len(units)} of the {H}" if len(units) < H else f"the {H}"
     title = f"weights of {shown} units of the first layer"
     return _grid(images, lines, columns, titles, 1.0, "RdBu", (-largest, largest), title)

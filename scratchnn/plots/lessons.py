@@ -44,11 +44,10 @@ def losses(reach: float = 3.0) -> Figure:
     zero = np.zeros_like(r)
     for i, (label, op) in enumerate(LOSSES.items()):
         loss = getattr(F, op)(r, zero, reduction="none")
-        ones = np.ones_like(r)
-        derivative, _ = getattr(F, f"{op}_backward")(ones, r, zero, reduction="none")
-        style = {"color": CYCLE[i], "linestyle": DASHES[i], "linewidth": 4 - 1.2 * i, "label": label}
-        left.plot(r, loss, **style)
-        right.plot(r, derivative, **style)
+        backward = getattr(F, f"{op}_backward")
+        derivative, _ = backward(np.ones_like(r), r, zero, reduction="none")
+        for axis, values in ((left, loss), (right, derivative)):
+            axis.plot(r, values, DASHES[i], color=CYCLE[i], linewidth=4 - 1.2 * i, label=label)
     left.set(ylabel="loss", ylim=(-0.1, max(reach, 2.0)))
     right.set(ylabel="∂loss/∂prediction", ylim=(-reach, reach))
     for axis in (left, right):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,17 +31,22 @@ def curves(history: History, title: str = "") -> Figure:
     """
     quantities = quantities_of(history)
     figure, axes = new_figure(len(quantities))
-    lines = (("running", GREY, ":"), ("train", BLUE, "-"), ("test", ORANGE, "--"))
     for axis, quantity in zip(axes, quantities, strict=True):
-        for part, colour, style in lines:
-            values = history.column(f"{part}_{quantity}")
-            if None not in values:
-                label = "train, while θ moves" if part == "running" else part
-                epochs = history.column("epoch")
-                axis.plot(epochs, values, style, color=colour, label=label, marker=".")
-        _name_axes(axis, quantity, quantities)
+        draw_curves(axis, history, quantity)
     title_of(figure, title)
     return figure
+
+
+def draw_curves(axis: Axes, history: History, quantity: str) -> None:
+    """Draw the lines of "loss" or "accuracy" into a panel: running, train and test."""
+    lines = (("running", GREY, ":"), ("train", BLUE, "-"), ("test", ORANGE, "--"))
+    for part, colour, style in lines:
+        values = values_of(history, f"{part}_{quantity}")
+        if values:
+            label = "train, while θ moves" if part == "running" else part
+            epochs = values_of(history, "epoch")
+            axis.plot(epochs, values, style, color=colour, label=label, marker=".")
+    _name_axes(axis, quantity, nats=len(quantities_of(history)) > 1)
 
 
 def compare(histories: Mapping[str, History], title: str = "") -> Figure:
@@ -62,16 +66,21 @@ def compare(histories: Mapping[str, History], title: str = "") -> Figure:
     quantities = [quantity for quantity in ("loss", "accuracy") if quantity in found]
     figure, axes = new_figure(len(quantities))
     for axis, quantity in zip(axes, quantities, strict=True):
-        for i, (name, history) in enumerate(histories.items()):
-            part, values = measured(history, quantity)
-            if values:
-                style, colour = DASHES[i % len(DASHES)], CYCLE[i % len(CYCLE)]
-                label = name.replace("$", r"\$") + ("" if part == "test" else f", {part}")
-                epochs = history.column("epoch")
-                axis.plot(epochs, values, style, color=colour, label=label, marker=".")
-        _name_axes(axis, quantity, quantities)
+        draw_comparison(axis, histories, quantity)
     title_of(figure, title)
     return figure
+
+
+def draw_comparison(axis: Axes, histories: Mapping[str, History], quantity: str) -> None:
+    """Draw "loss" or "accuracy" of several trainings into a panel, a line each."""
+    for i, (name, history) in enumerate(histories.items()):
+        part, values = measured(history, quantity)
+        if values:
+            style, colour = DASHES[i % len(DASHES)], CYCLE[i % len(CYCLE)]
+            label = name.replace("$", r"\$") + ("" if part == "test" else f", {part}")
+            epochs = values_of(history, "epoch")
+            axis.plot(epochs, values, style, color=colour, label=label, marker=".")
+    _name_axes(axis, quantity, nats=all(len(quantities_of(h)) > 1 for h in histories.values()))
 
 
 def gradients(norms: Mapping[str, Sequence[float]], title: str = "") -> Figure:
@@ -107,14 +116,19 @@ def measured(history: History, quantity: str) -> tuple[str, list[float]]:
     That is the one on test data, else on training data, else the running mean.
     """
     for part in ("test", "train", "running"):
-        values = history.column(f"{part}_{quantity}")
-        if values and None not in values:
-            return part, [math.nan if value is None else value for value in values]
+        if values := values_of(history, f"{part}_{quantity}"):
+            return part, values
     return "", []
 
 
-def _name_axes(axis: Axes, quantity: str, quantities: Sequence[str]) -> None:
-    nats = quantity == "loss" and len(quantities) > 1  # a loss with an accuracy is a classifier's
-    axis.set(xlabel="epoch", ylabel=f"{quantity} (nats)" if nats else quantity)
+def values_of(history: History, name: str) -> list[float]:
+    """Return a column of a history, or [] where an epoch has no such value."""
+    values = [value for value in history.column(name) if value is not None]
+    return values if len(values) == len(history.epochs) else []
+
+
+def _name_axes(axis: Axes, quantity: str, *, nats: bool) -> None:
+    is_nats = nats and quantity == "loss"  # a loss with an accuracy is a classifier's
+    axis.set(xlabel="epoch", ylabel="loss (nats)" if is_nats else quantity)
     whole_numbers(axis)
     axis.legend(frameon=False)

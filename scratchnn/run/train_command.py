@@ -181,6 +181,8 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
+    goal = run.recipe.objective
+    norms = watch.GradientNorms(run.parameters, run.train, goal, folder.path) if folder else None
     print(describe(run), watch.HEADER, sep="\n", file=note, flush=True)
     ranks = world()
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
@@ -191,7 +193,7 @@ def _fit(
             run.train,
             run.test,
             optimizer=run.optimizer,
-            objective=run.recipe.objective,
+            objective=goal,
             epochs=run.recipe.epochs,
             batch_size=run.recipe.batch_size,
             rng=run.rng,
@@ -201,6 +203,7 @@ def _fit(
                 watch.epoch_log(note),
                 watch.tolerant(live),
                 watch.tolerant(board),
+                watch.tolerant(norms),
                 _check_learned(run),
             ),
             checkpoint=keep,

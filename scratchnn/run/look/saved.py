@@ -1,0 +1,111 @@
+"""A run as its folder has it, or a checkpoint alone: the network, its history, settings, data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scratchnn import examine
+from scratchnn.data import DataError, Dataset
+from scratchnn.data.datasets import DATA
+from scratchnn.mlp import Parameters
+from scratchnn.run import checkpoint, recipes, record, watch
+from scratchnn.run.history import to_epoch
+from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.train import History
+
+OLD_HISTORY = "history.json"  # of version 0.1: settings and history in one
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """A trained network, and what is known of its training.
+
+    Parts    path         the run's folder, or the file of a checkpoint
+             network      its parameters
+             history      its epochs; none for a checkpoint alone
+             settings     what the training was given; {} where that is unknown
+             record       what run.json says besides: how it ended, environment, data
+             gradients    the norm of each layer's gradient, an entry per epoch, where recorded
+    """
+
+    path: Path
+    network: Parameters
+    history: History
+    settings: Mapping[str, Any]
+    record: Mapping[str, Any] = field(default_factory=dict)
+    gradients: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.resolve().name
+
+    def recipe(self, data: str | None = None) -> Recipe:
+        """Return the recipe that it was trained by, on its data or on others.
+
+        Options  data   the name of a data set; default: that of the training
+        Raises   DataError where the run does not say them
+        """
+        name, own = self.settings.get("recipe"), self.settings.get("data")
+        if name not in list(RECIPES) or (data or own) not in DATA:
+            raise DataError(
+                f"{self.path} does not say what it was trained on, as runs of `scratchnn train` "
+                "do: the data, the loss and the classes are unknown"
+            )
+        return recipes.get(str(name)).on(data or str(own))
+
+    def data(self, name: str | None = None, data_dir: str | None = None) -> Dataset:
+        """Return the examples to look at: the test part, or the training part where there is none.
+
+        Options  name       of another data set
+                 data_dir   the folder of the data; default: the training's, or $SCRATCHNN_DATA
+        Raises   DataError, FileNotFoundError
+        """
+        recipe = self.recipe(name)
+        train, test = recipes.load_data(recipe, data_dir or self.settings.get("data_dir"))
+        return test or train
+
+    def answers(self, name: str | None = None, data_dir: str | None = None) -> examine.Answers:
+        """Return what the network answers to the examples of `data`.
+
+        Options  name, data_dir   as of `data`
+        Raises   as `data`; ValueError for data without classes
+        """
+        return examine.answers(self.network, self.data(name, data_dir), self.recipe(name).objective)
+
+
+def read(path: str | Path) -> Saved:
+    """Read a run's folder, one of version 0.1, or the file of a checkpoint.
+
+    Raises   FileNotFoundError; DataError for something else
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: it must be a folder of `scratchnn train --out`, or its .npz"
+        )
+    network, description = checkpoint.load(path)
+    if (path / record.RUN).exists():
+        found = record.read(path)
+        history = History([to_epoch(row) for row in found["history"]])
+        settings = found.get("settings") or description
+        norms = watch.read_gradients(path / watch.GRADIENTS, len(history.epochs))
+        return Saved(path, network, history, settings, found, norms)
+    if (path / OLD_HISTORY).exists():
+        settings, history = _read_old(path / OLD_HISTORY)
+        return Saved(path, network, history, settings)
+    return Saved(path, network, History(), description)
+
+
+def _read_old(path: Path) -> tuple[dict[str, Any], History]:
+    """Read the settings and the history that version 0.1 wrote into one file."""
+    try:
+        found = json.loads(path.read_bytes())
+        history = History([to_epoch(row) for row in found.pop("history")])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: expected the history of a run, got {error}") from error
+    return found, history
