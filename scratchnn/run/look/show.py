@@ -71,7 +71,7 @@ def sections(run: Saved, arguments: argparse.Namespace) -> Iterator[list[str]]:
     except (OSError, ValueError) as error:
         yield [escaped(f"No confusion matrix and no mistakes: {error}")]
         return
-    yield confusion(answers)
+    yield confusion(answers, width)
     yield mistakes(answers, width)
 
 
@@ -146,10 +146,11 @@ def curves(history: History, width: int) -> Iterator[list[str]]:
         yield text.plot(found, quantity, width=min(width - 12, 60))
 
 
-def confusion(answers: Answers) -> list[str]:
+def confusion(answers: Answers, width: int) -> list[str]:
     """Return the confusion matrix, and the commonest mistakes.
 
     Options  answers   of the network
+             width     of a line, in characters
     """
     matrix, names = answers.confusion, answers.data.classes
     right = int(matrix.trace())
@@ -168,7 +169,7 @@ def confusion(answers: Answers) -> list[str]:
         lines += ["", *text.table(header, rows).splitlines()]
     common = [f"{true} for {answer} ({count})" for true, answer, count in answers.confused(5)]
     if common:
-        lines += ["", escaped(f"commonest mistakes: {', '.join(common)}")]
+        lines += ["", *_wrapped([f"commonest mistakes: {', '.join(common)}"], width)]
     return lines
 
 
