@@ -113,7 +113,7 @@ def side_by_side(blocks: Sequence[tuple[Sequence[str], Sequence[str]]], width: i
              width    of a line, in characters
     """
     lines: list[str] = []
-    wide = max((len(line) for block in blocks for part in block for line in part), default=0) + 3
+    wide = max((len(line) for block in blocks for part in block for line in part), default=0) + 2
     per_line = max(width // wide, 1)
     for start in range(0, len(blocks), per_line):
         group = blocks[start : start + per_line]
