@@ -32,7 +32,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         work = Path(folder)
         for recipe, out in (("mlp", "mlp"), ("softmax-regression", "softmax")):
-            command(work, f"train {recipe} --epochs 10 --out runs/{out}")
+            command(work, f"train {recipe} --epochs 10 --gradients --out runs/{out}")
         draw_a_seven(work / "seven.png")
         shutil.copy(work / "seven.png", IMAGES / "seven.png")
         made = {

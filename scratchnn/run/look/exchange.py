@@ -13,8 +13,9 @@ from scratchnn.interchange import load_safetensors, save_onnx, save_safetensors
 from scratchnn.layers import ACTIVATIONS, Kronecker
 from scratchnn.mlp import Parameters
 from scratchnn.run import checkpoint, files, recipes
-from scratchnn.run.folder import CHECKPOINT, PICTURES, RESULTS, RunFolder
+from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import HISTORY
+from scratchnn.run.keeping import CHECKPOINT, PICTURES, RESULTS
 from scratchnn.run.look import saved
 from scratchnn.run.recipes import RECIPES
 from scratchnn.run.terminal import escaped
