@@ -63,7 +63,7 @@ class Calibration:
 class Answers:
     """What a classifier answers to each example of a data set.
 
-    Shapes   z (N, C), the logits; p (N, C), the probabilities in float64
+    Shapes   z (N, C), logits whose softmax is p; p (N, C), the probabilities; both in float64
     """
 
     data: Dataset
@@ -103,7 +103,7 @@ class Answers:
         """
         target = self.data.target
         T = fit_temperature(self.z[::2], target[::2])
-        others = self.z[1::2].astype(np.float64)
+        others = self.z[1::2]
         before, after = (
             expected_calibration_error(F.softmax(others / t), target[1::2]) for t in (1.0, T)
         )
@@ -169,30 +169,37 @@ def answers(
     slices = (slice(at, at + EVALUATION_BATCH) for at in range(0, len(data), EVALUATION_BATCH))
     with closing(data.batches(slices, network.theta.dtype)) as batches:
         z = np.concatenate([forward(network, X)[-1] for X, _ in batches])
-    goal = objectives.get(objective)
-    if isinstance(goal, TwoClasses):
-        z = np.concatenate([np.zeros_like(z), z], axis=1)  # softmax([0, z]) = [1 - σ(z), σ(z)]
+    z = as_logits(z, objective)
     if z.shape[1] != len(data.classes):
         raise ValueError(
             f"{data.name} has {len(data.classes)} classes, and the network {z.shape[1]} outputs"
         )
-    return Answers(data, z, probabilities(z, goal))
+    return Answers(data, z, F.softmax(z))
 
 
 def probabilities(z: Array, objective: str | Objective = "cross_entropy") -> Array:
     """Return the probability of each class.
 
-    One-vs-rest answers C questions of their own: σ(z) is divided by its sum over the classes.
+    Shapes   z (N, C), the network's outputs, of "two_classes" (N, 1) → p (N, C) in float64
+    Options  objective   as of `as_logits`
+    """
+    return F.softmax(as_logits(z, objective))
 
-    Shapes   z (N, C), of `TwoClasses` (N, 1) or (N, 2) with 0 for class 0 → p (N, C) in float64
+
+def as_logits(z: Array, objective: str | Objective = "cross_entropy") -> Array:
+    """Return logits whose softmax are the probabilities.
+
+        cross_entropy   z
+        two_classes     [0, z]     softmax is [1 - σ(z), σ(z)]
+        one_vs_rest     log σ(z)   softmax is σ(z) divided by its sum over the classes
+
+    Shapes   z (N, C), the network's outputs, of "two_classes" (N, 1) → (N, C) in float64
+    Options  objective   what the network was trained for
     """
     goal, z = objectives.get(objective), z.astype(np.float64)
-    if isinstance(goal, TwoClasses) and z.shape[1] == 1:
-        z = np.concatenate([np.zeros_like(z), z], axis=1)
-    if isinstance(goal, OneVsRest):
-        yes = F.sigmoid(z)
-        return yes / yes.sum(axis=1, keepdims=True)
-    return F.softmax(z)
+    if isinstance(goal, TwoClasses):
+        return np.concatenate([np.zeros_like(z), z], axis=1)
+    return -np.logaddexp(0, -z) if isinstance(goal, OneVsRest) else z
 
 
 def image_size_of(

@@ -34,6 +34,8 @@ def test_probabilities_of_two_classes_are_a_sigmoid():
 def test_probabilities_of_one_vs_rest_are_shares_of_sigmoids():
     p = examine.probabilities(np.array([[0.0, np.log(3.0)]]), "one_vs_rest")
     np.testing.assert_allclose(p, [[0.5 / 1.25, 0.75 / 1.25]])
+    far = examine.probabilities(np.array([[-800.0, -801.0]]), "one_vs_rest")
+    np.testing.assert_allclose(far, [[np.e / (1 + np.e), 1 / (1 + np.e)]])
 
 
 def test_answers_agree_with_evaluate(digits):

@@ -138,6 +138,17 @@ def test_show_without_the_data_shows_the_curves(run, tmp_path, capsys):
     assert "No confusion matrix and no mistakes: no data folder" in capsys.readouterr().out
 
 
+def test_a_run_remembers_where_its_data_are(run, tmp_path):
+    """And another folder can be named in its place."""
+    new = saved.read(run)
+    settings = {**new.settings, "data": "mnist", "data_dir": str(tmp_path / "then")}
+    moved = saved.Saved(run, new.network, new.history, settings)
+    with pytest.raises(FileNotFoundError, match="then/MNIST/raw"):
+        moved.data()
+    with pytest.raises(FileNotFoundError, match="now/MNIST/raw"):
+        moved.data(data_dir=str(tmp_path / "now"))
+
+
 def test_show_of_a_regression_has_no_matrix(line, capsys):
     assert main(["show", str(line)]) == 0
     out = capsys.readouterr().out

@@ -155,6 +155,21 @@ def test_a_drawing_is_framed_as_mnist_is(Image, tmp_path):
     assert "the drawing (30 x 120) scaled to 5 x 20 of 28 x 28" in found.how
 
 
+def test_clothes_are_centred_by_their_box_and_digits_by_their_mass(Image, tmp_path):
+    """An L has its mass at the left and below: it moves to the right and up."""
+    picture = np.full((300, 300), 255, np.uint8)
+    picture[50:250, 50:90] = picture[210:250, 50:250] = 0
+    path = file_of(tmp_path, Image, picture)
+    box = images.Framing(20 / 28)
+    rows, columns = np.nonzero(images.read(path, SIZE, box).pixels)
+    assert (rows.min(), columns.min()) == (4, 4)
+    pixels = images.read(path, SIZE, MNIST).pixels
+    rows, columns = np.nonzero(pixels)
+    assert rows.min() < 4 < columns.min()
+    for at, by in enumerate((pixels.sum(axis=1), pixels.sum(axis=0))):
+        assert abs(by @ np.arange(28) / by.sum() - 13.5) <= 0.5, at
+
+
 def test_a_drawing_without_framing_is_scaled_whole(Image, tmp_path):
     found = images.read(file_of(tmp_path, Image, drawn(40, 20)), (8, 8), None)
     assert not found.pixels[:, :2].any()

@@ -208,8 +208,8 @@ def _weights(run: Saved, data: Dataset) -> Iterator[Section]:
         for unit, image in zip(units, images, strict=True)
     )
     H = run.network.sizes[1]
-    chosen = f"The {len(units)} longest of {H}" if len(units) < H else f"All {H}"
-    words = f"{chosen}, on one scale. Blue pixels speak for the unit, red ones against it."
+    chosen = f"The {len(units)} longest of {H} units" if len(units) < H else f"Its units: {H}"
+    words = f"{chosen}. All have one scale. Blue pixels speak for the unit, red ones against it."
     html = f'<ul class="tiles weights">{"".join(tiles)}</ul>'
     yield Section("What the first layer looks for", words, html)
 
