@@ -1,6 +1,9 @@
-"""How a history shows itself: in one line, and as a table in a notebook."""
+"""How a history shows itself, in a line and as a table, and outlives an interrupted cell."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 Row = dict[str, float | None]
 REACHED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
@@ -46,3 +49,16 @@ def _number(name: str, value: float | None) -> str:
     if name.endswith("accuracy"):
         return f"{value:.2%}"
     return str(value) if name == "epoch" else f"{value:.4f}"
+
+
+@contextmanager
+def survives(_: object, __: object, history: Shown) -> Generator[Callable[[], None]]:
+    """Let Ctrl-C bring the history with it: what `fit` would have returned is lost otherwise."""
+    try:
+        yield lambda: None
+    except KeyboardInterrupt as stopped:
+        vars(stopped)["history"] = history
+        stopped.add_note(
+            f"{history!r}: the network has what it learned, sys.last_value.history these epochs"
+        )
+        raise

@@ -479,3 +479,20 @@ def test_history_is_a_table_in_a_notebook():
         *("2", "0.5000", "0.1250", "2.0000"),
     ]
     assert History()._repr_html_().startswith("<table>")
+
+
+def test_an_interrupted_cell_leaves_its_history(digits):
+    """As in a notebook, where the name on the left of `= fit(...)` is never bound."""
+    network, rows = mlp.init([64, 10], rng=1), []
+
+    def stop_after_two(row):
+        rows.append(row)
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(network, digits[0], optimizer=SGD(0.1), epochs=9, on_epoch=stop_after_two)
+    assert stopped.value.history.epochs == rows
+    (note,) = stopped.value.__notes__
+    assert note.startswith("<History of 2 epochs, train loss ")
+    assert note.endswith("sys.last_value.history these epochs")
