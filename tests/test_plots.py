@@ -210,6 +210,11 @@ def test_compare_draws_a_line_for_each_training():
     assert figure.get_suptitle() == "two"
 
 
+def test_compare_draws_nothing_of_a_run_without_epochs():
+    (axis,) = plots.compare({"a": History()}).axes
+    assert not drawn(axis)
+
+
 def test_compare_refuses_nothing():
     with pytest.raises(ValueError, match="name one training or more, got none"):
         plots.compare({})
@@ -235,8 +240,8 @@ def answered():
 @pytest.mark.parametrize(
     ("uncertain", "titles", "rows", "kind"),
     [
-        (False, ["b, taken for a\np = 1.0% and 99.0%"], [2], "furthest from right"),
-        (True, ["a, taken for b\np = 40.0% and 60.0%"], [1], "nearly right"),
+        (False, ["b, taken for a\np = 1.0% and 99.0%"], [2], "the worst ones"),
+        (True, ["a, taken for b\np = 40.0% and 60.0%"], [1], "the most uncertain ones"),
     ],
 )
 def test_mistakes_draw_images_with_both_classes(uncertain, titles, rows, kind):
@@ -245,7 +250,7 @@ def test_mistakes_draw_images_with_both_classes(uncertain, titles, rows, kind):
     assert [axis.get_title() for axis in figure.axes] == titles
     for axis, row in zip(figure.axes, rows, strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), answers.data.images[row])
-    assert figure.get_suptitle() == f"the 1 mistakes that were {kind}"
+    assert figure.get_suptitle() == f"mistakes, {kind}"
 
 
 def test_mistakes_of_a_perfect_classifier_are_none():

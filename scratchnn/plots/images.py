@@ -66,8 +66,8 @@ def mistakes(answers: Answers, count: int = 10, *, uncertain: bool = False) -> F
     columns = max(min(5, len(rows)), 1)
     lines = max(math.ceil(len(rows) / columns), 1)
     limits = (images.min(), images.max()) if rows else (0, 1)
-    kind = "nearly right" if uncertain else "furthest from right"
-    title = f"the {len(rows)} mistakes that were {kind}" if rows else "no mistakes"
+    kind = "the most uncertain ones" if uncertain else "the worst ones"
+    title = f"mistakes, {kind}" if rows else "no mistakes"
     return _grid(images, lines, columns, titles, 1.9, "gray", limits, title)
 
 

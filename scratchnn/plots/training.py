@@ -99,7 +99,8 @@ def gradients(norms: Mapping[str, Sequence[float]], title: str = "") -> Figure:
         axis.set_yscale("log")
     axis.set(xlabel="epoch", ylabel="‖gradient‖ (log scale)")
     whole_numbers(axis)
-    axis.legend(frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
     title_of(figure, title)
     return figure
 
@@ -131,4 +132,5 @@ def _name_axes(axis: Axes, quantity: str, *, nats: bool) -> None:
     is_nats = nats and quantity == "loss"  # a loss with an accuracy is a classifier's
     axis.set(xlabel="epoch", ylabel="loss (nats)" if is_nats else quantity)
     whole_numbers(axis)
-    axis.legend(frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)

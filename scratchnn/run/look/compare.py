@@ -73,12 +73,16 @@ def named(runs: Sequence[Saved]) -> dict[str, Saved]:
 def differences(runs: Mapping[str, Saved]) -> dict[str, list[str]]:
     """Return the settings in which runs differ, by name: a value per run.
 
+    What one of them does not say is unknown, and not a difference.
+
     Options  runs   by name
     """
-    names = {name: None for run in runs.values() for name in run.settings if name not in ALIKE}
+    first, *others = runs.values()
     found = {}
-    for name in names:
-        values = [_word(run.settings.get(name)) for run in runs.values()]
+    for name in first.settings:
+        if name in ALIKE or not all(name in run.settings for run in others):
+            continue
+        values = [_word(run.settings[name]) for run in runs.values()]
         if len(set(values)) > 1:
             found[name.replace("_", " ")] = values
     return found

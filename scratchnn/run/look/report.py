@@ -75,7 +75,7 @@ def make(run: Saved, data: str | None = None, data_dir: str | None = None) -> st
             sections += [_line(run, examples)]
     except (OSError, ValueError) as error:
         verdict = f"trained for {len(run.history.epochs)} epochs"
-        sections += [Section("Answers", f"The answers cannot be shown. {error}")]
+        sections += [Section("Answers", f"The answers cannot be shown: {error}.")]
     facts = {"network": str(run.network)}
     for group, of in facts_of(run):
         facts |= {name or group: value for name, value in of}

@@ -17,6 +17,7 @@ from scratchnn.run.history import to_epoch
 from scratchnn.run.recipes import RECIPES, Recipe
 from scratchnn.train import History
 
+PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
 OLD_HISTORY = "history.json"  # of version 0.1: settings and history in one
 
 
@@ -88,7 +89,8 @@ def read(path: str | Path) -> Saved:
         raise FileNotFoundError(
             f"{path} is missing: it must be a folder of `scratchnn train --out`, or its .npz"
         )
-    network, description = checkpoint.load(path)
+    network, said = checkpoint.load(path)
+    description = {name: value for name, value in said.items() if name not in PLACE}
     if (path / record.RUN).exists():
         found = record.read(path)
         history = History([to_epoch(row) for row in found["history"]])

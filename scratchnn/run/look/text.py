@@ -24,6 +24,8 @@ PLAIN = str.maketrans("•○+×◆□△┤└─·θ", "*o+x#=^|+-.t")
 
 def say(lines: Sequence[str]) -> None:
     """Print lines and an empty one. Where the output is not Unicode, images are left out."""
+    if not lines:
+        return
     text = "\n".join(lines).rstrip()
     encoding = (sys.stdout and sys.stdout.encoding) or "utf-8"
     try:
