@@ -361,6 +361,13 @@ def test_compare_of_folders_with_one_name_takes_their_paths(run, tmp_path, capsy
     assert re.search(r"^seed +1 +2$", out, re.M)
 
 
+def test_compare_takes_a_checkpoint_that_does_not_say_all(run, capsys):
+    assert main(["compare", str(run), str(run / "best.npz")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^best.npz +0 +- +- +- +- +0.0$", out, re.M)
+    assert "what differs" not in out
+
+
 def test_compare_writes_a_page(run, line, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path = tmp_path / "page.html"

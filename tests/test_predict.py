@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scratchnn import checkpoint, mlp
-from scratchnn.data import DataError
+from scratchnn.data import DataError, Dataset, ToTensor, as_float, resize
 from scratchnn.run.cli import main
 from scratchnn.run.look import images, saved
 
@@ -65,7 +65,7 @@ def test_an_array_of_pixels_is_predicted_as_the_data_set_is(run, digits, tmp_pat
     answers = saved.read(run).answers()
     assert [int(one["answer"]) for one in found] == answers.answer[:50].tolist()
     np.testing.assert_allclose([one["probability"] for one in found], answers.p[:50].max(axis=1))
-    assert found[0]["prepared"].startswith("whole numbers: taken as pixels")
+    assert found[0]["prepared"].startswith("whole numbers: taken as the data set stores them")
     same = predictions(capsys, run, tmp_path / "images.npy")
     assert [one["probability"] for one in same] == [one["probability"] for one in found]
     for one, p in zip(found, answers.p, strict=False):
@@ -170,11 +170,33 @@ def test_clothes_are_centred_by_their_box_and_digits_by_their_mass(Image, tmp_pa
         assert abs(by @ np.arange(28) / by.sum() - 13.5) <= 0.5, at
 
 
-def test_a_drawing_without_framing_is_scaled_whole(Image, tmp_path):
-    found = images.read(file_of(tmp_path, Image, drawn(40, 20)), (8, 8), None)
-    assert not found.pixels[:, :2].any()
-    assert not found.pixels[:, 6:].any()
-    assert "all of it scaled to 8 x 8" in found.how
+def test_a_picture_without_framing_is_resized_as_a_folders_are(Image, tmp_path):
+    found = images.read(file_of(tmp_path, Image, drawn()), (8, 8), None)
+    expected = resize((255 - drawn()) / 255, (8, 8))
+    np.testing.assert_allclose(found.pixels, expected)
+    assert "all of it resized to 8 x 8" in found.how
+
+
+def test_a_network_that_learned_from_light_paper_is_shown_light_paper(Image, tmp_path):
+    """Then the dark picture is inverted, and the drawing is framed in dark on light."""
+    for picture, inverted in ((drawn(), False), (255 - drawn(), True)):
+        path = file_of(tmp_path, Image, picture)
+        light = images.read(path, SIZE, MNIST, light=True)
+        assert light.inverted is inverted
+        np.testing.assert_allclose(light.pixels, 1 - images.read(path, SIZE, MNIST).pixels)
+
+
+def test_data_of_ones_own_say_what_they_are_like():
+    paper = np.full((3, 4, 6), 200, np.uint8)
+    paper[:, 1:3, 1:3] = 10
+    own = Dataset.of_images("own", paper, np.array([0, 1, 1]), ("a", "b"), ToTensor())
+    found = saved.Expected.of(own)
+    assert (found.classes, found.image_size, found.light) == (("a", "b"), (4, 6), True)
+    np.testing.assert_array_equal(found.stored(np.array([0, 0.5, 1])), [0, 128, 255])
+    floats = Dataset.of_images("own", paper / 100, np.array([0, 1, 1]), ("a", "b"), as_float)
+    np.testing.assert_array_equal(saved.Expected.of(floats).stored(np.array([0, 0.5])), [0, 1])
+    table = Dataset("own", np.ones((2, 3)), np.ones((2, 1)))
+    assert saved.Expected.of(table).image_size is None
 
 
 def test_greys_of_clothes_stay(Image, tmp_path):

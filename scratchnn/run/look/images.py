@@ -1,6 +1,6 @@
 """How a picture of any size and colour becomes the pixels that a network learned from.
 
-Networks of this package learned from images whose background is 0: MNIST is white on black. A
+Most networks of this package learned from images whose background is 0: MNIST is white on black. A
 picture is usually dark on light, larger, and not centred.
 """
 
@@ -48,9 +48,9 @@ FRAMINGS = {
 class Prepared:
     """A picture at the network's size.
 
-    Parts    pixels   (height, width), from 0, the background, to 1
-             inverted   whether dark became light
-             how      what was done to it, in words
+    Parts    pixels     (height, width), from 0 to 1; the background is as in the training
+             inverted   whether dark became light, and light dark
+             how        what was done to it, in words
     """
 
     pixels: Array
@@ -59,37 +59,59 @@ class Prepared:
 
 
 def read(
-    path: Path, size: tuple[int, int], framing: Framing | None, *, invert: bool | None = None
+    path: Path,
+    size: tuple[int, int],
+    framing: Framing | None,
+    *,
+    invert: bool | None = None,
+    light: bool = False,
 ) -> Prepared:
     """Read a picture and bring it to a network's size.
 
     Options  path      of the picture
              size      (height, width) of the network's images
-             framing   of those; None: the whole picture is scaled, with background around it
-             invert    whether dark becomes light; default: where the picture's border is light
+             framing   of those; None: the whole picture is resized, as images of a folder are
+             invert    whether dark becomes light; default: where the picture's border is not as
+                       light or dark as those of the network's images
+             light     whether the network's images have light borders
     Raises   MissingExtraError; FileNotFoundError; DataError for what is no picture
     """
     grey, words = _grey(path)
-    said = [words]
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    background, middle = float(np.median(border)), float(grey.min() + grey.max()) / 2
-    light = background > middle
-    inverted = light if invert is None else invert
-    edge = f"its border is {'light' if light else 'dark'}"
+    background, middle = _border(grey), float(grey.min() + grey.max()) / 2
+    edge = background > middle
+    inverted = edge != light if invert is None else invert
     asked = "" if invert is None else ", as asked"
-    said.append(f"{'inverted' if inverted else 'not inverted'} ({edge}{asked})")
-    ink, paper = (1 - grey, 1 - background) if inverted else (grey, background)
+    said = [words, "inverted" if inverted else "not inverted"]
+    said[1] += f" (its border is {'light' if edge else 'dark'}{asked})"
+    if inverted:
+        grey, background = 1 - grey, 1 - background
     if grey.shape == size:
-        said.append("of the network's size already")
-        return Prepared(ink, inverted, ", ".join(said))
-    reach = float(ink.max()) - paper
-    ink = ((ink - paper) / (reach or 1.0)).clip(0, 1)
-    said.append("the background made black, the rest stretched to white")
-    if framing is not None and ink.max() > FAINT:
-        pixels, words = _framed(ink, size, framing)
+        pixels, words = grey, "of the network's size already"
+    elif framing is None:
+        pixels, words = resize(grey, size), f"all of it resized to {size[1]} x {size[0]}"
     else:
-        pixels, words = _padded(ink, size), f"all of it scaled to {size[1]} x {size[0]}"
+        ink = 1 - grey if light else grey
+        paper = 1 - background if light else background
+        reach = float(ink.max()) - paper
+        pixels, words = _framed(((ink - paper) / (reach or 1.0)).clip(0, 1), size, framing)
+        pixels = 1 - pixels if light else pixels
+        colours = "white, the rest to black" if light else "black, the rest to white"
+        said.append(f"the background made {colours}")
     return Prepared(pixels, inverted, ", ".join([*said, words]))
+
+
+def has_light_border(images: AnyArray) -> bool:
+    """Tell whether the borders of images are lighter than their middle value.
+
+    Shapes   images (N, height, width)
+    """
+    lightest, darkest = float(images.max()), float(images.min())
+    return float(np.median([_border(image) for image in images])) > (lightest + darkest) / 2
+
+
+def _border(grey: AnyArray) -> float:
+    """Return the median of the outermost pixels."""
+    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
 
 
 def _grey(path: Path) -> tuple[Array, str]:
@@ -126,6 +148,8 @@ def _without_alpha(image: Any) -> Array:
 
 def _framed(ink: Array, size: tuple[int, int], framing: Framing) -> tuple[Array, str]:
     """Crop to the drawing, scale it to its share of the frame, and put it into the middle."""
+    if ink.max() <= FAINT:
+        return np.zeros(size), "nothing is drawn on it"
     rows, columns = (np.flatnonzero((ink > FAINT).any(axis=axis)) for axis in (1, 0))
     drawing = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     H, W = drawing.shape
@@ -154,17 +178,6 @@ def _centre_of_mass(pixels: Array) -> tuple[float, float]:
         float(by_row @ np.arange(len(by_row))) / total,
         float(by_column @ np.arange(len(by_column))) / total,
     )
-
-
-def _padded(ink: Array, size: tuple[int, int]) -> Array:
-    """Scale all of a picture into the frame, with background at two sides."""
-    H, W = ink.shape
-    scale = min(size[0] / H, size[1] / W)
-    height, width = max(round(H * scale), 1), max(round(W * scale), 1)
-    pixels = np.zeros(size)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    pixels[top : top + height, left : left + width] = resize(ink, (height, width))
-    return pixels
 
 
 def rows_of(array: AnyArray, features: int, path: Path) -> AnyArray:

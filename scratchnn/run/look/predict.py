@@ -7,26 +7,24 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchnn.data import DataError
-from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS
 from scratchnn.data.folder import EXTENSIONS
-from scratchnn.examine import image_size_of, probabilities
+from scratchnn.examine import probabilities
 from scratchnn.mlp import forward
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run.look import images, saved, text
-from scratchnn.run.look.saved import Saved
-from scratchnn.run.recipes import Recipe
+from scratchnn.run.look.saved import Expected, Saved
 from scratchnn.run.terminal import escaped, warn
 
-NAMES = {**CLASSES, "digits": DIGIT_CLASSES}
 SAID_EACH = 5  # pictures of which each is told how it was prepared
 AS_THEY_ARE = "floats: taken as the network's inputs, as they are"
-AS_PIXELS = "whole numbers: taken as pixels, scaled as in the training"
+AS_STORED = "whole numbers: taken as the data set stores them, and scaled as in the training"
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """Examples as the network takes them, their names, and what was done to each."""
+    """Examples as the network takes them, their names, what was done to each, and for what."""
 
     X: Array
     names: list[str]
     prepared: list[str]
+    expected: Expected | None
 
 
 def add_predict(commands: Any) -> None:
@@ -88,13 +87,15 @@ def predict(arguments: argparse.Namespace) -> int:
         inputs = _from_array(run, path)
     else:
         inputs, damaged = _from_pictures(run, path, arguments.invert)
-    recipe = run.recipe() if run.settings.get("recipe") else None
-    z = forward(run.network, inputs.X)[-1]
-    if recipe is not None and recipe.data == "line":
-        _print_values(z, inputs, as_json=arguments.json)
+    outputs = forward(run.network, inputs.X)[-1]
+    classes = inputs.expected.classes if inputs.expected else None
+    if classes == ():
+        _print_values(outputs, inputs, as_json=arguments.json)
     else:
-        found = list(_predictions(recipe, z, inputs))
-        _print(found, as_json=arguments.json)
+        objective = run.recipe().objective if inputs.expected else "cross_entropy"
+        p = probabilities(outputs, objective)
+        names = classes or [str(c) for c in range(p.shape[1])]
+        _print(list(_predictions(p, names, inputs)), as_json=arguments.json)
     return 3 if damaged else 0
 
 
@@ -104,44 +105,41 @@ def _from_array(run: Saved, path: Path) -> _Inputs:
     except (ValueError, EOFError) as error:
         raise DataError(f"{path}: expected an array saved by np.save, got {error}") from error
     rows = images.rows_of(array, run.network.sizes[0], path)
-    dtype = run.network.theta.dtype
-    if rows.dtype.kind == "f":
-        X, how = rows.astype(dtype), AS_THEY_ARE
-    else:
-        X, how = _transformed(run, rows), AS_PIXELS
-    names = [f"{path} row {row}" for row in range(len(X))]
-    return _Inputs(X, names, [how] * len(X))
-
-
-def _transformed(run: Saved, pixels: AnyArray) -> Array:
-    """Return pixels, whole numbers, as the network takes them."""
-    recipe = run.recipe()
-    if recipe.data not in PIXELS:
-        return pixels.astype(run.network.theta.dtype)
-    return PIXELS[recipe.data].transform(recipe.normalize)(pixels, run.network.theta.dtype)
+    names, dtype = [f"{path} row {row}" for row in range(len(rows))], run.network.theta.dtype
+    said = run.settings.get("recipe") and run.settings.get("data")
+    expected = run.expected() if said or rows.dtype.kind != "f" else None
+    if expected is None or rows.dtype.kind == "f":
+        return _Inputs(rows.astype(dtype), names, [AS_THEY_ARE] * len(rows), expected)
+    return _Inputs(expected.transform(rows, dtype), names, [AS_STORED] * len(rows), expected)
 
 
 def _from_pictures(run: Saved, path: Path, invert: bool | None) -> tuple[_Inputs, int]:
     """Read the pictures; return them, and how many of a folder's could not be read."""
-    recipe, size = run.recipe(), image_size_of(run.network)
-    if recipe.data not in PIXELS:
+    expected = run.expected()
+    if expected.image_size is None:
         raise ValueError(f"{run.path} was trained on no images: predict takes an array (.npy)")
     paths = _pictures_in(path) if path.is_dir() else [path]
-    framing, prepared, names = images.FRAMINGS.get(recipe.data), [], []
+    read = partial(
+        images.read,
+        size=expected.image_size,
+        framing=expected.framing,
+        invert=invert,
+        light=expected.light,
+    )
+    found = {}
     for picture in paths:
         try:
-            prepared.append(images.read(picture, size, framing, invert=invert))
-            names.append(str(picture))
+            found[str(picture)] = read(picture)
         except DataError as error:
             if len(paths) == 1:
                 raise
             warn(str(error))
-    if not prepared:
+    if not found:
         raise DataError(f"{path}: none of its {len(paths)} pictures can be read")
-    white = PIXELS[recipe.data].max_value
-    pixels = np.rint(white * np.stack([one.pixels.ravel() for one in prepared])).astype(np.uint8)
-    inputs = _Inputs(_transformed(run, pixels), names, [one.how for one in prepared])
-    return inputs, len(paths) - len(prepared)
+    pixels = expected.stored(np.stack([one.pixels.ravel() for one in found.values()]))
+    X = expected.transform(pixels, run.network.theta.dtype)
+    inputs = _Inputs(X, list(found), [one.how for one in found.values()], expected)
+    return inputs, len(paths) - len(found)
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -155,9 +153,7 @@ def _pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def _predictions(recipe: Recipe | None, z: Array, inputs: _Inputs) -> Iterator[Prediction]:
-    p = probabilities(z, recipe.objective if recipe else "cross_entropy")
-    names = _class_names(recipe, p.shape[1])
+def _predictions(p: Array, names: Sequence[str], inputs: _Inputs) -> Iterator[Prediction]:
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     for row, (first, *others) in enumerate(order.tolist()):
         second = others[0] if others else first
@@ -169,13 +165,6 @@ def _predictions(recipe: Recipe | None, z: Array, inputs: _Inputs) -> Iterator[P
             float(p[row, second]),
             inputs.prepared[row],
         )
-
-
-def _class_names(recipe: Recipe | None, count: int) -> Sequence[str]:
-    names = NAMES.get(recipe.data, ()) if recipe else ()
-    if recipe and recipe.classes:
-        names = tuple(names[c] for c in recipe.classes)
-    return names if len(names) == count else [str(c) for c in range(count)]
 
 
 def _print(found: list[Prediction], *, as_json: bool) -> None:
