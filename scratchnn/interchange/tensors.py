@@ -66,7 +66,8 @@ def load_safetensors(
     try:
         with package.safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = dict(file.metadata() or {})
-            arrays: dict[str, AnyArray] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            names: list[str] = list(file.keys())
+            arrays: dict[str, AnyArray] = {name: file.get_tensor(name) for name in names}
     except Exception as error:  # SafetensorError, and TypeError for dtypes that NumPy lacks
         raise DataError(f"{path}: expected safetensors of float numbers, got {error}") from error
     if "sha256" in metadata and _digest(arrays, metadata) != metadata["sha256"]:

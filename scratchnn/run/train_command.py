@@ -185,12 +185,6 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    goal = run.recipe.objective
-    norms = (
-        watch.GradientNorms(run.parameters, run.train, goal, folder.path)
-        if arguments.gradients and folder
-        else None
-    )
     print(describe(run), watch.HEADER, sep="\n", file=note, flush=True)
     ranks = world()
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
@@ -201,7 +195,7 @@ def _fit(
             run.train,
             run.test,
             optimizer=run.optimizer,
-            objective=goal,
+            objective=run.recipe.objective,
             epochs=run.recipe.epochs,
             batch_size=run.recipe.batch_size,
             rng=run.rng,
@@ -211,7 +205,7 @@ def _fit(
                 watch.epoch_log(note),
                 watch.tolerant(live),
                 watch.tolerant(board),
-                watch.tolerant(norms),
+                watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 _check_learned(run),
             ),
             checkpoint=keep,
@@ -223,6 +217,13 @@ def _fit(
             if opened:
                 watch.close(opened)
     return history, None
+
+
+def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:
+    """Return what keeps the norms of the gradients in a run's folder."""
+    if folder is None:
+        return None
+    return watch.GradientNorms(run.parameters, run.train, run.recipe.objective, folder.path)
 
 
 def _check_learned(run: Run) -> Callable[[Epoch], None]:

@@ -63,11 +63,6 @@ def render(
     for heading, text, html in sections:
         words = f"<p>{escape(text)}</p>" if text else ""
         parts.append(f"<section><h2>{escape(heading)}</h2>{words}{html}</section>")
-    rows = (
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
-        for name, value in facts.items()
-        if value is not None
-    )
     return Template(template).substitute(
         title=escape(title),
         style=style,
@@ -76,8 +71,17 @@ def render(
         verdict=escape(verdict),
         sections="\n".join(parts),
         facts_title=escape(facts_title),
-        facts="\n".join(rows),
+        facts=_definitions(facts),
     )
+
+
+def _definitions(facts: Mapping[str, object]) -> str:
+    rows = (
+        f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
+        for name, value in facts.items()
+        if value is not None
+    )
+    return "\n".join(rows)
 
 
 def _words(value: object) -> str:
