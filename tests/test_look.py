@@ -345,7 +345,7 @@ def test_compare_says_what_differs_and_what_was_reached(run, line, capsys):
     assert main(["compare", str(run), str(line)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^first +3 +0\.\d{4} +0\.\d{4} +\d\d\.\d\d% +\d\d\.\d\d% \(\d\)", out, re.M)
-    assert "The data differ (digits, line)" in out
+    assert "They were measured on different data: digits test, line." in out
     assert re.search(r"^learning rate +0.5 +0.03$", out, re.M)
     assert not re.search(r"^seed", out, re.M)
     assert "loss     • first   ○ line" in out
@@ -366,6 +366,15 @@ def test_compare_takes_a_checkpoint_that_does_not_say_all(run, capsys):
     out = capsys.readouterr().out
     assert re.search(r"^best.npz +0 +- +- +- +- +0.0$", out, re.M)
     assert "what differs" not in out
+
+
+def test_compare_knows_data_by_their_content(run):
+    whole = saved.read(run)
+    part = {"test": {"name": "digits test 3 and 8", "sha256": "another"}}
+    other = saved.Saved(run, whole.network, whole.history, whole.settings, {"data": part})
+    words = "They were measured on different data: digits test, digits test 3 and 8."
+    assert compare.warnings({"a": whole, "b": other}) == [words]
+    assert compare.warnings({"a": whole, "b": whole}) == []
 
 
 def test_compare_writes_a_page(run, line, tmp_path, capsys):

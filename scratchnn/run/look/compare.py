@@ -94,12 +94,22 @@ def warnings(runs: Mapping[str, Saved]) -> list[str]:
     Options  runs   by name
     """
     found = []
-    data = {_word(run.settings.get("data")) for run in runs.values()}
-    if len(data) > 1:
-        found.append(f"The data differ ({', '.join(sorted(data))}): so do losses and accuracies.")
+    measured_on = [_data_of(run) for run in runs.values() if run.history.epochs]
+    if not all(sha256 for _, sha256 in measured_on):  # a run of version 0.1 has the name alone
+        measured_on = [(str(run.settings.get("data")), "") for run in runs.values()]
+    if len(set(measured_on)) > 1:
+        names = ", ".join(sorted({name for name, _ in measured_on}))
+        found.append(f"They were measured on different data: {names}.")
     ended = {name: str(run.record.get("status", "done")) for name, run in runs.items()}
     found += [f"{name}: {status}." for name, status in ended.items() if status != "done"]
     return found
+
+
+def _data_of(run: Saved) -> tuple[str, str]:
+    """Return name and SHA-256 of the data that a run's figures were measured on."""
+    parts = run.record.get("data") or {}
+    part = parts.get("test") or parts.get("train") or {}
+    return str(part.get("name", "")), str(part.get("sha256", ""))
 
 
 def _row(named: tuple[str, Saved]) -> list[str]:
