@@ -1,31 +1,29 @@
 """One report of what a command found: as text, as JSON, and as an HTML page.
 
 First comes what every command uses: a report with its sections, and how it is written. At the end
-stand the lines, the verdict and the sections of `python -m parity ops`.
-
-A page has no script, and its policy lets a browser load nothing: styles and pictures are inline.
+stand the lines, the verdict and the sections of `python -m parity ops`. scratchnn.run.look.page
+makes the page.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from parity import bounds
 from scratchnn import plots
-from scratchnn.extras import need
+from scratchnn.run.look import page
+from scratchnn.run.look.page import Section as Section  # parity's reports are made of these
+from scratchnn.run.look.page import code as code
+from scratchnn.run.look.page import picture as picture
+from scratchnn.run.look.page import table as table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +32,6 @@ if TYPE_CHECKING:
 
 
 Facts: TypeAlias = Mapping[str, object]
-
-
-class Section(NamedTuple):
-    """A heading, a few words, and HTML made by the functions below."""
-
-    title: str
-    text: str
-    html: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,50 +115,15 @@ def _plain(value: object) -> object:
 
 def as_html(report: Report) -> str:
     """Return the report as a page."""
-    folder = files("parity")
-    page, style = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css"))
-    sections = []
-    for title, text, html in report.sections():
-        words = f"<p>{escape(text)}</p>" if text else ""
-        sections.append(f"<section><h2>{escape(title)}</h2>{words}{html}</section>")
-    facts = (
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(_words(value))}</dd></div>"
-        for name, value in {**report.settings, **report.environment}.items()
-        if value is not None
+    outcome = "holds" if report.holds else "fails"
+    return page.render(
+        report.title,
+        report.verdict,
+        report.sections(),
+        {**report.settings, **report.environment},
+        word=f"parity {outcome}",
+        outcome=outcome,
     )
-    word = "holds" if report.holds else "fails"
-    return Template(page).substitute(
-        title=escape(report.title),
-        style=style,
-        outcome=word,
-        word=f"parity {word}",
-        verdict=escape(report.verdict),
-        sections="\n".join(sections),
-        facts="\n".join(facts),
-    )
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = (0,)) -> str:
-    """Return a table of HTML cells, which scrolls where it is wide.
-
-    Options  header   the heads of the columns
-             rows     the cells, each in HTML
-             words    the numbers of the columns that hold words; the others hold numbers
-    """
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = ("" if i in words else ' class="number"' for i in range(len(row)))
-        return "".join(f"<{tag}{k}>{cell}</{tag}>" for k, cell in zip(kinds, row, strict=True))
-
-    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    head = f"<thead><tr>{cells('th', header)}</tr></thead>"
-    return f'<div class="wide"><table>{head}\n<tbody>{body}</tbody></table></div>'
 
 
 def _percent(ratio: float) -> str:
@@ -182,29 +137,6 @@ def share(ratio: float) -> str:
     """
     kind = "share" if ratio <= 1 else "share over"
     return f'<span class="{kind}" style="--share:{min(ratio, 1):.0%}">{_percent(ratio)}</span>'
-
-
-def code(text: str) -> str:
-    """Return text as a block of code in HTML."""
-    return f"<pre><code>{escape(text)}</code></pre>"
-
-
-def picture(figure: Figure, description: str) -> str:
-    """Return a matplotlib figure as inline SVG in the colours of the page.
-
-    Options  figure        the figure
-             description   what it shows, for readers who cannot see it
-    """
-    file = io.StringIO()
-    with need("matplotlib", "plots").rc_context({"svg.fonttype": "none", "svg.hashsalt": "page"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    for light, both in (("#000000", "currentColor"), ("#e6e6e6", "var(--line)")):
-        svg = svg.replace(light, both)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg)
-    return f'<figure aria-label="{escape(description)}">{svg}</figure>'
 
 
 # What the search over the table of operations found: the cells of parity.search

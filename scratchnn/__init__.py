@@ -18,6 +18,7 @@ The subject, in reading order:
     objectives.py    what a network is trained for: a loss with its options
     data/            data sets, minibatches, images; files and streams
     train.py         fit and evaluate: the loop over minibatches
+    shown.py         how a history shows itself; optional reading
 
 Around the subject:
 
@@ -27,12 +28,25 @@ Around the subject:
     gradcheck/       is a hand-written gradient right, and if not, why?
     strictness.py    strict(f) raises where f would return NaN
     distributed/     training shared by the processes of mpiexec
-    plots.py         images, curves, confusion, reliability
+    examine.py       every answer of a classifier: probabilities, mistakes
+    plots/           pictures: curves, confusion, reliability, weights, mistakes, losses
+    interchange/     to torch and others, and back: safetensors, ONNX
     run/             recipes, run folders and checkpoints, watching, and the command line
     extras.py        optional packages, and the error that names the extra
 """
 
-from scratchnn import calibration, data, functional, gradcheck, information, metrics, mlp, plots
+from scratchnn import (
+    calibration,
+    data,
+    examine,
+    functional,
+    gradcheck,
+    information,
+    interchange,
+    metrics,
+    mlp,
+    plots,
+)
 from scratchnn.distributed import launch
 from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
@@ -56,10 +70,12 @@ __all__ = [
     "checkpoint",
     "data",
     "evaluate",
+    "examine",
     "fit",
     "functional",
     "gradcheck",
     "information",
+    "interchange",
     "launch",
     "metrics",
     "mlp",

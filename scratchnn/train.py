@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
+from scratchnn.shown import Shown, survives
 
 NOT_MEASURED: tuple[float | None, float | None] = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
@@ -152,8 +153,8 @@ class Begun:
             yield step
 
 
-@dataclass
-class History:
+@dataclass(repr=False)
+class History(Shown):
     """What `fit` reached, epoch by epoch; `begun` is the epoch after them while it trains."""
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -302,7 +303,7 @@ def fit(
     _check_fits(parameters, (train, test), goal, batch_size)
     history, measured = history or History(), (train, test) if evaluation else (None, None)
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
-    with (checkpoint or _keep_nothing)(parameters, optimizer, history) as keep:
+    with (checkpoint or survives)(parameters, optimizer, history) as keep:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))
@@ -321,10 +322,6 @@ def fit(
 
 
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
-
-
-def _keep_nothing(*_: object) -> AbstractContextManager[Callable[[], None]]:
-    return nullcontext(lambda: None)
 
 
 def _ignore(_: object) -> None:

@@ -266,6 +266,20 @@ def test_train_out_replaces_a_run_only_when_told(capsys, tmp_path):
     assert capsys.readouterr().err == ""
 
 
+def test_train_keeps_gradients_when_asked(capsys, tmp_path):
+    assert main([*QUICK, "--gradients", "--out", str(tmp_path)]) == 0
+    rows = [json.loads(line) for line in (tmp_path / watch.GRADIENTS).read_text().splitlines()]
+    assert [(row["epoch"], list(row["norms"])) for row in rows] == [
+        (1, ["layer 1"]),
+        (2, ["layer 1"]),
+    ]
+    assert main([*QUICK, "--overwrite", "--out", str(tmp_path)]) == 0
+    assert not (tmp_path / watch.GRADIENTS).exists()  # of the run before
+    capsys.readouterr()
+    assert main([*QUICK, "--gradients"]) == 2
+    assert_one_line(capsys, "--gradients goes with --out DIR")
+
+
 def test_train_out_without_matplotlib_says_so_and_saves_the_rest(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([*QUICK, "--out", str(tmp_path)]) == 0

@@ -7,11 +7,13 @@ import inspect
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import scratchnn.functional as F
+from scratchnn import data, mlp
 from scratchnn.run.cli import main
 from scratchnn.run.recipes import RECIPES
 
@@ -73,6 +75,26 @@ def test_data_page_python_runs(monkeypatch, tmp_path):
     assert (tmp_path / "runs" / "digits.png").exists()
     assert names["large"].features == 64 * 64
     assert names["augmented"].batch(slice(3), float, rng)[0].shape == (3, 64)
+
+
+def test_looking_page_python_runs_and_its_table_draws():
+    """Each line of the table is evaluated as it stands."""
+    pytest.importorskip("matplotlib")
+    names = {}
+    (code,) = python_of("docs/looking.md")
+    exec(code, names)
+    line = data.synthetic_line(examples=100)
+    names |= {
+        "other": names["history"],
+        "line": line,
+        "norms": SimpleNamespace(by_layer={"1": [1]}),
+    }
+    page = (ROOT / "docs/looking.md").read_text("utf-8")
+    lines = re.findall(r"^\| `(plots\..*?)` \| !\[", page, re.MULTILINE)
+    assert len(lines) == 10
+    for shown in lines:
+        on_line = {**names, "network": mlp.init([2, 1], rng=0)} if "line" in shown else names
+        assert eval(shown, on_line).axes, shown
 
 
 def test_information_page_says_what_its_python_gives():

@@ -1,14 +1,16 @@
 """Plots: every curve of a history is in the picture, labelled, in both formats."""
 
 import sys
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from scratchnn import plots
+from scratchnn import examine, mlp, plots
 from scratchnn.calibration import reliability_bins
-from scratchnn.data import synthetic_line
+from scratchnn.data import Dataset, synthetic_line
+from scratchnn.data.transforms import as_float
 from scratchnn.extras import MissingExtraError
 from scratchnn.train import Epoch, History
 
@@ -173,3 +175,157 @@ def test_names_are_no_mathematics(name):
         plots.curves(CLASSIFIER, name),
     ):
         assert plots.png(figure)
+
+
+# figures show themselves
+
+
+def test_figures_show_themselves_in_notebooks():
+    figure = plots.curves(CLASSIFIER)
+    assert figure._repr_png_().startswith(b"\x89PNG\r\n")
+    with pytest.raises(RuntimeError, match=r"show\(\) needs a notebook.*plots.save"):
+        figure.show()
+
+
+def test_show_displays_the_figure_where_there_is_a_notebook(monkeypatch):
+    shown = []
+    display = SimpleNamespace(display=shown.append)
+    notebook = SimpleNamespace(get_ipython=lambda: "a shell", display=display)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    figure = plots.losses()
+    figure.show()
+    assert shown == [figure]
+
+
+def test_dollars_are_no_mathematics(tmp_path):
+    """Names that matplotlib cannot read as mathematics are drawn as they are."""
+    plots.png(plots.curves(CLASSIFIER, "$x_{$"))
+    plots.png(plots.compare({"$x_{$": CLASSIFIER}, "a$^$"))
+    plots.png(plots.confusion(np.eye(2, dtype=int), ["$a_{$", "$^$"], "$_$"))
+    plots.png(plots.show_images(np.ones((1, 2, 2)), 1, 1, ["$_$"]))
+
+
+# several trainings, gradients
+
+
+def test_compare_draws_a_line_for_each_training():
+    figure = plots.compare({"a": CLASSIFIER, "b": LINE}, "two")
+    left, right = figure.axes
+    assert drawn(left) == {
+        "a": CLASSIFIER.column("test_loss"),
+        "b, train": LINE.column("train_loss"),  # it has no test data
+    }
+    assert drawn(right) == {"a": CLASSIFIER.column("test_accuracy")}
+    assert left.get_ylabel() == "loss"  # of different kinds
+    assert len({line.get_linestyle() for line in left.get_lines()}) == 2
+    assert figure.get_suptitle() == "two"
+
+
+def test_compare_draws_nothing_of_a_run_without_epochs():
+    (axis,) = plots.compare({"a": History()}).axes
+    assert not drawn(axis)
+
+
+def test_compare_refuses_nothing():
+    with pytest.raises(ValueError, match="name one training or more, got none"):
+        plots.compare({})
+
+
+def test_gradients_draw_the_norms_on_a_logarithmic_axis():
+    (axis,) = plots.gradients({"layer 1": [1.0, 0.1], "layer 2": [2.0, 0.3]}).axes
+    assert drawn(axis) == {"layer 1": [1.0, 0.1], "layer 2": [2.0, 0.3]}
+    assert axis.get_yscale() == "log"
+
+
+# images
+
+
+def answered():
+    """Return the answers to three images of 2 x 2 pixels: right, nearly right, quite wrong."""
+    X = np.arange(12, dtype=float).reshape(3, 4)
+    data = Dataset("three", X, np.array([0, 0, 1]), ("a", "b"), as_float, (2, 2))
+    p = np.array([[0.9, 0.1], [0.4, 0.6], [0.99, 0.01]])
+    return examine.Answers(data, np.log(p), p)
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "titles", "rows", "kind"),
+    [
+        (False, ["b, taken for a\np = 1.0% and 99.0%"], [2], "the worst ones"),
+        (True, ["a, taken for b\np = 40.0% and 60.0%"], [1], "the most uncertain ones"),
+    ],
+)
+def test_mistakes_draw_images_with_both_classes(uncertain, titles, rows, kind):
+    answers = answered()
+    figure = plots.mistakes(answers, 1, uncertain=uncertain)
+    assert [axis.get_title() for axis in figure.axes] == titles
+    for axis, row in zip(figure.axes, rows, strict=True):
+        np.testing.assert_array_equal(axis.images[0].get_array(), answers.data.images[row])
+    assert figure.get_suptitle() == f"mistakes, {kind}"
+
+
+def test_mistakes_of_a_perfect_classifier_are_none():
+    answers = answered()
+    perfect = examine.Answers(answers.data, np.eye(2)[answers.data.target], answers.p)
+    assert plots.mistakes(perfect).get_suptitle() == "no mistakes"
+
+
+def test_weights_are_images_of_one_scale():
+    network = mlp.init([4, 3, 2], rng=1)
+    network.views[0][0][:, 1] = 0  # the shortest
+    figure = plots.weights(network, count=2)
+    assert [axis.get_title() for axis in figure.axes] == ["0", "2"]
+    W = network.views[0][0]
+    limit = abs(W).max()
+    for axis, unit in zip(figure.axes, (0, 2), strict=True):
+        np.testing.assert_array_equal(axis.images[0].get_array(), W[:, unit].reshape(2, 2))
+        np.testing.assert_allclose(axis.images[0].get_clim(), (-limit, limit), rtol=1e-6)
+    assert figure.get_suptitle() == "weights of 2 of the 3 units of the first layer"
+
+
+def test_weights_refuse_what_is_no_image():
+    network = mlp.init([6, 2], rng=1)
+    with pytest.raises(
+        ValueError, match=r"6 features, which are no \(2, 2\) image: give image_size"
+    ):
+        plots.weights(network)
+    assert len(plots.weights(network, (2, 3)).axes) == 2
+
+
+# lessons
+
+
+def test_losses_draw_signed_derivatives():
+    """A line, a jump from -1 to 1, and a clipped line: no absolute values, as R4 has it."""
+    left, right = plots.losses(3.0).axes
+    r = left.get_lines()[0].get_xdata()
+    squared, absolute, huber = (np.array(values) for values in list(drawn(left).values())[:3])
+    near = abs(r) <= 1
+    np.testing.assert_allclose(squared, r**2 / 2)
+    np.testing.assert_allclose(absolute, abs(r))
+    np.testing.assert_allclose(huber, np.where(near, r**2 / 2, abs(r) - 0.5))
+    d_squared, d_absolute, d_huber = (np.array(v) for v in list(drawn(right).values())[:3])
+    np.testing.assert_allclose(d_squared, r)
+    np.testing.assert_array_equal(d_absolute, np.sign(r))
+    np.testing.assert_allclose(d_huber, r.clip(-1, 1))
+
+
+def test_temperature_draws_softmax_of_z_over_t():
+    (axis,) = plots.temperature((1.0, 0.0), (0.5, 2.0)).axes
+    heights = [bar.get_height() for bar in axis.patches]
+    sigmoid = [1 / (1 + np.exp(-1 / T)) for T in (0.5, 2.0)]
+    expected = [sigmoid[0], 1 - sigmoid[0], sigmoid[1], 1 - sigmoid[1]]
+    np.testing.assert_allclose(heights, expected)
+    with pytest.raises(ValueError, match=r"temperatures must be above 0, got \[1.0, 0.0\]"):
+        plots.temperature(temperatures=(1.0, 0.0))
+
+
+def test_scatter_draws_the_fitted_line():
+    line = synthetic_line(examples=50)
+    network = mlp.Parameters.from_arrays([(np.array([[2.0], [-3.0]]), np.array([4.0]))])
+    for k, axis in enumerate(plots.scatter(line, network=network).axes):
+        (fitted,) = axis.get_lines()
+        x, y = np.array(fitted.get_xdata()), np.array(fitted.get_ydata())
+        others = 4 + (2, -3)[1 - k] * line.X[:, 1 - k].mean()
+        np.testing.assert_allclose(y, (2, -3)[k] * x + others)
+        assert (x.min(), x.max()) == (line.X[:, k].min(), line.X[:, k].max())

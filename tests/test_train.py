@@ -3,6 +3,8 @@
 Where numbers are compared they are integers, or sums of powers of two, so that every sum is exact.
 """
 
+import re
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from scratchnn.data import Dataset
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run.watch import epoch_line
-from scratchnn.train import EVALUATION_BATCH, Batch, Score
+from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, Score
 from tests.helpers import DTYPES, C, D, H
 
 CLASSES = tuple("abcd")
@@ -456,3 +458,41 @@ def test_gradient_is_that_of_the_mean_loss(activation):
 def test_advice_where_training_diverges(optimizer, advice):
     with pytest.raises(FloatingPointError, match=advice):
         fit(mlp.init([D, H, C], rng=1), classification(64), optimizer=optimizer, rng=1)
+
+
+# how a history shows itself
+
+
+def test_history_shows_what_was_reached_in_one_line():
+    assert repr(History()) == "<History of 0 epochs>"
+    rows = [Epoch(n, 0.5, 0.25, 0.125, 0.75, None, None, 1.0, 2.0) for n in (1, 2)]
+    expected = "<History of 2 epochs, train loss 0.1250, train accuracy 75.00%>"
+    assert repr(History(rows)) == expected
+
+
+def test_history_is_a_table_in_a_notebook():
+    rows = [Epoch(n, 0.5, None, 0.125, None, None, None, 1.0, 2.0) for n in (1, 2)]
+    html = History(rows)._repr_html_()
+    assert re.findall("<th>(.*?)</th>", html) == ["epoch", "running loss", "train loss", "seconds"]
+    assert re.findall("<td>(.*?)</td>", html) == [
+        *("1", "0.5000", "0.1250", "2.0000"),
+        *("2", "0.5000", "0.1250", "2.0000"),
+    ]
+    assert History()._repr_html_().startswith("<table>")
+
+
+def test_an_interrupted_cell_leaves_its_history(digits):
+    """As in a notebook, where the name on the left of `= fit(...)` is never bound."""
+    network, rows = mlp.init([64, 10], rng=1), []
+
+    def stop_after_two(row):
+        rows.append(row)
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(network, digits[0], optimizer=SGD(0.1), epochs=9, on_epoch=stop_after_two)
+    assert stopped.value.history.epochs == rows
+    (note,) = stopped.value.__notes__
+    assert note.startswith("<History of 2 epochs, train loss ")
+    assert note.endswith("sys.last_value.history these epochs")

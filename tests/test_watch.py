@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchnn import plots
+from scratchnn import SGD, fit, mlp, plots
 from scratchnn.extras import MissingExtraError
+from scratchnn.objectives import CrossEntropy
 from scratchnn.run import watch
-from scratchnn.train import Batch, Epoch
+from scratchnn.train import Batch, Epoch, backpropagate
 
 ROW = Epoch(3, 0.25, 0.5, 0.125, 0.987654, 1.5, 1.0, 0.5, 2.0)
 LINE = Epoch(12, 0.25, None, 0.125, None, None, None, 0.5, 2.0)
@@ -225,8 +226,12 @@ def test_tensorboard_writes_what_an_epoch_has(tmp_path):
         ("accuracy/running", 3): 0.5,
         ("accuracy/train", 3): np.float32(0.987654),
         ("accuracy/test", 3): 1.0,
+        ("metrics/train_loss", 3): 0.25,  # the reference texts' tags
+        ("metrics/train_acc", 3): 0.5,
+        ("metrics/test_acc", 3): 1.0,
         ("loss/running", 12): 0.25,
         ("loss/train", 12): 0.0,
+        ("metrics/train_loss", 12): 0.25,
     }
 
 
@@ -234,3 +239,45 @@ def test_tensorboard_names_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(MissingExtraError, match=r"needs tensorboardX.*'\.\[tensorboard\]'"):
         watch.TensorBoard(tmp_path)
+
+
+def test_gradient_norms_are_those_of_the_gradient(digits):
+    train, _ = digits
+    network = mlp.init([64, 7, 10], rng=1)
+    norms = watch.GradientNorms(network, train)
+    fit(network, train, optimizer=SGD(0.1), epochs=2, rng=1, evaluation=False, on_epoch=norms)
+    assert {name: len(values) for name, values in norms.by_layer.items()} == {
+        "layer 1": 2,
+        "layer 2": 2,
+    }
+    X, target = train.batch(slice(1024), np.float32)
+    grad = network.copy()
+    backpropagate(network, X, target, CrossEntropy(), out=grad)
+    for values, views in zip(norms.by_layer.values(), filter(None, grad.views), strict=True):
+        flat = np.concatenate([view.ravel() for view in views])
+        np.testing.assert_allclose(values[-1], np.linalg.norm(flat), rtol=1e-6)
+
+
+def test_gradient_norms_in_a_file_are_read_back(digits, tmp_path):
+    train, _ = digits
+    network = mlp.init([64, 10], rng=1)
+    path = tmp_path / watch.GRADIENTS
+    for epochs in ([1, 2, 3], [1, 2], [2, 3]):  # a run, another one in its place, which goes on
+        norms = watch.GradientNorms(network, train, folder=tmp_path)
+        for epoch in epochs:
+            network.theta += 0.01
+            norms(replace(ROW, epoch=epoch))
+    assert len(path.read_text().splitlines()) == 4
+    found = watch.read_gradients(path, 3)["layer 1"]
+    assert found[1:] == norms.by_layer["layer 1"]  # what was written last counts
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "{", '{"epoch": 2, "norms": {}}', "[]", '{"epoch": 1}']
+)
+def test_gradient_norms_that_are_incomplete_are_none(tmp_path, content):
+    path = tmp_path / watch.GRADIENTS
+    if content is not None:
+        path.write_text(content)
+    assert watch.read_gradients(path, 1) == {}

@@ -1,4 +1,4 @@
-"""The `scratchnn` command: train, evaluate, recipes, data.
+"""The `scratchnn` command: train, evaluate, show, report, predict, export, data and more.
 
 Exit status: 0 done, 1 training failed, 2 usage, 3 data or files; after a signal 128 + its number:
 130 for Ctrl-C, 143 for SIGTERM, 129 for a closed terminal, 152 for a limit of processor time; 141
@@ -22,6 +22,11 @@ from scratchnn.mlp import Parameters
 from scratchnn.run import checkpoint, files, recipes, terminal
 from scratchnn.run.arguments import Parser, data_name
 from scratchnn.run.data_command import add_data
+from scratchnn.run.look.compare import add_compare
+from scratchnn.run.look.exchange import add_export, add_import
+from scratchnn.run.look.predict import add_predict
+from scratchnn.run.look.report import add_report
+from scratchnn.run.look.show import add_show
 from scratchnn.run.recipes import RECIPES, Recipe
 from scratchnn.run.train_command import add_train, hyper_parameters
 
@@ -133,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands)
     _add_evaluate(commands)
+    add_show(commands)
+    add_report(commands)
+    add_compare(commands)
+    add_predict(commands)
+    add_export(commands)
+    add_import(commands)
     sub = commands.add_parser("recipes", help="list the reference models")
     sub.set_defaults(command=list_recipes, debug=False)
     add_data(commands)

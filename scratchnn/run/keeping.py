@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CHECKPOINT, PREVIOUS, BEST = "checkpoint.npz", "previous.npz", "best.npz"
 OLD = ("parameters.npz", "history.json")  # of version 0.1
 RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
-PICTURES = ("curves.svg", "curves.png")
+PICTURES = ("curves.svg", "curves.png", "gradients.jsonl", "report.html")  # may be missing
 PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
 
 

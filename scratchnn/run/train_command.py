@@ -57,6 +57,8 @@ def add_train(commands: Any) -> None:
     sub.add_argument("--log-every", type=positive_int, metavar="K", help=words)
     words = "draw the curves in the run's folder after each epoch"
     sub.add_argument("--live", action="store_true", help=words)
+    words = "keep the norm of each layer's gradient after every epoch, for `scratchnn report`"
+    sub.add_argument("--gradients", action="store_true", help=words)
     sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard into it")
     words = "read the data from their files, batch by batch"
     sub.add_argument("--stream", action="store_true", help=words)
@@ -105,6 +107,8 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         arguments.usage_error("the following arguments are required: RECIPE, --resume or --config")
     if arguments.live and not (arguments.out or arguments.resume):
         raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
+    if arguments.gradients and not (arguments.out or arguments.resume):
+        raise ValueError("--gradients goes with --out DIR: it writes DIR/gradients.jsonl")
     if arguments.out == "":
         raise ValueError("--out must name a folder, got ''")
     if not arguments.resume:
@@ -201,6 +205,7 @@ def _fit(
                 watch.epoch_log(note),
                 watch.tolerant(live),
                 watch.tolerant(board),
+                watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 _check_learned(run),
             ),
             checkpoint=keep,
@@ -212,6 +217,13 @@ def _fit(
             if opened:
                 watch.close(opened)
     return history, None
+
+
+def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:
+    """Return what keeps the norms of the gradients in a run's folder."""
+    if folder is None:
+        return None
+    return watch.GradientNorms(run.parameters, run.train, run.recipe.objective, folder.path)
 
 
 def _check_learned(run: Run) -> Callable[[Epoch], None]:

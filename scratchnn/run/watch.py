@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scratchnn import plots
+import numpy as np
+
+from scratchnn import objectives, plots
+from scratchnn.data import Dataset
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.mlp import Parameters
+from scratchnn.objectives import Objective
 from scratchnn.run.terminal import Writer, warn
-from scratchnn.train import Batch, Epoch, History
+from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, backpropagate
 
 Step = TypeVar("Step", Batch, Epoch)
+
+GRADIENTS = "gradients.jsonl"  # its name in a run's folder
 
 HEADER = (
     f"{'epoch':>5}  {'running loss':>12}  {'train loss':>10}  {'test loss':>9}  "
@@ -133,6 +141,69 @@ class LivePlot:
             self._shown.update(picture)
 
 
+class GradientNorms:
+    """The norm of each layer's gradient after every epoch: give it as `on_epoch`.
+
+    The gradient is that of the mean loss over the first examples of the data, always the same
+    ones, at the θ that the epoch ended with.
+
+        norms = watch.GradientNorms(network, train)
+        fit(network, train, test, optimizer=SGD(0.5), on_epoch=norms)
+        plots.gradients(norms.by_layer)
+
+    Options  network     that is trained
+             data        the training data
+             objective   that of the training
+             folder      of a run: a line per epoch is added to its gradients.jsonl; default: none
+    Parts    by_layer    the norms so far, by layers with parameters: {"layer 1": [0.2, ...], ...}
+    """
+
+    def __init__(
+        self,
+        network: Parameters,
+        data: Dataset,
+        objective: str | Objective = "cross_entropy",
+        folder: str | Path | None = None,
+    ) -> None:
+        self.network, self.objective = network, objectives.get(objective)
+        self.batch = data.batch(slice(EVALUATION_BATCH), network.theta.dtype)
+        self.path = Path(folder) / GRADIENTS if folder is not None else None
+        self.by_layer: dict[str, list[float]] = {}
+
+    def __call__(self, row: Epoch) -> None:
+        """Measure the gradient after an epoch."""
+        grad = self.network.like(np.empty_like(self.network.theta))
+        backpropagate(self.network, *self.batch, self.objective, out=grad)
+        layers = [views for views in grad.views if views]
+        norms = {
+            f"layer {i}": math.sqrt(sum(float(np.square(view).sum()) for view in views))
+            for i, views in enumerate(layers, 1)
+        }
+        for name, norm in norms.items():
+            self.by_layer.setdefault(name, []).append(norm)
+        if self.path is not None:
+            with self.path.open("w" if row.epoch == 1 else "a", encoding="utf-8") as file:
+                file.write(json.dumps({"epoch": row.epoch, "norms": norms}) + "\n")
+
+
+def read_gradients(path: Path, epochs: int) -> dict[str, list[float]]:
+    """Return the norms that `GradientNorms` wrote, by layer; {} where none are complete.
+
+    Options  path     of gradients.jsonl; it may be missing
+             epochs   how many the run has. What a run wrote that later went on from an earlier
+                      checkpoint, is replaced by what it wrote then
+    """
+    found: dict[int, dict[str, float]] = {}
+    try:
+        for line in path.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            found[int(row["epoch"])] = {str(k): float(v) for k, v in row["norms"].items()}
+        rows = [found[epoch] for epoch in range(1, epochs + 1)]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}  # a picture less
+
+
 class TensorBoard:
     """Losses and accuracies as scalars for TensorBoard: give it as `on_epoch`, and close it.
 
@@ -144,17 +215,35 @@ class TensorBoard:
         self._writer = need("tensorboardX", "tensorboard").SummaryWriter(str(folder))
 
     def __call__(self, row: Epoch) -> None:
-        """Write an epoch: loss/running, loss/train, ..., accuracy/test, where there is one."""
+        """Write an epoch: loss/running, loss/train, ..., accuracy/test, where there is one.
+
+        The same once more under the reference texts' tags: metrics/train_loss, ...
+        """
         for quantity in ("loss", "accuracy"):
             for part in ("running", "train", "test"):
                 value = getattr(row, f"{part}_{quantity}")
                 if value is not None:
                     self._writer.add_scalar(f"{quantity}/{part}", value, row.epoch)
+        for tag, value in texts_scalars(row).items():
+            self._writer.add_scalar(tag, value, row.epoch)
         self._writer.flush()
 
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
+
+
+def texts_scalars(row: Epoch) -> dict[str, float]:
+    """Return an epoch's scalars under the tags of the reference texts.
+
+    Their training figures average over the epoch's batches while θ moves, as `running_*` here.
+    """
+    values = {
+        "metrics/train_loss": row.running_loss,
+        "metrics/train_acc": row.running_accuracy,
+        "metrics/test_acc": row.test_accuracy,
+    }
+    return {tag: value for tag, value in values.items() if value is not None}
 
 
 def tolerant(watching: Callable[[Step], None] | None) -> Callable[[Step], None] | None:

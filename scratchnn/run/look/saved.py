@@ -1,0 +1,177 @@
+"""A run as its folder has it, or a checkpoint alone: the network, its history, settings, data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchnn import examine
+from scratchnn.data import DataError, Dataset
+from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS
+from scratchnn.data.transforms import Transform
+from scratchnn.mlp import Parameters
+from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.run import checkpoint, recipes, record, watch
+from scratchnn.run.history import to_epoch
+from scratchnn.run.look import images
+from scratchnn.run.look.images import Framing
+from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.train import History
+
+PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
+LOOKED_AT = 256  # examples of data of one's own, to learn what they are like
+OLD_HISTORY = "history.json"  # of version 0.1: settings and history in one
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What the examples were like that a network learned from.
+
+    Parts    classes      their names; none for real targets
+             transform    makes network inputs of stored values
+             image_size   (height, width), where they are images
+             framing      how a drawing lies in them, where that is known
+             white        the stored value of a white pixel
+             light        whether their borders are light
+             dtype        of the stored values
+    """
+
+    classes: Sequence[str]
+    transform: Transform
+    image_size: tuple[int, int] | None
+    framing: Framing | None = None
+    white: float = 255
+    light: bool = False
+    dtype: DTypeLike = np.uint8
+
+    @classmethod
+    def of(cls, data: Dataset) -> Expected:
+        """Return what a data set's examples are like, by looking at some."""
+        size, dtype = data.image_size, data.X.dtype
+        some = data.X[:LOOKED_AT]
+        white = 255.0 if dtype == np.uint8 else float(some.max())
+        light = size is not None and images.has_light_border(some.reshape(-1, *size))
+        return cls(data.classes, data.transform, size, None, white, light, dtype)
+
+    def stored(self, pixels: Array) -> AnyArray:
+        """Return pixels from 0 to 1 as the data set stores them.
+
+        Shapes   pixels (...) → the same
+        """
+        values = self.white * pixels
+        whole = np.dtype(self.dtype).kind in "iu"
+        return (np.rint(values) if whole else values).astype(self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """A trained network, and what is known of its training.
+
+    Parts    path         the run's folder, or the file of a checkpoint
+             network      its parameters
+             history      its epochs; none for a checkpoint alone
+             settings     what the training was given; {} where that is unknown
+             record       what run.json says besides: how it ended, environment, data
+             gradients    the norm of each layer's gradient, an entry per epoch, where recorded
+    """
+
+    path: Path
+    network: Parameters
+    history: History
+    settings: Mapping[str, Any]
+    record: Mapping[str, Any] = field(default_factory=dict)
+    gradients: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.resolve().name
+
+    def recipe(self, data: str | None = None) -> Recipe:
+        """Return the recipe that it was trained by, on its data or on others.
+
+        Options  data   the name of a data set; default: that of the training
+        Raises   DataError where the run does not say them
+        """
+        name, own = self.settings.get("recipe"), self.settings.get("data")
+        if name not in list(RECIPES) or not isinstance(data or own, str):
+            raise DataError(
+                f"{self.path} does not say what it was trained on, as runs of `scratchnn train` "
+                "do: the data, the loss and the classes are unknown"
+            )
+        return recipes.get(str(name)).on(str(data or own))
+
+    def data(self, name: str | None = None, data_dir: str | None = None) -> Dataset:
+        """Return the examples to look at: the test part, or the training part where there is none.
+
+        Options  name       of another data set
+                 data_dir   the folder of the data; default: the training's, or $SCRATCHNN_DATA
+        Raises   DataError, FileNotFoundError
+        """
+        recipe = self.recipe(name)
+        train, test = recipes.load_data(recipe, data_dir or self.settings.get("data_dir"))
+        return test or train
+
+    def answers(self, name: str | None = None, data_dir: str | None = None) -> examine.Answers:
+        """Return what the network answers to the examples of `data`.
+
+        Options  name, data_dir   as of `data`
+        Raises   as `data`; ValueError for data without classes
+        """
+        return examine.answers(self.network, self.data(name, data_dir), self.recipe(name).objective)
+
+    def expected(self) -> Expected:
+        """Return what the network's inputs are like, without loading the data if they are known.
+
+        Raises   as `data`
+        """
+        recipe = self.recipe()
+        if recipe.data not in PIXELS:
+            return Expected.of(self.data())
+        pixels, size = PIXELS[recipe.data], examine.image_size_of(self.network)
+        classes = {**CLASSES, "digits": DIGIT_CLASSES}[recipe.data]
+        if recipe.classes:
+            classes = tuple(classes[c] for c in recipe.classes)
+        framing = images.FRAMINGS[recipe.data]
+        transform = pixels.transform(recipe.normalize)
+        return Expected(classes, transform, size, framing, pixels.max_value)
+
+
+def read(path: str | Path) -> Saved:
+    """Read a run's folder, one of version 0.1, or the file of a checkpoint.
+
+    Raises   FileNotFoundError; DataError for something else
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: it must be a folder of `scratchnn train --out`, or its .npz"
+        )
+    network, said = checkpoint.load(path)
+    description = {name: value for name, value in said.items() if name not in PLACE}
+    if (path / record.RUN).exists():
+        found = record.read(path)
+        history = History([to_epoch(row) for row in found["history"]])
+        settings = found.get("settings") or description
+        norms = watch.read_gradients(path / watch.GRADIENTS, len(history.epochs))
+        return Saved(path, network, history, settings, found, norms)
+    if (path / OLD_HISTORY).exists():
+        settings, history = _read_old(path / OLD_HISTORY)
+        return Saved(path, network, history, settings)
+    return Saved(path, network, History(), description)
+
+
+def _read_old(path: Path) -> tuple[dict[str, Any], History]:
+    """Read the settings and the history that version 0.1 wrote into one file."""
+    try:
+        found = json.loads(path.read_bytes())
+        history = History([to_epoch(row) for row in found.pop("history")])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: expected the history of a run, got {error}") from error
+    return found, history

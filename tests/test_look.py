@@ -1,0 +1,393 @@
+"""Looking at runs: what show, report, compare and predict print and write."""
+
+import argparse
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scratchnn import SGD, checkpoint, data, fit, mlp
+from scratchnn.run.cli import main
+from scratchnn.run.folder import RunFolder
+from scratchnn.run.look import compare, page, saved, show, text
+
+TRAIN = ["train", "softmax-regression", "--epochs", "3"]
+
+
+@pytest.fixture(autouse=True)
+def no_data_folder(monkeypatch):
+    monkeypatch.delenv("SCRATCHNN_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a trained softmax regression on the digits."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    assert main([*TRAIN, "--gradients", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory):
+    """The folder of a trained linear regression."""
+    folder = tmp_path_factory.mktemp("runs") / "line"
+    assert main(["train", "linear-regression", "--epochs", "1", "--out", str(folder)]) == 0
+    return folder
+
+
+def fails(capsys, arguments, status, *parts):
+    """Run a command that fails: one line on standard error has these parts."""
+    assert main(list(map(str, arguments))) == status
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, err
+    for part in parts:
+        assert part in err
+
+
+# reading
+
+
+def test_a_run_is_read_with_all_that_it_has(run):
+    found = saved.read(run)
+    assert found.network.sizes == (64, 10)
+    assert [row.epoch for row in found.history.epochs] == [1, 2, 3]
+    assert found.settings["learning_rate"] == 0.5
+    assert found.record["status"] == "done"
+    assert [len(values) for values in found.gradients.values()] == [3]
+    assert found.name == "first"
+
+
+def test_a_checkpoint_alone_is_read(run):
+    found = saved.read(run / "best.npz")
+    assert not found.history.epochs
+    assert found.recipe().name == "softmax-regression"
+    assert len(found.data()) == 360
+
+
+def test_a_run_of_version_0_1_is_read(run, tmp_path):
+    new = saved.read(run)
+    checkpoint.save(
+        tmp_path / "parameters.npz", new.network, recipe="softmax-regression", data="digits"
+    )
+    content = {**new.settings, "history": new.history.as_dicts()}
+    (tmp_path / "history.json").write_text(json.dumps(content))
+    old = saved.read(tmp_path)
+    assert old.history == new.history
+    assert old.settings == new.settings
+    (tmp_path / "history.json").write_text("[]")
+    with pytest.raises(data.DataError, match=r"history.json: expected the history of a run"):
+        saved.read(tmp_path)
+
+
+def test_a_run_of_ones_own_program_says_that_it_knows_no_data(digits, tmp_path, capsys):
+    fit(
+        mlp.init([64, 10], rng=1),
+        *digits,
+        optimizer=SGD(0.1),
+        epochs=1,
+        checkpoint=RunFolder(tmp_path / "own"),
+    )
+    assert main(["show", str(tmp_path / "own")]) == 0
+    out = capsys.readouterr().out
+    assert "does not say what it was trained on" in out
+    assert "loss     • train   ○ test" in out
+
+
+# show
+
+
+def test_show_prints_every_section(run, capsys):
+    assert main(["show", str(run)]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        f"{run}: Parameters(64-10, 650 float32)",
+        "recipe softmax-regression, data digits, learning rate 0.5",
+        "done after 3 epochs",
+        "--config",
+        "running loss",
+        "loss     • train   ○ test",
+        "accuracy • train   ○ test",
+        "true \\ answer",
+        "commonest mistakes:",
+        "worst mistakes, of digits test",
+    ):
+        assert part in out
+    assert not [row for row in out.splitlines() if len(row) > 80 and str(run) not in row]
+
+
+def test_show_counts_right(run, capsys):
+    assert main(["show", str(run)]) == 0
+    out = capsys.readouterr().out
+    found = saved.read(run).answers()
+    right = found.confusion.trace()
+    assert f"{right} of 360 right ({right / 360:.2%})" in out
+    rows = re.findall(r"^(\d) ((?: +(?:\d+|·)){10})$", out, re.MULTILINE)
+    shown = [[int(n.replace("·", "0")) for n in cells.split()] for _, cells in rows]
+    np.testing.assert_array_equal(shown, found.confusion)
+
+
+def test_show_without_the_data_shows_the_curves(run, tmp_path, capsys):
+    new = saved.read(run)
+    checkpoint.save(tmp_path / "checkpoint.npz", new.network, recipe="mlp", data="mnist")
+    assert main(["show", str(tmp_path)]) == 0
+    assert "No confusion matrix and no mistakes: no data folder" in capsys.readouterr().out
+
+
+def test_a_run_remembers_where_its_data_are(run, tmp_path):
+    """And another folder can be named in its place."""
+    new = saved.read(run)
+    settings = {**new.settings, "data": "mnist", "data_dir": str(tmp_path / "then")}
+    moved = saved.Saved(run, new.network, new.history, settings)
+    with pytest.raises(FileNotFoundError, match="then/MNIST/raw"):
+        moved.data()
+    with pytest.raises(FileNotFoundError, match="now/MNIST/raw"):
+        moved.data(data_dir=str(tmp_path / "now"))
+
+
+def test_show_of_a_regression_has_no_matrix(line, capsys):
+    assert main(["show", str(line)]) == 0
+    out = capsys.readouterr().out
+    assert "must have classes" in out
+    assert "accuracy •" not in out
+
+
+def test_lines_are_ascii_where_the_terminal_has_no_more(monkeypatch):
+    ascii_only = SimpleNamespace(encoding="ascii")
+    monkeypatch.setattr(text.sys, "stdout", ascii_only)
+    lines = []
+    monkeypatch.setattr("builtins.print", lambda words, **_: lines.append(words))
+    text.say(["loss  • train   ○ test", "⣿⣿", "1.0 ┤•○·└──"])
+    assert lines == ["loss  * train   o test\n1.0 |*o.+--"]
+
+
+def test_show_escapes_control_characters(tmp_path, run, capsys):
+    new = saved.read(run)
+    evil = saved.Saved(tmp_path / "\x1b[2J", new.network, new.history, new.settings)
+    arguments = argparse.Namespace(data=None, data_dir=None)
+    for section in show.sections(evil, arguments):
+        assert "\x1b" not in "".join(section)
+
+
+@pytest.mark.parametrize("command", ["show", "report", "compare", "export", "predict"])
+def test_a_missing_run_is_one_line(capsys, tmp_path, command):
+    more = {"export": ["x.safetensors"], "predict": ["x.png"]}.get(command, [])
+    fails(capsys, [command, tmp_path / "none", *more], 3, "none is missing")
+
+
+# text
+
+
+def test_plot_puts_values_where_they_belong():
+    lines = text.plot({"a": [0.0, 1.0]}, "loss", width=3, height=3)
+    assert lines == [
+        "loss     • a",
+        "       1 ┤  •",
+        "     0.5 ┤ •",
+        "       0 ┤•",
+        "         └───",
+        "          1epoch 2",
+    ]
+
+
+def test_plot_marks_each_series_and_leaves_out_what_is_not_finite():
+    lines = text.plot({"a": [2.0, 2.0], "b": [1.0, float("nan")]}, "x", width=2, height=2)
+    assert [line[10:] for line in lines[1:3]] == ["••", "○"]
+    assert text.plot({"a": [float("nan")]}, "x") == []
+
+
+def test_plot_of_a_constant_or_a_single_epoch():
+    assert text.plot({"a": [3.0]}, "x", width=4, height=3)[1] == "       3 ┤•"
+
+
+def test_table_aligns_words_left_and_numbers_right():
+    assert text.table(["name", "n"], [["a", "10"], ["long\x1b", "7"]]).splitlines() == [
+        "name       n",
+        "a         10",
+        "long\\x1b   7",
+    ]
+
+
+def test_image_is_bright_where_the_pixels_are():
+    pixels = np.zeros((8, 8))
+    pixels[:4] = 1
+    top, bottom = text.image(pixels, height=8)
+    assert set(top) == {"⣿"}
+    assert set(bottom) == {"⠀"}
+    assert len(top) == 4
+
+
+def test_image_of_one_value_is_drawn():
+    assert len(text.image(np.ones((5, 9)), height=8)) == 2
+
+
+def test_side_by_side_fills_lines():
+    blocks = [(["xx", "xx"], ["one"]), (["yy", "yy"], ["two"]), (["zz", "zz"], ["three"])]
+    assert text.side_by_side(blocks, 15) == [
+        "xx     yy",
+        "xx     yy",
+        "one    two",
+        "",
+        "zz",
+        "zz",
+        "three",
+    ]
+
+
+# report
+
+
+class Page(HTMLParser):
+    """What a page refers to, and whether its elements are closed."""
+
+    VOID = ("meta", "img", "br", "path", "use", "line")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.links, self.headings, self.images = [], [], [], 0
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "action"):
+                self.links.append(value)
+        self.images += tag == "img"
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, words):
+        if self.open[-1:] == ["h2"]:
+            self.headings.append(words)
+
+
+def test_report_is_one_file_that_loads_nothing(run, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"saved {run / 'report.html'}\n"
+    html = (run / "report.html").read_text("utf-8")
+    found = Page(html)
+    assert found.open == []
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in found.links)
+    assert "default-src 'none'" in html
+    assert "<script" not in html
+    assert found.headings == [
+        "Curves",
+        "Gradients",
+        "Confusion matrix",
+        "Reliability",
+        "Worst mistakes",
+        "Most uncertain mistakes",
+        "What the first layer looks for",
+        "Repeat it",
+        "What was run",
+    ]
+    assert found.images == 12 + 12 + 10
+    answers = saved.read(run).answers()
+    assert f"{answers.confusion.trace()} of 360 right" in html
+    assert f"is {answers.calibration().temperature:.3f}: " in html
+    assert f"scratchnn train --config {run}/run.json --out NEW" in html
+
+
+def test_report_of_a_regression_shows_the_fit(line, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "new" / "page.html"
+    assert main(["report", str(line), "--html", str(path)]) == 0
+    headings = ["Curves", "Fit", "Repeat it", "What was run"]
+    assert Page(path.read_text("utf-8")).headings == headings
+
+
+def test_page_escapes_all_texts():
+    evil = "<b>&\"'$"
+    sections = [page.Section(evil, evil, page.code(evil))]
+    html = page.render(evil, evil, sections, {evil: evil}, word=evil, facts_title=evil)
+    assert "<b>" not in html
+    assert html.count("&lt;b&gt;&amp;&quot;&#x27;$") == 10
+
+
+def test_png_is_read_by_others():
+    pillow = pytest.importorskip("PIL.Image")
+    import io
+
+    for shape in ((3, 5), (2, 4, 3)):
+        pixels = np.random.default_rng(1).integers(256, size=shape).astype(np.uint8)
+        with pillow.open(io.BytesIO(page.png(pixels))) as image:
+            np.testing.assert_array_equal(np.array(image), pixels)
+
+
+def test_signed_image_is_white_at_zero_and_coloured_by_sign(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page, "_image", lambda pixels, _: drawn.append(pixels) or "")
+    page.signed_image(np.array([[-2.0, 0.0, 2.0, 1.0]]), 2.0, "")
+    red, white, blue, half = drawn[0][0]
+    assert tuple(red) == page.RED
+    assert tuple(white) == (255, 255, 255)
+    assert tuple(blue) == page.BLUE
+    assert all(blue[k] < half[k] < 255 for k in range(3))
+
+
+def test_report_names_what_is_missing(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    fails(capsys, ["report", run], 2, "needs matplotlib", "[plots]")
+
+
+# compare
+
+
+def test_compare_says_what_differs_and_what_was_reached(run, line, capsys):
+    assert main(["compare", str(run), str(line)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^first +3 +0\.\d{4} +0\.\d{4} +\d\d\.\d\d% +\d\d\.\d\d% \(\d\)", out, re.M)
+    assert "They were measured on different data: digits test, line." in out
+    assert re.search(r"^learning rate +0.5 +0.03$", out, re.M)
+    assert not re.search(r"^seed", out, re.M)
+    assert "loss     • first   ○ line" in out
+
+
+def test_compare_of_folders_with_one_name_takes_their_paths(run, tmp_path, capsys):
+    other = tmp_path / "first"
+    assert main([*TRAIN, "--seed", "2", "--out", str(other)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(run), str(other)]) == 0
+    out = capsys.readouterr().out
+    assert str(run) in out
+    assert re.search(r"^seed +1 +2$", out, re.M)
+
+
+def test_compare_takes_a_checkpoint_that_does_not_say_all(run, capsys):
+    assert main(["compare", str(run), str(run / "best.npz")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^best.npz +0 +- +- +- +- +0.0$", out, re.M)
+    assert "what differs" not in out
+
+
+def test_compare_knows_data_by_their_content(run):
+    whole = saved.read(run)
+    part = {"test": {"name": "digits test 3 and 8", "sha256": "another"}}
+    other = saved.Saved(run, whole.network, whole.history, whole.settings, {"data": part})
+    words = "They were measured on different data: digits test, digits test 3 and 8."
+    assert compare.warnings({"a": whole, "b": other}) == [words]
+    assert compare.warnings({"a": whole, "b": whole}) == []
+
+
+def test_compare_writes_a_page(run, line, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "page.html"
+    assert main(["compare", str(run), str(line), "--html", str(path)]) == 0
+    found = Page(path.read_text("utf-8"))
+    assert found.open == []
+    assert found.headings == ["Reached", "Curves", "What differs", "Networks"]
+    assert capsys.readouterr().out == f"saved {path}\n"
+
+
+def test_compare_names_runs_that_stopped(run):
+    whole = saved.read(run)
+    stopped = saved.Saved(run, whole.network, whole.history, {}, {"status": "diverged"})
+    assert compare.warnings({"a": whole, "b": stopped})[-1] == "b: diverged."
