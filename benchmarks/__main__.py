@@ -11,7 +11,6 @@ Exit status: 0 done, 1 a result was wrong, a worker failed, or nothing can be co
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -112,7 +111,9 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=PIXELS, help=words)
 
 
-def _names(known: Iterable[str], aliases: dict[str, str] | None = None) -> Callable[[str], list[str]]:
+def _names(
+    known: Iterable[str], aliases: dict[str, str] | None = None
+) -> Callable[[str], list[str]]:
     """Return a parser of names in a list with commas, whatever their case, blanks around them."""
     meant = {name.lower(): name for name in known} | (aliases or {})
 

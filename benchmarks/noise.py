@@ -23,7 +23,7 @@ from benchmarks.results import FLOORS, OURS, Results, Row
 BUSY = 0.15  # cores: what a quiet system does by itself is less
 GAP = 1.5  # the upper quartile over the lower one, and a small case over a larger one
 FLOOR_MARGIN = 1.05  # a floor over an epoch: medians have an error of a few per cent
-MARK = "~"  # before a noisy figure in tables and pictures
+MARK = "?"  # after a noisy figure in tables and pictures
 
 
 def mark(rows: Sequence[Row]) -> list[Row]:

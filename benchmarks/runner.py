@@ -76,9 +76,7 @@ def run(
         return _without_contradictions(rows, backends, workers, plan), workers.facts()
 
 
-def _measured(
-    case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan
-) -> list[Row]:
+def _measured(case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan) -> list[Row]:
     """Return a case's rows on the backends that are here, with what each took of the run."""
     plan.before()
     present = [b for b in _able(case, backends) if not workers.absent(b)]
@@ -120,9 +118,7 @@ def _cases(rows: Sequence[Row]) -> list[Case]:
     return list(dict.fromkeys(row.case for row in rows))
 
 
-def _times(
-    case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan
-) -> list[Row]:
+def _times(case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan) -> list[Row]:
     """Time all backends in turns; where noise is found, again. Keep the quietest attempt."""
     ready = [_ready(case, backend, workers, plan) for backend in backends]
     attempts = [_rounds(ready, workers, plan)]

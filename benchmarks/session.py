@@ -141,7 +141,8 @@ def _say_first(wanted: Wanted, todo: dict[int, list[Case]], facts: dict[str, obj
     """Say what will be measured, how long it takes, and where it will be."""
     work = list(_work(wanted, todo))
     counts = " and ".join(map(str, wanted.threads)) + " threads"
-    what = f"{len({case for case, _, _ in work})} cases on {len({b.name for _, b, _ in work})} backends"
+    names = {backend.name for _, backend, _ in work}
+    what = f"{len({case for case, _, _ in work})} cases on {len(names)} backends"
     if wanted.quick:
         print(f"checking {what}, in a minute or two", flush=True)
         return
@@ -153,7 +154,9 @@ def _say_first(wanted: Wanted, todo: dict[int, list[Case]], facts: dict[str, obj
         print("not saved: only a run that leaves out nothing is; --json FILE saves this one")
     others = facts.get("others at the beginning")
     if isinstance(others, float) and others > BUSY:
-        print(f"the machine is busy: other processes take {others:.1f} cores; figures will be noisy")
+        print(
+            f"the machine is busy: other processes take {others:.1f} cores; figures will be noisy"
+        )
     sys.stdout.flush()
 
 
@@ -188,10 +191,10 @@ def _say_last(wanted: Wanted, kept: Record, seconds: float) -> None:
 
 def _groups(rows: list[Row]) -> str:
     """Return a line for each group, and one for each reason why something did not run."""
-    lines, reasons = [], {row.not_run: [] for row in rows if row.not_run and not row.wrong}
+    lines, reasons = [], dict[str, dict[str, None]]()
     for row in rows:
-        if row.not_run in reasons and row.backend not in reasons[row.not_run]:
-            reasons[row.not_run].append(row.backend)
+        if row.not_run and not row.wrong:
+            reasons.setdefault(row.not_run, {})[row.backend] = None
     for group in dict.fromkeys(row.case.group for row in rows):
         ran = [row for row in rows if row.case.group == group and not row.not_run]
         kinds = f"{len({row.case for row in ran})} cases, {len(ran)} results right"

@@ -190,13 +190,17 @@ def whole_numbers(axis: Axes) -> None:
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as name.svg and name.png into a folder, and return their paths.
 
+    The same figure makes the same files: they hold no date, and no random names.
+
     Options  folder   is made if it is missing
              name     of the files, without .svg and .png
     """
     paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        with need("matplotlib", "plots").rc_context({"svg.hashsalt": name}):
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(path, dpi=150, metadata=metadata)
     return paths
 
 
