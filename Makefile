@@ -21,7 +21,7 @@ test-lowest:
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt --editable '.[tests]'
 	.venv-lowest/bin/python -m pytest
 
-# Check that every backend does the same work, on small sizes; the times mean nothing.
+# Check that every backend does the same work, on small sizes: a minute or two.
 bench-quick: .venv/ready
 	$(BIN)/python -m benchmarks --quick
 

@@ -193,6 +193,20 @@ def gpu() -> dict[str, str] | None:
     return dict(zip(fields, values, strict=True))
 
 
+def environment_line(facts: JSON) -> str:
+    """Return what the figures were measured on."""
+    gpu = facts["gpu"]
+    machine = facts["cpu"] + (f", {gpu['name']} (driver {gpu['driver_version']})" if gpu else "")
+    workers = (worker for team in facts["workers"].values() for worker in team.values())
+    versions = {name: v for worker in workers for name, v in worker["versions"].items()}
+    libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name != "jaxlib")
+    threads = " and ".join(map(str, facts["threads"]))
+    return (
+        f"{machine}; threads: {threads}; {libraries}; BLAS {facts.get('blas', 'unknown')}; Python "
+        f"{facts['python']}; {facts['date']}, commit {facts.get('commit')}.\n"
+    )
+
+
 def _software() -> JSON:
     try:
         import torch

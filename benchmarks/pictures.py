@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.cases import CLASSES, Case
 from benchmarks.noise import MARK
 from benchmarks.results import FLOORS, OURS, Results, Row, by_backend, floor, rivals
-from benchmarks.tables import SHOWN_FLOORS, growth, series, where
+from benchmarks.tables import SHOWN_FLOORS, growth, series
 from scratchnn.extras import need
 from scratchnn.ops.shared import Array
 from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
@@ -72,10 +72,10 @@ def epochs(machines: Sequence[Results]) -> Figure:
     for i, (results, cases) in enumerate(zip(shown, found, strict=True)):
         for axis, (case, rows) in zip(axes[i * columns :], cases.items(), strict=False):
             _epoch_panel(axis, rows)
-            axis.set_title(f"{case.name}, {DATA[case.data]}\n{where(results)}", fontsize=9)
+            axis.set_title(f"{case.name}, {DATA[case.data]}\n{results.where}", fontsize=9)
         for axis in axes[i * columns + len(cases) : (i + 1) * columns]:
             axis.set_visible(False)
-    title = "Time per epoch: further left is faster, and nothing is left of the floor"
+    title = "Time per epoch: further left is faster; orange is what the matrix products alone take"
     _titled(figure, "epoch", title, *shown, named=False)
     return figure
 
@@ -313,7 +313,7 @@ def _titled(figure: Figure, group: str, title: str, *machines: Results, named: b
 
     group   the group of cases that it shows
     """
-    lines = [title, *((where(results) for results in machines) if named else ())]
+    lines = [title, *((results.where for results in machines) if named else ())]
     if any(r.noisy for results in machines for r in results.rows if r.case.group == group):
         lines.append(f"hollow points and {MARK}: the machine was busy, not to be relied on")
     figure.suptitle("\n".join(lines), fontsize=9)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import pictures, tables
+from benchmarks.environment import environment_line
 from benchmarks.noise import marked
 from benchmarks.results import FOLDER, Results
 from scratchnn.plots import save
@@ -69,7 +70,7 @@ def summary(machines: list[Results]) -> str:
     shown = [results for results in machines if results.of("epoch")]
     if not shown:
         return ""
-    names = ", ".join(tables.name_of(results) for results in shown)
+    names = ", ".join(results.machine for results in shown)
     return _joined(
         tables.answers(shown),
         *(tables.epochs_table(shown, model) for model in tables.MODELS),
@@ -82,8 +83,8 @@ def summary(machines: list[Results]) -> str:
 def details(results: Results) -> str:
     """Return all tables of a machine; sections of what was not measured are left out."""
     return _joined(
-        f"### {tables.name_of(results)}\n",
-        tables.environment_line(results.environment),
+        f"### {results.machine}\n",
+        environment_line(results.environment),
         tables.noise_line(results),
         tables.answers([results]),
         tables.targets_table(results),

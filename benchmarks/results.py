@@ -1,4 +1,4 @@
-"""The results file: what was measured, on what, and how."""
+"""The results file: what was measured, on what, and how; medians, quartiles and ratios of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from benchmarks.cases import JSON, Case
-from benchmarks.statistics import Summary, ratios, summary
 from scratchnn.data import DataError
 
 FOLDER = Path(__file__).with_name("results")
@@ -18,6 +19,50 @@ FLOORS = ("floor products", "floor bytes", "floor float bytes")
 BOTH_FLOORS = "floor products + bytes"
 FLOAT_FLOORS = "floor products + float bytes"  # of our backend whose data are floats
 Key: TypeAlias = tuple[Case, str, int]
+
+
+class Summary(NamedTuple):
+    """The median of some figures, and the quartiles below and above it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Return the median and the quartiles.
+
+    Raises   ValueError for no values
+    """
+    if not len(values):
+        raise ValueError("values must hold at least one figure, got none")
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return Summary(float(median), float(low), float(high))
+
+
+def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[float]:
+    """Divide the figures of each round. What slows down the whole machine cancels.
+
+    Raises   ValueError for two different numbers of rounds
+    """
+    return [a / b for a, b in zip(numerator, denominator, strict=True)]
+
+
+def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
+    """Fit p of  time = c size^p  to the upper half of the sizes, by least squares on logarithms.
+
+    At small sizes the time is that of the calls, whatever the size.
+
+    Raises   ValueError for fewer than two sizes
+    """
+    if len(sizes) != len(times) or len(sizes) < 2:
+        raise ValueError(
+            f"sizes and times must be two or more pairs, got {len(sizes)} and {len(times)}"
+        )
+    order = np.argsort(sizes)[-max(2, (len(sizes) + 1) // 2) :]
+    x, y = np.log(np.asarray(sizes, float)[order]), np.log(np.asarray(times, float)[order])
+    x -= x.mean()
+    return float((x * y).sum() / (x * x).sum())
 
 
 @dataclass(frozen=True)
@@ -104,6 +149,17 @@ class Results:
     def threads(self) -> int:
         """The largest number of threads: the one that tables and pictures are about."""
         return max((row.threads for row in self.rows), default=0)
+
+    @property
+    def machine(self) -> str:
+        """The processor, and the GPU where there is one."""
+        gpu = self.environment["gpu"]
+        return self.environment["cpu"] + (f" with {gpu['name']}" if gpu else "")
+
+    @property
+    def where(self) -> str:
+        """Machine, threads and date, for a title."""
+        return f"{self.machine}, {threads_in_words(self.threads)}, {self.environment['date']}"
 
     def of(self, group: str, *, threads: int | None = None) -> list[Row]:
         """Return the rows of a group of cases, of one number of threads."""
@@ -211,8 +267,7 @@ def compare(before: Results, after: Results) -> str:
 
 def _what(when: str, results: Results) -> str:
     facts = results.environment
-    where = facts["cpu"] + (f" with {facts['gpu']['name']}" if facts["gpu"] else "")
-    return f"{when + ':':<8}{where}, {facts['date']}, commit {facts.get('commit')}"
+    return f"{when + ':':<8}{results.machine}, {facts['date']}, commit {facts.get('commit')}"
 
 
 def _measured(results: Results) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks.backends import BACKENDS
-from benchmarks.cases import JSON, MLP, SOFTMAX_REGRESSION, Case
+from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case
 from benchmarks.noise import MARK
 from benchmarks.results import (
     BOTH_FLOORS,
@@ -15,13 +15,14 @@ from benchmarks.results import (
     OURS,
     Results,
     Row,
+    Summary,
     by_backend,
+    exponent,
     floor,
     quantity,
     rivals,
     threads_in_words,
 )
-from benchmarks.statistics import Summary, exponent
 
 OTHER_GROUPS = ("step", "inference", "loading", "memory", "import")
 MODELS = (SOFTMAX_REGRESSION, MLP)
@@ -35,32 +36,6 @@ ABOUT_FLOORS = {
 }
 MAIN = (f"{OURS} fast", OURS, "torch", "JAX", "scikit-learn", "CUDA graph")  # in sentences
 THEORY_MARGIN = 0.15  # of a fitted exponent: with five sizes it is not more certain
-
-
-def name_of(results: Results) -> str:
-    """Return a machine's name: its processor, and GPU where there is one."""
-    gpu = results.environment["gpu"]
-    return results.environment["cpu"] + (f" with {gpu['name']}" if gpu else "")
-
-
-def where(results: Results) -> str:
-    """Return machine, threads and date, for a title."""
-    threads = threads_in_words(results.threads)
-    return f"{name_of(results)}, {threads}, {results.environment['date']}"
-
-
-def environment_line(facts: JSON) -> str:
-    """Return what the figures were measured on."""
-    gpu = facts["gpu"]
-    machine = facts["cpu"] + (f", {gpu['name']} (driver {gpu['driver_version']})" if gpu else "")
-    workers = (worker for team in facts["workers"].values() for worker in team.values())
-    versions = {name: v for worker in workers for name, v in worker["versions"].items()}
-    libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name != "jaxlib")
-    threads = " and ".join(map(str, facts["threads"]))
-    return (
-        f"{machine}; threads: {threads}; {libraries}; BLAS {facts.get('blas', 'unknown')}; Python "
-        f"{facts['python']}; {facts['date']}, commit {facts.get('commit')}.\n"
-    )
 
 
 def not_run(results: Results) -> str:
@@ -92,7 +67,7 @@ def answers(machines: Iterable[Results]) -> str:
     for results in machines:
         found = [_answer(rows, model) for model, rows in _epochs(results).items()]
         if any(found):
-            lines.append(f"- **{where(results)}.** {' '.join(filter(None, found))}\n")
+            lines.append(f"- **{results.where}.** {' '.join(filter(None, found))}\n")
     return "".join(lines)
 
 
@@ -122,7 +97,7 @@ def epochs_table(machines: Iterable[Results], model: str) -> str:
 
     The ratios are those of the seconds shown. Other tables have the medians of the rounds' ratios.
     """
-    found = [(where(r), _epochs(r)[model]) for r in machines if model in _epochs(r)]
+    found = [(r.where, _epochs(r)[model]) for r in machines if model in _epochs(r)]
     if not found:
         return ""
     columns = [f"{name}: seconds per epoch | × the fastest | × the floor" for name, _ in found]
@@ -251,7 +226,7 @@ def targets_table(results: Results) -> str:
 
 def _reached(results: Results, target: Target) -> tuple[str, str]:
     """Return what was measured, and the verdict, which noise does not get."""
-    pair = _compared(results, target)
+    pair = compared(results, target)
     if not pair:
         return "not measured", ""
     measured = pair[0].times(pair[1])
@@ -267,13 +242,7 @@ def holds(target: Target, measured: Summary) -> bool:
     return measured.median >= target.factor
 
 
-def measured_factor(results: Results, target: Target) -> Summary | None:
-    """Return how many times ours the rival needs (ours, the limit), or None if not measured."""
-    pair = _compared(results, target)
-    return pair[0].times(pair[1]) if pair else None
-
-
-def _compared(results: Results, target: Target) -> tuple[Row, Row] | None:
+def compared(results: Results, target: Target) -> tuple[Row, Row] | None:
     """Return the rows whose ratio is a target's: the larger one should be first."""
     found = by_backend(results.of(target.group, threads=target.threads))
     for case, rows in found.items():

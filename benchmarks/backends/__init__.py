@@ -73,7 +73,6 @@ Options: TypeAlias = dict[str, str | int | bool]
 
 LIBRARIES = {  # that a module imports, and the extra that brings each
     "on_torch": ("torch", "torch"),
-    "on_loader": ("torch", "torch"),
     "on_jax": ("jax", "benchmarks"),
     "on_sklearn": ("sklearn.neural_network", "benchmarks"),
 }
@@ -152,7 +151,7 @@ FLOOR_PARTS = {
 def _torchvision(workers: int, *groups: str) -> Backend:
     return Backend(
         f"torchvision {workers} workers",
-        "on_loader.OnLoader",
+        "on_torch.OnLoader",
         f"torchvision's MNIST and DataLoader, {workers or 'no'} worker processes",
         {"torchvision": True, "workers": workers},
         (*TRAINING, "loading", "import"),
@@ -213,7 +212,7 @@ ROWS = (
     ),
     Backend(
         "torch DataLoader",
-        "on_loader.OnLoader",
+        "on_torch.OnLoader",
         "eager, with TensorDataset and DataLoader",
         kinds=(*TRAINING, "loading"),
         groups=EPOCHS,
