@@ -120,7 +120,6 @@ def environment(threads: list[int], seed: int) -> JSON:
         "cpu": cpu(),
         "gpu": gpu(),
         "threads": threads,
-        "others at the beginning": others_now(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed of the turns": seed,
     }

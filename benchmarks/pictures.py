@@ -124,6 +124,7 @@ def operations(results: Results) -> Figure:
 
 def _ratios(axis: Axes, name: str, pairs: list[tuple[int, Row, Row]], style: Style) -> None:
     """Draw how many times our time another needs, with quartiles; hollow where one is noise."""
+    label = name
     for noisy in (False, True):
         some = [(i, a.times(b)) for i, a, b in pairs if bool(a.noisy or b.noisy) == noisy]
         if not some:
@@ -131,8 +132,9 @@ def _ratios(axis: Axes, name: str, pairs: list[tuple[int, Row, Row]], style: Sty
         places, ratios = zip(*some, strict=True)
         median, low, high = zip(*ratios, strict=True)
         axis.hlines(places, low, high, color=style.colour)
-        label, fill = ("", "white") if noisy else (name, style.colour)
+        fill = "white" if noisy else style.colour
         _draw(axis, median, places, replace(style, line=""), label, fill)
+        label = ""  # once
 
 
 def scaling(results: Results) -> Figure:
@@ -247,7 +249,7 @@ def crossover(results: Results, rival: str) -> Figure:
         axis.set(xlabel="batch (rows)", ylabel="width (units)", title=title)
     bar = figure.colorbar(image, ax=axes, ticks=[-4, -2, 0, 2, 4], pad=0.02)
     bar.ax.set_yticklabels(["≤ 1/16", "1/4", "1", "4", "≥ 16"])
-    bar.set_label(f"time of {rival} / {OURS} (logarithmic)")
+    bar.set_label(f"time of {rival} / {OURS}\n(logarithmic)", fontsize=8)
     title = f"A step of width-...-width-{CLASSES} networks: above 1 (orange), {OURS} is faster"
     _titled(figure, "crossover", f"{title}, below 1 {rival}", results)
     return figure

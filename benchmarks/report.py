@@ -74,7 +74,7 @@ def summary(machines: list[Results]) -> str:
     return _joined(
         tables.answers(shown),
         *(tables.epochs_table(shown, model) for model in tables.MODELS),
-        *_once(tables.noise_line(results) for results in shown),
+        *(tables.noise_line(results, ("epoch",)) for results in shown),
         *_once(tables.not_run(results) for results in shown),
         f"![seconds per epoch on {names}](docs/images/benchmarks/epochs.png)\n",
     )

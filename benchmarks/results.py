@@ -167,11 +167,13 @@ class Results:
         return [row for row in self.rows if row.case.group == group and row.threads == wanted]
 
     def save(self, path: Path) -> None:
-        """Write the file, each row in a line."""
+        """Write the file, each row in a line. The one that was there is whole until the end."""
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(json.dumps(row.as_dict()) for row in self.rows)
         head = json.dumps(self.environment, indent=1)
-        path.write_text(f'{{"environment": {head},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(f'{{"environment": {head},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
+        new.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Results:
@@ -273,5 +275,5 @@ def _what(when: str, results: Results) -> str:
 def _measured(results: Results) -> str:
     rows = [row for row in results.rows if not row.not_run]
     groups = ", ".join(dict.fromkeys(row.case.group for row in rows)) or "nothing"
-    counts = " and ".join(str(n) for n in sorted({row.threads for row in rows}))
-    return f"{groups}" + (f" with {counts} threads" if counts else "")
+    counts = " and ".join(threads_in_words(n) for n in sorted({row.threads for row in rows}))
+    return groups + (f" with {counts}" if counts else "")

@@ -34,7 +34,8 @@ SLOW = 2.0  # seconds: what takes longer has fewer rounds
 SLOW_ROUNDS = 5  # with fewer there are no quartiles
 IMPORT_ROUNDS = 5
 MEMORY_ROUNDS = 3
-QUIET_PATIENCE = 10  # seconds to wait for a quiet machine before a case is measured again
+WAIT = 10  # seconds to wait for a quiet machine before a case is measured again,
+WAIT_IN_ALL = 300  # and in a run, with each number of threads
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _times(case: Case, backends: Sequence[Backend], workers: Workers, plan: Plan
     ready = [_ready(case, backend, workers, plan) for backend in backends]
     attempts = [_rounds(ready, workers, plan)]
     while noise.mark(attempts[-1]) and len(attempts) <= plan.retries:
-        _wait_for_quiet()
+        _wait_for_quiet(workers)
         again = [replace(row, values=[], attempts=len(attempts) + 1) for row in ready]
         attempts.append(_rounds(again, workers, plan))
     quietest = min(attempts, key=lambda rows: (len(noise.mark(rows)), noise.spread(rows)))
@@ -156,12 +157,13 @@ def _has_enough(row: Row) -> bool:
     return len(row.values) >= SLOW_ROUNDS and row.values[0] > SLOW
 
 
-def _wait_for_quiet() -> None:
-    """Wait until others leave the machine alone, but not long."""
-    for _ in range(QUIET_PATIENCE):
-        cores = others_now()
+def _wait_for_quiet(workers: Workers) -> None:
+    """Wait until others leave the machine alone; not long, and in a whole run not often."""
+    for _ in range(WAIT):
+        cores = others_now() if workers.patience else None
         if cores is None or cores <= noise.BUSY:
             return
+        workers.patience -= 1
 
 
 def _ready(case: Case, backend: Backend, workers: Workers, plan: Plan) -> Row:
@@ -285,11 +287,12 @@ class Process:
 class Workers(AbstractContextManager["Workers"]):
     """The workers of one number of threads. Each is started when it is first needed.
 
-    rng   draws the order of the turns
+    rng        draws the order of the turns
+    patience   seconds that may still be spent in waiting for a quiet machine
     """
 
     def __init__(self, threads: int, rng: np.random.Generator) -> None:
-        self.threads, self.rng = threads, rng
+        self.threads, self.rng, self.patience = threads, rng, WAIT_IN_ALL
         self.folder = tempfile.TemporaryDirectory()
         self.processes: dict[str, Process] = {}
         self.reasons: dict[str, str | None] = {}

@@ -205,6 +205,8 @@ def measure(wanted: Wanted) -> int:
     """Check and time everything; save and draw the results. Return the exit status."""
     data.load(wanted.data)  # says what to do where the files are missing
     facts = environment.environment(list(wanted.threads), wanted.plan.seed)
+    if not wanted.quick:
+        facts["others at the beginning"] = environment.others_now()
     kept = Record(wanted.path, facts)
     kept.take_up(resume=wanted.resume)
     todo = {n: [c for c in wanted.cases(n) if not kept.has(c, n)] for n in wanted.threads}
@@ -254,7 +256,8 @@ def _quiet(row: Row, *, flush: bool) -> None:
 def _say_first(wanted: Wanted, todo: dict[int, list[Case]], facts: JSON) -> None:
     """Say what will be measured, how long it takes, and where it will be."""
     work = list(_work(wanted, todo))
-    counts = " and ".join(map(str, wanted.threads)) + " threads"
+    *more, last_count = wanted.threads
+    counts = " and ".join([*map(str, more), threads_in_words(last_count)])
     names = {backend.name for _, backend, _ in work}
     what = f"{len({case for case, _, _ in work})} cases on {len(names)} backends"
     if wanted.quick:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.backends import BACKENDS
-from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case
+from benchmarks.cases import GROUPS, MLP, SOFTMAX_REGRESSION, Case
 from benchmarks.noise import MARK
 from benchmarks.results import (
     BOTH_FLOORS,
@@ -47,14 +47,14 @@ def not_run(results: Results) -> str:
     return "".join(f"Not run: {', '.join(names)} ({why}).\n" for why, names in reasons.items())
 
 
-def noise_line(results: Results) -> str:
-    """Say how many figures are noise, and how they are marked."""
-    rows = [row for row in results.rows if not row.not_run]
+def noise_line(results: Results, groups: Sequence[str] = GROUPS) -> str:
+    """Say how many figures of some groups are noise, and how they are marked."""
+    rows = [row for row in results.rows if not row.not_run and row.case.group in groups]
     if not (count := sum(bool(row.noisy) for row in rows)):
         return ""
     return (
-        f"{count} of {len(rows)} figures are noise: the machine was busy. A `{MARK}` marks them, "
-        "in the pictures a hollow point or an empty cell. Nothing is concluded from them.\n"
+        f"{count} of {len(rows)} figures are noise: {results.machine} was busy. A `{MARK}` marks "
+        "them, in pictures a hollow point or an empty cell. Nothing is concluded from them.\n"
     )
 
 
@@ -80,19 +80,17 @@ def _answer(rows: dict[str, Row], model: str) -> str:
     least = floor(rows, BOTH_FLOORS)
     verb = "is" if len(equal) == 1 else "are"
     limit = f", {_times(best, least)} × the floor" if least and not least.noisy else ""
+    others = [n for n in _by_time(reliable) if n in MAIN and n not in equal]
     slower = [
-        f"{name} {_times(reliable[name], best)} ×"
-        for name in MAIN
-        if name in reliable and name not in equal
+        f"{name} {'' if i else 'takes '}{_times(reliable[name], best)} ×"
+        for i, name in enumerate(others)
     ]
-    others = f"; {_listed(slower)} as long" if slower else ""
+    rest = f" {_listed(slower)} as long." if slower else ""
     seconds = quantity(best.summary.median, best.unit)
-    return (
-        f"{_capital(model)}: {_listed(equal)} {verb} fastest ({seconds} per epoch{limit}){others}."
-    )
+    return f"{_capital(model)}: {_listed(equal)} {verb} fastest ({seconds} per epoch{limit}).{rest}"
 
 
-def epochs_table(machines: Iterable[Results], model: str) -> str:
+def epochs_table(machines: Sequence[Results], model: str) -> str:
     """Return seconds, × the fastest and × the floor of every backend, on every machine.
 
     The ratios are those of the seconds shown. Other tables have the medians of the rounds' ratios.
@@ -101,7 +99,7 @@ def epochs_table(machines: Iterable[Results], model: str) -> str:
     if not found:
         return ""
     columns = [f"{name}: seconds per epoch | × the fastest | × the floor" for name, _ in found]
-    lines = [f"| {_capital(model)} | what it is | {' | '.join(columns)} |"]
+    lines = [f"| {_described(model, machines)} | what it is | {' | '.join(columns)} |"]
     lines.append(f"|---|---|{'--:|' * 3 * len(found)}")
     names = dict.fromkeys(name for _, rows in found for name in _by_time(rows))
     for name in (*names, *SHOWN_FLOORS):
@@ -110,6 +108,13 @@ def epochs_table(machines: Iterable[Results], model: str) -> str:
             shown, about = SHOWN_FLOORS.get(name, name), ABOUT_FLOORS.get(name, _about(name))
             lines.append(f"| {shown} | {about} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _described(model: str, machines: Sequence[Results]) -> str:
+    """Return a model's name with its layers and its batch, as the cases have them."""
+    rows = (row for results in machines for row in results.of("epoch"))
+    case = next(row.case for row in rows if row.case.name.startswith(model))
+    return f"{_capital(case.name)}, layers {'-'.join(map(str, case.sizes))}"
 
 
 def _epoch_cells(rows: dict[str, Row], name: str) -> list[str]:
