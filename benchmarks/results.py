@@ -118,7 +118,7 @@ class Row:
         return summary(ratios(self.values[:rounds], other.values[:rounds]))
 
     def __str__(self) -> str:
-        line = f"{self.case.title:<48} {self.backend:<24} {threads_in_words(self.threads):<10} "
+        line = f"{self.case.title:<48} {self.backend:<24} {counted(self.threads, 'thread'):<10} "
         if self.not_run:
             return f"{line}not run: {self.not_run}"
         noisy = f"  noisy: {self.noisy}" if self.noisy else ""
@@ -159,7 +159,7 @@ class Results:
     @property
     def where(self) -> str:
         """Machine, threads and date, for a title."""
-        return f"{self.machine}, {threads_in_words(self.threads)}, {self.environment['date']}"
+        return f"{self.machine}, {counted(self.threads, 'thread')}, {self.environment['date']}"
 
     def of(self, group: str, *, threads: int | None = None) -> list[Row]:
         """Return the rows of a group of cases, of one number of threads."""
@@ -227,9 +227,9 @@ def quantity(value: float, unit: str) -> str:
     return f"{scaled:.{max(0, 2 - len(str(int(abs(scaled)))) + 1)}f} {name}"
 
 
-def threads_in_words(count: int) -> str:
+def counted(count: int, what: str) -> str:
     """Return "1 thread", "2 threads", ..."""
-    return f"{count} thread" if count == 1 else f"{count} threads"
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def in_common(before: Results, after: Results) -> list[tuple[Row, Row]]:
@@ -275,5 +275,5 @@ def _what(when: str, results: Results) -> str:
 def _measured(results: Results) -> str:
     rows = [row for row in results.rows if not row.not_run]
     groups = ", ".join(dict.fromkeys(row.case.group for row in rows)) or "nothing"
-    counts = " and ".join(threads_in_words(n) for n in sorted({row.threads for row in rows}))
+    counts = " and ".join(counted(n, "thread") for n in sorted({row.threads for row in rows}))
     return groups + (f" with {counts}" if counts else "")

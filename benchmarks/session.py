@@ -14,7 +14,7 @@ from benchmarks import environment, results, runner
 from benchmarks.backends import BACKENDS, Backend
 from benchmarks.cases import CROSS_ENTROPY, GROUPS, JSON, Case, cases
 from benchmarks.noise import BUSY, mark
-from benchmarks.results import Key, Results, Row, threads_in_words
+from benchmarks.results import Key, Results, Row, counted
 from scratchnn import data
 from scratchnn.data import DataError
 
@@ -257,9 +257,10 @@ def _say_first(wanted: Wanted, todo: dict[int, list[Case]], facts: JSON) -> None
     """Say what will be measured, how long it takes, and where it will be."""
     work = list(_work(wanted, todo))
     *more, last_count = wanted.threads
-    counts = " and ".join([*map(str, more), threads_in_words(last_count)])
+    counts = " and ".join([*map(str, more), counted(last_count, "thread")])
     names = {backend.name for _, backend, _ in work}
-    what = f"{len({case for case, _, _ in work})} cases on {len(names)} backends"
+    what = counted(len({case for case, _, _ in work}), "case")
+    what += f" on {counted(len(names), 'backend')}"
     if wanted.quick:
         print(f"checking {what}, in a minute or two", flush=True)
         return
@@ -314,8 +315,9 @@ def _groups(rows: list[Row]) -> str:
             reasons.setdefault(row.not_run, {})[row.backend] = None
     for group in dict.fromkeys(row.case.group for row in rows):
         ran = [row for row in rows if row.case.group == group and not row.not_run]
-        kinds = f"{len({row.case for row in ran})} cases, {len(ran)} results right"
-        counts = ", ".join(threads_in_words(n) for n in sorted({row.threads for row in ran}))
+        number = counted(len({row.case for row in ran}), "case")
+        kinds = f"{number}, {counted(len(ran), 'result')} right"
+        counts = ", ".join(counted(n, "thread") for n in sorted({row.threads for row in ran}))
         lines.append(f"{group:<10} {kinds}" + (f", {counts}" if counts else ""))
     lines += [f"not run: {', '.join(names)} ({why})" for why, names in reasons.items()]
     return "\n".join(lines)

@@ -17,11 +17,11 @@ from benchmarks.results import (
     Row,
     Summary,
     by_backend,
+    counted,
     exponent,
     floor,
     quantity,
     rivals,
-    threads_in_words,
 )
 
 OTHER_GROUPS = ("step", "inference", "loading", "memory", "import")
@@ -133,7 +133,7 @@ def threads_table(results: Results) -> str:
     """Return the time per epoch with quartiles, with each number of threads."""
     counts = sorted({row.threads for row in results.rows}, reverse=True)
     columns = {
-        f"{model}, {threads_in_words(n)}": rows
+        f"{model}, {counted(n, 'thread')}": rows
         for n in counts
         for model, rows in _epochs(results, n).items()
     }
