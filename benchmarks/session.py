@@ -117,13 +117,14 @@ class Record:
         """Read what an interrupted run has measured, if that is wanted.
 
         Raises   DataError for a file of another machine or version; ValueError where there is a
-                 file that would be lost, or none to take up
+                 file that would be lost, or none to take up; OSError where none can be written
         """
         if not self.part or not self.part.exists():
             if resume:
                 raise ValueError(
                     f"--resume takes up {self.part or 'a run with --json FILE'}, which is not there"
                 )
+            self._try_to_write()
             return
         if not resume:
             raise ValueError(
@@ -139,6 +140,12 @@ class Record:
                 )
         self.rows = {row.key: row for row in found.rows}
         self.facts = found.environment | {"resumed": self.facts["date"]}
+
+    def _try_to_write(self) -> None:
+        """Find out before an hour's work whether it can be kept."""
+        if self.part:
+            self.results().save(self.part)
+            self.part.unlink()
 
     def has(self, case: Case, threads: int) -> bool:
         """Return whether a case was measured, and nothing was wrong."""

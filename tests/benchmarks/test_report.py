@@ -278,11 +278,10 @@ def test_fill_replaces_what_stands_between_the_markers():
         report.fill(page, {"u": ""})
 
 
-def test_draw_makes_every_picture_with_labels(tmp_path):
-    paths = report.draw(results(), tmp_path)
-    names = {"epochs", "ops", "scaling", "threads", "crossover-torch"}
-    assert {path.name for path in paths} == {f"{n}.{k}" for n in names for k in ("svg", "png")}
-    for figure in pictures.all_of(results()).values():
+def test_pictures_are_all_there_with_labels():
+    figures = pictures.all_of(results())
+    assert set(figures) == {"epochs", "ops", "scaling", "threads", "crossover-torch"}
+    for figure in figures.values():
         for axis in figure.axes:
             assert axis.get_xlabel() or axis.get_ylabel()
 
@@ -404,8 +403,7 @@ def test_crossover_draws_a_line_where_the_faster_one_changes():
 
 def test_pictures_have_no_legend_over_their_lines():
     """Legends lie below the panels, and all text within the figure."""
-    for name in ("scaling", "threads", "ops", "crossover-torch"):
-        figure = pictures.all_of(results())[name]
+    for figure in pictures.all_of(results()).values():
         figure.draw_without_rendering()
         width, height = figure.bbox.size
         for axis in figure.axes:

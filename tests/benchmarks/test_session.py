@@ -177,6 +177,13 @@ def test_run_that_is_interrupted_is_taken_up(runs, tmp_path, capsys):
     assert not (tmp_path / "r.json.part").exists()
 
 
+def test_file_that_cannot_be_written_is_noticed_before_the_run(runs, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main([*DIGITS, "--json", str(tmp_path / "file/r.json")]) == 3
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert not runs.asked
+
+
 def test_resume_needs_something_to_take_up(runs, tmp_path, capsys):
     assert main([*DIGITS, "--cases", "op", "--resume"]) == 2
     assert main([*DIGITS, "--cases", "op", "--json", str(tmp_path / "r"), "--resume"]) == 2
