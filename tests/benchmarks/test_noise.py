@@ -78,7 +78,8 @@ def test_cells_of_the_map_are_compared_where_one_is_larger_in_every_way():
 
 def proc(folder, busy, processes):
     """Write a /proc with the busy ticks of all cores, and processes: parent and ticks."""
-    cores = f"cpu  {busy} 1 2 9999 9999 3 4 5 6 6\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
+    fields = [busy // 5, busy // 5, busy // 5, 7 * busy, 9 * busy, 3, busy // 5, busy // 5, 6, 6]
+    cores = f"cpu  {' '.join(map(str, fields))}\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
     (folder / "stat").write_text(cores)
     for pid, (parent, ticks) in processes.items():
         (folder / str(pid)).mkdir(exist_ok=True)
