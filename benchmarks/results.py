@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -153,8 +154,9 @@ class Results:
     @property
     def machine(self) -> str:
         """The processor, and the GPU where there is one."""
-        gpu = self.environment["gpu"]
-        return self.environment["cpu"] + (f" with {gpu['name']}" if gpu else "")
+        gpu, cpu = self.environment["gpu"], self.environment["cpu"]
+        short = " ".join(re.sub(r"\((R|TM)\)|\b(CPU|Processor)\b", " ", cpu).split())
+        return short + (f" with {gpu['name']}" if gpu else "")
 
     @property
     def where(self) -> str:

@@ -129,6 +129,19 @@ def test_epochs_tables_of_machines_stand_beside_each_other():
     assert torch.endswith("**1.00** | **0.67** |")
 
 
+@pytest.mark.parametrize(
+    ("cpu", "gpu", "name"),
+    [
+        ("Intel(R) Xeon(R) Processor @ 2.90GHz", None, "Intel Xeon @ 2.90GHz"),
+        ("AMD EPYC", {"name": "NVIDIA H100"}, "AMD EPYC with NVIDIA H100"),
+    ],
+)
+def test_machine_has_a_short_name(cpu, gpu, name):
+    found = Results(FACTS | {"cpu": cpu, "gpu": gpu}, [])
+    assert found.machine == name
+    assert found.where.startswith(f"{name}, 0 threads, 2026")
+
+
 def test_answers_are_sentences_on_each_machine_and_model():
     found = results()
     slow = tables.answers([found])
