@@ -19,7 +19,7 @@ from benchmarks.cases import JSON
 
 CPUINFO = Path("/proc/cpuinfo")
 PROC = Path("/proc")
-SHORTEST = 0.2  # seconds: a tick is a hundredth of a second
+SHORTEST = 0.1  # seconds: a tick is a hundredth of a second
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
 OF_PARITY = ("OMP_WAIT_POLICY", "CUBLAS_WORKSPACE_CONFIG")  # that parity sets when it is imported
 
@@ -60,7 +60,7 @@ class OtherWork:
     def cores(self) -> float | None:
         """Return the mean number of cores, or None where the system does not say.
 
-        It is None after less than a fifth of a second, in which there are too few ticks.
+        It is None after less than a tenth of a second, in which there are too few ticks.
         """
         seconds, ticks = time.perf_counter() - self.start, _ticks_of_others()
         if ticks is None or self.ticks is None or seconds < SHORTEST:

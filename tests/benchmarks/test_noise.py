@@ -90,7 +90,7 @@ def proc(folder, busy, processes):
 
 def test_other_work_is_all_but_ours(tmp_path, monkeypatch):
     """Ours are this process, its children and theirs; iowait and idle time are no work."""
-    clock, ours = iter([100.0, 100.1, 102.0]), os.getpid()
+    clock, ours = iter([100.0, 100.05, 102.0]), os.getpid()
     monkeypatch.setattr(environment, "PROC", tmp_path)
     monkeypatch.setattr(environment.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(environment.os, "sysconf", lambda _: 100, raising=False)
