@@ -27,7 +27,7 @@ dist-test:
 	.venv-dist/bin/python -m pip install --quiet build packaging
 	.venv-dist/bin/python tests/distribution.py
 
-# Check that every backend does the same work, on small sizes; the times mean nothing.
+# Check that every backend does the same work, on small sizes: a minute or two.
 bench-quick: .venv/ready
 	$(BIN)/python -m benchmarks --quick
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, TypeAlias
-
-from benchmarks import ops
 
 JSON: TypeAlias = dict[str, Any]
 
@@ -15,6 +13,19 @@ SOFTMAX_REGRESSION, MLP = "softmax regression", "MLP"
 HIDDEN: dict[str, tuple[int, ...]] = {SOFTMAX_REGRESSION: (), MLP: (512, 256, 128, 64)}
 PIXELS = {"mnist": 784, "digits": 64}
 CLASSES = 10
+
+GROUPS = (
+    "op",
+    "epoch",
+    "step",
+    "inference",
+    "loading",
+    "memory",
+    "import",
+    "crossover",
+    "scaling",
+)
+CROSS_ENTROPY = ("cross_entropy", "cross_entropy_with_gradient")  # measured with 1 thread, too
 
 LAYER_SHAPES = ((64, 784, 512), (256, 784, 10), (512, 1000, 1000))  # N, D, H
 SHAPES = ((256, 10), (4096, 10), (512, 1000))
@@ -65,6 +76,16 @@ class Case:
         """The operation's name: that of the case without the shape."""
         return self.name.partition(" (")[0]
 
+    @property
+    def multiplications(self) -> int:
+        """How many multiplications the matrix products of an epoch or a step take.
+
+        A layer has three products, Y = X W, dW = Xᵀ dY and dX = dY Wᵀ, of N D H multiplications
+        each. The first layer needs no dX.
+        """
+        layers = [D * H for D, H in pairwise(self.sizes)]
+        return self.examples * (3 * sum(layers) - layers[0])
+
     @classmethod
     def from_dict(cls, values: JSON) -> Case:
         """Return the case that `as_dict` and JSON made lists of."""
@@ -104,6 +125,8 @@ def _few(quick: bool) -> int:
 
 
 def _ops(quick: bool) -> Iterator[Case]:
+    from benchmarks import ops  # reports need no table of operations, and so not what it needs
+
     for name in ops.NAMES:
         shapes = LAYER_SHAPES if ops.row(name).products else SHAPES
         for shape in shapes[:1] if quick else shapes:

@@ -8,7 +8,6 @@ must be within what rounding can do to it; see parity/training/network.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from benchmarks import ops
 from benchmarks.backends.floor import Products, stored
 from benchmarks.cases import Case
 from benchmarks.inputs import Problem, one_step, problem, short
+from benchmarks.results import Check
 from parity import bounds
 from parity.judge import Difference, compare
 from parity.training import network
@@ -27,15 +27,6 @@ from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 Results = dict[str, AnyArray]  # by name, as they came from a worker
 SINGLE = bounds.unit_roundoff(np.float32)
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was compared, and the largest difference as a share of its tolerance."""
-
-    what: str
-    share: float
-    holds: bool
 
 
 def check(case: Case, results: Results, *, tf32: bool = False) -> Check:

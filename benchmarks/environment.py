@@ -7,8 +7,9 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 from benchmarks.cases import JSON
 
 CPUINFO = Path("/proc/cpuinfo")
+PROC = Path("/proc")
+SHORTEST = 0.1  # seconds: a tick is a hundredth of a second
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
 OF_PARITY = ("OMP_WAIT_POLICY", "CUBLAS_WORKSPACE_CONFIG")  # that parity sets when it is imported
 
@@ -41,6 +44,69 @@ class Load:
 
     def _now(self) -> list[float]:
         return [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
+
+
+class OtherWork:
+    """How many cores work for other processes than this one and its children, since it was made.
+
+    The kernel counts the time of all cores in /proc/stat, in ticks, and that of each process in
+    /proc/PID/stat. The difference is the work of others. Time that a hypervisor took away counts
+    as others' work, too.
+    """
+
+    def __init__(self) -> None:
+        self.start, self.ticks = time.perf_counter(), _ticks_of_others()
+
+    def cores(self) -> float | None:
+        """Return the mean number of cores, or None where the system does not say.
+
+        It is None after less than a tenth of a second, in which there are too few ticks.
+        """
+        seconds, ticks = time.perf_counter() - self.start, _ticks_of_others()
+        if ticks is None or self.ticks is None or seconds < SHORTEST:
+            return None
+        return round(max(0, ticks - self.ticks) / os.sysconf("SC_CLK_TCK") / seconds, 2)
+
+
+def others_now(seconds: float = 1.0) -> float | None:
+    """Return how many cores other processes take in the next second, or None if unknown."""
+    work = OtherWork()
+    time.sleep(seconds)
+    return work.cores()
+
+
+def _ticks_of_others() -> int | None:
+    try:
+        cores = PROC.joinpath("stat").read_text().split("\n", 1)[0]
+        return _busy(cores) - _ours(dict(_processes()))
+    except (OSError, ValueError, IndexError):  # another system
+        return None
+
+
+def _busy(line: str) -> int:
+    """Return the ticks in which a core was busy, of the first line of /proc/stat."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
+    return user + nice + system + irq + softirq + steal
+
+
+def _processes() -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield the number of each process, with its parent's and its ticks.
+
+    The ticks include those of children that ended. The name, in brackets, may have blanks.
+    """
+    for path in PROC.glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended
+            fields = path.read_text().rpartition(")")[2].split()
+            yield int(path.parent.name), (int(fields[1]), sum(map(int, fields[11:15])))
+
+
+def _ours(processes: dict[int, tuple[int, int]]) -> int:
+    """Add up the ticks of this process, its children, theirs, and so on."""
+    ours, more = {os.getpid()}, {os.getpid()}
+    while more:
+        more = {pid for pid, (parent, _) in processes.items() if parent in more} - ours
+        ours |= more
+    return sum(ticks for pid, (_, ticks) in processes.items() if pid in ours)
 
 
 def environment(threads: list[int], seed: int) -> JSON:
@@ -124,6 +190,20 @@ def gpu() -> dict[str, str] | None:
         return None
     values = done.stdout.splitlines()[0].split(", ")
     return dict(zip(fields, values, strict=True))
+
+
+def environment_line(facts: JSON) -> str:
+    """Return what the figures were measured on."""
+    gpu = facts["gpu"]
+    machine = facts["cpu"] + (f", {gpu['name']} (driver {gpu['driver_version']})" if gpu else "")
+    workers = (worker for team in facts["workers"].values() for worker in team.values())
+    versions = {name: v for worker in workers for name, v in worker["versions"].items()}
+    libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name != "jaxlib")
+    threads = " and ".join(map(str, facts["threads"]))
+    return (
+        f"{machine}; threads: {threads}; {libraries}; BLAS {facts.get('blas', 'unknown')}; Python "
+        f"{facts['python']}; {facts['date']}, commit {facts.get('commit')}.\n"
+    )
 
 
 def _software() -> JSON:

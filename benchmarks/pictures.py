@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.cases import CLASSES, Case
-from benchmarks.results import BOTH_FLOORS, FLOORS, OURS, Results, Row, by_backend, floor, rivals
-from benchmarks.statistics import exponent
+from benchmarks.noise import MARK
+from benchmarks.results import FLOORS, OURS, Results, Row, by_backend, floor, rivals
+from benchmarks.tables import SHOWN_FLOORS, growth, series
 from scratchnn.extras import need
 from scratchnn.ops.shared import Array
 from scratchnn.plots import BLUE, GREEN, GREY, ORANGE, new_figure
@@ -26,47 +29,74 @@ MARKERS = "osD^vx"
 LINES = ("-", "--", ":")
 DIVERGING = "PuOr_r"  # safe for the colour-blind; white means equal
 COLUMNS = 3  # of panels: a page has room for them
+DATA = {"mnist": "MNIST", "digits": "digits"}
 UNITS = {"N": "examples", "D": "inputs", "C": "classes", "H": "hidden units", "batch": "rows"}
 
 
 def all_of(results: Results) -> dict[str, Figure]:
     """Return every picture that the results have the rows for, by name."""
-    figures = {}
+    return {name: draw() for name, draw in _drawings(results).items()}
+
+
+def names(results: Results) -> list[str]:
+    """Return the names of the pictures, without drawing them."""
+    return list(_drawings(results))
+
+
+def _drawings(results: Results) -> dict[str, Callable[[], Figure]]:
+    found: dict[str, Callable[[], Figure]] = {}
     if by_backend(results.of("epoch")):
-        figures["epochs"] = epochs(results)
+        found["epochs"] = partial(epochs, [results])
     if any(len(rows) > 1 for rows in by_backend(results.of("op")).values()):
-        figures["ops"] = operations(results)
-    if by_backend(results.of("scaling")):
-        figures["scaling"] = scaling(results)
+        found["ops"] = partial(operations, results)
+    if series(results):
+        found["scaling"] = partial(scaling, results)
     counts = {(r.case, r.threads) for r in results.rows if r.values and r.backend == OURS}
     if len(counts) > len({case for case, _ in counts}):
-        figures["threads"] = threads(results)
+        found["threads"] = partial(threads, results)
     for rival in sorted(rivals(results)):
-        figures[f"crossover-{rival.lower().replace(' ', '-')}"] = crossover(results, rival)
-    return figures
+        name = f"crossover-{rival.lower().replace(' ', '-')}"
+        found[name] = partial(crossover, results, rival)
+    return found
 
 
-def epochs(results: Results) -> Figure:
-    """Draw every backend's epoch as a point with its quartiles, and the floors as lines."""
-    found = by_backend(results.of("epoch"))
-    figure, axes = new_figure(len(found))
-    figure.set_size_inches(5 * len(found), 3.6)
-    for axis, (case, rows) in zip(axes, found.items(), strict=True):
-        drawn = sorted((r for r in rows.values() if r.backend not in FLOORS), key=_median)
-        for place, row in enumerate(reversed(drawn)):
-            s, colour = row.summary, BLUE if row.backend == OURS else GREY
-            errors = [[s.median - s.low], [s.high - s.median]]
-            axis.errorbar(s.median, place, xerr=errors, fmt="o", color=colour, capsize=3)
-        axis.set_yticks(range(len(drawn)), [row.backend for row in reversed(drawn)])
-        for name, style in ((FLOORS[0], "--"), (BOTH_FLOORS, ":")):
-            if least := floor(rows, name):
-                axis.axvline(_median(least), color=ORANGE, linestyle=style, label=name)
-        axis.set(xscale="log", title=f"{case.name}, {case.data}")
-        axis.set_xlabel(f"seconds per epoch, threads: {results.threads}")
-        plain_ticks(axis)
-        if FLOORS[0] in rows:
-            axis.legend(frameon=False, fontsize=8)
+def epochs(machines: Sequence[Results]) -> Figure:
+    """Draw every backend's epoch as a point with its quartiles, and the floors as lines.
+
+    Each machine has a row of panels, and each model a column.
+    """
+    shown = [results for results in machines if by_backend(results.of("epoch"))]
+    found = [by_backend(results.of("epoch")) for results in shown]
+    columns = max(map(len, found))
+    figure, axes = panels(len(shown) * columns, 5.4, 3.9, columns)
+    for i, (results, cases) in enumerate(zip(shown, found, strict=True)):
+        for axis, (case, rows) in zip(axes[i * columns :], cases.items(), strict=False):
+            _epoch_panel(axis, rows)
+            axis.set_title(f"{case.name}, {DATA[case.data]}\n{results.where}", fontsize=9)
+        for axis in axes[i * columns + len(cases) : (i + 1) * columns]:
+            axis.set_visible(False)
+    title = "Time per epoch: further left is faster; orange is what the matrix products alone take"
+    _titled(figure, "epoch", title, *shown, named=False)
     return figure
+
+
+def _epoch_panel(axis: Axes, rows: dict[str, Row]) -> None:
+    drawn = sorted((r for r in rows.values() if r.backend not in FLOORS), key=_median)
+    for place, row in enumerate(reversed(drawn)):
+        s, colour = row.summary, BLUE if row.backend.startswith(OURS) else GREY
+        errors = [[s.median - s.low], [s.high - s.median]]
+        fill = "white" if row.noisy else colour
+        axis.errorbar(s.median, place, xerr=errors, fmt="o", color=colour, mfc=fill, capsize=3)
+    labels = [row.backend + (MARK if row.noisy else "") for row in reversed(drawn)]
+    axis.set_yticks(range(len(drawn)), labels)
+    for name, style in zip(SHOWN_FLOORS, ("--", ":"), strict=True):
+        if least := floor(rows, name):
+            label = SHOWN_FLOORS[name] + (MARK if least.noisy else "")
+            axis.axvline(_median(least), color=ORANGE, linestyle=style, label=label)
+    axis.set(xscale="log", ylabel="backend", xlabel="seconds per epoch (logarithmic)")
+    plain_ticks(axis)
+    if FLOORS[0] in rows:
+        axis.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def operations(results: Results) -> Figure:
@@ -74,52 +104,62 @@ def operations(results: Results) -> Figure:
     found = {case: rows for case, rows in by_backend(results.of("op")).items() if OURS in rows}
     others = dict.fromkeys(name for rows in found.values() for name in rows if name != OURS)
     figure, (axis,) = new_figure(1)
-    figure.set_size_inches(7, 1.2 + 0.19 * len(found))
+    figure.set_size_inches(7, 2.0 + 0.19 * len(found))
     for name, style in styles(others).items():
-        places = [place for place, rows in enumerate(found.values()) if name in rows]
-        ratios = [rows[name].times(rows[OURS]) for rows in found.values() if name in rows]
-        median, low, high = zip(*ratios, strict=True)
-        axis.hlines(places, low, high, color=style.colour)
-        axis.plot(
-            median,
-            places,
-            color=style.colour,
-            marker=style.marker,
-            linestyle="",
-            markersize=4,
-            label=name,
-        )
+        pairs = [
+            (i, rows[name], rows[OURS]) for i, rows in enumerate(found.values()) if name in rows
+        ]
+        _ratios(axis, name, pairs, style)
     axis.axvline(1, color="black", linewidth=0.8)
-    axis.set_yticks(range(len(found)), [case.name for case in found], fontsize=7)
+    axis.set_yticks(range(len(found)), [case.name for case in found])
     axis.invert_yaxis()
     axis.margins(y=0.01)
-    axis.set(xscale="log", xlabel=f"time of value and gradients, as a multiple of {OURS}'s")
+    axis.set(xscale="log", ylabel="operation (shape of its input)")
+    axis.set_xlabel(f"time of value and gradients / {OURS}'s (logarithmic)")
     plain_ticks(axis)
-    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=len(others))
+    _titled(figure, "op", f"Operations: right of 1, {OURS} is faster", results)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=len(others))
     return figure
 
 
+def _ratios(axis: Axes, name: str, pairs: list[tuple[int, Row, Row]], style: Style) -> None:
+    """Draw how many times our time another needs, with quartiles; hollow where one is noise."""
+    label = name
+    for noisy in (False, True):
+        some = [(i, a.times(b)) for i, a, b in pairs if bool(a.noisy or b.noisy) == noisy]
+        if not some:
+            continue
+        places, ratios = zip(*some, strict=True)
+        median, low, high = zip(*ratios, strict=True)
+        axis.hlines(places, low, high, color=style.colour)
+        fill = "white" if noisy else style.colour
+        _draw(axis, median, places, replace(style, line=""), label, fill)
+        label = ""  # once
+
+
 def scaling(results: Results) -> Figure:
-    """Draw the time over each size, with quartile bands and the fitted exponent."""
+    """Draw the time over each size, with quartile bands, and the exponents beside the theory's."""
     found: dict[str, dict[str, list[Row]]] = {}
-    for row in results.of("scaling"):
-        if not row.not_run:
-            found.setdefault(row.case.axis, {}).setdefault(row.backend, []).append(row)
+    for (axis_name, backend), rows in series(results).items():
+        found.setdefault(axis_name, {})[backend] = rows
     style = styles(dict.fromkeys(name for lines in found.values() for name in lines))
     figure, axes = panels(len(found), 3.6, 3.6)
     for axis, (name, lines) in zip(axes, found.items(), strict=True):
         for backend, rows in lines.items():
             sizes = [row.case.value for row in rows]
-            label = backend
-            if len(sizes) > 1:
-                label += f", {exponent(sizes, [_median(row) for row in rows]):.2f}"
-            _band(axis, sizes, rows, label, style[backend])
+            _band(axis, sizes, rows, _with_exponents(backend, rows), style[backend])
         unit = rows[0].case.kind  # step or epoch
-        axis.set(xscale="log", yscale="log", xlabel=f"{name} ({UNITS[name]})")
-        axis.set_ylabel(f"seconds per {unit}")
+        axis.set(xscale="log", yscale="log", xlabel=f"{name} ({UNITS[name]}, logarithmic)")
+        axis.set_ylabel(f"seconds per {unit} (logarithmic)")
         plain_ticks(axis)
-        legend_below(axis, "exponent")
+        legend_below(axis, "exponent (that of the multiplications)")
+    _titled(figure, "scaling", "Time over each size: lower is faster", results)
     return figure
+
+
+def _with_exponents(backend: str, rows: list[Row]) -> str:
+    fitted = growth(rows)
+    return f"{backend}, {fitted[0]:.2f} ({fitted[1]:.2f})" if fitted else backend
 
 
 def threads(results: Results) -> Figure:
@@ -135,11 +175,13 @@ def threads(results: Results) -> Figure:
         counts = _counts(lines)
         for backend, rows in lines.items():
             _band(axis, [row.threads for row in rows], rows, _speedup(rows, counts), style[backend])
-        axis.set(xscale="log", yscale="log", xlabel="threads", title=name)
-        axis.set_ylabel("seconds per epoch")
+        axis.set(xscale="log", yscale="log", xlabel="threads (logarithmic)", title=name)
+        axis.set_ylabel("seconds per epoch (logarithmic)")
+        plain_ticks(axis)
         axis.set_xticks(counts, map(str, counts))
         axis.minorticks_off()
         legend_below(axis, f"speed-up from {counts[0]} to {counts[-1]} threads")
+    _titled(figure, "epoch", "Time per epoch with more threads: lower is faster", results)
     return figure
 
 
@@ -149,24 +191,37 @@ def _counts(lines: dict[str, list[Row]]) -> list[int]:
 
 def _speedup(rows: list[Row], counts: list[int]) -> str:
     """Return a line's label: how many times faster it is with the most threads than the fewest."""
-    times = {row.threads: _median(row) for row in rows}
+    times = {row.threads: _median(row) for row in rows if not row.noisy}
     if not {counts[0], counts[-1]} <= times.keys():
         return rows[0].backend
     return f"{rows[0].backend}, {times[counts[0]] / times[counts[-1]]:.2f} ×"
 
 
 def _band(axis: Axes, x: list[int], rows: list[Row], label: str, style: Style) -> None:
-    median, low, high = zip(*(row.summary for row in rows), strict=True)
+    """Draw a line with its quartiles. What is noise is a hollow point beside the line."""
+    pairs = list(zip(x, rows, strict=True))
+    some = [(at, row.summary) for at, row in pairs if not row.noisy]
+    at, median, low, high = zip(*((at, *s) for at, s in some), strict=True) if some else [()] * 4
+    _draw(axis, at, median, style, label, style.colour)
+    axis.fill_between(at, low, high, color=style.colour, alpha=0.25, linewidth=0)
+    noisy = {at: _median(row) for at, row in pairs if row.noisy}
+    _draw(axis, list(noisy), list(noisy.values()), replace(style, line=""), "", "white")
+
+
+def _draw(
+    axis: Axes, x: Sequence[float], y: Sequence[float], style: Style, label: str, fill: str
+) -> None:
+    """Draw points, with a line where the style has one."""
     axis.plot(
         x,
-        median,
+        y,
         color=style.colour,
         marker=style.marker,
         linestyle=style.line,
         markersize=4,
+        markerfacecolor=fill,
         label=label,
     )
-    axis.fill_between(x, low, high, color=style.colour, alpha=0.25, linewidth=0)
 
 
 def _median(row: Row) -> float:
@@ -194,8 +249,9 @@ def crossover(results: Results, rival: str) -> Figure:
         axis.set(xlabel="batch (rows)", ylabel="width (units)", title=title)
     bar = figure.colorbar(image, ax=axes, ticks=[-4, -2, 0, 2, 4], pad=0.02)
     bar.ax.set_yticklabels(["≤ 1/16", "1/4", "1", "4", "≥ 16"])
-    bar.set_label(f"time of {rival} / {OURS}")
-    figure.suptitle(f"A step of width-...-width-{CLASSES} networks: {rival} against NumPy")
+    bar.set_label(f"time of {rival} / {OURS}\n(logarithmic)", fontsize=8)
+    title = f"A step of width-...-width-{CLASSES} networks: above 1 (orange), {OURS} is faster"
+    _titled(figure, "crossover", f"{title}, below 1 {rival}", results)
     return figure
 
 
@@ -207,13 +263,18 @@ def _grid(
     Shapes   the ratios are (widths, batches)
     """
     cells = {
-        (case.sizes[0], case.batch): rows[rival].times(rows[OURS]).median
+        (case.sizes[0], case.batch): _reliable(rows[rival], rows[OURS])
         for case, rows in found.items()
         if len(case.sizes) - 1 == depth
     }
     widths, batches = (sorted(set(values)) for values in zip(*cells, strict=True))
     ratio = [[cells.get((width, batch), np.nan) for batch in batches] for width in widths]
     return batches, widths, np.array(ratio)
+
+
+def _reliable(row: Row, other: Row) -> float:
+    """Return the median ratio, or NaN where one is noise."""
+    return np.nan if row.noisy or other.noisy else row.times(other).median
 
 
 def draw_map(axis: Axes, ratio: Array) -> AxesImage:
@@ -226,9 +287,12 @@ def draw_map(axis: Axes, ratio: Array) -> AxesImage:
     axis.vlines(j + 0.5, i - 0.5, i + 0.5, colors="black", linewidth=1.5)
     i, j = np.nonzero(abs(np.diff(slower, axis=0)) == 1)
     axis.hlines(i + 0.5, j - 0.5, j + 0.5, colors="black", linewidth=1.5)
-    for i, j in np.argwhere(np.isfinite(ratio)):
-        shade = "white" if abs(np.log2(ratio[i, j])) > 2.8 else "black"
-        axis.text(j, i, cell_label(ratio[i, j]), ha="center", va="center", fontsize=6, color=shade)
+    for i, j in np.ndindex(ratio.shape):
+        value = float(ratio[i, j])
+        known = np.isfinite(value)
+        shade = "white" if known and abs(np.log2(value)) > 2.8 else "black"
+        text = cell_label(value) if known else MARK
+        axis.text(j, i, text, ha="center", va="center", fontsize=6, color=shade)
     axis.grid(visible=False)
     return image
 
@@ -246,6 +310,17 @@ def cell_label(ratio: float) -> str:
 # What the pictures have in common
 
 
+def _titled(figure: Figure, group: str, title: str, *machines: Results, named: bool = True) -> None:
+    """Write above a figure what it shows and which way is better; machine and date; and noise.
+
+    group   the group of cases that it shows
+    """
+    lines = [title, *((results.where for results in machines) if named else ())]
+    if any(r.noisy for results in machines for r in results.rows if r.case.group == group):
+        lines.append(f"hollow points and {MARK}: the machine was busy, not to be relied on")
+    figure.suptitle("\n".join(lines), fontsize=9)
+
+
 def panels(
     count: int, width: float, height: float, columns: int = COLUMNS
 ) -> tuple[Figure, list[Axes]]:
@@ -259,8 +334,9 @@ def panels(
     return figure, axes
 
 
-class Style(NamedTuple):
-    """How a backend is drawn."""
+@dataclass(frozen=True)
+class Style:
+    """How a backend is drawn. Without a line there are points alone."""
 
     colour: str
     marker: str
@@ -289,11 +365,13 @@ def legend_below(axis: Axes, title: str) -> None:
 
 
 def plain_ticks(axis: Axes) -> None:
-    """Label a logarithmic x axis with 1, 10, ..., and with 2, 5, ... where there is room."""
+    """Label logarithmic axes with 1, 10, ..., and with 2, 5, ... where there is room."""
     ticker = need("matplotlib.ticker", "plots")
-    low, high = axis.get_xlim()
-    few = high / low > 10**2.5
-    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1,) if few else (1, 2, 5)))
-    axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
-    axis.tick_params(axis="x", labelsize=7)
+    both = ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim()))
+    for one, (low, high) in both:
+        if one.get_scale() == "log":
+            subs = (1,) if high / low > 10**2.5 else (1, 2, 5)
+            one.set_major_locator(ticker.LogLocator(subs=subs))
+            one.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            one.set_minor_formatter(ticker.NullFormatter())
+    axis.tick_params(labelsize=7)

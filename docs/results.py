@@ -24,14 +24,20 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks import mpi_scaling, textbook
-from benchmarks.report import fill
-from parity import accuracy, devices
-from parity.checking import mutants
-from parity.cli import main as parity
-from scratchnn.run import record
-from scratchnn.run.cli import main as scratchnn
-from scratchnn.run.recipes import RECIPES
+try:
+    from benchmarks import mpi_scaling, textbook
+    from benchmarks.report import fill
+    from parity import accuracy, devices
+    from parity.checking import mutants
+    from parity.cli import main as parity
+    from scratchnn.run import record
+    from scratchnn.run.cli import main as scratchnn
+    from scratchnn.run.recipes import RECIPES
+except ImportError as error:
+    raise SystemExit(
+        f"docs/results.py needs all packages, and {error.name} is not installed: "
+        "pip install -e '.[all]' in a checkout"
+    ) from None
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"

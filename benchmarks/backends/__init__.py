@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from benchmarks.cases import Case, NotRunError
-from parity.cases import Case as Arguments
 from scratchnn.extras import MissingExtraError, need
 from scratchnn.ops.shared import AnyArray, Array, IntArray
+
+if TYPE_CHECKING:
+    from parity.cases import Case as Arguments
 
 TRAINING = ("step", "epoch", "memory")
 ALL = ("op", *TRAINING, "inference", "loading", "import")
@@ -71,7 +73,6 @@ Options: TypeAlias = dict[str, str | int | bool]
 
 LIBRARIES = {  # that a module imports, and the extra that brings each
     "on_torch": ("torch", "torch"),
-    "on_loader": ("torch", "torch"),
     "on_jax": ("jax", "benchmarks"),
     "on_sklearn": ("sklearn.neural_network", "benchmarks"),
 }
@@ -83,6 +84,7 @@ class Backend:
 
     name      without a comma: the command line lists names with commas
     opens     a class of a module of this folder: "on_torch.OnTorch"
+    about     what it is, in a few words for a table
     options   what that class is made with
     kinds     the kinds of cases that it does
     groups    the groups in which it is measured; none: all
@@ -91,6 +93,7 @@ class Backend:
 
     name: str
     opens: str
+    about: str
     options: Options = field(default_factory=dict)
     kinds: tuple[str, ...] = TRAINING
     groups: tuple[str, ...] = ()
@@ -137,18 +140,19 @@ class Backend:
 
 EPOCHS = ("epoch", "memory", "loading", "import")
 CUDA = ("op", "inference", "epoch", "step", "crossover", "scaling")
-
-
-def _torch(
-    name: str, kinds: tuple[str, ...], groups: tuple[str, ...], **options: str | int | bool
-) -> Backend:
-    return Backend(name, "on_torch.OnTorch", options, kinds, groups)
+MORE = (*TRAINING, "op", "inference")
+FLOOR_PARTS = {
+    "products": "the matrix products of an epoch, and nothing else",
+    "bytes": "each row of the data copied once, and made floats",
+    "float bytes": "each row copied once, from data that are floats",
+}
 
 
 def _torchvision(workers: int, *groups: str) -> Backend:
     return Backend(
         f"torchvision {workers} workers",
-        "on_loader.OnLoader",
+        "on_torch.OnLoader",
+        f"torchvision's MNIST and DataLoader, {workers or 'no'} worker processes",
         {"torchvision": True, "workers": workers},
         (*TRAINING, "loading", "import"),
         groups,
@@ -156,35 +160,75 @@ def _torchvision(workers: int, *groups: str) -> Backend:
     )
 
 
+def _cuda(
+    name: str, about: str, kinds: tuple[str, ...] = TRAINING, **options: str | bool
+) -> Backend:
+    return Backend(name, "on_torch.OnTorch", about, {"device": "cuda", **options}, kinds, CUDA)
+
+
 ROWS = (
-    Backend("scratchnn", "on_numpy.OnNumpy", kinds=ALL, imports="import scratchnn; scratchnn.fit"),
+    Backend(
+        "scratchnn",
+        "on_numpy.OnNumpy",
+        "`scratchnn.fit`, NumPy alone",
+        kinds=ALL,
+        imports="import scratchnn; scratchnn.fit",
+    ),
     Backend(
         "scratchnn floats",
         "on_numpy.OnNumpy",
+        "`fit`, with all pixels as floats in memory",
         {"floats": True},
         ("epoch", "loading"),
         ("epoch", "loading"),
     ),
-    Backend("torch", "on_torch.OnTorch", kinds=ALL, imports="import torch"),
-    _torch("torch fused", TRAINING, ("step", "epoch"), fused=True),
-    _torch(
+    Backend(
+        "plain loop",
+        "plain_loop.PlainLoop",
+        "a loop of 20 lines in NumPy, as a learner writes it",
+        groups=("step", "epoch"),
+    ),
+    Backend(
+        "torch",
+        "on_torch.OnTorch",
+        "eager, the data in memory as one tensor",
+        kinds=ALL,
+        imports="import torch",
+    ),
+    Backend(
+        "torch fused",
+        "on_torch.OnTorch",
+        "eager, with `SGD(fused=True)`",
+        {"fused": True},
+        groups=("step", "epoch"),
+    ),
+    Backend(
         "torch.compile",
+        "on_torch.OnTorch",
+        "network, loss and update compiled",
+        {"compiled": True},
         (*TRAINING, "inference"),
         ("step", "epoch", "inference"),
-        compiled=True,
     ),
-    Backend("torch DataLoader", "on_loader.OnLoader", kinds=(*TRAINING, "loading"), groups=EPOCHS),
+    Backend(
+        "torch DataLoader",
+        "on_torch.OnLoader",
+        "eager, with TensorDataset and DataLoader",
+        kinds=(*TRAINING, "loading"),
+        groups=EPOCHS,
+    ),
     _torchvision(0, *EPOCHS),
     _torchvision(2, "epoch", "loading"),
-    _torch("CUDA resident", (*TRAINING, "op", "inference"), CUDA, device="cuda"),
-    _torch("CUDA pageable", TRAINING, CUDA, device="cuda", transfer="pageable"),
-    _torch("CUDA pinned", TRAINING, CUDA, device="cuda", transfer="pinned"),
-    _torch("CUDA graph", TRAINING, CUDA, device="cuda", graph=True),
-    _torch("CUDA resident TF32", (*TRAINING, "op", "inference"), CUDA, device="cuda", tf32=True),
-    _torch("CUDA graph TF32", TRAINING, CUDA, device="cuda", graph=True, tf32=True),
+    _cuda("CUDA resident", "torch on the GPU, data on the GPU", MORE),
+    _cuda("CUDA pageable", "torch on the GPU, each batch copied there", transfer="pageable"),
+    _cuda("CUDA pinned", "torch on the GPU, copies while it computes", transfer="pinned"),
+    _cuda("CUDA graph", "torch on the GPU, a recorded step replayed", graph=True),
+    _cuda("CUDA resident TF32", "torch on the GPU, products with 10 bits", MORE, tf32=True),
+    _cuda("CUDA graph TF32", "a recorded step, products with 10 bits", graph=True, tf32=True),
     Backend(
         "JAX",
         "on_jax.OnJax",
+        "all batches of an epoch as one compiled `scan`",
         kinds=("op", *TRAINING, "inference", "import"),
         groups=("op", "step", "inference", *EPOCHS),
         imports="import jax",
@@ -192,16 +236,18 @@ ROWS = (
     Backend(
         "scikit-learn",
         "on_sklearn.OnSklearn",
+        "`MLPClassifier.partial_fit`",
         kinds=(*TRAINING, "inference", "import"),
         groups=("step", "inference", *EPOCHS),
         imports="import sklearn.neural_network",
     ),
     *(
-        Backend(f"floor {part}", "floor.Floor", {"part": part}, ("epoch",), ("epoch",))
-        for part in ("products", "bytes", "float bytes")
+        Backend(f"floor {part}", "floor.Floor", about, {"part": part}, ("epoch",), ("epoch",))
+        for part, about in FLOOR_PARTS.items()
     ),
 )
 BACKENDS = {backend.name: backend for backend in ROWS}
+ALIASES = {"pytorch": "torch", "numpy": "scratchnn", "sklearn": "scikit-learn"}
 
 
 def collect(batches: Iterator[tuple[object, object]]) -> tuple[AnyArray, ...]:

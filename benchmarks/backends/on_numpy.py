@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -22,10 +23,14 @@ from scratchnn.ops.shared import AnyArray, Array, IntArray
 
 
 class OnNumpy:
-    """The work in NumPy; `floats` keeps the data as floats, not as the bytes of the pixels."""
+    """The work in NumPy.
 
-    def __init__(self, floats: bool = False) -> None:
-        self.floats = floats
+    floats    the data are kept as floats, not as the bytes of the pixels
+    options   of `fit`
+    """
+
+    def __init__(self, floats: bool = False, **options: Any) -> None:
+        self.floats, self.options = floats, options
 
     def op(self, name: str, dy: Array, arguments: Arguments) -> Task:
         """Return the value and the gradients of an operation."""
@@ -34,7 +39,8 @@ class OnNumpy:
 
     def trainer(self, case: Case, dtype: str) -> Trainer:
         """Return a network with its data."""
-        return Trainer(problem(case, dtype).without_data(), self._data(case, dtype))
+        data = self._data(case, dtype)
+        return Trainer(problem(case, dtype).without_data(), data, self.options)
 
     def predictor(self, case: Case) -> Task:
         """Return the class probabilities of a batch."""
@@ -74,8 +80,8 @@ class OnNumpy:
 class Trainer:
     """A network that `fit` trains."""
 
-    def __init__(self, problem: Problem, data: Dataset) -> None:
-        self.problem, self.data = problem, data  # the problem has no data
+    def __init__(self, problem: Problem, data: Dataset, options: dict[str, Any]) -> None:
+        self.problem, self.data, self.options = problem, data, options  # the problem has no data
         self.parameters = problem.start.copy()
         self.optimizer = scratchnn.SGD(problem.learning_rate, momentum=problem.momentum)
         self.objective = objectives.get("cross_entropy")
@@ -93,6 +99,7 @@ class Trainer:
             batch_size=self.problem.batch,
             rng=SEED,
             evaluation=False,
+            **self.options,
         )
 
     def step(self) -> None:

@@ -62,7 +62,8 @@ def whole_numbers(axis: Axes) -> None:
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as name.svg and name.png into a folder, and return their paths.
 
-    Each file takes its place whole.
+    Each file takes its place whole. The same figure makes the same files: they hold no date,
+    and no random names.
 
     Options  folder   is made if it is missing
              name     of the files, without .svg and .png
@@ -70,7 +71,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     paths = _files(folder, name)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.place(path, partial(figure.savefig, format=path.suffix[1:], dpi=150))
+        with need("matplotlib", "plots").rc_context({"svg.hashsalt": name}):
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            kind = path.suffix[1:]
+            files.place(path, partial(figure.savefig, format=kind, dpi=150, metadata=metadata))
     return paths
 
 

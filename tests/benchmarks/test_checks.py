@@ -11,9 +11,11 @@ from benchmarks.backends.on_numpy import OnNumpy
 from benchmarks.backends.on_torch import OnTorch
 from benchmarks.cases import MLP, SOFTMAX_REGRESSION, Case, NotRunError, cases
 from benchmarks.checks import check, check_floor, step_bound, train
-from benchmarks.inputs import problem, short
+from benchmarks.inputs import SEED, problem, short
 from benchmarks.ops import NAMES, row
 from benchmarks.worker import results_of
+from scratchnn import SGD, data, fit
+from scratchnn.data import as_float
 
 DIGITS = [case for case in cases("digits", quick=True) if case.kind not in ("import", "memory")]
 BY_TITLE = {case.title: case for case in DIGITS}
@@ -29,6 +31,22 @@ def test_check_passes_what_we_and_torch_do(title):
     for backend in (OnNumpy(), OnTorch()):
         found = check(case, results_of(backend, case))
         assert found.holds, found.what
+
+
+@pytest.mark.parametrize("kind", ["step", "epoch"])
+@pytest.mark.parametrize("name", [SOFTMAX_REGRESSION, MLP])
+def test_check_passes_the_plain_loop(name, kind):
+    """Its mean loss is the one that `fit` reports, too."""
+    case, loop = case_of(kind, name), BACKENDS["plain loop"].open()
+    found = check(case, results_of(loop, case))
+    assert found.holds, found.what
+    p, (train, _) = problem(case, "float64"), data.digits(normalize=name == MLP)
+    few = replace(train, X=p.X, target=p.target, transform=as_float)
+    optimizer = SGD(case.learning_rate, momentum=case.momentum)
+    options = {"batch_size": case.batch, "rng": SEED, "evaluation": False}
+    history = fit(p.start, few, optimizer=optimizer, epochs=1, **options)
+    loss = loop.trainer(case, "float64").epoch()
+    assert loss == pytest.approx(history.epochs[0].running_loss, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ from benchmarks.cases import Case, NotRunError, cases
 from benchmarks.runner import Plan, run
 from scratchnn.extras import MissingExtraError
 
-QUIET = Plan(rounds=2, seconds=0.001, say=lambda _: None)
+QUIET = Plan(rounds=2, seconds=0.001, retries=0, say=lambda _: None)
 CASES = {case.kind: case for case in reversed(cases("digits", quick=True))}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.statistics import exponent, ratios, summary
+from benchmarks.results import exponent, ratios, summary
 
 
 def test_summary_is_the_median_and_the_quartiles():
