@@ -38,10 +38,20 @@ def rewrite(
 
 
 def plain_types(
-    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returns: str
-) -> tuple[str, str]:
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
     """Write the project's own types by their names: Array, Reduction."""
-    return *(re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", part or "") for part in (signature, returns)),
+    forward = r"TypeAliasForwardRef\('(\w+)'\)"
+    return (
+        signature and re.sub(forward, r"\1", signature),
+        returns and re.sub(forward, r"\1", returns),
+    )
 
 
 def as_rst(lines: list[str]) -> Iterator[str]:

@@ -31,7 +31,7 @@ FOLDERS = ("scratchnn", "parity", "benchmarks", "tests", "examples", "docs", ".c
 FILES = ("pyproject.toml", "Makefile", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "README.md")
 TEXT = {".py", ".md", ".toml", ".js", ".css", ".html", ".cff", ""}
 LONGEST = 100_000  # characters
-SKIPPED = {"__pycache__", "_build"}
+SKIPPED = {"__pycache__", "_build", "digits.js"}
 
 
 @cache
@@ -115,8 +115,8 @@ def link_files(app: Sphinx, doctree: nodes.document) -> None:
     for node in list(doctree.findall(is_link)):
         target = Path(os.path.normpath(folder / node["reftarget"].partition("#")[0]))
         path = target.relative_to(ROOT).as_posix() if target.is_relative_to(ROOT) else ""
-        if page_of(path) is None or path == "docs" or path.startswith("docs/"):
-            continue  # a page, or a download
+        if page_of(path) is None or (path.startswith("docs/") and path.endswith(".md")):
+            continue  # a page of the site, or a download
         link = reference(app, docname, path)
         link += [child.deepcopy() for child in node.children]
         node.replace_self(link)
