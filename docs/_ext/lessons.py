@@ -6,8 +6,8 @@
     ```{code-of} scratchnn.ops.softmax.softmax
                       a function or class as it is in its file, with a link to it
     ```{picture} name a figure of docs/course/pictures.py; the text below is its caption
-    ```{mistakes} softmax, cross_entropy
-                      the bugs of parity/flaws that are planted in these operations
+    ```{mistakes}     bugs of parity/flaws, a line for each operation
+    ```{errata}       the beliefs that tests/test_corrections.py corrects
     ```{answer}       hidden until it is asked for
 """
 
@@ -130,6 +130,7 @@ class Value(SphinxRole):
 def names_of(env: Any) -> dict[str, Any]:
     """Return the names that the blocks of this page have made so far."""
     if "lesson_names" not in env.temp_data:
+        sys.path[:0] = [p for p in [str(DOCS / "course")] if p not in sys.path]
         names: dict[str, Any] = {"result": result}
         exec("import numpy as np\nimport scratchnn.functional as F", names)
         names["np"].set_printoptions()
@@ -152,7 +153,7 @@ class CodeOf(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         module, _, name = self.arguments[0].rpartition(".")
         try:
-            obj = sources.lookup(imported(module).__name__, name)
+            obj = getattr(imported(module), name)
             code = textwrap.dedent(inspect.getsource(obj)).rstrip()
         except (ImportError, AttributeError, TypeError) as error:
             raise self.error(f"there is no {self.arguments[0]}: {error}") from error
@@ -223,29 +224,33 @@ def svg_of(figure: Any, name: str) -> str:
 
 
 class Mistakes(SphinxDirective):
-    """The planted bugs of some operations, and which checks find them."""
+    """Planted bugs, and which checks find them: a line "operation: name; name" for each."""
 
-    required_arguments = 1
-    final_argument_whitespace = True
-    option_spec = {"limit": directives.positive_int}
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
-        wanted = [part.strip() for part in self.arguments[0].split(",")]
-        found = [(flaw, flaw_of(flaw)) for flaw in flaws() if flaw.op in wanted or flaw.name in wanted]
-        missing = {w for w in wanted if not any(w in (f.op, f.name) for f, _ in found)}
-        if missing:
-            raise self.error(f"parity/flaws has no {', '.join(sorted(missing))}")
+        self.env.note_dependency(str(MUTANTS))
         entries = nodes.bullet_list(classes=["mistakes"])
-        for flaw, killed_by in found[: self.options.get("limit", len(found))]:
-            path, line = sources.place(flaw.wrong) or ("", 0)
-            link = sources.reference(self.env.app, self.env.docname, path, line)
-            link += nodes.Text(flaw.name)
-            text = f": {flaw.cause}" + ("" if flaw.cause.endswith(".") else ".")
-            entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(text))
-            if killed_by:
-                entry += nodes.emphasis("", f" Found by: {', '.join(killed_by)}.")
-            entries += nodes.list_item("", entry)
+        for wanted in self.content:
+            op, _, names = wanted.partition(": ")
+            for name in names.split("; "):
+                entries += self.entry(op, name)
         return [entries]
+
+    def entry(self, op: str, name: str) -> nodes.list_item:
+        """Return a bug: its name with a link, what is wrong, and what finds it."""
+        try:
+            flaw = next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
+        except StopIteration:
+            raise self.error(f"parity/flaws has no {name} in {op}") from None
+        path, line = sources.place(flaw.wrong) or ("", 0)
+        link = sources.reference(self.env.app, self.env.docname, path, line)
+        link += nodes.Text(name)
+        text = flaw.cause + ("" if flaw.cause.endswith(".") else ".")
+        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
+        if checks := found_by(flaw):
+            entry += nodes.emphasis("", f" Found by: {', '.join(checks)}.")
+        return nodes.list_item("", entry)
 
 
 @cache
@@ -258,15 +263,43 @@ def flaws() -> list[Any]:
     ]
 
 
-@cache
-def killers() -> dict[tuple[str, str], list[str]]:
-    rows = json.loads(MUTANTS.read_text())["mutants"]
-    return {(row["where"], row["bug"]): row["killed_by"] for row in rows}
-
-
-def flaw_of(flaw: Any) -> list[str]:
+def found_by(flaw: Any) -> list[str]:
     """Return the checks that find a bug, as docs/results/mutants.json has them."""
-    return killers().get((flaw.op, flaw.name)) or killers().get(("training", flaw.name)) or []
+    place = f"{flaw.op}, backward" if flaw.backward else flaw.op
+    where = "training" if flaw.where is not None else place
+    for row in json.loads(MUTANTS.read_text())["mutants"]:
+        if (row["where"], row["bug"]) == (where, flaw.name):
+            return list(row["killed_by"])
+    return []
+
+
+class Errata(SphinxDirective):
+    """What tutorials get wrong: a row for each test of tests/test_corrections.py."""
+
+    def run(self) -> list[nodes.Node]:
+        path = "tests/test_corrections.py"
+        self.env.note_dependency(str(sources.ROOT / path))
+        tree = ast.parse((sources.ROOT / path).read_text(encoding="utf-8"))
+        entries = nodes.bullet_list(classes=["errata"])
+        for test in tree.body:
+            if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_r"):
+                continue
+            said = " ".join((ast.get_docstring(test) or "").split()).removeprefix("Belief: ")
+            belief, truth = split_belief(said)
+            link = sources.reference(self.env.app, self.env.docname, path, test.lineno)
+            link += nodes.Text("test")
+            text = test.name.split("_")[1:]
+            who = ", ".join(part.upper() for part in text if re.fullmatch(r"r\d", part))
+            entry = nodes.paragraph("", f"{who}: ")
+            entry += [nodes.emphasis("", belief), nodes.Text(f" {truth} ("), link, nodes.Text(")")]
+            entries += nodes.list_item("", entry)
+        return [entries]
+
+
+def split_belief(said: str) -> tuple[str, str]:
+    """Return the belief, and what is true."""
+    match = re.match(r"(.*?[.;])\s(.*)", said)
+    return (match[1], match[2]) if match else (said, "")
 
 
 class Answer(SphinxDirective):
@@ -288,6 +321,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "code-of": CodeOf,
         "picture": Picture,
         "mistakes": Mistakes,
+        "errata": Errata,
         "answer": Answer,
     }.items():
         app.add_directive(name, directive)
