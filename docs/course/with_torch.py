@@ -29,7 +29,7 @@ def results() -> dict:
     import torch
 
     blocks = {}
-    for page in sorted(FOLDER.glob("*.md")):
+    for page in sorted([*FOLDER.glob("*.md"), *FOLDER.parent.glob("maps/*.md")]):
         names: dict = {}
         exec("import numpy as np\nimport torch\nimport torch.nn.functional as TF", names)
         for code in BLOCK.findall(page.read_text(encoding="utf-8")):
