@@ -28,10 +28,14 @@ def find() -> str:
 
 def dump(url: str, folder: Path, *flags: str, seconds: int = 120) -> str:
     """Return the document of a page once its scripts have run."""
+    return dump_with_log(url, folder, *flags, seconds=seconds)[0]
+
+
+def dump_with_log(url: str, folder: Path, *flags: str, seconds: int) -> tuple[str, str]:
+    """Return the document, and what the browser wrote to its log."""
     command = [find(), *FLAGS, f"--user-data-dir={folder}", *flags, "--dump-dom", url]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds, check=True
-    ).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True)
+    return done.stdout, done.stderr
 
 
 def written(dom: str, name: str) -> str:

@@ -1,14 +1,14 @@
 """What a page of the course is made of. All of it is computed when the site is built.
 
-    ```{run}          Python of a page, shown as a session with what it prints
-    ```{torch}        the same in torch, whose results are in docs/results/course-torch.json
-    {value}`x:.3f`    a number in a sentence, by the names that the page's {run} blocks made
-    ```{code-of} scratchnn.ops.softmax.softmax
-                      a function or class as it is in its file, with a link to it
-    ```{picture} name a figure of docs/course/pictures.py; the text below is its caption
-    ```{mistakes}     bugs of parity/flaws, a line for each operation
-    ```{errata}       the beliefs that tests/test_corrections.py corrects
-    ```{answer}       hidden until it is asked for
+```{run}          Python of a page, shown as a session with what it prints
+```{torch}        the same in torch, whose results are in docs/results/course-torch.json
+{value}`x:.3f`    a number in a sentence, by the names that the page's {run} blocks made
+```{code-of} scratchnn.ops.softmax.softmax
+                  a function or class as it is in its file, with a link to it
+```{picture} name a figure of docs/course/pictures.py; the text below is its caption
+```{mistakes}     bugs of parity/flaws, a line for each operation
+```{errata}       the beliefs that tests/test_corrections.py corrects
+```{answer}       hidden until it is asked for
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ import sys
 import textwrap
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import sources
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
-
-import sources
 
 logger = logging.getLogger(__name__)
 DOCS = Path(__file__).resolve().parents[1]
@@ -79,7 +78,7 @@ class Run(SphinxDirective):
     """A Python session; its names stay for the blocks and values further down the page."""
 
     has_content = True
-    option_spec = {"hidden": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {"hidden": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         names = names_of(self.env)
@@ -135,8 +134,7 @@ def names_of(env: Any) -> dict[str, Any]:
         exec("import numpy as np\nimport scratchnn.functional as F", names)
         names["np"].set_printoptions()
         env.temp_data["lesson_names"] = names
-    names = env.temp_data["lesson_names"]
-    return names
+    return env.temp_data["lesson_names"]
 
 
 def result(name: str) -> Any:
@@ -148,7 +146,7 @@ class CodeOf(SphinxDirective):
     """A function or class, from its file."""
 
     required_arguments = 1
-    option_spec = {"without-docstring": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {"without-docstring": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         module, _, name = self.arguments[0].rpartition(".")
@@ -188,7 +186,6 @@ class Picture(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
@@ -218,8 +215,11 @@ def svg_of(figure: Any, name: str) -> str:
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="(?=figure|axes|patch|line2d|text|xtick|ytick|legend|matplotlib|PathColl|PolyColl)',
-                 f'id="{name}-', svg)
+    svg = re.sub(
+        r'\bid="(?=figure|axes|patch|line2d|text|xtick|ytick|legend|matplotlib|PathColl|PolyColl)',
+        f'id="{name}-',
+        svg,
+    )
     return svg.replace(INK, "currentColor")
 
 

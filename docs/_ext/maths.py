@@ -48,7 +48,9 @@ def mathml(node: nodes.Element, *, as_block: bool) -> str:
         return f"<code>{latex}</code>"
     shown = shown.replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
     shown = re.sub(r"<mo[^>]*>\|</mo>", '<mo stretchy="false" lspace="0" rspace="0">|</mo>', shown)
-    return shown.replace('<mtable class="ams-align"', '<mtable displaystyle="true" class="ams-align"')
+    return shown.replace(
+        '<mtable class="ams-align"', '<mtable displaystyle="true" class="ams-align"'
+    )
 
 
 # Latin, Greek, arrows, operators, brackets, and the slanted letters of mathematics.

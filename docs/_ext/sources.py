@@ -130,21 +130,23 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         for i in range(1, len(parts)):
             entry = parts[i] + ("/" if i + 1 < len(parts) else "")
             folders.setdefault("/".join(parts[:i]), set()).add(entry)
-        yield page(app, path, code(path, file.read_text(encoding="utf-8")))
+        yield page(path, code(path, file.read_text(encoding="utf-8")))
     for path, entries in folders.items():
         items = "".join(
             f'<li><a href="{escape(link_to(app, path, entry))}">{escape(entry)}</a></li>'
             for entry in sorted(entries)
         )
-        yield page(app, path, f'<ul class="source-folder">{items}</ul>')
+        yield page(path, f'<ul class="source-folder">{items}</ul>')
 
 
 def link_to(app: Sphinx, path: str, entry: str) -> str:
+    """Return the link from the page of a folder to that of an entry."""
     here, there = f"source/{path}", f"source/{path}/{entry.rstrip('/')}"
     return app.builder.get_relative_uri(here, there)
 
 
-def page(app: Sphinx, path: str, body: str) -> tuple[str, dict[str, Any], str]:
+def page(path: str, body: str) -> tuple[str, dict[str, Any], str]:
+    """Return a page as Sphinx takes it: its name, what the template gets, the template."""
     title = f"<h1>{escape(path)}</h1>"
     return f"source/{path}", {"title": path, "body": title + body}, "page.html"
 
@@ -159,8 +161,10 @@ def code(path: str, text: str) -> str:
         linenos="inline", lineanchors="L", anchorlinenos=True, cssclass="highlight source-file"
     )
     shown = highlight(text, lexer, formatter)
-    return shown.replace('name="L-', 'name="L').replace('id="L-', 'id="L').replace(
-        'href="#L-', 'href="#L'
+    return (
+        shown.replace('name="L-', 'name="L')
+        .replace('id="L-', 'id="L')
+        .replace('href="#L-', 'href="#L')
     )
 
 
