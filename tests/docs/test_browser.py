@@ -82,8 +82,12 @@ def test_formulas_are_drawn(seen, site):
 
 
 def test_the_console_is_silent(seen):
-    """No error, and no request that leaves this machine: it would fail, and be an error."""
     assert not seen[1]
+
+
+def test_no_request_leaves_this_machine_or_fails(seen):
+    found = {(row["page"], name) for row in seen[0] for name in row["requests"]}
+    assert not found
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

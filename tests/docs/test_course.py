@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import re
@@ -73,13 +72,3 @@ def test_torch_says_what_the_course_shows():
     assert kept.keys() == found.keys(), "run docs/course/with_torch.py again"
     for code, steps in found.items():
         assert [tuple(step) for step in kept[code]] == steps, code
-
-
-@pytest.mark.parametrize(
-    "page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.relative_to(ROOT).as_posix()
-)
-def test_python_blocks_are_python(page):
-    if "_build" in page.parts:
-        return
-    for code in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S):
-        ast.parse(code)
