@@ -33,6 +33,7 @@ lint: .venv/ready
 # The site, in docs/_build/html. It needs no network once .venv is there.
 docs: .venv/docs-ready
 	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs/zh docs/_build/html/zh
 	@echo "Open docs/_build/html/index.html"
 
 # Every page, link and snippet of the site; with Chromium, what a reader sees of each.

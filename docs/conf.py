@@ -22,8 +22,10 @@ extensions = [
     "sources",  # a page for each source file, and the links to them
     "lessons",  # code that runs, what torch computes, pictures, mistakes
     "assets",  # the playground with its data
+    "languages",  # the link from a page to the same page in the other language
 ]
-exclude_patterns = ["_build", "playground"]
+exclude_patterns = ["_build", "playground", "zh"]
+english_site = ""  # where it is, seen from the root of this edition: see zh/conf.py
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 default_role = "py:obj"
@@ -40,8 +42,15 @@ python_maximum_signature_line_length = 88
 add_module_names = False
 
 html_theme = "furo"
+html_sidebars = {
+    "**": [
+        *("sidebar/brand.html", "sidebar/search.html", "language.html"),
+        *("sidebar/scroll-start.html", "sidebar/navigation.html", "sidebar/scroll-end.html"),
+    ]
+}
 html_title = "scratchnn"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False

@@ -30,7 +30,7 @@ def write(folder: Path) -> None:
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Write it where the site is."""
-    if exception is None and app.builder.format == "html":
+    if exception is None and app.builder.format == "html" and not app.config.english_site:
         write(Path(app.outdir) / "playground")
 
 

@@ -37,7 +37,16 @@ logger = logging.getLogger(__name__)
 DOCS = Path(__file__).resolve().parents[1]
 TORCH = DOCS / "results/course-torch.json"
 MUTANTS = DOCS / "results/mutants.json"
+WORDS = {  # what the blocks say, by the language of the site
+    "en": {"answer": "Answer", "torch": "torch {} says", "found": " Found by: {}."},
+    "zh_CN": {"answer": "答案", "torch": "torch {} 的结果", "found": " 由这些检验发现：{}。"},
+}
 INK = "#010203"  # drawn in the colour of the page's text
+
+
+def words(directive: SphinxDirective) -> dict[str, str]:
+    """Return what blocks say in the language of the site."""
+    return WORDS.get(directive.config.language, WORDS["en"])
 
 
 def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
@@ -103,7 +112,7 @@ class Torch(SphinxDirective):
             raise self.error("torch's results are missing: python docs/course/with_torch.py")
         steps = [(text, out) for text, out in results["blocks"][code]]
         shown = as_console(steps)
-        caption = nodes.caption("", f"torch {results['torch']} says")
+        caption = nodes.caption("", words(self)["torch"].format(results["torch"]))
         block = nodes.literal_block(shown, shown, language="pycon")
         return [nodes.container("", caption, block, classes=["torch"], literal_block=True)]
 
@@ -249,7 +258,7 @@ class Mistakes(SphinxDirective):
         text = flaw.cause + ("" if flaw.cause.endswith(".") else ".")
         entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
         if checks := found_by(flaw):
-            entry += nodes.emphasis("", f" Found by: {', '.join(checks)}.")
+            entry += nodes.emphasis("", words(self)["found"].format(", ".join(checks)))
         return nodes.list_item("", entry)
 
 
@@ -308,7 +317,8 @@ class Answer(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        before = nodes.raw("", "<details class='answer'><summary>Answer</summary>", format="html")
+        summary = f"<summary>{words(self)['answer']}</summary>"
+        before = nodes.raw("", f"<details class='answer'>{summary}", format="html")
         after = nodes.raw("", "</details>", format="html")
         return [before, *self.parse_content_to_nodes(), after]
 

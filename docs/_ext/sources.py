@@ -75,8 +75,15 @@ def reference(app: Sphinx, docname: str, path: str, line: int | None = None) -> 
     """Return a link from a page to a file, without text."""
     page = page_of(path)
     assert page is not None, path
-    uri = app.builder.get_relative_uri(docname, page) + (f"#L{line}" if line else "")
+    uri = english(app, docname, page) + (f"#L{line}" if line else "")
     return nodes.reference("", "", internal=True, refuri=uri)
+
+
+def english(app: Sphinx, docname: str, page: str) -> str:
+    """Return the address of a page of the English site, where source files are, from a page."""
+    if app.config.english_site:
+        return f"{'../' * docname.count('/')}{app.config.english_site}{page}.html"
+    return app.builder.get_relative_uri(docname, page)
 
 
 def link_objects(app: Sphinx, doctree: nodes.document) -> None:
@@ -111,19 +118,36 @@ def is_link(node: nodes.Node) -> bool:
 def link_files(app: Sphinx, doctree: nodes.document) -> None:
     """Let links to files and folders of the repository lead to their pages."""
     docname = app.env.docname
-    folder = Path(app.env.doc2path(docname)).parent
     for node in list(doctree.findall(is_link)):
-        target = Path(os.path.normpath(folder / node["reftarget"].partition("#")[0]))
-        path = target.relative_to(ROOT).as_posix() if target.is_relative_to(ROOT) else ""
-        if page_of(path) is None or (path.startswith("docs/") and path.endswith(".md")):
-            continue  # a page of the site, or a download
-        link = reference(app, docname, path)
+        path = path_of(app, node)
+        if path is None or page_of(path) is None:
+            continue  # a download
+        if path.startswith("docs/") and path.endswith(".md"):
+            if not app.config.english_site or path.startswith("docs/zh/"):
+                continue  # a page of this edition
+            page = path.removeprefix("docs/").removesuffix(".md")
+            link = nodes.reference("", "", internal=True, refuri=english(app, docname, page))
+        else:
+            link = reference(app, docname, path)
         link += [child.deepcopy() for child in node.children]
         node.replace_self(link)
 
 
+def path_of(app: Sphinx, node: nodes.Element) -> str | None:
+    """Return the path in the repository that a link leads to; None where it leaves it."""
+    if node.get("refdomain") == "doc":  # a page, by its path from the first folder of the site
+        target = Path(app.srcdir) / f"{node['reftarget']}.md"
+    else:
+        folder = Path(app.env.doc2path(app.env.docname)).parent
+        target = folder / node["reftarget"].partition("#")[0]
+    target = Path(os.path.normpath(target))
+    return target.relative_to(ROOT).as_posix() if target.is_relative_to(ROOT) else None
+
+
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield the pages of files and folders."""
+    """Yield the pages of files and folders; once, in the English edition."""
+    if app.config.english_site:
+        return
     folders: dict[str, set[str]] = {}
     for path, file in files().items():
         parts = path.split("/")
@@ -170,6 +194,7 @@ def code(path: str, text: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the links and the pages."""
+    app.add_config_value("english_site", "", "env")
     app.connect("doctree-read", link_objects)
     app.connect("doctree-read", link_files, priority=100)  # before downloads are collected
     app.connect("html-collect-pages", pages)

@@ -1,14 +1,17 @@
 "use strict";
 /* Small helpers to build the page, and the page itself. */
 
+/* The text in the language of the page: chinese.js has WORDS. */
+const say = (text) => (typeof WORDS === "undefined" ? text : (WORDS[text] ?? text));
+
 /* make("p", {class: "note"}, "text", child) returns a new element. */
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else element.setAttribute(key, value);
+    else element.setAttribute(key, key === "aria-label" ? say(value) : value);
   }
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === "string" ? say(child) : child)));
   return element;
 }
 

@@ -52,9 +52,10 @@ function scores() {
   const controls = make("div", { class: "controls" });
   controls.append(...sliders.map((s) => s.element), temperature.element, target.element);
   const section = make("section", { id: "scores" }, make("h2", {}, "Three logits"));
-  const says = "Move the logits z and the temperature T. The network says p = softmax(z / T). ";
-  const more = "The loss is -log p of the right class, and the gradient is p - onehot.";
-  section.append(make("p", {}, says + more), examples, controls, bars, table, verdict);
+  const says =
+    "Move the logits z and the temperature T. The network says p = softmax(z / T). " +
+    "The loss is -log p of the right class, and the gradient is p - onehot.";
+  section.append(make("p", {}, says), examples, controls, bars, table, verdict);
   return section;
 }
 
@@ -114,16 +115,17 @@ function explain(columns, { z, T }) {
       quality(x, i < 3 ? right.dz[i] : right.loss),
     );
   const [double, single] = [bad("textbook, float64"), bad("textbook, float32")];
+  const top = largestLogit.toFixed(1);
   if (double.includes("undefined")) {
-    if (largestLogit > 709.7) return `exp(${largestLogit.toFixed(1)}) is above the largest float64: inf / inf is nan.`;
-    return "All exponentials, or that of the right class, are 0 even in float64: 0 / 0 or log 0.";
+    if (largestLogit > 709.7) return say("exp({z}) is above the largest float64: inf / inf is nan.").replace("{z}", top);
+    return say("Even in float64 the exponential of the right class is rounded to 0, and log 0 is infinite.");
   }
   if (single.includes("undefined")) {
-    if (largestLogit > 88.7) return `exp(${largestLogit.toFixed(1)}) is above the largest float32, 3.4e38: inf / inf is nan.`;
-    return "In float32 the exponential of the right class is rounded to 0, and log 0 is infinite.";
+    if (largestLogit > 88.7) return say("exp({z}) is above the largest float32: inf / inf is nan.").replace("{z}", top);
+    return say("In float32 the exponential of the right class is rounded to 0, and log 0 is infinite.");
   }
   if (single.includes("lost") || double.includes("lost")) {
-    return "One class dominates: log p and p - 1 of the textbook have cancelled. No digit of what is marked is right.";
+    return say("One class dominates. What is marked has cancelled: none of its digits is right.");
   }
-  return "Here all four agree. Try the buttons above.";
+  return say("Here all four agree. Try the buttons above.");
 }

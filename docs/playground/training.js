@@ -12,7 +12,7 @@ function training(shared) {
   restart(state);
   const toggle = button("Train", () => {
     state.running = !state.running;
-    toggle.textContent = state.running ? "Pause" : "Train";
+    toggle.textContent = say(state.running ? "Pause" : "Train");
     if (state.running) requestAnimationFrame(() => frame(state));
   });
   const step = button("One step", () => {
@@ -110,12 +110,16 @@ function frame(state) {
 function drawTraining(state) {
   const last = state.tests[state.tests.length - 1];
   const seconds = state.began === null ? 0 : (performance.now() - state.began) / 1000;
-  const speed = seconds > 0.5 ? `, ${Math.round((state.steps - state.stepsThen) / seconds)} steps a second` : "";
+  const rate = Math.round((state.steps - state.stepsThen) / seconds);
+  const speed = seconds > 0.5 ? say(", {n} steps a second").replace("{n}", rate) : "";
   const epochs = (state.steps * state.settings.batch) / state.parts.train.labels.length;
   const loss = Number.isFinite(last.loss)
-    ? `test loss ${last.loss.toFixed(3)}, test accuracy ${(100 * last.accuracy).toFixed(1)} %`
-    : "the loss is no longer a number: start again with a smaller learning rate";
-  state.status.textContent = `step ${state.steps} (epoch ${epochs.toFixed(1)}): ${loss}${speed}`;
+    ? say("test loss {l}, test accuracy {a} %")
+        .replace("{l}", last.loss.toFixed(3))
+        .replace("{a}", (100 * last.accuracy).toFixed(1))
+    : say("the loss is no longer a number: start again with a smaller learning rate");
+  const where = say("step {s} (epoch {e}): ").replace("{s}", state.steps).replace("{e}", epochs.toFixed(1));
+  state.status.textContent = where + loss + speed;
   state.status.dataset.accuracy = last.accuracy;
   drawChart(state);
   drawWeights(state);
@@ -137,10 +141,10 @@ function drawChart({ chart, losses, tests, steps }) {
     c.fillText((highest * share).toFixed(1), 8, y(share) + 4);
     c.fillText(`${100 * share} %`, right + 5, y(share) + 4);
   }
-  c.fillText(`step ${steps}`, right - 40, height - 6);
-  c.fillText("loss of a batch, test loss (orange)", left, height - 6);
+  c.fillText(`${say("step")} ${steps}`, right - 40, height - 6);
+  c.fillText(say("loss of a batch, test loss (orange)"), left, height - 6);
   c.fillStyle = BLUE;
-  c.fillText("test accuracy", left + 200, height - 6);
+  c.fillText(say("test accuracy"), left + 200, height - 6);
   c.globalAlpha = 0.35;
   c.fillStyle = ink(element);
   losses.forEach((loss, i) => c.fillRect(x(i + 1), y(loss / highest) - 0.7, 1.4, 1.4));
