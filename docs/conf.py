@@ -22,6 +22,7 @@ extensions = [
     "sources",  # a page for each source file, and the links to them
     "lessons",  # code that runs, what torch computes, pictures, mistakes
     "assets",  # the playground with its data
+    "chinese",  # the search in Chinese
     "languages",  # the link from a page to the same page in the other language
 ]
 exclude_patterns = ["_build", "playground", "zh"]

@@ -11,6 +11,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -40,25 +41,40 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def seen(site, pages, tmp_path_factory):
+def server(site):
+    """The site, served on this machine: its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def browse(server, tmp_path):
+    """Open an address of the site; return the document, and what the browser complained about."""
+    return partial(opened, server, tmp_path / "profile")
+
+
+def opened(server, profile, address, seconds=60):
+    dom, log = chromium.dump_with_log(
+        f"{server}/{address}",
+        profile,
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--virtual-time-budget=300000",
+        "--enable-logging=stderr",
+        seconds=seconds,
+    )
+    return dom, re.findall(r"CONSOLE[^\]]*\] (.*)", log)
+
+
+@pytest.fixture(scope="module")
+def seen(server, pages, tmp_path_factory):
     """What the browser found on each page, and what it complained about."""
     given = f"const PAGES = {json.dumps([*pages, *SOURCES])}, WIDTHS = {[PHONE, DESK]};"
     Quiet.harness = re.sub(r"const PAGES = .*", given, HARNESS, count=1).encode()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        dom, log = chromium.dump_with_log(
-            f"http://127.0.0.1:{server.server_port}/harness.html",
-            tmp_path_factory.mktemp("chromium") / "profile",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-            "--virtual-time-budget=300000",
-            "--enable-logging=stderr",
-            seconds=400,
-        )
-    finally:
-        server.shutdown()
-        server.server_close()
-    complaints = re.findall(r"CONSOLE[^\]]*\] (.*)", log)
+    profile = tmp_path_factory.mktemp("chromium") / "profile"
+    dom, complaints = opened(server, profile, "harness.html", seconds=400)
     return json.loads(chromium.written(dom, "out")), complaints
 
 
@@ -95,3 +111,19 @@ def test_text_can_be_read(seen, theme):
     """A contrast of 3 at least, between every text and what is behind it."""
     faint = {(row["page"], text) for row in seen[0] for text in row[theme]}
     assert not faint
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("search.html?q=softmax", "course/02-softmax"),
+        ("zh/search.html?q=交叉熵", "course/03-surprise"),
+        ("zh/search.html?q=反向传播", "course/07-deeper"),
+        ("zh/search.html?q=calibration", "course/10-calibration"),
+    ],
+)
+def test_search_finds(browse, address, page):
+    dom, complaints = browse(quote(address, safe="/?="))
+    results = dom[dom.index('id="search-results"') :]
+    assert f"{page}.html" in results
+    assert not complaints
