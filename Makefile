@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-lowest dist-test bench-quick lint
+.PHONY: demo test test-long test-lowest dist-test bench-quick lint docs docs-test
 
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
@@ -35,6 +35,20 @@ lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The site, in docs/_build/html. It needs no network once .venv is there.
+docs: .venv/docs-ready
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs/zh docs/_build/html/zh
+	@echo "Open docs/_build/html/index.html"
+
+# Every page, link and snippet of the site; with Chromium, what a reader sees of each.
+docs-test: docs
+	$(BIN)/python -m pytest tests/docs
+
+.venv/docs-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \

@@ -1,0 +1,339 @@
+"""What a page of the course is made of. All of it is computed when the site is built.
+
+```{run}          Python of a page, shown as a session with what it prints
+```{torch}        the same in torch, whose results are in docs/results/course-torch.json
+{value}`x:.3f`    a number in a sentence, by the names that the page's {run} blocks made
+```{code-of} scratchnn.ops.softmax.softmax
+                  a function or class as it is in its file, with a link to it
+```{picture} name a figure of docs/course/pictures.py; the text below is its caption
+```{mistakes}     bugs of parity/flaws, a line for each operation
+```{errata}       the beliefs that tests/test_corrections.py corrects
+```{answer}       hidden until it is asked for
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import re
+import sys
+import textwrap
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import sources
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+logger = logging.getLogger(__name__)
+DOCS = Path(__file__).resolve().parents[1]
+TORCH = DOCS / "results/course-torch.json"
+MUTANTS = DOCS / "results/mutants.json"
+WORDS = {  # what the blocks say, by the language of the site
+    "en": {"answer": "Answer", "torch": "torch {} says", "found": " Found by: {}."},
+    "zh_CN": {"answer": "答案", "torch": "torch {} 的结果", "found": " 由这些检验发现：{}。"},
+}
+INK = "#010203"  # drawn in the colour of the page's text
+
+
+def words(directive: SphinxDirective) -> dict[str, str]:
+    """Return what blocks say in the language of the site."""
+    return WORDS.get(directive.config.language, WORDS["en"])
+
+
+def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
+    """Run code statement by statement; return each with what it shows.
+
+    A last expression is shown as Python's prompt shows it, unless it is None.
+    """
+    shown = []
+    lines = code.splitlines()
+    body = ast.parse(code).body
+    for i, statement in enumerate(body):
+        end = body[i + 1].lineno - 1 if i + 1 < len(body) else len(lines)
+        text = "\n".join(lines[statement.lineno - 1 : end]).rstrip()
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            if isinstance(statement, ast.Expr):
+                value = eval(compile(ast.Expression(statement.value), "<page>", "eval"), names)
+                if value is not None:
+                    print(repr(value))
+            else:
+                exec(compile(ast.Module([statement], []), "<page>", "exec"), names)
+        shown.append((text, out.getvalue().rstrip()))
+    return shown
+
+
+def as_console(steps: list[tuple[str, str]]) -> str:
+    """Return code and results as a Python session."""
+    lines = []
+    for text, out in steps:
+        first, *more = text.splitlines()
+        lines.append(f">>> {first}")
+        lines += [f"... {line}" if line else "..." for line in more]
+        lines += out.splitlines()
+    return "\n".join(lines)
+
+
+class Run(SphinxDirective):
+    """A Python session; its names stay for the blocks and values further down the page."""
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"hidden": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        names = names_of(self.env)
+        try:
+            steps = session("\n".join(self.content), names)
+        except Exception as error:
+            raise self.error(f"the code does not run: {error!r}") from error
+        if "hidden" in self.options:
+            return []
+        return [nodes.literal_block(shown := as_console(steps), shown, language="pycon")]
+
+
+class Torch(SphinxDirective):
+    """torch's side: the code is run by docs/course/with_torch.py, and its results are kept."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        code, results = "\n".join(self.content), torch_results()
+        self.env.note_dependency(str(TORCH))
+        if code not in results["blocks"]:
+            raise self.error("torch's results are missing: python docs/course/with_torch.py")
+        steps = [(text, out) for text, out in results["blocks"][code]]
+        shown = as_console(steps)
+        caption = nodes.caption("", words(self)["torch"].format(results["torch"]))
+        block = nodes.literal_block(shown, shown, language="pycon")
+        return [nodes.container("", caption, block, classes=["torch"], literal_block=True)]
+
+
+@cache
+def torch_results() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(TORCH.read_text()) if TORCH.exists() else {"blocks": {}}
+    return found
+
+
+class Value(SphinxRole):
+    """A number, computed: {value}`np.log(10):.3f`, or without a format."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        try:
+            shown = eval(f"f'''{{{self.text}}}'''", names_of(self.env))
+        except Exception as error:
+            message = self.inliner.reporter.error(f"{self.text}: {error!r}", line=self.lineno)
+            return [], [message]
+        return [nodes.inline("", shown, classes=["value"])], []
+
+
+def names_of(env: Any) -> dict[str, Any]:
+    """Return the names that the blocks of this page have made so far."""
+    if "lesson_names" not in env.temp_data:
+        sys.path[:0] = [p for p in [str(DOCS / "course")] if p not in sys.path]
+        names: dict[str, Any] = {"result": result}
+        exec("import numpy as np\nimport scratchnn.functional as F", names)
+        names["np"].set_printoptions()
+        env.temp_data["lesson_names"] = names
+    return env.temp_data["lesson_names"]
+
+
+def result(name: str) -> Any:
+    """Return a results file: result("reference") is docs/results/reference.json."""
+    return json.loads((DOCS / f"results/{name}.json").read_text())
+
+
+class CodeOf(SphinxDirective):
+    """A function or class, from its file."""
+
+    required_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {"without-docstring": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        module, _, name = self.arguments[0].rpartition(".")
+        try:
+            obj = getattr(imported(module), name)
+            code = textwrap.dedent(inspect.getsource(obj)).rstrip()
+        except (ImportError, AttributeError, TypeError) as error:
+            raise self.error(f"there is no {self.arguments[0]}: {error}") from error
+        if "without-docstring" in self.options:
+            code = without_docstring(code)
+        path, line = sources.place(obj) or ("", 0)
+        self.env.note_dependency(str(sources.ROOT / path))
+        link = sources.reference(self.env.app, self.env.docname, path, line)
+        link += nodes.Text(path)
+        caption = nodes.caption("", "", link)
+        block = nodes.literal_block(code, code, language="python")
+        return [nodes.container("", caption, block, classes=["code-of"], literal_block=True)]
+
+
+def imported(name: str) -> Any:
+    """Import a module, or the class in a module that this names."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, rest = name.rpartition(".")
+        importlib.import_module(module)
+        return getattr(sys.modules[module], rest)
+
+
+def without_docstring(code: str) -> str:
+    """Return a function without its docstring, which the page has said already."""
+    return re.sub(r'^( +)"""(?:.|\n)*?"""\n', "", code, count=1, flags=re.MULTILINE)
+
+
+class Picture(SphinxDirective):
+    """A figure in the page itself, whose lines have the colour of the text: light or dark."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        sys.path.insert(0, str(DOCS / "course"))
+        try:
+            pictures = importlib.import_module("pictures")
+        finally:
+            sys.path.pop(0)
+        svg = svg_of(getattr(pictures, name)(), name)
+        label = " ".join(self.content).replace('"', "'") or name
+        svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+        figure = nodes.figure("", classes=["picture"])
+        figure += nodes.raw("", svg, format="html")
+        if self.content:
+            parsed, _ = self.parse_inline(" ".join(self.content), lineno=self.lineno)
+            figure += nodes.caption("", "", *parsed)
+        return [figure]
+
+
+def svg_of(figure: Any, name: str) -> str:
+    """Return a matplotlib figure as SVG to stand in a page."""
+    import matplotlib
+
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(
+        r'\bid="(?=figure|axes|patch|line2d|text|xtick|ytick|legend|matplotlib|PathColl|PolyColl)',
+        f'id="{name}-',
+        svg,
+    )
+    return svg.replace(INK, "currentColor")
+
+
+class Mistakes(SphinxDirective):
+    """Planted bugs, and which checks find them: a line "operation: name; name" for each."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(MUTANTS))
+        entries = nodes.bullet_list(classes=["mistakes"])
+        for wanted in self.content:
+            op, _, names = wanted.partition(": ")
+            for name in names.split("; "):
+                entries += self.entry(op, name)
+        return [entries]
+
+    def entry(self, op: str, name: str) -> nodes.list_item:
+        """Return a bug: its name with a link, what is wrong, and what finds it."""
+        try:
+            flaw = next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
+        except StopIteration:
+            raise self.error(f"parity/flaws has no {name} in {op}") from None
+        path, line = sources.place(flaw.wrong) or ("", 0)
+        link = sources.reference(self.env.app, self.env.docname, path, line)
+        link += nodes.Text(name)
+        text = flaw.cause + ("" if flaw.cause.endswith(".") else ".")
+        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
+        if checks := found_by(flaw):
+            entry += nodes.emphasis("", words(self)["found"].format(", ".join(checks)))
+        return nodes.list_item("", entry)
+
+
+@cache
+def flaws() -> list[Any]:
+    """Return all planted bugs."""
+    return [
+        flaw
+        for name in ("softmax", "losses", "layers", "training")
+        for flaw in importlib.import_module(f"parity.flaws.{name}").FLAWS
+    ]
+
+
+def found_by(flaw: Any) -> list[str]:
+    """Return the checks that find a bug, as docs/results/mutants.json has them."""
+    place = f"{flaw.op}, backward" if flaw.backward else flaw.op
+    where = "training" if flaw.where is not None else place
+    for row in json.loads(MUTANTS.read_text())["mutants"]:
+        if (row["where"], row["bug"]) == (where, flaw.name):
+            return list(row["killed_by"])
+    return []
+
+
+class Errata(SphinxDirective):
+    """What tutorials get wrong: a row for each test of tests/test_corrections.py."""
+
+    def run(self) -> list[nodes.Node]:
+        path = "tests/test_corrections.py"
+        self.env.note_dependency(str(sources.ROOT / path))
+        tree = ast.parse((sources.ROOT / path).read_text(encoding="utf-8"))
+        entries = nodes.bullet_list(classes=["errata"])
+        for test in tree.body:
+            if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_r"):
+                continue
+            said = " ".join((ast.get_docstring(test) or "").split()).removeprefix("Belief: ")
+            belief, truth = split_belief(said)
+            link = sources.reference(self.env.app, self.env.docname, path, test.lineno)
+            link += nodes.Text("test")
+            text = test.name.split("_")[1:]
+            who = ", ".join(part.upper() for part in text if re.fullmatch(r"r\d", part))
+            entry = nodes.paragraph("", f"{who}: ")
+            entry += [nodes.emphasis("", belief), nodes.Text(f" {truth} ("), link, nodes.Text(")")]
+            entries += nodes.list_item("", entry)
+        return [entries]
+
+
+def split_belief(said: str) -> tuple[str, str]:
+    """Return the belief, and what is true."""
+    match = re.match(r"(.*?[.;])\s(.*)", said)
+    return (match[1], match[2]) if match else (said, "")
+
+
+class Answer(SphinxDirective):
+    """An answer, hidden until the reader asks for it."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        summary = f"<summary>{words(self)['answer']}</summary>"
+        before = nodes.raw("", f"<details class='answer'>{summary}", format="html")
+        after = nodes.raw("", "</details>", format="html")
+        return [before, *self.parse_content_to_nodes(), after]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives and the role."""
+    for name, directive in {
+        "run": Run,
+        "torch": Torch,
+        "code-of": CodeOf,
+        "picture": Picture,
+        "mistakes": Mistakes,
+        "errata": Errata,
+        "answer": Answer,
+    }.items():
+        app.add_directive(name, directive)
+    app.add_role("value", Value())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

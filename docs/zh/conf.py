@@ -1,0 +1,14 @@
+"""The Chinese edition: the same site in docs/zh, built into its folder zh."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from conf import *  # noqa: F403
+
+language = "zh_CN"  # the search cuts words by jieba
+html_title = "scratchnn 中文"
+english_site = "../"
+html_static_path = ["../_static"]
+templates_path = ["../_templates"]
+exclude_patterns: list[str] = []
