@@ -194,8 +194,11 @@ def relu_backward(dy: Array, z: Array, *, u: float) -> Array:  # noqa: ARG001
 
 
 def sigmoid(z: Array, *, u: float) -> Array:
-    """Bound 1 / (1 + exp(-z)):  (E + 2) u σ."""
-    return (EXP_ULPS + 2) * u * sigma(z)
+    """Bound 1 / (1 + exp(-z)):  (E + 4 + |min(z, 0)|) u σ.
+
+    The last term is for exp(min(z, 0) - log1p(exp(-|z|))), whose exponent is rounded.
+    """
+    return (EXP_ULPS + 4 + abs(np.minimum(z, 0))) * u * sigma(z)
 
 
 def sigmoid_backward(dp: Array, z: Array, *, u: float) -> Array:

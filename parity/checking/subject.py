@@ -1,290 +1,411 @@
-"""Anyone's function, and anyone's backward, called as the operation of a row.
+"""Anyone's function and its backward, called in whatever form they come.
 
-The arrays go by position, and options by name. A case is first cut down to what the function takes.
-The right answer is then that of the case that is left.
+Functions that return a value, (value, gradient) or (value, cache); classes with forward, __call__,
+loss and the like, which return a gradient or leave it in attributes; functions of torch's tensors.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+import sys
+import textwrap
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from parity import oracle
-from parity.cases import Case, Dtype
-from parity.judge import upstream, value_dtype
+from parity.checking import names
+from parity.checking.names import Parameters, plain
 from parity.ops import Function, Op
 from scratchnn.ops.shared import AnyArray
-from scratchnn.ops.softmax import to_rows
 
-ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}
-OF_ROWS = ("ignore_index", "label_smoothing")  # options of losses whose classes are on axis 1
-RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
-NOT_TESTED = {
-    "axis": "axis (only the last of two was)",
-    "reduction": 'reduction (taken to be "mean")',
+FORWARD = """forward loss calculate compute compute_loss activate activation fn function func f value
+    apply evaluate call cost predict""".split()
+BACKWARD = """backward gradient grad derivative backprop bprop backward_pass delta prime gradients
+    compute_gradient loss_gradient d deriv f_prime df diff loss_prime loss_grad dloss""".split()
+LEFT = {  # attributes in which a backward leaves gradients, in lower case without underscores
+    "W": "dw dweights dweight wgrad gradw weightsgradient gradweights gradweight weightgrad",
+    "b": "db dbiases dbias bgrad gradb biasgradient gradbias gradbiases biasesgradient biasgrad",
+    "": "dinputs dinput dx dz dlogits gradinput grad gradient dpred dypred dyhat dy",
 }
-BIAS = ("b", "bias")
-DY = "dy"  # in a case of a gradient, its upstream gradient
+HELD = {
+    "W": "w weight weights kernel theta",
+    "b": "b bias biases",
+}
+GRADIENTS = {plain(n) for n in "grad grads gradient gradients dx dz dW dw dscores dlogits".split()}
 
 
 class RaisedError(Exception):
-    """An exception of the function that is checked, which is its cause; no fault of our own."""
+    """An exception of the code that is checked, which is its cause; no fault of our own."""
+
+    @property
+    def place(self) -> str:
+        """The line that raised, in the code that is checked."""
+        error, own = self.__cause__, __file__
+        frames = inspect.getinnerframes(error.__traceback__) if error and error.__traceback__ else []
+        inner = [f for f in frames if f.filename != own and "site-packages" not in f.filename]
+        if not inner or not inner[-1].code_context:
+            return ""
+        return f"line {inner[-1].lineno}: {inner[-1].code_context[0].strip()}"
+
+    @property
+    def words(self) -> str:
+        return f"{type(self.__cause__).__name__}: {self.__cause__}".partition("\n")[0][:200]
 
 
-@dataclass(frozen=True)
-class Asked(ABC):
-    """A function of somebody's, which the checks ask."""
+@dataclass
+class Outcome:
+    """What a call returned: its value, what else it returned, and what it was a method of."""
+
+    value: Any
+    extra: Any = None
+    instance: Any = None
+    warned: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Subject:
+    """What is checked: a function or class, its backward, and where both belong.
+
+    Parts    op         what it is meant to be
+             thing      a function, a class, a method of one, or an object that can be called
+             other      its backward, or None
+             settings   values of options that it does not take
+    """
 
     op: Op
-    function: Function
+    thing: Any
+    other: Any = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    tensors: bool = False
+    called: str = ""  # its name, where it has another one than its definition
+
+    def __post_init__(self) -> None:
+        self.owner = _owner(self.thing)
+        self.forward: Any = self.thing
+        self.backward: Any = self.other
+        if self.owner is not None:
+            if self.thing is self.owner:
+                self.forward = _method(self.owner, FORWARD, "__call__")
+            if self.backward is None or self.backward is self.owner:
+                self.backward = _method(self.owner, BACKWARD)
+            if self.backward is self.forward:
+                self.backward = None
+        elif not inspect.isroutine(self.thing):
+            self.forward = self.thing
+            self.backward = self.backward or _bound(self.thing, BACKWARD)
+        if self.forward is None:
+            wanted = ", ".join(FORWARD[:5])
+            raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
 
     @property
     def name(self) -> str:
-        """The name of the function, or of the class of an object that can be called."""
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
-    @property
-    def in_words(self) -> str:
-        parameters = _parameters(self.function)
-        names = "..." if parameters is None else ", ".join(p.name for p in parameters)
-        return f"{self.name}({names})"
+        if self.called:
+            return self.called
+        name = getattr(self.thing, "__qualname__", type(self.thing).__name__)
+        return name.rpartition("<locals>.")[2]
 
     @cached_property
-    def taken(self) -> dict[str, str]:
-        """The options that the function takes, with the names that it gives them."""
-        parameters = _parameters(self.function) or []
-        if any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return {option: option for option in self.op.options}
-        names = {p.name for p in parameters}
-        known = {option: ALIASES.get(option, (option,)) for option in self.op.options}
-        return {option: name for option, among in known.items() for name in among if name in names}
+    def parameters(self) -> Parameters | None:
+        return _without_self(self.forward, self.owner)
+
+    @cached_property
+    def backward_parameters(self) -> Parameters | None:
+        return _without_self(self.backward, self.owner) if self.backward is not None else None
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """The options of the operation that the function takes, with its names for them."""
+        if self.parameters is None and (getattr(self.thing, "__module__", "") or "torch") == "torch":
+            return {o: n[-1] for o, n in names.ALIASES.items() if o in self.op.options}
+        return names.taken(self.op, self.parameters)
+
+    @cached_property
+    def backward_options(self) -> dict[str, str]:
+        return names.taken(self.op, self.backward_parameters)
+
+    @cached_property
+    def words(self) -> str:
+        """What its author says of it: docstrings and comments."""
+        return _source(self.thing)
+
+    @cached_property
+    def source(self) -> str:
+        """Its code; empty where Python cannot tell."""
+        try:
+            return inspect.getsource(self.forward)
+        except (OSError, TypeError):
+            return ""
+
+    def places(self) -> list[str] | None:
+        """Return the names of the arguments that arrays go to; None where Python cannot tell."""
+        if self.parameters is None:
+            return None
+        if any(p.kind is p.VAR_POSITIONAL for p in self.parameters):
+            return list(self.op.arguments)
+        known = {*names.TARGETS, "b", "bias", "biases"}
+        taken = set(self.options.values())
+        return names.places(self.parameters, list(taken), lambda name: plain(name) in known)
+
+    def backward_places(self) -> list[str] | None:
+        if self.backward_parameters is None:
+            return None
+        if any(p.kind is p.VAR_POSITIONAL for p in self.backward_parameters):
+            return [names.DY, *self.op.arguments]
+        known = {*names.TARGETS, "b", "bias", "biases", "dout", "dvalues", "grad", "gradoutput"}
+        taken = set(self.backward_options.values())
+        return names.places(self.backward_parameters, list(taken), lambda n: plain(n) in known)
+
+    # Calls
+
+    def start(self, given: Mapping[str, AnyArray]) -> Any:
+        """Return a new object of the class whose methods are called, or None."""
+        if self.owner is None:
+            return None
+        return _make(self.owner, given, self.settings)
+
+    def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
+        named = {self.options[o]: value for o, value in options.items() if o in self.options}
+        result, warned = _quietly(_of(self.forward, instance), arrays, named, self.tensors)
+        outcome = Outcome(result, None, instance, warned)
+        if isinstance(result, tuple) and len(result) > 1:
+            outcome.value, rest = result[0], result[1:]
+            outcome.extra = rest[0] if len(rest) == 1 else rest
+        outcome.value = _array(outcome.value)
+        return outcome
+
+    def pull(self, ran: Outcome, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
+        """Call the backward after a forward call; its value is a list of gradients, or a mapping."""
+        named = {self.backward_options[o]: v for o, v in options.items() if o in self.backward_options}
+        function = _of(self.backward, ran.instance)
+        result, warned = _quietly(function, arrays, named, self.tensors)
+        return Outcome(_gradients(result, ran.instance), None, ran.instance, warned)
 
     @property
-    def plain(self) -> list[str]:
-        """The arrays whose numbers may be replaced by plainer ones."""
-        return [name for name in self.op.inputs if name != "target"]
+    def second_is_gradient(self) -> bool:
+        """Whether the name of what it returns second says that it is a gradient."""
+        return any(plain(n) in GRADIENTS or n[:1] == "d" or "grad" in n for n in self._second)
 
-    @abstractmethod
-    def prepared(self, case: Case, seed: int = 0) -> Case:
-        """Return a case that the function can be asked."""
-
-    @abstractmethod
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position: for a backward, dy and the inputs or result."""
-
-    def typical(self, dtype: Dtype, *shape: int) -> Case:
-        return self.prepared(self.op.typical(dtype, *shape))
-
-    def said(self, case: Case) -> dict[str, object]:
-        """Return the options that go by name, but for those at their defaults."""
-        names = {o: name for o, name in self.taken.items() if not is_default(self.op, case, o)}
-        return {name: case[option] for option, name in names.items()}
-
-    def call(self, *arrays: object, case: Case) -> Any:
-        """Return what the function returns for these arrays, at the options of a case."""
-        options = {theirs: case[ours] for ours, theirs in self.taken.items()}
-        return quietly(self.function, *arrays, **options)
-
-    def __call__(self, case: Case) -> Any:
-        """Return what the function returns for a case."""
-        arrays = self.arrays(case).values()
+    @cached_property
+    def _second(self) -> list[str]:
         try:
-            return self.call(*arrays, case=case)
+            tree = ast.parse(textwrap.dedent(inspect.getsource(self.forward)))
+        except (OSError, TypeError, SyntaxError):
+            return []
+        returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+        pairs = [r.elts[1] for r in returns if isinstance(r, ast.Tuple) and len(r.elts) > 1]
+        return [name.id for pair in pairs for name in ast.walk(pair) if isinstance(name, ast.Name)]
+
+
+def _owner(thing: Any) -> type | None:
+    """Return the class that a method belongs to, or that is checked itself."""
+    if inspect.isclass(thing):
+        return thing
+    qualified = getattr(thing, "__qualname__", "")
+    if not inspect.isfunction(thing) or "." not in qualified or qualified.endswith("<lambda>"):
+        return None
+    path = qualified.rpartition(".")[0]
+    if "<locals>" in path:
+        return None
+    found: Any = thing.__globals__
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
+    if not inspect.isclass(found) or isinstance(vars(found).get(thing.__name__), staticmethod):
+        return None
+    return found
+
+
+def _method(owner: type, among: Sequence[str], call: str = "") -> Any:
+    """Return the method of a class with one of these names, else its only public one."""
+    public = {n: v for n, v in inspect.getmembers(owner, callable) if not n.startswith("_")}
+    for name in among:
+        if name in public:
+            return _static(owner, name)
+    for name in among:
+        for own in public:
+            if len(name) > 3 and name in own.lower() and own.lower() not in FORWARD + BACKWARD:
+                return _static(owner, own)
+    if call and call in vars(owner):
+        return _static(owner, call)
+    if call and any(call in vars(base) for base in owner.__mro__[:-1]):
+        return _static(owner, call)
+    return None
+
+
+def _static(owner: type, name: str) -> Any:
+    return getattr(owner, name)
+
+
+def _bound(thing: Any, among: Sequence[str]) -> Any:
+    return next((getattr(thing, n) for n in among if callable(getattr(thing, n, None))), None)
+
+
+def _of(method: Any, instance: Any) -> Any:
+    """Return a method of an instance; static ones and functions as they are."""
+    if instance is None or not inspect.isfunction(method):
+        return method
+    own = inspect.getattr_static(type(instance), method.__name__, None)
+    if isinstance(own, staticmethod) or own is None:
+        return method
+    return getattr(instance, method.__name__)
+
+
+def _without_self(method: Any, owner: type | None) -> Parameters | None:
+    found = names.parameters(method)
+    if found and owner is not None and inspect.isfunction(method):
+        own = inspect.getattr_static(owner, method.__name__, None)
+        if own is not None and not isinstance(own, staticmethod):
+            return found[1:]
+    return found
+
+
+def _source(thing: Any) -> str:
+    """Return the docstrings and comments of a function or class."""
+    try:
+        source = inspect.getsource(thing)
+    except (OSError, TypeError):
+        return getattr(thing, "__doc__", "") or ""
+    comments = [line.partition("#")[2] for line in source.splitlines() if "#" in line]
+    return "\n".join([getattr(thing, "__doc__", "") or "", *comments])
+
+
+# Classes whose objects need sizes or parameters
+
+
+def _make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> Any:
+    wanted = [p for p in names.parameters(owner) or [] if p.kind is not p.VAR_POSITIONAL]
+    named = {p.name: settings[p.name] for p in wanted if p.name in settings}
+    needed = [p for p in wanted if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if "W" in given:
+        D, H = given["W"].shape if given["X"].shape[-1] == given["W"].shape[0] else given["W"].T.shape
+        sizes = iter((D, H))
+        for p in (p for p in needed if p.name not in named):
+            role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), None)
+            named[p.name] = given[role].copy() if role in given else next(sizes, None)
+    instance, _ = _quietly(owner, [], named, tensors=False)
+    for role in [r for r in HELD if r in given]:
+        _place(instance, role, given[role])
+    return instance
+
+
+def _place(instance: Any, role: str, array: AnyArray) -> None:
+    """Put a parameter where an object keeps it, if it does."""
+    for holder, name in _attributes(instance):
+        if plain(name) in HELD[role].split():
+            old = np.asarray(holder[name])
+            if old.shape == array.shape or (old.ndim == 0 and old == None):  # noqa: E711
+                holder[name] = array.copy()
+            elif old.size == array.size and role == "b":
+                holder[name] = array.reshape(old.shape).copy()
+            elif old.shape == array.T.shape:
+                raise Mismatch(f"{name} has shape {old.shape}")
+            return
+
+
+class Mismatch(Exception):  # noqa: N818
+    """An object keeps its weight in another layout."""
+
+
+def _attributes(instance: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each attribute of an object, and each entry of those that are dictionaries."""
+    own = getattr(instance, "__dict__", {})
+    for name, value in list(own.items()):
+        yield own, name
+        if isinstance(value, dict):
+            yield from ((value, key) for key in list(value) if isinstance(key, str))
+
+
+def held(instance: Any) -> set[str]:
+    """Return the parameters that an object keeps itself."""
+    kept = {plain(name) for _, name in _attributes(instance)}
+    return {role for role, known in HELD.items() if kept & set(known.split())}
+
+
+# Results
+
+
+def _array(value: Any) -> Any:
+    """Return a tensor as an array, and a list of numbers; all else as it is."""
+    if hasattr(value, "detach"):
+        return value.detach().numpy()
+    return np.array(value) if isinstance(value, list) else value
+
+
+def _gradients(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
+    """Return what a backward returned or left in attributes: a list, or a mapping by role."""
+    found: dict[str, Any] = {}
+    for holder, name in _attributes(instance) if instance is not None else ():
+        for role, known in LEFT.items():
+            inside = holder is not getattr(instance, "__dict__", None)
+            if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
+                found.setdefault(role, holder[name])
+    found = {role: value for role, value in found.items() if value is not None}
+    if isinstance(result, dict):
+        for name, value in result.items():
+            match = [r for r, known in LEFT.items() if plain(str(name)) in known.split()]
+            own = [r for r in ("W", "b", "X") if plain(str(name)) == r.lower()]
+            found[(match or own or [str(name)])[0]] = value
+        return {role: _array(value) for role, value in found.items()}
+    if result is None:
+        return {role: _array(value) for role, value in found.items()}
+    listed = list(result) if isinstance(result, tuple | list) else [result]
+    listed = [_array(value) for value in listed if value is not None]
+    if len(listed) == 1 and set(found) & {"W", "b"}:
+        return {**{r: _array(v) for r, v in found.items() if r}, "": listed[0]}
+    return listed
+
+
+# The call itself
+
+
+def _quietly(
+    function: Function, arrays: Sequence[Any], named: Mapping[str, object], tensors: bool
+) -> tuple[Any, list[str]]:
+    """Call a function; return what it returned, and its warnings.
+
+    Raises   RaisedError for whatever it raises
+    """
+    if tensors:
+        arrays = [_tensor(array) for array in arrays]
+        named = {name: _tensor(value) for name, value in named.items()}
+    with warnings.catch_warnings(record=True) as warned, np.errstate(all="warn", under="ignore"):
+        warnings.simplefilter("always")
+        try:
+            result = function(*arrays, **named)
         except Exception as error:
             raise RaisedError(f"{type(error).__name__}: {error}") from error
+    return result, [str(w.message) for w in warned]
 
 
-@dataclass(frozen=True)
-class Subject(Asked):
-    """A function that is meant to be an operation.
+def _tensor(array: Any) -> Any:
+    import torch
 
-    Options  settings    the values that options have in this function, whether it takes them or not
-             any_shape   whether it is given other than two dimensions, where it takes no axis
-    Raises   ValueError for options that the operation does not have, or a function of other
-             arguments
-    """
-
-    settings: Mapping[str, object] = field(default_factory=dict)
-    any_shape: bool = False
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.settings) - set(self.op.options):
-            known, got = ", ".join(self.op.options) or "none", ", ".join(sorted(unknown))
-            raise ValueError(f"{self.op.name} has the options {known}, got {got}")
-        parameters, arrays = _parameters(self.function), ", ".join(self.op.arguments)
-        try:
-            if parameters is not None:
-                options = dict.fromkeys(self.taken.values())
-                inspect.Signature(parameters).bind(*self.op.arguments, **options)
-        except TypeError as error:
-            words = f"must take ({arrays}), as {self.op.name} does, got {self.in_words}"
-            raise ValueError(f"{self.name} {words}") from error
-
-    @cached_property
-    def fixed(self) -> dict[str, object]:
-        """The options that have the same value in every case."""
-        left = {o: v for o, v in self.op.defaults.items() if o not in self.taken}
-        return {**left, **self.settings}
-
-    @property
-    def not_tested(self) -> list[str]:
-        """What is not tested, as the function takes no argument for it."""
-        left = [NOT_TESTED.get(o, o) for o in self.fixed if o not in self.settings]
-        rows = self._any_rank or "axis" in self.op.options
-        return left if rows else [*left, "other than two dimensions (--any-shape)"]
-
-    def prepared(self, case: Case, seed: int = 0) -> Case:  # noqa: ARG002
-        """Return a case that the function can be asked.
-
-        Options that it does not take are at their defaults. An axis is one number.
-        """
-        if isinstance(case.get("axis"), tuple):
-            case = case | {"axis": case["axis"][-1]}
-        if "ignore_index" in self.fixed and "target" in case:
-            case = case | {"target": np.maximum(case["target"], 0)}
-        return (case if self._any_rank else as_rows(self.op, case)) | self.fixed
-
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        return {name: np.array(case[name]) for name in self.op.arguments}
-
-    @property
-    def _any_rank(self) -> bool:
-        """Whether the function is given arrays of any number of dimensions."""
-        if "axis" in self.op.options:
-            return "axis" in self.taken and "axis" not in self.settings
-        return self.any_shape or not (self.op.products or set(OF_ROWS) & set(self.op.options))
+    if isinstance(array, np.ndarray | np.generic):
+        return torch.from_numpy(np.array(array))
+    return getattr(torch, array) if array in ("float32", "float64") else array
 
 
-@dataclass(frozen=True)
-class Backward(Asked):
-    """A function that is meant to be the backward of a subject.
-
-    It is called as backward(dy, *arrays), by scratchnn's rule, or in the other ways that its
-    parameters ask for. A bias may be missing among the arrays. Where the second parameter has the
-    name of a result (p, probs, y, out, log_p, ...), it is given the result and not the input.
-    Without room for dy, it is taken for the gradient of the mean loss itself: backward(*arrays).
-    """
-
-    subject: Subject
-
-    @classmethod
-    def of(cls, subject: Subject, function: Function) -> Backward:
-        """Return a backward with its subject, whose options are those that both take."""
-        pair = cls(subject.op, function, subject)
-        left = {o: v for o, v in subject.op.defaults.items() if o not in pair.taken}
-        subject = replace(subject, settings={**left, **subject.settings})
-        count = len(pair.parameters) - len(pair.arguments)
-        if count == 1 or (count == 0 and subject.fixed.get("reduction", "none") != "none"):
-            return replace(pair, subject=subject)
-        arrays = ", ".join(pair.arguments)
-        words = f"must take (dy, {arrays}), or of a mean or sum ({arrays}), got {pair.in_words}"
-        raise ValueError(f"{pair.name} {words}")
-
-    @cached_property
-    def parameters(self) -> list[str]:
-        """The names of the arrays that it takes by position: those that it needs, and a bias."""
-        parameters = _parameters(self.function) or []
-        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-            return [DY, *self.op.arguments]
-        options = {*self.op.options, *self.taken.values()}
-        bias = BIAS if self.op.arguments[-1] in BIAS else ()
-        kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-        places = [p for p in parameters if p.kind in kinds and p.name not in options]
-        return [p.name for p in places if p.default is p.empty or p.name in bias]
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The arrays of the row that it takes: all, or all but the bias."""
-        names = self.op.arguments
-        without = names[-1] in BIAS and len(self.parameters) == len(names)
-        return names[:-1] if without else names
-
-    @property
-    def takes_dy(self) -> bool:
-        return len(self.parameters) > len(self.arguments)
-
-    @property
-    def takes_result(self) -> bool:
-        """Whether it wants the function's result in place of its input."""
-        return bool(self.op.result) and self.parameters[1] in RESULTS
-
-    @property
-    def plain(self) -> list[str]:
-        return [*super().plain, DY] if self.takes_dy else super().plain
-
-    @property
-    def convention(self) -> str:
-        """How it is called, in words."""
-        dy = "the upstream gradient" if self.takes_dy else "no upstream gradient, as of a mean"
-        given = "the result" if self.takes_result else "the input"
-        return f"{self.name}({', '.join(self.parameters)}): given {dy}, and {given}"
-
-    @property
-    def not_tested(self) -> list[str]:
-        """What is not tested, as the function neither takes nor returns it."""
-        words = [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
-        try:
-            count = len(self(self.typical(np.float64)))
-        except Exception:  # the check of the gradient says so
-            return words
-        missing = self.op.inputs[count:]
-        return words + [f"the gradient of {name}: {self.name} returns none" for name in missing]
-
-    def prepared(self, case: Case, seed: int = 0) -> Case:
-        """Return the case as it is asked, with a random upstream gradient, which is never ones."""
-        case = self.subject.prepared(case)
-        dtype = value_dtype(self.op, case)
-        y = quietly(self.op.ours, **case)
-        return case | {DY: upstream(y, dtype, seed) if self.takes_dy else np.ones((), dtype)}
-
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        given = {name: case[name] for name in self.arguments}
-        if self.takes_result:
-            given = {self.parameters[1]: self.subject(case)}
-        copies = {name: np.array(value) for name, value in given.items()}
-        return {DY: np.array(case[DY])[()], **copies} if self.takes_dy else copies
-
-    def call(self, *arrays: object, case: Case) -> list[object]:
-        """Return the gradients for these arrays, in the order of the row's inputs."""
-        result = super().call(*arrays, case=case)
-        return list(result) if isinstance(result, tuple | list) else [result]
+def uses_torch(thing: Any) -> bool:
+    """Whether something is of torch, or names torch in its code."""
+    module = getattr(thing, "__module__", "") or type(thing).__module__
+    if "torch" not in sys.modules:
+        return False
+    if module.partition(".")[0] == "torch":
+        return True
+    mro = thing.__mro__ if inspect.isclass(thing) else type(thing).__mro__
+    if any(base.__module__.startswith("torch.") for base in mro):
+        return True
+    methods = vars(thing).values() if inspect.isclass(thing) else [thing]
+    return any(_names_torch(method) for method in methods)
 
 
-def quietly(function: Function, *arguments: object, **options: object) -> object:
-    """Call a function without its warnings: the answer is what counts."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return function(*arguments, **options)
-
-
-def as_rows(op: Op, case: Case) -> Case:
-    """Return the same numbers with one example per row, and classes or features on axis 1."""
-    name = op.inputs[0]
-    z = case[name]
-    if "axis" in case:
-        return case | {name: to_rows(z, case["axis"]), "axis": -1}
-    if op.products:
-        return case | {name: z.reshape(-1, z.shape[-1])}
-    target = case["target"]
-    rows = target.reshape(-1) if oracle.holds_indices(target) else oracle.to_rows(target)
-    return case | {name: oracle.to_rows(z), "target": rows}
-
-
-def is_default(op: Op, case: Case, option: str) -> bool:
-    value, default = case[option], op.defaults[option]
-    return value is default or (not isinstance(value, np.ndarray) and value == default)
-
-
-def _parameters(function: Function) -> list[inspect.Parameter] | None:
-    """Return a function's parameters; None where Python cannot tell, as for some written in C."""
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return None
+def _names_torch(function: Callable[..., object]) -> bool:
+    code = getattr(function, "__code__", None)
+    known: dict[str, Any] = getattr(function, "__globals__", {})
+    found = (known.get(name) for name in (code.co_names if code else ()))
+    modules = {getattr(f, "__name__", "") for f in found if inspect.ismodule(f)}
+    return any(name.partition(".")[0] == "torch" for name in modules)

@@ -30,6 +30,11 @@ class Linear:
         dX, dW, _ = F.linear_backward(dY, X, W, b)
         return dX, dW, dY.reshape(-1, dY.shape[-1])[0]
 
+    def bias_gradient_not_summed(dY, X, W, b):
+        """The bias's gradient is averaged over the rows: it is their sum, dY.sum(axis=0)."""
+        dX, dW, db = F.linear_backward(dY, X, W, b)
+        return dX, dW, db / X.dtype.type(max(X.size // X.shape[-1], 1))
+
     def averaged_over_the_rows(dY, X, W, b):
         """The gradients of the parameters are divided by N: the loss has done that already."""
         dX, dW, db = F.linear_backward(dY, X, W, b)
@@ -67,6 +72,15 @@ class Sigmoid:
         """It is a tanh: its values lie between -1 and 1."""
         return np.tanh(z)
 
+    def one_over_1_plus_exp(z):
+        """exp(-z) overflows for z below -88.7 in float32 (-709.8 in float64), and NumPy warns: take
+        e = exp(-|z|) on both sides of 0."""
+        return 1 / (1 + np.exp(-z))
+
+    def without_1_minus_p(dp, z):
+        """The factor 1 - p is missing: dz = dp p (1 - p)."""
+        return dp * F.sigmoid(z)
+
     def without_dy(dp, z):
         """The upstream gradient is missing: dz = dp p (1 - p)."""
         return F.sigmoid_backward(np.ones_like(dp), z)
@@ -90,6 +104,10 @@ class Relu:
         """The mask is missing: dz = dy where z > 0, and 0 elsewhere."""
         return dy.copy()
 
+    def ones_for_dy(dy, z):
+        """The upstream gradient is missing: dz = dy where z > 0."""
+        return (z > 0).astype(dy.dtype)
+
     def mask_of_the_gradient(dy, z):
         """The mask is made of the gradient: it must be that of z > 0."""
         return np.maximum(dy, 0)
@@ -101,6 +119,10 @@ class Tanh:
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan; close to
         0, exp(z) - exp(-z) loses the digits of z: take np.tanh."""
         return (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+
+    def without_the_square(dy, z):
+        """The square is missing: dz = dy (1 - y²)."""
+        return dy * (1 - F.tanh(z))
 
     def a_sigmoid(z):
         """It is a sigmoid: its values lie between 0 and 1, and tanh(z) = 2 σ(2 z) - 1."""
@@ -125,6 +147,11 @@ class Softplus:
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and 1 + exp(z) loses the
         digits of a small exp(z): take max(z, 0) + log1p(exp(-|z|))."""
         return np.log(1 + np.exp(beta * z)) / beta
+
+    def log1p_of_exp(z, beta=1.0):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64): take
+        max(z, 0) + log1p(exp(-|z|))."""
+        return np.log1p(np.exp(beta * z)) / beta
 
     def without_1_over_beta(z, beta=1.0, threshold=20.0):
         """1 / beta is missing: log(1 + exp(beta z)) / beta."""

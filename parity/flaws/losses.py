@@ -25,15 +25,35 @@ class CrossEntropy:
         """The sign is wrong: the loss is -log p."""
         return -F.cross_entropy(z, target, **options)
 
-    def log_of_clipped_probability(z, target, reduction="mean"):
-        """The probability is clipped before its logarithm, so the loss never exceeds 16 or so: take
-        z[target] - log Σ exp z, by log_softmax."""
-        p = np.clip(F.softmax(z), 1e-7, 1 - 1e-7).astype(z.dtype)
+    def log_of_clipped_probability(z, target, reduction="mean", epsilon=1e-7):
+        """The probability is clipped at {epsilon} before its logarithm, so the loss never exceeds
+        -log {epsilon}: take log_softmax, z - max - log Σ exp(z - max)."""
+        p = np.clip(F.softmax(z), epsilon, 1 - epsilon).astype(z.dtype)
         return F.nll_loss(np.log(p), target, reduction=reduction)
 
-    def log_of_p_and_epsilon(z, target, reduction="mean"):
-        """It takes log(p + ε), wrong for every small p: take log_softmax, which needs no ε."""
-        return F.nll_loss(np.log(F.softmax(z) + z.dtype.type(1e-8)), target, reduction=reduction)
+    def log_of_p_and_epsilon(z, target, reduction="mean", epsilon=1e-8):
+        """It takes log(p + ε), ε ≈ {epsilon}, wrong for every small p: take log_softmax, which
+        needs no ε."""
+        p = F.softmax(z) + z.dtype.type(epsilon)
+        return F.nll_loss(np.log(p), target, reduction=reduction)
+
+    def log_of_p_floored(z, target, reduction="mean", epsilon=1e-8):
+        """The probability is raised to {epsilon} before its logarithm, so the loss never exceeds
+        -log {epsilon}: take log_softmax, z - max - log Σ exp(z - max)."""
+        p = np.maximum(F.softmax(z), z.dtype.type(epsilon))
+        return F.nll_loss(np.log(p), target, reduction=reduction)
+
+    def shift_added_back(z, target, reduction="mean"):
+        """The maximum is added back to log Σ exp(z - max) before z[target] is subtracted, and
+        digits cancel where logits are large: subtract max from z[target] instead."""
+        m = z.max(axis=1)
+        lse = m + np.log(np.exp(z - m[:, None]).sum(axis=1))
+        return reduced(lse - z[np.arange(len(z)), target], reduction)
+
+    def zero_for_the_mean_of_nothing(z, target, ignore_index=-100, reduction="mean"):
+        """The mean of nothing is 0 here, and nan in torch: 0 / 0."""
+        loss = F.cross_entropy(z, target, ignore_index=ignore_index, reduction=reduction)
+        return np.where((target == ignore_index).all(), 0, loss).astype(z.dtype)
 
     def log_of_zero(z, target, reduction="mean"):
         """It takes log p, which is log 0 = -inf where p underflows: take log_softmax."""
@@ -150,6 +170,134 @@ class CrossEntropyProbabilities:
         return dz, dtarget * F.softmax(z, min(z.ndim - 1, 1))
 
 
+@FLAWS.of("cross_entropy_of_probabilities")
+class CrossEntropyOfProbabilities:
+    def log_of_given_p_and_epsilon(p, target, reduction="mean", epsilon=1e-8):
+        """It takes log(p + ε), ε ≈ {epsilon}: the loss of a small p is wrong. Give the loss logits,
+        and take log_softmax, which needs no ε."""
+        return F.nll_loss(np.log(p + p.dtype.type(epsilon)), target, reduction=reduction)
+
+    def log_of_clipped_given_p(p, target, reduction="mean", epsilon=1e-7):
+        """p is clipped at {epsilon}, so the loss never exceeds -log {epsilon}. Give the loss logits,
+        and take log_softmax."""
+        p = np.clip(p, epsilon, 1 - epsilon).astype(p.dtype)
+        return F.nll_loss(np.log(p), target, reduction=reduction)
+
+    def log_of_floored_given_p(p, target, reduction="mean", epsilon=1e-7):
+        """p is raised to {epsilon}, so the loss never exceeds -log {epsilon}. Give the loss logits,
+        and take log_softmax."""
+        p = np.maximum(p, p.dtype.type(epsilon))
+        return F.nll_loss(np.log(p), target, reduction=reduction)
+
+    def without_the_logarithm(p, target, reduction="mean"):
+        """The logarithm is missing: the loss is -log p."""
+        return F.nll_loss(p, target, reduction=reduction)
+
+    def with_one_minus_p(p, target, reduction="mean"):
+        """log(1 - p) of the other classes is added: that is the binary cross-entropy of each class."""
+        onehot = np.eye(p.shape[1], dtype=p.dtype)[target]
+        both = onehot * np.log(p) + (1 - onehot) * np.log1p(-p)
+        return reduced(-both.sum(axis=1), reduction)
+
+    def slope_with_the_wrong_sign(dloss, p, target, reduction="mean"):
+        """The sign is wrong: the gradient of -log p is -1/p at the target."""
+        return -_slope_of_p(dloss, p, target, reduction)
+
+    def slope_and_epsilon(dloss, p, target, reduction="mean", epsilon=1e-8):
+        """It takes 1 / (p + ε), ε ≈ {epsilon}, wrong for a small p."""
+        return _slope_of_p(dloss, p + p.dtype.type(epsilon), target, reduction)
+
+    def slope_of_every_class(dloss, p, target, reduction="mean"):
+        """Every class has a gradient: only the target's p is in the loss."""
+        share = dloss / len(p) if reduction == "mean" else np.reshape(dloss, (-1, 1))
+        return -share / p
+
+
+def _slope_of_p(dloss, p, target, reduction):
+    onehot = np.eye(p.shape[1], dtype=p.dtype)[target]
+    share = dloss / len(p) if reduction == "mean" else np.reshape(dloss, (-1, 1))
+    return -onehot / p * share
+
+
+@FLAWS.of("cross_entropy_of_probabilities, probabilities")
+class SoftCrossEntropyOfProbabilities:
+    def log_of_given_p_and_epsilon(p, target, reduction="mean", epsilon=1e-8):
+        """It takes log(p + ε), ε ≈ {epsilon}: the loss of a small p is wrong. Give the loss logits,
+        and take log_softmax, which needs no ε."""
+        return reduced(-(target * np.log(p + p.dtype.type(epsilon))).sum(axis=1), reduction)
+
+    def log_of_clipped_given_p(p, target, reduction="mean", epsilon=1e-7):
+        """p is clipped at {epsilon}: the loss of a small p is wrong. Give the loss logits."""
+        p = np.clip(p, epsilon, 1 - epsilon).astype(p.dtype)
+        return reduced(-(target * np.log(p)).sum(axis=1), reduction)
+
+
+@FLAWS.of("binary_cross_entropy")
+class BinaryCrossEntropyOfProbabilities:
+    def log_of_p_and_epsilon(p, target, reduction="mean", epsilon=1e-8):
+        """It takes log(p + ε), ε ≈ {epsilon}, wrong near 0 and 1: give the loss logits, and take
+        max(z, 0) - z t + log1p(exp(-|z|))."""
+        eps = p.dtype.type(epsilon)
+        losses = -(target * np.log(p + eps) + (1 - target) * np.log(1 - p + eps))
+        return reduced(losses, reduction)
+
+    def log_of_clipped_p(p, target, reduction="mean", epsilon=1e-7):
+        """p is clipped at {epsilon}, so no loss exceeds -log {epsilon}: give the loss logits, and
+        take max(z, 0) - z t + log1p(exp(-|z|))."""
+        p = np.clip(p, epsilon, 1 - epsilon).astype(p.dtype)
+        return reduced(-(target * np.log(p) + (1 - target) * np.log1p(-p)), reduction)
+
+    def zero_times_log_of_zero(p, target, reduction="mean"):
+        """0 · log 0 is 0 · (-inf) = nan where p is 0 or 1: take the term alone that counts."""
+        return reduced(-(target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+
+    def only_where_the_target_is_one(p, target, reduction="mean"):
+        """The term (1 - t) log(1 - p) is missing."""
+        return reduced(-target * np.log(p), reduction)
+
+    def plus_for_minus(p, target, reduction="mean"):
+        """The sign of one of the two terms is wrong: -(t log p + (1 - t) log(1 - p))."""
+        return reduced(-target * np.log(p) + (1 - target) * np.log1p(-p), reduction)
+
+    def slope_without_p_1_minus_p(dloss, p, target, reduction="mean"):
+        """It is p - t, the gradient of the logits: that of p is (p - t) / (p (1 - p))."""
+        return dloss * (p - target) / p.dtype.type(p.size if reduction == "mean" else 1)
+
+    def slope_of_one_term(dloss, p, target, reduction="mean"):
+        """The term (1 - t) / (1 - p) is missing in the gradient."""
+        return -dloss * target / p / p.dtype.type(p.size if reduction == "mean" else 1)
+
+    def slope_with_the_wrong_sign(dloss, p, target, reduction="mean"):
+        """The sign is wrong: the gradient is (1 - t) / (1 - p) - t / p."""
+        slope = target / p - (1 - target) / (1 - p)
+        return dloss * slope / p.dtype.type(p.size if reduction == "mean" else 1)
+
+
+@FLAWS.of("kl_div_of_probabilities")
+class KlDivOfProbabilities:
+    def reversed(q, target, reduction="mean"):
+        """The two are the wrong way round: it is Σ q log(q / p), and must be Σ p log(p / q)."""
+        return reduced(q * (np.log(q) - np.log(target)), reduction)
+
+    def epsilon_in_the_quotient(q, target, reduction="mean", epsilon=1e-8):
+        """ε ≈ {epsilon} is added before the logarithm, wrong for small q."""
+        eps = q.dtype.type(epsilon)
+        return reduced(target * np.log((target + eps) / (q + eps)), reduction)
+
+    def clipped_q(q, target, reduction="mean", epsilon=1e-8):
+        """q and p are clipped at {epsilon}, wrong for small q."""
+        q, p = (np.clip(x, epsilon, 1).astype(x.dtype) for x in (q, target))
+        return reduced(p * np.log(p / q), reduction)
+
+    def zero_times_log_of_zero(q, target, reduction="mean"):
+        """0 · log 0 is 0 · (-inf) = nan: a class of no probability adds 0."""
+        return reduced(target * (np.log(target) - np.log(q)), reduction)
+
+    def without_the_entropy(q, target, reduction="mean"):
+        """The term p log p is missing: this is the cross-entropy."""
+        return reduced(-target * np.log(q), reduction)
+
+
 @FLAWS.of("nll_loss")
 class NllLoss:
     def log_taken_again(log_p, target, reduction="mean"):
@@ -167,10 +315,28 @@ class NllLoss:
 
 @FLAWS.of(BCE)
 class BinaryCrossEntropy:
-    def log_of_clipped_sigmoid(z, target, reduction="mean"):
-        """The probability is clipped before its logarithm: take max(z, 0) - z t + log1p(e^-|z|)."""
-        p = np.clip(F.sigmoid(z), 1e-7, 1 - 1e-7).astype(z.dtype)
+    def log_of_clipped_sigmoid(z, target, reduction="mean", epsilon=1e-7):
+        """The probability is clipped at {epsilon} before its logarithm: take
+        max(z, 0) - z t + log1p(e^-|z|)."""
+        p = np.clip(F.sigmoid(z), epsilon, 1 - epsilon).astype(z.dtype)
         return reduced(-(target * np.log(p) + (1 - target) * np.log1p(-p)), reduction)
+
+    def log_of_sigmoid_and_epsilon(z, target, reduction="mean", epsilon=1e-8):
+        """It takes log(p + ε), ε ≈ {epsilon}, wrong where p is near 0 or 1: take
+        max(z, 0) - z t + log1p(e^-|z|)."""
+        p, eps = F.sigmoid(z), z.dtype.type(epsilon)
+        losses = -(target * np.log(p + eps) + (1 - target) * np.log(1 - p + eps))
+        return reduced(losses, reduction)
+
+    def log_of_sigmoid(z, target, reduction="mean"):
+        """It takes log p and log(1 - p), which lose the digits of a large |z|, and are -inf where
+        p rounds to 0 or 1: take max(z, 0) - z t + log1p(e^-|z|)."""
+        p = F.sigmoid(z)
+        return reduced(-(target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+
+    def a_sign_of_z_t(z, target, reduction="mean"):
+        """The sign of z t is wrong: max(z, 0) - z t + log1p(exp(-|z|))."""
+        return reduced(np.maximum(z, 0) + z * target + np.log1p(np.exp(-abs(z))), reduction)
 
     def softplus_that_overflows(z, target, reduction="mean"):
         """exp(z) overflows above 88.7 in float32: take max(z, 0) - z t + log1p(exp(-|z|))."""
@@ -212,6 +378,16 @@ class KlDiv:
     def zero_times_log_zero(log_q, target, reduction="mean"):
         """0 · log 0 is 0 · (-inf) = nan: a class of no probability adds 0."""
         return reduced(target * (np.log(target) - log_q), reduction)
+
+    def quotient_with_exp_of_log_q(log_q, target, reduction="mean"):
+        """It divides by exp(log q), which underflows to 0 below -745 (-103 in float32): take
+        p (log p - log q)."""
+        quotient = np.log(target / np.exp(log_q))
+        return reduced(np.where(target != 0, target * quotient, 0), reduction)
+
+    def reversed_divergence(log_q, target, reduction="mean"):
+        """The two are the wrong way round: it is Σ q log(q / p), and must be Σ p log(p / q)."""
+        return reduced(np.exp(log_q) * (log_q - np.log(target)), reduction)
 
     def p_with_the_wrong_sign(dloss, log_q, target, **options):
         """The sign is wrong: the gradient is -p."""
@@ -267,6 +443,10 @@ class L1Loss:
         """The differences are not taken in absolute value, and cancel."""
         return reduced(prediction - target, reduction)
 
+    def l1_target_minus_prediction(dloss, prediction, target, **options):
+        """The sign is wrong: it is that of prediction - target."""
+        return -F.l1_loss_backward(dloss, prediction, target, **options)[0]
+
     def size_of_the_slope(dloss, prediction, target, **options):
         """The slope's absolute value is taken: it is -1 below the target."""
         dprediction = F.l1_loss_backward(dloss, prediction, target, **options)[0]
@@ -294,6 +474,16 @@ class HuberLoss:
         """The line misses its -delta / 2, so that the loss jumps at delta."""
         r = abs(prediction - target)
         return reduced(np.where(r <= delta, r * r / 2, delta * r), reduction)
+
+    def huber_line_without_delta(prediction, target, delta=1.0, reduction="mean"):
+        """Beyond delta the line has the slope 1: it must be delta (|r| - delta / 2)."""
+        r = abs(prediction - target)
+        return reduced(np.where(r <= delta, r * r / 2, r - delta / 2), reduction)
+
+    def huber_without_its_half(prediction, target, delta=1.0, reduction="mean"):
+        """The 1/2 of the square is missing: r² / 2 up to delta."""
+        r = abs(prediction - target)
+        return reduced(np.where(r <= delta, r * r, delta * (r - delta / 2)), reduction)
 
     def huber_not_clipped(dloss, prediction, target, delta=1.0, reduction="mean"):
         """The gradient is not clipped at delta."""

@@ -1,0 +1,333 @@
+"""Why an answer is wrong: by what fits it, and by nothing else.
+
+A cause is named only if, on the input that is shown, it is at least ten times nearer to the answer
+than the right value is, and if it fits all other answers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from parity import judge
+from parity.cases import Case
+from parity.checking import inputs
+from parity.checking.asking import DY, Asked, apart, numbers
+from parity.checking.grades import WRONG, Finding
+from parity.checking.identify import FITS
+from parity.checking.subject import RaisedError
+from parity.flaws import Flaw, layers, losses, softmax
+from parity.ops import as_tuple
+from scratchnn.ops.shared import AnyArray
+
+FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *layers.FLAWS)
+EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
+EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
+EPSILONS += [1e-30, 1e-37, 1e-45, 1e-50, 1e-100, 1e-300, 1e-308]
+BY_KIND = {
+    "modified": "an in-place operation on the argument: it is the caller's array, so copy it first",
+    "read-only": "an in-place operation on the argument: it is the caller's array, so copy it first",
+    "strided": "it reads memory in the order of another layout: .data, .ravel('K') or .view",
+    "again": "it keeps something from the last call, or is random",
+    "label": "NumPy counts -1 from the end, so it reads the last class: check the labels",
+    "float64": "float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar",
+    "object": "it was made by np.frompyfunc or np.vectorize: call .astype(z.dtype) on the result",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What explains an answer, in words, and how near it comes."""
+
+    words: str
+    distance: float
+    flaw: Flaw | None = None
+
+
+Answers = dict[str, AnyArray]
+
+
+def diagnose(asked: Asked, finding: Finding) -> Finding:
+    """Return a finding with its cause; where none fits, with what is known."""
+    problem = finding.problem
+    if problem is None:
+        return finding
+    if problem.kind in BY_KIND:
+        return replace(finding, cause=BY_KIND[problem.kind], known=True)
+    if problem.kind == "dtype":
+        kind = "object" if "object" in problem.words else "float64"
+        return replace(finding, cause=BY_KIND[kind] if kind in problem.words else "", known=True)
+    if finding.case is None or problem.kind == "warns":
+        return finding
+    cause = find(asked, finding)
+    if cause is None:
+        return replace(finding, notes=tuple(facts(asked, finding)))
+    return replace(finding, cause=cause.words, known=True)
+
+
+def find(asked: Asked, finding: Finding) -> Cause | None:
+    """Return the flaw, or factor, or pair of both, that explains a finding best."""
+    evidence = Evidence.of(asked, finding)
+    if evidence is None:
+        return None
+    alone = [c for flaw in _flaws(asked) for c in _of_flaw(evidence, flaw)]
+    if alone:
+        return min(alone, key=lambda cause: round(cause.distance, 3))
+    if finding.grade == WRONG and (factor := _factor(evidence, evidence.rights)):
+        return factor
+    for flaw in _flaws(asked):
+        for words, flawed in _variants(evidence, flaw):
+            pair = _factor(evidence, flawed) if finding.grade == WRONG else None
+            if pair:
+                return Cause(f"two things: {words} And {pair.words}", pair.distance, flaw)
+    return None
+
+
+def _flaws(asked: Asked) -> list[Flaw]:
+    row = asked.row.name, asked.row.function
+    return [flaw for flaw in FLAWS if flaw.op in row and flaw.backward == asked.gradient]
+
+
+# What came, and what is right, for all cases that are known
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The example first, then other cases that show the problem, then plain ones."""
+
+    asked: Asked
+    cases: list[Case]
+    answers: list[Answers]
+    rights: list[Answers]
+    role: str  # of the gradient that is wrong
+
+    @classmethod
+    def of(cls, asked: Asked, finding: Finding) -> Evidence | None:
+        assert finding.case is not None
+        dtype = np.float64
+        plain = [asked.prepared(g.case, 1) for g in inputs.ordinary(asked.row)
+                 if g.case[asked.row.inputs[0]].dtype == dtype]
+        plain += [asked.prepared(g.case, 2) for g in inputs.options(asked.reading)][:24]
+        if finding.grade != WRONG:
+            plain = plain[:6]
+        shown = [finding.case, *finding.cases]
+        cases, answers, rights = [], [], []
+        for n, case in enumerate([*shown, *plain]):
+            if (found := _answers(asked, case)) is None:
+                if n == 0:
+                    return None
+                continue
+            cases.append(case)
+            answers.append(found)
+            rights.append(_rights(asked, case))
+        role = finding.problem.role if finding.problem else ""
+        return cls(asked, cases, answers, rights, role)
+
+    def explained(self, flawed: list[Answers | None]) -> float | None:
+        """Return the share of the errors that flawed answers leave open; None if they explain none.
+
+        They must explain the example, and nine of ten other cases.
+        """
+        floor = self.asked.floor
+        left, misses = [], 0
+        for n, (answer, right, other) in enumerate(
+            zip(self.answers, self.rights, flawed, strict=True)
+        ):
+            if other is None:
+                return None
+            wrong, near = (_apart(answer, x, right, floor) for x in (right, other))
+            ok = near <= 0.05 if not np.isfinite(wrong) else near * 10 <= wrong
+            if n == 0 and (not ok or wrong == 0):
+                return None
+            misses += not (ok or near <= FITS)
+            if wrong > 1e-14:
+                left.append(min(1.0, near / wrong if np.isfinite(wrong) else near))
+        return float(np.mean(left)) if misses <= len(self.cases) // 10 else None
+
+
+def _answers(asked: Asked, case: Case) -> Answers | None:
+    try:
+        found = asked(case).arrays
+    except RaisedError:
+        return None
+    kept = {}
+    for role, value in found.items():
+        right = _shape(asked, case).get(role)
+        got = numbers(asked._reshaped(value, right) if right is not None else value, np.float64)
+        if got is None:
+            return None
+        kept[role] = got
+    return kept
+
+
+def _shape(asked: Asked, case: Case) -> dict[str, tuple[int, ...]]:
+    return {role: x.shape for role, x in _rights(asked, case).items()}
+
+
+def _rights(asked: Asked, case: Case) -> Answers:
+    with np.errstate(all="ignore"):
+        found, _ = asked.rights(case)
+        return {role: np.asarray(x).astype(np.float64) for role, x in found.items()}
+
+
+def _apart(answer: Answers, other: Answers, right: Answers, floor: float) -> float:
+    """Return the largest difference of answers, relative to the right one's largest entry."""
+    worst = 0.0
+    for role in answer.keys() & right.keys():
+        a, b = answer[role], other.get(role)
+        if b is None or a.shape != b.shape:
+            return np.inf
+        scale = abs(right[role][np.isfinite(right[role])]).max(initial=0)
+        shown = apart(a, b, 1.0) if not scale else apart(a, b, max(float(scale), floor))
+        worst = max(worst, shown if a.size else 0.0)
+    return worst
+
+
+# Flaws
+
+
+def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
+    """Return the flaw as a cause, with the ε that fits best, if it explains the evidence."""
+    found = []
+    for words, flawed in _variants(evidence, flaw):
+        distance = evidence.explained(flawed)
+        if distance is not None:
+            found.append(Cause(words, distance, flaw))
+    return [min(found, key=lambda cause: cause.distance)] if found else []
+
+
+def _variants(evidence: Evidence, flaw: Flaw) -> Iterator[tuple[str, list[Answers | None]]]:
+    """Yield what a flaw says and answers; for each ε, if it has one that might fit."""
+    if "epsilon" not in signature(flaw.wrong).parameters:
+        yield flaw.cause, [_flawed(evidence.asked, flaw, case) for case in evidence.cases]
+        return
+    right, answer = evidence.rights[0], evidence.answers[0]
+    for epsilon in EPSILONS:
+        flawed = _flawed(evidence.asked, flaw, evidence.cases[0], epsilon)
+        if flawed is None or not 10 * _apart(answer, flawed, right, evidence.asked.floor) <= _apart(
+            answer, right, right, evidence.asked.floor
+        ):
+            continue
+        yield (
+            flaw.cause.replace("{epsilon}", f"{epsilon:.1g}".replace("e-0", "e-")),
+            [_flawed(evidence.asked, flaw, case, epsilon) for case in evidence.cases],
+        )
+
+
+def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) -> Answers | None:
+    """Return a flaw's answers in the function's form; None where it lacks an option of the case."""
+    row, reading = asked.row, asked.reading
+    known = signature(flaw.wrong).parameters
+    every = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    given: dict[str, Any] = {}
+    for option in row.options:
+        value, default = case[option], row.defaults[option]
+        if every or option in known:
+            given[option] = value
+        elif not (value is default or (np.ndim(value) == 0 and value == default)):
+            if option != "axis" or value not in (-1, 1):
+                return None
+    if epsilon is not None:
+        given["epsilon"] = epsilon
+    arrays = [np.array(case[name]) for name in row.arguments]
+    with np.errstate(all="ignore"):
+        try:
+            if not asked.gradient:
+                value = np.asarray(flaw.wrong(*arrays, **given))
+                return {"": np.asarray(reading.present(case, value), np.float64)}
+            dy = np.asarray(reading.spread(case, case[DY]), judge.value_dtype(row, case))
+            if reading.gradient is not None and reading.gradient.of != "inputs":
+                return None
+            found = as_tuple(flaw.wrong(dy, *arrays, **given))
+        except Exception:
+            return None
+    pairs = dict(zip(row.inputs, found, strict=False))
+    return {r: np.asarray(x, np.float64) for r, x in reading._folded(pairs).items()}
+
+
+# A factor with a meaning
+
+
+def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
+    """Return the factor between the answers and others, the same expression in all cases.
+
+    Of several gradients, it is that of the one that is wrong.
+    """
+    for words, value in _factors(evidence.asked):
+        flawed: list[Answers | None] = []
+        for case, right in zip(evidence.cases, of, strict=True):
+            k = value(case)
+            only = evidence.role
+            flawed.append(right and {r: x * k if r == only else x for r, x in right.items()})
+        distance = evidence.explained(flawed)
+        if distance is not None:
+            return Cause(words, distance)
+    return None
+
+
+def _factors(asked: Asked) -> Iterator[tuple[str, Callable[[Case], float]]]:
+    name = asked.row.inputs[0]
+
+    def rows(case: Case) -> float:
+        return float(case[name].shape[0])
+
+    def columns(case: Case) -> float:
+        return float(case[name].shape[-1])
+
+    lengths: list[tuple[str, str, Callable[[Case], float]]] = [
+        ("N", f"the number of rows (the length of axis 0 of {name})", rows),
+        ("C", f"the number of columns (the length of axis 1 of {name})", columns),
+        ("N C", f"the number of entries of {name}", lambda case: rows(case) * columns(case)),
+    ]
+    yield "the sign is wrong.", lambda _: -1.0
+    for sign, also in ((1.0, ""), (-1.0, ", and the sign is wrong")):
+        for short, words, n in lengths:
+            yield (
+                f"it is {short} times too large, {words}: is a division by {short} missing{also}?",
+                lambda case, n=n, sign=sign: sign * n(case),
+            )
+            yield (
+                f"it is {short} times too small, {words}: one division by {short} too many{also}?",
+                lambda case, n=n, sign=sign: sign / n(case),
+            )
+        yield f"it is twice too large{also}: a factor 2 too many, or a 1/2 missing.", lambda _, s=sign: 2 * s
+        yield f"it is half of the right one{also}: a factor 2 is missing.", lambda _, s=sign: s / 2
+        yield f"it is in bits{also}: the logarithm has base 2.", lambda _, s=sign: s / float(np.log(2))
+
+
+# What is known where no cause fits
+
+
+def facts(asked: Asked, finding: Finding) -> Iterator[str]:
+    """Yield what can be said of an answer without knowing its cause."""
+    problem = finding.problem
+    assert problem is not None
+    if problem.kind != "value" or problem.right is None:
+        return
+    got, right = np.asarray(problem.got, float), np.asarray(problem.right, float)
+    if np.isnan(got).any() and not np.isnan(right).any():
+        yield "nan came in by inf - inf, inf / inf or 0 · inf: something overflowed, or log 0 was taken"
+        return
+    if np.isinf(got).any() and not np.isinf(right).any():
+        yield "inf came in: something overflowed, or log 0 was taken"
+        return
+    if finding.grade != WRONG:
+        return
+    if got.ndim == 2 and got.shape[0] == got.shape[1] and apart(got.T, right) < FITS:
+        yield "it is the transposed of the right answer"
+    differences = got - right
+    spread = float(np.ptp(differences)) if differences.size > 1 else np.inf
+    if spread <= FITS * float(abs(differences).max()):
+        yield f"it is a constant apart: {float(differences.flat[0]):.4g} in each entry"
+    with np.errstate(all="ignore"):
+        ratios = got[right != 0] / right[right != 0]
+    if ratios.size and np.ptp(ratios) <= FITS * abs(ratios).max() and abs(ratios[0] - 1) > FITS:
+        yield f"here it is {ratios.flat[0]:.4g} times the right answer"
+    if got.ndim and len(got) > 1:
+        off = [n for n in range(len(got)) if apart(got[n], right[n]) > FITS]
+        if 0 < len(off) < len(got):
+            yield f"rows that are right: {len(got) - len(off)} of {len(got)}; the first wrong one is {off[0]}"

@@ -1,0 +1,479 @@
+"""How a function may be meant: which row, in which layout, reduced how, in which unit.
+
+A reading turns a case of a row into what the function is given, and the row's right answers into
+what the function must return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from parity import judge, oracle
+from parity.bounds import unit_roundoff
+from parity.cases import Case
+from parity.checking import names
+from parity.checking.rows import ALL, OF, OTHERS
+from parity.digits import Numbers
+from parity.ops import Op
+from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.softmax import to_rows
+
+OF_ROWS = ("ignore_index", "label_smoothing")  # options of losses whose classes are on axis 1
+
+
+def kind(op: Op) -> str:
+    """Return "layer", "distribution", "classes" (a loss of them), "entries" or "activation"."""
+    if op.products:
+        return "layer"
+    if "axis" in op.options:
+        return "distribution"
+    if "target" not in op.arguments:
+        return "activation"
+    return "classes" if op.labelled or ", probabilities" in op.name else "entries"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where examples and classes are.
+
+    Parts    words    what it is called
+             turned   an example is a column, and not a row
+             flat     arrays have one dimension, with a number per example
+             narrow   there is one number per example
+             each     one example per call: as a "vector", a "column", or a "number"
+    """
+
+    words: str = ""
+    turned: bool = False
+    flat: bool = False
+    narrow: bool = False
+    each: str = ""
+
+    def fold(self, x: Any) -> Any:
+        if self.flat and np.ndim(x) == 2:
+            return np.reshape(x, -1)
+        return np.transpose(x) if self.turned and np.ndim(x) == 2 else x
+
+    def unfold(self, x: AnyArray) -> AnyArray:
+        if self.flat and np.ndim(x) == 1:
+            return np.reshape(x, (-1, 1))
+        return np.transpose(x) if self.turned and np.ndim(x) == 2 else x
+
+
+ROWS = Layout()
+COLUMNS = Layout("an example per column", turned=True)
+EACH = Layout("one example per call", each="vector")
+EACH_COLUMN = Layout("one example per call, as a column", each="column")
+EACH_NUMBER = Layout("one number per call", each="number")
+FLAT = Layout("a number per example, (N,)", flat=True, narrow=True)
+ONE_ROW = Layout("a number per example, (1, N)", turned=True, narrow=True)
+ONE_COLUMN = Layout("a number per example, (N, 1)", narrow=True)
+LAYOUTS = {
+    "layer": (ROWS, COLUMNS),
+    "distribution": (ROWS, COLUMNS, EACH, EACH_COLUMN),
+    "classes": (ROWS, COLUMNS, EACH, EACH_COLUMN),
+    "entries": (ROWS, COLUMNS, FLAT, ONE_ROW, ONE_COLUMN, EACH, EACH_COLUMN, EACH_NUMBER),
+    "activation": (ROWS, EACH, EACH_NUMBER),
+}
+FORMS = {  # of a target
+    "indices": "class indices",
+    "one-hot": "one-hot targets",
+    "column": "class indices in a column (N, 1)",
+    "binary": "targets 0 or 1",
+}
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How losses are reduced: by the row's own option, then maybe per row, and over a count."""
+
+    words: str
+    option: str | None = None
+    per_row: bool = False
+    over: str = ""  # "N" or "C": what the result is divided by
+
+    def share(self, N: int, C: int) -> float:
+        count = {"N": N, "C": C, "": 1}[self.over]
+        return 1 / count if count else np.nan
+
+
+NO_REDUCTION = Reduction("")
+REDUCTIONS = {
+    "classes": (
+        Reduction("mean over rows", "mean"),
+        Reduction("sum", "sum"),
+        Reduction("a loss per row", "none"),
+        Reduction("mean over all entries", "mean", over="C"),
+    ),
+    "entries": (
+        Reduction("mean over all entries", "mean"),
+        Reduction("sum", "sum"),
+        Reduction("a loss per entry", "none"),
+        Reduction("mean over rows", "sum", over="N"),
+        Reduction("a sum per row", "none", per_row=True),
+        Reduction("a mean per row", "none", per_row=True, over="C"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Factor:
+    words: str
+    value: float = 1.0
+
+
+ONE = Factor("")
+BITS = Factor("in bits", 1 / float(np.log(2)))
+FACTORS = {
+    "mse_loss": (ONE, Factor("with a factor 1/2", 0.5)),
+    "squared_loss": (ONE, Factor("without the factor 1/2", 2.0)),
+}
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """How a backward is called, and what its gradient is of.
+
+    Parts    roles   of its arguments
+             of      "inputs", "logits" (those of the probabilities), or "jacobian"
+             second  it is what the function returned second
+    """
+
+    roles: tuple[str, ...] = ()
+    of: str = "inputs"
+    second: bool = False
+
+    @property
+    def takes_dy(self) -> bool:
+        return names.DY in self.roles
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a function; its methods are of cases of `row`."""
+
+    asked: Op
+    row: Op
+    binding: tuple[str, ...]
+    layout: Layout = ROWS
+    form: str = "indices"
+    turned_weight: bool = False
+    bias: str = "(H,)"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    reduction: Reduction = NO_REDUCTION
+    factor: Factor = ONE
+    kept: bool = False  # the answer has axes of length 1 more or less
+    gradient: Gradient | None = None
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    # What the function is given
+
+    def prepared(self, case: Case) -> Case:
+        """Return a case of two dimensions at the options of the function."""
+        row = self.row
+        if "ignore_index" in row.options and "ignore_index" not in self.taken and "target" in case:
+            case = case | {"target": np.maximum(case["target"], 0)}
+        case = as_rows(row, case)
+        for option, default in row.defaults.items():
+            if option in self.settings:
+                case = case | {option: self.settings[option]}
+            elif option not in self.taken or option not in case:
+                case = case | {option: default}
+        if "reduction" in row.options and self.reduction.option is not None:
+            case = case | {"reduction": self.reduction.option}
+        if self.layout.narrow:
+            case = case | {name: case[name][:, :1] for name in row.arguments}
+        if self.form == "binary":
+            case = case | {"target": np.rint(case["target"])}
+        return case
+
+    def given(self, case: Case) -> dict[str, AnyArray]:
+        """Return the arrays by role, in the function's form, of all examples."""
+        found = {}
+        for role in self.row.arguments:
+            x = np.array(case[role])
+            if role == "target" and x.dtype.kind in "iu":
+                x = self._labels(x, case)
+            elif role == "W":
+                x = x.T.copy() if self.turned_weight != self.layout.turned else x
+            elif role == "b":
+                x = x.reshape({"(H,)": (-1,), "(1, H)": (1, -1), "(H, 1)": (-1, 1)}[self.bias])
+            else:
+                x = np.ascontiguousarray(self.layout.fold(x))
+            found[role] = x
+        return found
+
+    def _labels(self, target: AnyArray, case: Case) -> AnyArray:
+        if self.form == "one-hot":
+            z = case[self.row.inputs[0]]
+            return np.array(self.layout.fold(np.eye(z.shape[1], dtype=z.dtype)[target]))
+        if self.form == "column":
+            return np.array(self.layout.fold(target.reshape(-1, 1)))
+        return target
+
+    def calls(self, case: Case) -> list[dict[str, AnyArray]]:
+        """Return what goes into each call: one for a batch, or one per example."""
+        whole = self.given(case)
+        if not self.layout.each:
+            return [whole]
+        if self.layout.each == "number":
+            flat = {role: x.reshape(-1) for role, x in whole.items()}
+            return [{r: x[n] for r, x in flat.items()} for n in range(flat[[*flat][0]].size)]
+        rows = [{role: x[n] for role, x in whole.items()} for n in range(_count(whole))]
+        if self.layout.each == "column":
+            return [{r: x.reshape(-1, 1) if np.ndim(x) else x for r, x in c.items()} for c in rows]
+        return rows
+
+    # What it must return
+
+    def _sizes(self, case: Case) -> tuple[int, int]:
+        z = case[self.row.inputs[0]]
+        return z.shape[0], z.shape[-1]
+
+    def present(self, case: Case, value: Any) -> Any:
+        """Return a value of the row in the function's form."""
+        if self.reduction.per_row and np.ndim(value) == 2:
+            value = value.sum(axis=1)
+        scale = self.factor.value * self.reduction.share(*self._sizes(case))
+        value = value * scale if scale != 1 else value
+        return value if self.layout.each else self.layout.fold(value)
+
+    def right(self, case: Case) -> Numbers:
+        return self.present(case, judge.right_value(self.row, case))
+
+    def bound(self, case: Case) -> Array:
+        with np.errstate(all="ignore"):
+            bound = self.present(case, judge.value_bound(self.row, case))
+            right = abs(np.asarray(self.right(case)).astype(float))
+            return np.asarray(bound + (4 + self._sizes(case)[1]) * self._slack(case) * right)
+
+    def _slack(self, case: Case) -> float:
+        own = self.factor is ONE and not self.reduction.over and not self.reduction.per_row
+        return 0.0 if own else unit_roundoff(judge.value_dtype(self.row, case))
+
+    def spread(self, case: Case, dy: AnyArray) -> AnyArray:
+        """Return the row's upstream gradient of the function's own."""
+        dy = np.asarray(dy, np.float64)
+        dy = dy if self.layout.each else self.layout.unfold(dy)
+        if self.reduction.per_row and dy.ndim == 1:
+            dy = np.broadcast_to(dy[:, None], case[self.row.inputs[0]].shape)
+        return dy * self.factor.value * self.reduction.share(*self._sizes(case))
+
+    def right_gradients(self, case: Case, dy: AnyArray) -> dict[str, Numbers]:
+        """Return the right gradients by role, in the function's form."""
+        if self.gradient and self.gradient.of == "jacobian":
+            return {self.row.inputs[0]: self._jacobian(case)}
+        if self.gradient and self.gradient.of == "logits":
+            return {self.row.inputs[0]: self.layout.fold(self._of_logits(case, dy)[0])}
+        found = judge.right_gradients(self.row, case, self.spread(case, dy))
+        return self._folded(dict(zip(self.row.inputs, found, strict=True)))
+
+    def gradient_bounds(self, case: Case, dy: AnyArray) -> dict[str, Array]:
+        first, u = self.row.inputs[0], unit_roundoff(judge.value_dtype(self.row, case))
+        if self.gradient and self.gradient.of == "jacobian":
+            return {first: 16 * u * (1 + self._sizes(case)[1]) * np.ones(())}
+        if self.gradient and self.gradient.of == "logits":
+            return {first: self.layout.fold(self._of_logits(case, dy)[1])}
+        found = judge.gradient_bounds(self.row, case, self.spread(case, dy))
+        bounds = self._folded(dict(zip(self.row.inputs, found, strict=True)))
+        right = self.right_gradients(case, dy) if self._slack(case) else {}
+        with np.errstate(all="ignore"):
+            extra = {r: 8 * u * abs(np.asarray(g).astype(float)) for r, g in right.items()}
+            return {role: b + extra.get(role, 0.0) for role, b in bounds.items()}
+
+    def _folded(self, gradients: dict[str, Any]) -> dict[str, Any]:
+        found = {}
+        for role, g in gradients.items():
+            if role == "W":
+                found[role] = np.transpose(g) if self.turned_weight != self.layout.turned else g
+            elif role == "b":
+                found[role] = g
+            else:
+                found[role] = g if self.layout.each else self.layout.fold(g)
+        return found
+
+    def _jacobian(self, case: Case) -> Numbers:
+        """Return ∂y_i/∂z_j of each row, (N, C, C)."""
+        z = case["z"]
+        rows = [np.broadcast_to(e, z.shape) for e in np.eye(z.shape[1])]
+        return np.stack([judge.right_gradients(self.row, case, e)[0] for e in rows], axis=1)
+
+    def _of_logits(self, case: Case, dy: AnyArray) -> tuple[Numbers, Array]:
+        """Return (p - target) times dy or its share, and its bound, where p = softmax or σ of z."""
+        name, dy = self.row.inputs[0], self.spread(case, dy)
+        p, u = np.asarray(case[name], np.float64), unit_roundoff(case[name].dtype)
+        if kind(self.row) == "classes":
+            v, *how = oracle.reduced_mass(p, case["target"], reduction=case["reduction"])
+            share = oracle.share(np.reshape(dy, (-1, 1)), *how)
+            return (p * v.sum(axis=1, keepdims=True) - v) * share, 16 * u * (p + v) * abs(share)
+        share = oracle.share(dy, case["reduction"], p.size)
+        return (p - case["target"]) * share, 16 * u * (p + case["target"]) * abs(share)
+
+    # In words
+
+    @property
+    def words(self) -> str:
+        of = IN_WORDS.get(self.row.name, self.row.name)
+        if kind(self.row) == "distribution" and self.layout is ROWS:
+            of += " of each row" if self.settings.get("axis", -1) in (-1, 1) else " of each column"
+        parts = [f"{self.reduction.words} of {of}" if self.reduction.words else of]
+        if "target" in self.row.arguments and (self.row.labelled or self.form == "binary"):
+            parts.append(FORMS[self.form])
+        if self.row.products:
+            shape = "(H, D)" if self.turned_weight else "(D, H)"
+            parts.append(f"weight {shape}")
+        parts += [w for w in (self.layout.words, self.factor.words) if w]
+        parts += [f"{o}={v!r}" for o, v in self.settings.items() if o not in ("axis", "reduction")]
+        return ", ".join(parts)
+
+    @property
+    def differences(self) -> list[str]:
+        """What differs from the operation as torch has it."""
+        found, asked = [], self.asked
+        if self.row.name != asked.name and self.row.inputs[0] in OF:
+            found.append(f"of {OF[self.row.inputs[0]]}, where {asked.name} takes {_first(asked)}")
+        if self.reduction.words and self.reduction.option is not None:
+            default = REDUCTIONS[kind(self.row)][0]
+            if self.reduction != default:
+                found.append(f"{_as(self.reduction.words)}; torch's default is the mean")
+        found += [self.factor.words] if self.factor.words else []
+        found += [FORMS[self.form]] if self.form != "indices" else []
+        found += [self.layout.words] if self.layout.words else []
+        found += ["the weight is (H, D), as torch's"] if self.turned_weight else []
+        if self.gradient and self.gradient.of == "logits":
+            found.append("the gradient is that of the logits, p - target")
+        return found
+
+
+def _as(words: str) -> str:
+    return f"as the {words}" if words in ("sum",) or words.startswith("mean") else f"as {words}"
+
+
+def _first(op: Op) -> str:
+    return OF.get(op.inputs[0], op.inputs[0])
+
+
+IN_WORDS = {
+    "cross_entropy": "cross-entropy of logits",
+    "cross_entropy, probabilities": "cross-entropy of logits, targets of probabilities",
+    "nll_loss": "cross-entropy of log-probabilities",
+    "cross_entropy_of_probabilities": "cross-entropy of probabilities",
+    "cross_entropy_of_probabilities, probabilities": (
+        "cross-entropy of probabilities, targets of probabilities"
+    ),
+    "binary_cross_entropy_with_logits": "binary cross-entropy of logits",
+    "binary_cross_entropy": "binary cross-entropy of probabilities",
+    "kl_div": "KL divergence of log-probabilities",
+    "kl_div_of_probabilities": "KL divergence of probabilities q and p",
+    "mse_loss": "the squared error",
+    "squared_loss": "half the squared error",
+    "l1_loss": "the absolute error",
+    "huber_loss": "Huber's loss",
+    "smooth_l1_loss": "the smooth L1 loss",
+    "linear": "X W + b",
+    "linear, without a bias": "X W",
+}
+
+
+def _count(whole: Mapping[str, AnyArray]) -> int:
+    return len(next(iter(whole.values())))
+
+
+def as_rows(op: Op, case: Case) -> Case:
+    """Return the same numbers with one example per row, and classes or features on axis 1."""
+    name = op.inputs[0]
+    z = case[name]
+    if isinstance(case.get("axis"), tuple):
+        case = case | {"axis": case["axis"][-1]}
+    if z.ndim == 2:
+        return case
+    if "axis" in case:
+        return case | {name: to_rows(z, case["axis"]), "axis": -1}
+    if op.products:
+        return case | {name: z.reshape(-1, z.shape[-1])}
+    if "target" not in case:
+        return case | {name: z.reshape(-1, z.shape[-1] if z.ndim else 1)}
+    target = case["target"]
+    rows = target.reshape(-1) if oracle.holds_indices(target) else oracle.to_rows(target)
+    return case | {name: oracle.to_rows(z), "target": rows}
+
+
+# All readings of a function, the plainest first
+
+
+def family(op: Op, as_torch: bool) -> list[Op]:
+    return [op] if as_torch else [op, *(ALL[name] for name in OTHERS.get(op.name, ()))]
+
+
+def layouts(op: Op, as_torch: bool, alone: bool) -> tuple[Layout, ...]:
+    """Return the layouts to try; first one example per call where the author says so."""
+    found = LAYOUTS[kind(op)]
+    if as_torch:
+        return (ROWS,)
+    return (EACH, *(x for x in found if x is not EACH)) if alone and EACH in found else found
+
+
+def shapes(base: Reading, as_torch: bool) -> Iterator[Reading]:
+    """Yield a reading with each form of its arguments, and each way to set missing options."""
+    how = kind(base.row)
+    if how == "classes" and base.row.labelled and not as_torch:
+        forms: tuple[str, ...] = ("indices", "one-hot", "column")
+    else:
+        binary = base.row.name.startswith("binary") and not as_torch
+        forms = ("indices", "binary") if binary else ("indices",)
+    weights = (False, True) if how == "layer" and not as_torch and "W" in base.row.inputs else (False,)
+    turned = base.layout.turned
+    biases = ("(H, 1)", "(H,)", "(1, H)") if turned else ("(H,)", "(1, H)")
+    if how != "layer" or as_torch or "b" not in base.row.inputs:
+        biases = biases[:1]
+    for form in forms:
+        for weight in weights:
+            for bias in biases:
+                for more in _missing_options(base, as_torch):
+                    settings = {**base.settings, **more}
+                    yield replace(
+                        base, form=form, turned_weight=weight, bias=bias, settings=settings
+                    )
+
+
+def _missing_options(base: Reading, as_torch: bool) -> Iterator[dict[str, object]]:
+    yield {}
+    free = set(base.row.options) - base.taken - set(base.settings)
+    if as_torch:
+        return
+    if "keepdims" in free:
+        yield {"keepdims": True}
+    if "log_target" in free:
+        yield {"log_target": True}
+
+
+def reductions(base: Reading, as_torch: bool) -> tuple[Reduction, ...]:
+    how = kind(base.row)
+    if "reduction" not in base.row.options or "reduction" in base.taken:
+        return (NO_REDUCTION,)
+    known = REDUCTIONS[how]
+    if "reduction" in base.settings:
+        wanted = base.settings["reduction"]
+        return tuple(r for r in known if r.option == wanted and not r.over and not r.per_row) or (
+            NO_REDUCTION,
+        )
+    if base.layout.each:
+        return tuple(r for r in known if r.option == "none")
+    return known[:1] if as_torch else known
+
+
+def factors(base: Reading, as_torch: bool) -> tuple[Factor, ...]:
+    if as_torch or "reduction" not in base.row.options:
+        return (ONE,)
+    if base.row.name in FACTORS:
+        return FACTORS[base.row.name]
+    logs = kind(base.row) == "classes" or base.row.inputs[0] in OF
+    return (ONE, BITS) if logs else (ONE,)
