@@ -154,7 +154,7 @@ def _backward(subject: Subject, found: Identified) -> str:
     return f"{name}({given}){none}{words.get(how.of, '')}"
 
 
-_ROLES = {"dy": "the upstream gradient", "result": "the result", "p": "the probabilities"}
+_ROLES = {"dy": "the upstream gradient", "result": "the result", "probabilities": "softmax or σ of the logits"}
 
 
 def _not_tested(subject: Subject, found: Identified) -> list[str]:

@@ -65,7 +65,11 @@ class Asked:
 
     def prepared(self, case: Case, seed: int = 0) -> Case:
         """Return a case as it is asked, with an upstream gradient if the backward takes one."""
-        case = self.reading.prepared(case)
+        reading = self.reading
+        if self.gradient and reading.gradient and not reading.gradient.second:
+            both = reading.taken & self.subject.backward_options.keys()
+            reading = replace(reading, taken=frozenset(both))
+        case = reading.prepared(case)
         if not self.gradient:
             return case
         dtype = judge.value_dtype(self.row, case)
@@ -73,6 +77,8 @@ class Asked:
             shape = np.shape(self.reading.right(case))
         taken = self.reading.gradient and self.reading.gradient.takes_dy
         dy = np.random.default_rng(seed).normal(size=shape) if taken else np.ones(shape)
+        if reading.gradient and reading.gradient.over and shape:
+            dy = dy / (shape[0] if reading.gradient.over == "N" else np.size(dy))
         return case | {DY: np.asarray(dy, dtype)}
 
     @property
@@ -186,7 +192,8 @@ class Asked:
     def problem(self, case: Case, strict: bool = False) -> Problem | None:
         """Return what is wrong with the answer for a case; None where nothing is.
 
-        Options  strict   also judge numbers that are too small for a normal float
+        Options  strict   where NumPy warns of an overflow, judge numbers below the smallest normal
+                          one as well
         """
         with np.errstate(all="ignore"):
             rights, allowed = self.rights(case)
@@ -196,12 +203,14 @@ class Asked:
             right = next(iter(rights.values()))
             words = f"it raises {error.words}"
             return Problem("raises", words, None, _plain(right, case, self), place=error.place)
-        if strict and not any("overflow" in w for w in answer.warned):
-            return None
         if not answer.arrays:
             return Problem("kind", "the backward returns no gradient, and leaves none in an attribute")
-        found = [self._of(role, answer, rights, allowed, case, strict) for role in answer.arrays]
-        return max(filter(None, found), key=lambda p: p.size, default=None)
+        for small in (False, True) if strict and _overflows(answer) else (False,):
+            found = [self._of(role, answer, rights, allowed, case, small) for role in answer.arrays]
+            worst = max(filter(None, found), key=lambda p: p.size, default=None)
+            if worst:
+                return worst
+        return None
 
     def _of(
         self, role: str, answer: Answer, rights: Mapping[str, Numbers],
@@ -219,9 +228,15 @@ class Asked:
         return found and replace(found, role=role)
 
     def _reshaped(self, got: Any, shape: tuple[int, ...]) -> Any:
-        if self.reading.kept and np.size(got) == np.prod(shape) and _alike(np.shape(got), shape):
+        """Return an answer in another shape, if that differs by axes of length 1 alone."""
+        kept = self.reading.kept or (self.gradient and not self.subject.as_torch)
+        if kept and np.size(got) == np.prod(shape) and _alike(np.shape(got), shape):
             return np.reshape(got, shape)
         return got
+
+
+def _overflows(answer: Answer) -> bool:
+    return any("overflow" in words for words in answer.warned)
 
 
 def _alike(a: tuple[int, ...], b: tuple[int, ...] | None) -> bool:
@@ -272,6 +287,7 @@ def judged(
     tolerance = np.broadcast_to(tolerance, right.shape)
     with np.errstate(all="ignore"):
         beyond = np.where(np.isfinite(right), np.isfinite(tolerance) & (error > tolerance), error > 0)
+    beyond &= ~(np.isinf(right) & (abs(found) >= 0.99 * np.finfo(found.dtype).max))
     beyond &= ~np.isnan(right)
     if not beyond.any():
         return None

@@ -6,8 +6,10 @@ than the right value is, and if it fits all other answers, too.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -29,8 +31,8 @@ EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
 EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
 EPSILONS += [1e-30, 1e-37, 1e-45, 1e-50, 1e-100, 1e-300, 1e-308]
 BY_KIND = {
-    "modified": "an in-place operation on the argument: it is the caller's array, so copy it first",
-    "read-only": "an in-place operation on the argument: it is the caller's array, so copy it first",
+    "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
+    "read-only": "an in-place operation on the argument: copy it first",
     "strided": "it reads memory in the order of another layout: .data, .ravel('K') or .view",
     "again": "it keeps something from the last call, or is random",
     "label": "NumPy counts -1 from the end, so it reads the last class: check the labels",
@@ -117,13 +119,14 @@ class Evidence:
         shown = [finding.case, *finding.cases]
         cases, answers, rights = [], [], []
         for n, case in enumerate([*shown, *plain]):
-            if (found := _answers(asked, case)) is None:
+            right = _rights(asked, case)
+            if (found := _answers(asked, case, right)) is None:
                 if n == 0:
                     return None
                 continue
             cases.append(case)
             answers.append(found)
-            rights.append(_rights(asked, case))
+            rights.append(right)
         role = finding.problem.role if finding.problem else ""
         return cls(asked, cases, answers, rights, role)
 
@@ -134,38 +137,37 @@ class Evidence:
         """
         floor = self.asked.floor
         left, misses = [], 0
-        for n, (answer, right, other) in enumerate(
-            zip(self.answers, self.rights, flawed, strict=True)
-        ):
-            if other is None:
-                return None
+        given = zip(self.cases, self.answers, self.rights, flawed, strict=True)
+        for n, (case, answer, right, other) in enumerate(given):
+            if other is None:  # it lacks an option of this case
+                if n == 0:
+                    return None
+                continue
             wrong, near = (_apart(answer, x, right, floor) for x in (right, other))
             ok = near <= 0.05 if not np.isfinite(wrong) else near * 10 <= wrong
             if n == 0 and (not ok or wrong == 0):
                 return None
             misses += not (ok or near <= FITS)
-            if wrong > 1e-14:
+            if wrong > 64 * float(np.finfo(case[self.asked.row.inputs[0]].dtype).eps):
                 left.append(min(1.0, near / wrong if np.isfinite(wrong) else near))
-        return float(np.mean(left)) if misses <= len(self.cases) // 10 else None
+        if misses > len(self.cases) // 10:
+            return None
+        return float(np.mean(left)) if left else 1.0
 
 
-def _answers(asked: Asked, case: Case) -> Answers | None:
+def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:
     try:
         found = asked(case).arrays
     except RaisedError:
         return None
     kept = {}
     for role, value in found.items():
-        right = _shape(asked, case).get(role)
-        got = numbers(asked._reshaped(value, right) if right is not None else value, np.float64)
+        shape = rights[role].shape if role in rights else None
+        got = numbers(asked._reshaped(value, shape) if shape is not None else value, np.float64)
         if got is None:
             return None
         kept[role] = got
     return kept
-
-
-def _shape(asked: Asked, case: Case) -> dict[str, tuple[int, ...]]:
-    return {role: x.shape for role, x in _rights(asked, case).items()}
 
 
 def _rights(asked: Asked, case: Case) -> Answers:
@@ -202,7 +204,7 @@ def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
 
 def _variants(evidence: Evidence, flaw: Flaw) -> Iterator[tuple[str, list[Answers | None]]]:
     """Yield what a flaw says and answers; for each ε, if it has one that might fit."""
-    if "epsilon" not in signature(flaw.wrong).parameters:
+    if "epsilon" not in _options(flaw)[0]:
         yield flaw.cause, [_flawed(evidence.asked, flaw, case) for case in evidence.cases]
         return
     right, answer = evidence.rights[0], evidence.answers[0]
@@ -218,11 +220,17 @@ def _variants(evidence: Evidence, flaw: Flaw) -> Iterator[tuple[str, list[Answer
         )
 
 
+@cache
+def _options(flaw: Flaw) -> tuple[frozenset[str], bool]:
+    """Return the arguments of a flaw's function, and whether it takes all others, too."""
+    known = signature(flaw.wrong).parameters
+    return frozenset(known), any(p.kind is p.VAR_KEYWORD for p in known.values())
+
+
 def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) -> Answers | None:
     """Return a flaw's answers in the function's form; None where it lacks an option of the case."""
     row, reading = asked.row, asked.reading
-    known = signature(flaw.wrong).parameters
-    every = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    known, every = _options(flaw)
     given: dict[str, Any] = {}
     for option in row.options:
         value, default = case[option], row.defaults[option]
@@ -234,7 +242,8 @@ def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) 
     if epsilon is not None:
         given["epsilon"] = epsilon
     arrays = [np.array(case[name]) for name in row.arguments]
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             if not asked.gradient:
                 value = np.asarray(flaw.wrong(*arrays, **given))

@@ -114,7 +114,7 @@ def _problems(asked: Asked, given: Iterable[Input], strict: bool = False) -> lis
     for case in given:
         prepared = _prepared(asked, case)
         with np.errstate(all="ignore"):
-            problem = asked.problem(prepared) or (asked.problem(prepared, True) if strict else None)
+            problem = asked.problem(prepared, strict)
         if problem:
             found.append((replace(case, case=prepared), problem))
     return found
@@ -162,9 +162,11 @@ def _order(found: Found) -> tuple[float, ...]:
     given, problem = found
     count = sum(np.size(x) for x in given.case.values() if isinstance(x, np.ndarray))
     size = 0 if problem.size > 0.1 else 1 if problem.size > CLEAR else 2
+    known = problem.right is None or bool(np.isfinite(problem.right).all())
     nice = [1000.0, 100.0, 40.0, 20.0, 10.0]
     rank = nice.index(given.scale) if given.scale in nice else len(nice)
-    return (size, count, rank)
+    rank = 0 if given.scale == 1e-20 else rank  # of a small probability
+    return (size, not known, count, rank)
 
 
 def _since(asked: Asked, given: Input, problem: Problem) -> str:
@@ -176,12 +178,12 @@ def _since(asked: Asked, given: Input, problem: Problem) -> str:
     if not np.isfinite(x).all() or asked.row.products:
         return ""
     if name in ("p", "q"):
-        return f"for {name} of {float(x.min()):.2g}" if given.words == "a small probability" else ""
+        return _since_share(asked, name)
 
     def fails(scale: float) -> bool:
         case = given.case | {name: x * x.dtype.type(scale)}
         with np.errstate(all="ignore"):
-            found = asked.problem(case) or asked.problem(case, True)
+            found = asked.problem(case, strict=True)
         return found is not None and found.size >= CLEAR
 
     low, high = 0.0, 1.0
@@ -195,6 +197,17 @@ def _since(asked: Asked, given: Input, problem: Problem) -> str:
     of = "z" if asked.row.name in ("sigmoid", "tanh", "relu", "softplus") else of
     sign = "-" if (x <= 0).all() else ""
     return f"for {of} beyond {sign}{edge:.3g}, in {x.dtype}"
+
+
+def _since_share(asked: Asked, name: str) -> str:
+    """Say below which probability the answer is lost."""
+    for given in inputs.shares(asked.row):
+        case = _prepared(asked, given)
+        with np.errstate(all="ignore"):
+            problem = asked.problem(case)
+        if problem and problem.size >= CLEAR:
+            return f"for {name} below {given.scale:.0e}".replace("e-0", "e-")
+    return ""
 
 
 # Where it differs from torch
@@ -215,9 +228,12 @@ def _differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[
 
 
 def _special(asked: Asked, place: str, given: Input, lost: bool) -> Iterator[Finding]:
-    case = asked.prepared(given.case)
-    with np.errstate(all="ignore"):
-        problem = asked.problem(case)
+    try:
+        case = asked.prepared(given.case)
+        with np.errstate(all="ignore"):
+            problem = asked.problem(case)
+    except ValueError:  # nobody knows the right answer
+        return
     if given.words == inputs.NOTHING and not asked.gradient:
         problem = problem or _of_nothing(asked, case)
     if problem and not (lost and problem.kind == "value" and given.words != inputs.NOTHING):

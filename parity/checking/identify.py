@@ -16,7 +16,6 @@ from parity.checking.names import CACHE, DY, RESULT, P
 from parity.checking.readings import (
     ROWS,
     Gradient,
-    Layout,
     Reading,
     factors,
     family,
@@ -61,7 +60,7 @@ def identify(
     Raises   ValueError where it takes other arguments than the operation
     """
     thing_of_torch = str(getattr(subject.thing, "__module__", "")).startswith("torch")
-    subject.tensors = subject.tensors or thing_of_torch
+    subject.tensors, subject.as_torch = subject.tensors or thing_of_torch, as_torch
     found = _search(subject, as_torch, order)
     if not found.answered and not subject.tensors and uses_torch(subject.thing):
         subject.tensors = True
@@ -118,7 +117,7 @@ class _Search:
         reading, distance = first
         if self.subject.backward is None and not _second(self.subject, reading):
             return Identified(reading, False, None, distance, self.orders)
-        for candidate in dict.fromkeys(r for r, _ in [first, *self.answered[:40]]):
+        for candidate in (r for r, _ in [first, *self.answered[:40]]):
             if how := _gradient_of(self.subject, candidate, _probes(candidate.row)[0]):
                 reading = replace(candidate, gradient=how)
                 return Identified(reading, False, True, distance, self.orders)
@@ -133,6 +132,7 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
         if base.layout.each and not alone and _meant_for_rows(found, base):
             continue
         for reading in shapes(base, as_torch):
+            reading = reading if as_torch else _with_threshold(subject, reading)
             for fit in _fits(subject, reading, as_torch, found):
                 found.fitting.append(fit)
                 how = _gradient_of(subject, fit, *_probes(fit.row))
@@ -143,6 +143,21 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
     if found.fitting:
         found.orders = _in_words(subject, found.fitting[0], order)
     return found
+
+
+def _with_threshold(subject: Subject, reading: Reading) -> Reading:
+    """Return a softplus without the threshold of torch's, if it is the exact one."""
+    row = reading.row
+    if row.name != "softplus" or "threshold" in reading.taken or "threshold" in reading.settings:
+        return reading
+    exact = replace(reading, settings={**reading.settings, "threshold": 1e30})
+    case = {"z": np.array([[20.5, 21.0]])}
+    try:
+        got = np.asarray(_value(subject, exact, case), np.float64)
+    except (RaisedError, Mismatch, TypeError, ValueError):
+        return reading
+    far = [apart(got, case["z"] + extra) for extra in (0.0, np.exp(-case["z"]))]
+    return exact if far[1] < far[0] else reading
 
 
 def _meant_for_rows(found: _Search, base: Reading) -> bool:
@@ -159,12 +174,12 @@ def _bases(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> Ite
         taken = frozenset(o for o in subject.options if o in row.options) - set(subject.settings)
         settings = {o: v for o, v in subject.settings.items() if o in row.options}
         for layout in layouts(row, as_torch, alone):
-            for binding in _bindings(subject, row, layout, order):
+            for binding in _bindings(subject, row, order):
                 yield Reading(subject.op, row, binding, layout, settings=settings, taken=taken)
 
 
 def _bindings(
-    subject: Subject, row: Op, layout: Layout, order: Sequence[str] | None
+    subject: Subject, row: Op, order: Sequence[str] | None
 ) -> Iterator[tuple[str, ...]]:
     places, needed = subject.places(), row.arguments
     if places is None:
@@ -234,17 +249,12 @@ def _value(subject: Subject, reading: Reading, case: Case) -> Any:
 def _distance(reading: Reading, answer: Any, case: Case, as_torch: bool) -> tuple[float, bool]:
     asked = Asked(None, reading)  # type: ignore[arg-type]
     with np.errstate(all="ignore"):
-        right = np.asarray(reading.right(_plain64(asked, case)), np.float64)
+        right = np.asarray(reading.right(asked.prepared(case)), np.float64)
     got = numbers(answer, np.float64)
     if got is None:
         return np.inf, False
     kept = got.shape != right.shape and _alike(got.shape, right.shape) and not as_torch
     return apart(got.reshape(right.shape) if kept else got, right), kept
-
-
-def _plain64(asked: Asked, case: Case) -> Case:
-    """Return the case as it is asked, for an oracle that computes in float64 alone."""
-    return {**asked.prepared(case), "dtype": np.float32} if False else asked.prepared(case)
 
 
 # The gradient
@@ -299,7 +309,7 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
     ran = _ran(subject, reading)
     if subject.backward is None:
         if ran is not None and ran.extra is not None:
-            yield from (Gradient(second=True, of=of) for of in _of(reading))
+            yield from (Gradient(second=True, of=of) for of in _of(reading, subject.as_torch))
         return
     extra = ran is not None and ran.extra is not None
     pool = [DY, *reading.row.arguments, RESULT, *([P] if reading.row.inputs[0] == "z" else [])]
@@ -308,22 +318,20 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
     if places is None:
         yield Gradient((DY, *reading.row.arguments))
         return
-    words = subject.words if subject.other is None else _words(subject.other)
+    words = "" if subject.as_torch else subject.backward_words
     roles = lambda name: names.roles_of_backward(reading.row, name, pool, words)  # noqa: E731
     for chosen in names.assignments(places, roles, ()):
-        for of in _of(reading):
+        for of in _of(reading, subject.as_torch):
             if of != "jacobian" or DY not in chosen:
                 yield Gradient(chosen, of)
+                if DY not in chosen and reading.reduction.option == "none":
+                    yield from (Gradient(chosen, of, over=over) for over in ("N", "N C"))
 
 
-def _words(thing: Any) -> str:
-    from parity.checking.subject import _source
-
-    return _source(thing)
-
-
-def _of(reading: Reading) -> Iterator[str]:
+def _of(reading: Reading, as_torch: bool) -> Iterator[str]:
     yield "inputs"
+    if as_torch:
+        return
     if reading.row.name.startswith(("cross_entropy_of", "binary_cross_entropy")) and (
         reading.row.inputs[0] == "p"
     ):
@@ -351,7 +359,7 @@ def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -
     if not places or len(places) < 2:
         return ""
     pairs = ", ".join(f"{name} = {_role(role)}" for name, role in zip(places, reading.binding, strict=False))
-    told = all(len(names.roles_of_forward(reading.row, name)) == 1 for name in places)
+    told = len([*_bindings(subject, reading.row, order)]) == 1
     if order:
         return f"{pairs} (by --order)"
     if told or "target" not in reading.row.arguments:

@@ -78,7 +78,9 @@ def ordinary(op: Op, small: bool = False) -> Iterator[Input]:
     if small:
         for shape in SMALL_LAYERS if layer else SMALL:
             for seed in range(4):
-                yield Input(simple(op, op.plain(shape, np.float64, seed), seed))
+                case = op.plain(shape, np.float64, seed)
+                if all(x.size for x in case.values()):
+                    yield Input(simple(op, case, seed))
         return
     for dtype in DTYPES:
         for seed, shape in enumerate(LARGER_LAYERS if layer else LARGER):
@@ -254,11 +256,16 @@ def _special_shares(op: Op) -> Iterator[Input]:
             for target in ([[1.0, 0]], [[0, 1.0]]):
                 case = {"q": np.array([[0.25, 0.75]], dtype), "target": np.array(target, dtype)}
                 yield Input(case, "a target of 0")
-        if op.inputs[0] in ("p", "q"):
-            for small in (1e-4, 1e-6, 1e-8, 1e-10, 1e-13, 1e-20, 1e-30):
-                p = np.array([[small, 1 - small]], dtype)
-                target = np.array([0]) if op.labelled else np.array([[1, 0]], dtype)
-                yield Input({op.inputs[0]: p, "target": target}, "a small probability", small)
+    if op.inputs[0] in ("p", "q"):
+        yield from shares(op)
+
+
+def shares(op: Op) -> Iterator[Input]:
+    """Yield smaller and smaller probabilities of the target."""
+    for k in range(1, 31):
+        p = np.array([[10.0**-k, 1 - 10.0**-k]])
+        target = np.array([0]) if op.labelled else np.array([[1.0, 0]])
+        yield Input({op.inputs[0]: p, "target": target}, "a small probability", 10.0**-k)
 
 
 # Special inputs: where torch has an answer, and textbooks may not

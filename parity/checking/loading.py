@@ -80,7 +80,7 @@ def _run_once(file: str, run: Callable[[ModuleType, Path], None]) -> ModuleType:
     key = f"{PRIVATE}{path}"
     if key not in sys.modules:
         module = sys.modules[key] = ModuleType(key)  # dataclasses look there
-        module.__file__ = str(path)
+        module.__file__, module.__package__ = str(path), ""
         sys.path.insert(0, str(path.parent))
         _visited.append(path.parent)
         try:

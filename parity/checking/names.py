@@ -1,8 +1,8 @@
 """Which argument of anyone's function is what, by its name.
 
 A role is the name of an array of a row ("z", "target", "X"), or what a backward may be given
-besides: "dy", the upstream gradient; "result", what the function returned; "p", the probabilities
-of logits; "cache", what the function returned besides its result.
+besides: "dy", the upstream gradient; "result", what the function returned; "probabilities", those
+of the logits; "cache", what the function returned besides its result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import product
 from parity.ops import Op
 
 Parameters = list[inspect.Parameter]
-DY, RESULT, P, CACHE = "dy", "result", "p", "cache"
+DY, RESULT, P, CACHE = "dy", "result", "probabilities", "cache"
 BIAS = ("b", "bias")
 ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}  # names of options
 
@@ -92,7 +92,7 @@ def roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> lis
     if n in UPSTREAM or (DY_LIKE.fullmatch(n) and n not in TARGETS):
         found.append(DY)
     if n in MADE:
-        found.append(P)
+        found += [P] if op.inputs[0] == "z" else [op.inputs[0]] * loss
     if n in RESULTS and not loss:
         found.append(RESULT)
     if OF_A_RESULT.search(words) and not loss:

@@ -87,6 +87,9 @@ FORMS = {  # of a target
 }
 
 
+BIASES = {"(H,)": (-1,), "(1, H)": (1, -1), "(H, 1)": (-1, 1)}
+
+
 @dataclass(frozen=True)
 class Reduction:
     """How losses are reduced: by the row's own option, then maybe per row, and over a count."""
@@ -141,11 +144,13 @@ class Gradient:
     Parts    roles   of its arguments
              of      "inputs", "logits" (those of the probabilities), or "jacobian"
              second  it is what the function returned second
+             over    of losses that are not reduced: it is that of their mean, over "N" or "N C"
     """
 
     roles: tuple[str, ...] = ()
     of: str = "inputs"
     second: bool = False
+    over: str = ""
 
     @property
     def takes_dy(self) -> bool:
@@ -205,7 +210,7 @@ class Reading:
             elif role == "W":
                 x = x.T.copy() if self.turned_weight != self.layout.turned else x
             elif role == "b":
-                x = x.reshape({"(H,)": (-1,), "(1, H)": (1, -1), "(H, 1)": (-1, 1)}[self.bias])
+                x = x.reshape(BIASES[self.bias])
             else:
                 x = np.ascontiguousarray(self.layout.fold(x))
             found[role] = x
@@ -251,9 +256,11 @@ class Reading:
 
     def bound(self, case: Case) -> Array:
         with np.errstate(all="ignore"):
-            bound = self.present(case, judge.value_bound(self.row, case))
+            bound = np.asarray(self.present(case, judge.value_bound(self.row, case)))
+            if not (slack := self._slack(case)):
+                return bound
             right = abs(np.asarray(self.right(case)).astype(float))
-            return np.asarray(bound + (4 + self._sizes(case)[1]) * self._slack(case) * right)
+            return np.asarray(bound + (4 + self._sizes(case)[1]) * slack * right)
 
     def _slack(self, case: Case) -> float:
         own = self.factor is ONE and not self.reduction.over and not self.reduction.per_row
@@ -295,7 +302,7 @@ class Reading:
             if role == "W":
                 found[role] = np.transpose(g) if self.turned_weight != self.layout.turned else g
             elif role == "b":
-                found[role] = g
+                found[role] = np.reshape(g, BIASES[self.bias])
             else:
                 found[role] = g if self.layout.each else self.layout.fold(g)
         return found
@@ -331,7 +338,9 @@ class Reading:
             shape = "(H, D)" if self.turned_weight else "(D, H)"
             parts.append(f"weight {shape}")
         parts += [w for w in (self.layout.words, self.factor.words) if w]
-        parts += [f"{o}={v!r}" for o, v in self.settings.items() if o not in ("axis", "reduction")]
+        said = {o: v for o, v in self.settings.items() if o not in ("axis", "reduction")}
+        parts += ["without torch's threshold"] if said.pop("threshold", 0) == 1e30 else []
+        parts += [f"{o}={v!r}" for o, v in said.items()]
         return ", ".join(parts)
 
     @property
@@ -350,6 +359,8 @@ class Reading:
         found += ["the weight is (H, D), as torch's"] if self.turned_weight else []
         if self.gradient and self.gradient.of == "logits":
             found.append("the gradient is that of the logits, p - target")
+        if self.gradient and self.gradient.over:
+            found.append("the gradient is that of the mean")
         return found
 
 

@@ -182,7 +182,7 @@ def _names(asked: Asked) -> dict[str, str]:
         places, roles = subject.places() or [], reading.binding
     pairs = dict(zip(roles, places, strict=False))
     found = {}
-    for role in (asked.row.inputs[0], "result", "p"):
+    for role in (asked.row.inputs[0], "result", "probabilities"):
         if role in pairs:
             found.setdefault("rows", pairs[role])
     if "dy" in pairs:

@@ -227,7 +227,7 @@ def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     if not asked.gradient or how is None or how.second:
         return arrays, call
     wanted = subject.backward_places() or list(how.roles)
-    known = {**names, "result": call, "dy": "dy", "p": "p", "cache": "cache"}
+    known = {**names, "result": call, "dy": "dy", "probabilities": "p", "cache": "cache"}
     if how.takes_dy:
         arrays["dy"] = case["dy"] if not reading.layout.each else case["dy"].reshape(-1)[:1]
     backward = getattr(subject.backward, "__qualname__", type(subject.backward).__name__)
@@ -248,7 +248,7 @@ def _default(value: Any, default: Any) -> bool:
 
 def shown(got: Any, right: Any) -> tuple[str, str]:
     """Return two answers with few digits where few tell them apart, else with all."""
-    a, b = np.asarray(got), np.asarray(right)
+    a, b = np.asarray(got), np.asarray(right) + 0.0  # no -0
     if a.dtype == object or a.dtype.kind not in "fiub":
         return repr(got)[:200], _text(b, 4)
     for digits in (4, 6, 9, 17):

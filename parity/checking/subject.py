@@ -23,7 +23,7 @@ from parity.checking.names import Parameters, plain
 from parity.ops import Function, Op
 from scratchnn.ops.shared import AnyArray
 
-FORWARD = """forward loss calculate compute compute_loss activate activation fn function func f value
+FORWARD = """calculate forward loss compute compute_loss activate activation fn function func f value
     apply evaluate call cost predict""".split()
 BACKWARD = """backward gradient grad derivative backprop bprop backward_pass delta prime gradients
     compute_gradient loss_gradient d deriv f_prime df diff loss_prime loss_grad dloss""".split()
@@ -32,6 +32,7 @@ LEFT = {  # attributes in which a backward leaves gradients, in lower case witho
     "b": "db dbiases dbias bgrad gradb biasgradient gradbias gradbiases biasesgradient biasgrad",
     "": "dinputs dinput dx dz dlogits gradinput grad gradient dpred dypred dyhat dy",
 }
+RESULTS = "output outputs out y result loss value activation activations a probs p z".split()
 HELD = {
     "W": "w weight weights kernel theta",
     "b": "b bias biases",
@@ -82,6 +83,7 @@ class Subject:
     other: Any = None
     settings: Mapping[str, object] = field(default_factory=dict)
     tensors: bool = False
+    as_torch: bool = False
     called: str = ""  # its name, where it has another one than its definition
 
     def __post_init__(self) -> None:
@@ -93,8 +95,8 @@ class Subject:
                 self.forward = _method(self.owner, FORWARD, "__call__")
             if self.backward is None or self.backward is self.owner:
                 self.backward = _method(self.owner, BACKWARD)
-            if self.backward is self.forward:
-                self.backward = None
+            if self.backward is self.forward or self.owner.__module__.startswith("torch"):
+                self.backward = self.other
         elif not inspect.isroutine(self.thing):
             self.forward = self.thing
             self.backward = self.backward or _bound(self.thing, BACKWARD)
@@ -107,7 +109,7 @@ class Subject:
         if self.called:
             return self.called
         name = getattr(self.thing, "__qualname__", type(self.thing).__name__)
-        return name.rpartition("<locals>.")[2]
+        return name.rpartition("<locals>.")[2].removeprefix("_VariableFunctionsClass.")
 
     @cached_property
     def parameters(self) -> Parameters | None:
@@ -132,6 +134,10 @@ class Subject:
     def words(self) -> str:
         """What its author says of it: docstrings and comments."""
         return _source(self.thing)
+
+    @property
+    def backward_words(self) -> str:
+        return self.words if self.other is None else _source(self.other)
 
     @cached_property
     def source(self) -> str:
@@ -171,6 +177,8 @@ class Subject:
     def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
         result, warned = _quietly(_of(self.forward, instance), arrays, named, self.tensors)
+        if result is None and instance is not None:
+            result = _left(instance)
         outcome = Outcome(result, None, instance, warned)
         if isinstance(result, tuple) and len(result) > 1:
             outcome.value, rest = result[0], result[1:]
@@ -208,8 +216,8 @@ def _owner(thing: Any) -> type | None:
     qualified = getattr(thing, "__qualname__", "")
     if not inspect.isfunction(thing) or "." not in qualified or qualified.endswith("<lambda>"):
         return None
-    path = qualified.rpartition(".")[0]
-    if "<locals>" in path:
+    path, given = qualified.rpartition(".")[0], names.parameters(thing)
+    if "<locals>" in path or not given or given[0].name not in ("self", "this", "_"):
         return None
     found: Any = thing.__globals__
     for part in path.split("."):
@@ -333,6 +341,12 @@ def _array(value: Any) -> Any:
     if hasattr(value, "detach"):
         return value.detach().numpy()
     return np.array(value) if isinstance(value, list) else value
+
+
+def _left(instance: Any) -> Any:
+    """Return the result that a forward left in an attribute."""
+    kept = {plain(name): value for name, value in vars(instance).items()}
+    return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
 
 
 def _gradients(result: Any, instance: Any) -> list[Any] | dict[str, Any]:

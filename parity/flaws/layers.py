@@ -144,14 +144,9 @@ class Softplus:
         return np.logaddexp(0, beta * z) / beta
 
     def log_of_1_plus_exp(z, beta=1.0):
-        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and 1 + exp(z) loses the
-        digits of a small exp(z): take max(z, 0) + log1p(exp(-|z|))."""
-        return np.log(1 + np.exp(beta * z)) / beta
-
-    def log1p_of_exp(z, beta=1.0):
         """exp(z) overflows above 88.7 in float32 (709.8 in float64): take
         max(z, 0) + log1p(exp(-|z|))."""
-        return np.log1p(np.exp(beta * z)) / beta
+        return np.log(1 + np.exp(beta * z)) / beta
 
     def without_1_over_beta(z, beta=1.0, threshold=20.0):
         """1 / beta is missing: log(1 + exp(beta z)) / beta."""

@@ -37,12 +37,6 @@ class CrossEntropy:
         p = F.softmax(z) + z.dtype.type(epsilon)
         return F.nll_loss(np.log(p), target, reduction=reduction)
 
-    def log_of_p_floored(z, target, reduction="mean", epsilon=1e-8):
-        """The probability is raised to {epsilon} before its logarithm, so the loss never exceeds
-        -log {epsilon}: take log_softmax, z - max - log Σ exp(z - max)."""
-        p = np.maximum(F.softmax(z), z.dtype.type(epsilon))
-        return F.nll_loss(np.log(p), target, reduction=reduction)
-
     def shift_added_back(z, target, reduction="mean"):
         """The maximum is added back to log Σ exp(z - max) before z[target] is subtracted, and
         digits cancel where logits are large: subtract max from z[target] instead."""
@@ -183,12 +177,6 @@ class CrossEntropyOfProbabilities:
         p = np.clip(p, epsilon, 1 - epsilon).astype(p.dtype)
         return F.nll_loss(np.log(p), target, reduction=reduction)
 
-    def log_of_floored_given_p(p, target, reduction="mean", epsilon=1e-7):
-        """p is raised to {epsilon}, so the loss never exceeds -log {epsilon}. Give the loss logits,
-        and take log_softmax."""
-        p = np.maximum(p, p.dtype.type(epsilon))
-        return F.nll_loss(np.log(p), target, reduction=reduction)
-
     def without_the_logarithm(p, target, reduction="mean"):
         """The logarithm is missing: the loss is -log p."""
         return F.nll_loss(p, target, reduction=reduction)
@@ -206,6 +194,11 @@ class CrossEntropyOfProbabilities:
     def slope_and_epsilon(dloss, p, target, reduction="mean", epsilon=1e-8):
         """It takes 1 / (p + ε), ε ≈ {epsilon}, wrong for a small p."""
         return _slope_of_p(dloss, p + p.dtype.type(epsilon), target, reduction)
+
+    def slope_of_zero_over_zero(dloss, p, target, reduction="mean"):
+        """-onehot / p is 0 / 0 = nan for the other classes where p is 0: divide at the target
+        alone."""
+        return _slope_of_p(dloss, p, target, reduction)
 
     def slope_of_every_class(dloss, p, target, reduction="mean"):
         """Every class has a gradient: only the target's p is in the loss."""
