@@ -168,7 +168,11 @@ def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float
 def _gaps(z: Array) -> Array:
     """Return z minus the maximum of its row: softmax is the same."""
     z = z.astype(np.float64)
-    return z - z.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        gaps = z - z.max(axis=1, keepdims=True)
+    if not np.isfinite(gaps).all():
+        raise ValueError("z must have differences within a row that are finite in float64")
+    return gaps
 
 
 def _derivatives(gaps: Array, at_target: Array, beta: float) -> tuple[float, float]:

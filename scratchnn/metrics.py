@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, IntArray, check_float, check_labels, check_matrix
+from scratchnn.ops.shared import (
+    Array,
+    IntArray,
+    check_float,
+    check_labels,
+    check_matrix,
+    check_number,
+)
 
 
 def count_correct(z: Array, target: IntArray) -> int:
@@ -13,10 +20,9 @@ def count_correct(z: Array, target: IntArray) -> int:
     Of equal logits the first counts as the largest, as in argmax.
 
     Shapes   z (N, C), target (N,)
-    Raises   TypeError, ValueError for a target that does not hold class indices
+    Raises   TypeError, ValueError for NaN, or a target that does not hold class indices
     """
-    check_matrix(z=z)
-    check_labels(target, z.shape[:1], z.shape[1])
+    _check(z, target)
     return int((z.argmax(axis=1) == target).sum())
 
 
@@ -26,7 +32,6 @@ def accuracy(z: Array, target: IntArray) -> float:
     Shapes   z (N, C), target (N,)
     Raises   TypeError, ValueError for NaN, or a target that does not hold class indices
     """
-    _check(z, target)
     return count_correct(z, target) / len(target)
 
 
@@ -74,9 +79,9 @@ def precision(confusion: IntArray, *, undefined: float = 0.0) -> Array:
     Shapes   confusion (C, C), true classes in rows → (C,)
     Options  undefined   the result for a class that was never predicted, 0/0. The default of 0, as
                          in scikit-learn, lowers an average over classes; math.nan shows the gap
-    Raises   ValueError for a matrix that is not square
+    Raises   TypeError, ValueError for a matrix that is not square, or holds other than counts
     """
-    _check_square(confusion)
+    _check_counts(confusion, undefined)
     return _share(confusion.diagonal(), confusion.sum(axis=0), undefined)
 
 
@@ -87,14 +92,15 @@ def recall(confusion: IntArray, *, undefined: float = 0.0) -> Array:
 
     Shapes   confusion (C, C), true classes in rows → (C,)
     Options  undefined   the result for a class that has no examples, 0/0; default: 0
-    Raises   ValueError for a matrix that is not square
+    Raises   TypeError, ValueError for a matrix that is not square, or holds other than counts
     """
-    _check_square(confusion)
+    _check_counts(confusion, undefined)
     return _share(confusion.diagonal(), confusion.sum(axis=1), undefined)
 
 
 def _share(part: IntArray, whole: IntArray, undefined: float) -> Array:
-    return np.divide(part, whole, out=np.full(len(whole), undefined), where=whole > 0)
+    out = np.full(len(whole), float(undefined))
+    return np.divide(part, whole, out=out, where=whole > 0)
 
 
 def _check(z: Array, target: IntArray) -> None:
@@ -108,7 +114,10 @@ def _check(z: Array, target: IntArray) -> None:
         )
 
 
-def _check_square(confusion: IntArray) -> None:
+def _check_counts(confusion: IntArray, undefined: float) -> None:
     check_matrix(confusion=confusion)
+    check_number(undefined=undefined)
     if confusion.shape[0] != confusion.shape[1]:
         raise ValueError(f"confusion must be square (C, C), got shape {confusion.shape}")
+    if confusion.dtype.kind not in "iuf" or not (confusion >= 0).all():  # nan is not ≥ 0
+        raise ValueError(f"confusion must hold counts, or shares, of at least 0, got {confusion}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn.layers import Dense, Kronecker, Layer, Sized, activation
-from scratchnn.ops.shared import Array, IntArray, check_same_shape
+from scratchnn.ops.shared import Array, IntArray, check_float, check_same_shape
 
 __all__ = ["Parameters", "backward", "count", "forward", "init", "layers", "predict"]
 
@@ -37,6 +37,7 @@ class Parameters:
     def __init__(self, layers: Sequence[Layer], theta: Array) -> None:
         self.layers = tuple(layers)
         self.sizes = _checked(self.layers)
+        check_float(theta=theta)
         if theta.shape != (count(layers),):
             raise ValueError(f"theta must have shape ({count(layers)},), got {theta.shape}")
         self._theta = theta
@@ -71,8 +72,12 @@ class Parameters:
         """Copy explicit (W, b) pairs of dense layers into a new θ.
 
         Options  activation   between the layers, by name
-        Raises   ValueError when a shape does not fit the layer before
+        Raises   TypeError, ValueError when a shape does not fit the layer before
         """
+        for i, (W, b) in enumerate(pairs, 1):
+            check_float(**{f"W of layer {i}": W, f"b of layer {i}": b})
+            if W.ndim != 2:
+                raise ValueError(f"W of layer {i} must have shape (D, H), got {W.shape}")
         sizes = [pairs[0][0].shape[0]] + [W.shape[1] for W, _ in pairs]
         dtype = np.result_type(*(array for pair in pairs for array in pair))
         parameters = cls.zeros(layers(sizes, activation=activation), dtype)
@@ -162,8 +167,11 @@ def init(
              std     standard deviation of the weights
              rng     a generator or a seed; default: other numbers each time
              dtype   the precision of θ, and so of training
-    Raises   ValueError for sizes or layers that make no network
+    Raises   TypeError, ValueError for sizes or layers that make no network, or a dtype that is
+             not floating point
     """
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be floating point, got {np.dtype(dtype)}")
     rng = np.random.default_rng(rng)
     sizes = [part for part in network if isinstance(part, (int, np.integer))]
     given = [part for part in network if not isinstance(part, (int, np.integer))]
@@ -187,7 +195,9 @@ def forward(parameters: Parameters, X: Array) -> list[Array]:
     is all that its backward needs.
 
     Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ..., z (N, C)]
+    Raises   TypeError, ValueError for anything but rows of D floating-point numbers
     """
+    _check_inputs(X, parameters.sizes[0])
     outputs = [X]
     for layer, views in zip(parameters.layers, parameters.views, strict=True):
         outputs.append(layer.forward(outputs[-1], *views))
@@ -207,7 +217,10 @@ def backward(
 
     Shapes   outputs as from `forward`, dz (N, C), which may be overwritten → a gradient like θ
     Options  out   parameters that are overwritten by the gradient
+    Raises   TypeError, ValueError for a dz that does not have the shape of the logits
     """
+    check_float(dz=dz)
+    check_same_shape(z=outputs[-1], dz=dz)
     grad = out or parameters.like(np.empty_like(parameters.theta))
     dy = dz
     for i in reversed(range(len(parameters.layers))):
@@ -224,12 +237,20 @@ def predict(parameters: Parameters, X: Array) -> IntArray:
         z > 0 exactly where σ(z) > 1/2
 
     Shapes   X (N, D) → (N,)
+    Raises   as `forward`
     """
     z = forward(parameters, X)[-1]
     return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
 
 
 _activation = activation  # `layers` and `init` have an argument of that name
+
+
+def _check_inputs(X: Array, D: int) -> None:
+    check_float(X=X)
+    if X.ndim != 2 or X.shape[1] != D:
+        advice = ": pass one example as X[None]" if X.shape == (D,) else ""
+        raise ValueError(f"X must have shape (N, {D}), one example per row, got {X.shape}{advice}")
 
 
 def _checked(layers: Sequence[Layer]) -> tuple[int, ...]:

@@ -244,3 +244,9 @@ def test_temperature_of_rows_of_far_apart_scales_is_found():
 def test_fit_temperature_ends_on_logits_of_any_size(z, target):
     with contextlib.suppress(ValueError):  # it may say that it finds none
         assert fit_temperature(np.array(z), np.array(target)) > 0
+
+
+def test_logits_whose_differences_overflow_are_named():
+    z = np.array([[1e308, -1e308], [-1e308, 1e308], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="z must have differences within a row that are finite"):
+        fit_temperature(z, np.array([0, 0, 1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, check_float, check_same_shape
+from scratchnn.ops.shared import Array, check_float, check_number, check_out, check_same_shape
 
 
 def relu(z: Array, *, out: Array | None = None) -> Array:
@@ -17,6 +17,7 @@ def relu(z: Array, *, out: Array | None = None) -> Array:
     Torch    torch.relu(z)
     """
     check_float(z=z)
+    check_out(out, z=z)
     return np.maximum(z, 0, out=out)
 
 
@@ -34,11 +35,14 @@ def relu_backward(
     Options  y     relu(z), where it is known already; z may then be None
              out   an array for the result; it may be dy
     """
-    y = z if y is None else y
     if y is None:
-        raise TypeError("relu_backward needs z, or y = relu(z)")
+        if z is None:
+            raise TypeError("relu_backward needs z, or y = relu(z)")
+        check_float(z=z)
+        y = z  # as good as y: it is positive in the same places
     check_float(dy=dy, y=y)
     check_same_shape(y=y, dy=dy)
+    check_out(out, y=y)
     passes = ~(y <= 0)  # nan is not ≤ 0
     with np.errstate(invalid="ignore"):  # 0 · inf is nan; torch has 0
         return np.multiply(dy.astype(y.dtype, copy=False), passes, out=out)
@@ -88,6 +92,7 @@ def tanh(z: Array, *, out: Array | None = None) -> Array:
     Torch    torch.tanh(z)
     """
     check_float(z=z)
+    check_out(out, z=z)
     return np.tanh(z, out=out)
 
 
@@ -117,6 +122,7 @@ def tanh_backward(
         slope = 4 * e / (1 + e) ** 2
     else:
         raise TypeError("tanh_backward needs z, or y = tanh(z)")
+    check_out(out, z=slope)
     with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
         return np.multiply(dy.astype(slope.dtype, copy=False), slope, out=out)
 
@@ -159,6 +165,7 @@ def softplus_backward(dy: Array, z: Array, *, beta: float = 1.0, threshold: floa
 
 
 def _times(beta: float, z: Array) -> Array:
+    check_number(beta=beta)
     if not beta > 0:
         raise ValueError(f"beta must be positive, got {beta}")
     with np.errstate(over="ignore"):  # where β z is infinite, y is z or 0

@@ -26,6 +26,7 @@ from scratchnn.ops.shared import (
     BoolArray,
     IntArray,
     Reduction,
+    check_array,
     check_float,
     check_labels,
     check_matrix,
@@ -118,7 +119,7 @@ def cross_entropy(
     log_p = rows[mass.where].T - m
     log_p -= np.log1p(q)
     log_p = log_p.T
-    if not mass.v.all():
+    if weight is not None or mass.where is ...:  # v may be 0
         log_p[(mass.v == 0) & (log_p == -np.inf)] = 0  # 0 · log 0 is 0
     if mass.ignored is not None:
         log_p[mass.ignored] = 0
@@ -212,7 +213,7 @@ def nll_loss(
     _check_indices(target)
     rows, mass = target_mass(log_p, target, weight, ignore_index)
     likelihood = rows[mass.where]
-    if not mass.v.all():
+    if weight is not None:  # v may be 0
         likelihood[(mass.v == 0) & (likelihood == -np.inf)] = 0  # 0 · log 0 is 0
     if mass.ignored is not None:
         likelihood[mass.ignored] = 0
@@ -256,7 +257,7 @@ class Mass(NamedTuple):
     """The mass v that the target puts on the classes of each row.
 
     Shapes   where     the entries of (N, C) that have mass, as an index: one class per row, or ...
-             v         (N,) or (N, C), the mass there
+             v         (N,) or (N, C), the mass there; () where it is 1 in every row
              divisor   what a mean divides by
              shape     of the losses: that of z without C
              ignored   (N,), or None where no row is ignored
@@ -281,21 +282,23 @@ def target_mass(
     Shapes   z (..., C, ...) → rows (N, C)
     Raises   TypeError, ValueError
     """
-    if not 0 <= label_smoothing <= 1:
+    axis, epsilon, w = min(z.ndim - 1, 1), float(label_smoothing), None
+    if not 0 <= epsilon <= 1:
         raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
-    axis, epsilon = min(z.ndim - 1, 1), float(label_smoothing)
     if axis < 0 or z.shape[axis] == 0:
-        raise ValueError(f"z must have shape (C,), (N, C) or (N, C, ...) with C > 0, got {z.shape}")
-    rows = to_rows(z, axis)
-    (N, C), shape = rows.shape, z.shape[:axis] + z.shape[axis + 1 :]
-    w = None
+        raise ValueError(
+            f"logits must have shape (C,), (N, C) or (N, C, ...) with C > 0, got {z.shape}"
+        )
+    rows, shape = to_rows(z, axis), z.shape[:axis] + z.shape[axis + 1 :]
+    N, C = rows.shape
     if weight is not None:
         check_float(weight=weight)
         if weight.shape != (C,):
             raise ValueError(f"weight must have shape ({C},), one per class, got {weight.shape}")
         w = weight.astype(z.dtype, copy=False)
-    kind = getattr(target, "dtype", np.dtype(object)).kind
-    if kind in "fc" and target.ndim == z.ndim:
+    if type(target) is not np.ndarray:
+        check_array(target=target)
+    if target.dtype.kind in "fc" and target.ndim == z.ndim:
         check_same_shape(z=z, target=target)
         if ignore_index >= 0:
             raise ValueError("ignore_index is for class indices, and target holds probabilities")
@@ -303,20 +306,16 @@ def target_mass(
         if epsilon:
             v = (1 - epsilon) * v + epsilon / C
         return rows, Mass(..., v if w is None else w * v, N, shape)
-    ignored = None
-    if kind in "iu" and target.size and (ignore_index >= 0 or target.min() < 0):
-        ignored = target == ignore_index
-        target = np.where(ignored, 0, target)
-    check_labels(target, shape, C)
-    index, n = target.reshape(-1), np.arange(N)
-    v = np.ones(N, z.dtype) if w is None else w[index]
+    index, ignored = check_labels(target, shape, C, ignore_index)
+    index, n = index.reshape(-1), np.arange(N)
+    v = np.array(1, z.dtype) if w is None else w[index]
     if ignored is not None:
         ignored = ignored.reshape(-1)
         v = v * ~ignored
     count = N if w is None and ignored is None else v.sum()
     if not epsilon:
         return rows, Mass((n, index), v, count, shape, ignored)
-    spread = np.tile(epsilon / C * (np.ones(C, z.dtype) if w is None else w), (N, 1))
+    spread = np.full((N, C), epsilon / C * (np.array(1, z.dtype) if w is None else w))
     spread[n, index] += (1 - epsilon) * v
     if ignored is not None:
         spread[ignored] = 0
@@ -341,5 +340,6 @@ def _mass_elsewhere(v: Array) -> Array:
 
 
 def _check_indices(target: IntArray) -> None:
-    if getattr(target, "dtype", np.dtype(object)).kind not in "iu":
+    check_array(target=target)
+    if target.dtype.kind not in "iu":
         check_labels(target, (), 0)

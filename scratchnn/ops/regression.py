@@ -12,9 +12,11 @@ from scratchnn.ops.shared import (
     Array,
     Reduction,
     check_float,
+    check_number,
     check_same_shape,
     reduce,
     reduce_backward,
+    upstream,
 )
 
 
@@ -71,7 +73,8 @@ def mse_loss_backward(
     Options  as given to `mse_loss`
     """
     r = _difference(prediction, target)
-    return _gradients(2 * r, dloss, prediction, target, reduction)
+    dloss = upstream(r.dtype, dloss=dloss)
+    return _gradients(r, 2 * dloss, prediction, target, reduction)  # 2 r might overflow
 
 
 def l1_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
@@ -163,9 +166,9 @@ def smooth_l1_loss(
     Torch    torch.nn.functional.smooth_l1_loss(prediction, target)
     Source   Girshick 2015, arXiv:1504.08083
     """
+    _check_beta(beta)
     if beta == 0:
         return l1_loss(prediction, target, reduction=reduction)
-    _check_beta(beta)
     size = np.abs(_difference(prediction, target))
     near = np.minimum(size, float(beta))
     return reduce(near / float(beta) * (size - near / 2), reduction)
@@ -187,9 +190,9 @@ def smooth_l1_loss_backward(
              → dprediction, dtarget (...)
     Options  as given to `smooth_l1_loss`
     """
+    _check_beta(beta)
     if beta == 0:
         return l1_loss_backward(dloss, prediction, target, reduction=reduction)
-    _check_beta(beta)
     r = _difference(prediction, target)
     return _gradients(np.clip(r, -beta, beta) / beta, dloss, prediction, target, reduction)
 
@@ -213,10 +216,12 @@ def _gradients(
 
 
 def _check_delta(delta: float) -> None:
+    check_number(delta=delta)
     if not delta > 0:
         raise ValueError(f"delta must be positive, got {delta}")
 
 
 def _check_beta(beta: float) -> None:
+    check_number(beta=beta)
     if not beta >= 0:
         raise ValueError(f"beta must not be negative, got {beta}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +16,27 @@ AnyArray: TypeAlias = NDArray[Any]
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
 
+def check_array(**arrays: AnyArray) -> None:
+    """Raise for anything but a NumPy array, with what to do about a list, a tensor and the like.
+
+    A masked array is refused, as its mask would not count; np.matrix, as its operators differ.
+
+    Raises   TypeError
+    """
+    for name, array in arrays.items():
+        if type(array) is np.ndarray or isinstance(array, (np.generic, np.memmap)):
+            continue
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} must be a NumPy array, got {_described(name, array)}")
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} must be a plain array, got a masked one, whose mask would not count: "
+                f"pass the rows that count, or {name}.filled(value)"
+            )
+        if isinstance(array, np.matrix):
+            raise TypeError(f"{name} must be a plain array, got np.matrix: pass np.asarray({name})")
+
+
 def check_float(**arrays: AnyArray) -> None:
     """Raise where an argument is not a floating-point array.
 
@@ -24,11 +46,49 @@ def check_float(**arrays: AnyArray) -> None:
     Raises   TypeError
     """
     for name, array in arrays.items():
-        dtype = getattr(array, "dtype", None)
-        if dtype is None:
-            raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
-        if dtype.kind not in "fc":
-            raise TypeError(f"{name} must be floating point, got {dtype}")
+        if type(array) is not np.ndarray:
+            check_array(**{name: array})
+        if array.dtype.kind not in "fc":
+            advice = f": pass {name}.astype(np.float32)" if array.dtype.kind in "iub" else ""
+            raise TypeError(f"{name} must be floating point, got {array.dtype}{advice}")
+
+
+def check_out(out: Array | None, **like: Array) -> None:
+    """Raise where the array for a result would not hold it as it is.
+
+    Raises   TypeError, ValueError
+    """
+    if out is None:
+        return
+    ((name, array),) = like.items()
+    check_array(out=out)
+    if out.shape != array.shape or out.dtype != array.dtype:
+        raise ValueError(
+            f"out must have the shape and dtype of {name}, {array.shape} {array.dtype}, "
+            f"got {out.shape} {out.dtype}"
+        )
+
+
+def check_number(**numbers: object) -> None:
+    """Raise for anything but a real number: text, None, an array, a type.
+
+    Raises   TypeError
+    """
+    for name, number in numbers.items():
+        if type(number) not in (int, float) and not isinstance(number, Real):
+            got = "an array" if isinstance(number, np.ndarray) else repr(number)
+            raise TypeError(f"{name} must be a number, got {got}")
+
+
+def check_rates(**rates: float) -> None:
+    """Raise for anything but a finite number that is not negative.
+
+    Raises   TypeError, ValueError
+    """
+    check_number(**rates)
+    for name, rate in rates.items():
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {rate}")
 
 
 def check_same_shape(**arrays: AnyArray) -> None:
@@ -49,6 +109,7 @@ def check_matrix(**arrays: AnyArray) -> None:
 
     Raises   ValueError
     """
+    check_array(**arrays)
     for name, array in arrays.items():
         if array.ndim != 2:
             raise ValueError(f"{name} must be a matrix (rows, columns), got shape {array.shape}")
@@ -58,23 +119,37 @@ def check_matrix(**arrays: AnyArray) -> None:
             )
 
 
-def check_labels(target: IntArray, shape: tuple[int, ...], classes: int) -> None:
+def check_labels(
+    target: IntArray, shape: tuple[int, ...], classes: int, ignore_index: int | None = None
+) -> tuple[IntArray, BoolArray | None]:
     """Raise where the target does not hold one class index per row; -1 would read the last class.
 
-    Shapes   target `shape`, with values in [0, classes)
+    Return the target, with class 0 in the rows that are ignored, and which rows these are, or
+    None where no row can be.
+
+    Shapes   target `shape`, with values in [0, classes) or `ignore_index`
     Raises   TypeError, ValueError
     """
-    dtype = getattr(target, "dtype", None)
-    if dtype is None or dtype.kind not in "iu":
-        got = type(target).__name__ if dtype is None else dtype
-        raise TypeError(f"target: class indices must be integers in a NumPy array, got {got}")
+    if type(target) is not np.ndarray:
+        check_array(target=target)
+    if target.dtype.kind not in "iu":
+        raise TypeError(
+            f"target: class indices must be integers in a NumPy array, got {target.dtype}"
+        )
     if target.shape != shape:
         raise ValueError(f"target must have shape {shape}, one class per row, got {target.shape}")
-    if target.size and target.astype(np.uintp).max() >= classes:  # -1 becomes huge
+    index, ignored = target, None
+    largest = target.astype(np.uintp).max(initial=0)  # -1 becomes huge
+    if ignore_index is not None and (0 <= ignore_index < classes or largest >= classes):
+        ignored = target == ignore_index
+        index = np.where(ignored, 0, target)
+        largest = index.astype(np.uintp).max(initial=0)
+    if largest >= classes:
         raise ValueError(
             f"target must hold class indices in [0, {classes}), "
             f"got values in [{target.min()}, {target.max()}]"
         )
+    return index, ignored
 
 
 def reduce(losses: Array, reduction: Reduction, count: Array | float | None = None) -> Array:
@@ -93,6 +168,8 @@ def reduce(losses: Array, reduction: Reduction, count: Array | float | None = No
         raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
     if reduction == "none":
         return losses
+    if losses.dtype == np.float16:  # its sums overflow at 65,504
+        return reduce(losses.astype(np.float32), reduction, count).astype(np.float16)
     with np.errstate(invalid="ignore", divide="ignore"):  # inf - inf; the mean of nothing
         total = losses.sum()
         if reduction == "sum":
@@ -120,12 +197,33 @@ def reduce_backward(
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
-    given = np.shape(dloss)
-    if given != () and (reduction != "none" or given != shape):
+    dloss = upstream(dtype, dloss=dloss)
+    if dloss.shape != () and (reduction != "none" or dloss.shape != shape):
         wanted = f"() or {shape}" if reduction == "none" else "()"
-        raise ValueError(f'dloss must have shape {wanted} for "{reduction}", got {given}')
-    dloss = np.asarray(dloss, dtype)
+        raise ValueError(f'dloss must have shape {wanted} for "{reduction}", got {dloss.shape}')
     if reduction != "mean":
         return dloss
     with np.errstate(invalid="ignore", divide="ignore"):  # the mean of nothing
         return np.asarray(np.divide(dloss, math.prod(shape) if count is None else count), dtype)
+
+
+def upstream(dtype: DTypeLike, **gradients: Array | float) -> Array:
+    """Return an upstream gradient as an array of this dtype; it may come as a number.
+
+    Raises   TypeError for anything but a number or a floating-point array
+    """
+    ((name, gradient),) = gradients.items()
+    if type(gradient) is not float and not isinstance(gradient, (int, complex)):
+        check_float(**{name: gradient})  # type: ignore[arg-type]
+    return np.asarray(gradient, dtype)
+
+
+def _described(name: str, value: object) -> str:
+    """Say what came in place of an array, and what to do about it."""
+    package = type(value).__module__.partition(".")[0]
+    if package == "torch":
+        return f"a torch tensor: pass {name}.detach().cpu().numpy()"
+    words = type(value).__name__
+    if hasattr(value, "__array__") or isinstance(value, (list, tuple)):
+        return f"{words}: pass np.asarray({name})"
+    return words

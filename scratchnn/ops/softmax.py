@@ -8,7 +8,16 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import DTypeLike
 
-from scratchnn.ops.shared import AnyArray, Array, IntArray, check_float, check_same_shape
+from scratchnn.ops.shared import (
+    AnyArray,
+    Array,
+    IntArray,
+    check_array,
+    check_float,
+    check_out,
+    check_same_shape,
+    upstream,
+)
 
 FEW_CLASSES = 32  # up to here, sums over the classes are faster column by column
 
@@ -31,7 +40,7 @@ def softmax(
     Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
     """
     z = _converted(z, dtype)
-    _check_axis(axis, z)
+    _check(axis, z, out)
     p = np.empty_like(z) if out is None else out
     with np.errstate(invalid="ignore"):  # a row of -inf is nan, as in torch
         np.subtract(z, z.max(axis=axis, keepdims=True, initial=-np.inf), out=p)
@@ -62,7 +71,7 @@ def softmax_backward(
     Shapes   dp, z (..., C, ...) → dz, the same shape
     Options  axis, dtype   as given to `softmax`
              p     softmax(z), where it is known already; z may then be None
-             out   an array for the result; it may be dp
+             out   an array for the result; it may be dp or p
     """
     if p is None:
         if z is None:
@@ -70,13 +79,12 @@ def softmax_backward(
         p = softmax(z, axis, dtype=dtype)
     check_float(dp=dp, p=p)
     check_same_shape(p=p, dp=dp)
-    _check_axis(axis, p)
+    _check(axis, p, out)
     dp = dp.astype(p.dtype, copy=False)
     with np.errstate(invalid="ignore"):  # an infinite dp at p = 0 is nan, as in torch
-        dominant = _dot(p > 0.5, dp, axis)  # the dp of a class with p > 1/2, or 0
-        dz = np.subtract(dp, dominant, out=out)
-        dz -= _dot(p, dz, axis)  # Σ_i p_i (dp_i - dominant)
-        dz *= p
+        dz = dp - _dot(p > 0.5, dp, axis)  # less the dp of a class with p > 1/2, if there is one
+        dz -= _dot(p, dz, axis)  # Σ_i p_i dz_i
+        dz = np.multiply(p, dz, out=out)
     return dz if z is None or dtype is None else dz.astype(z.dtype, copy=False)
 
 
@@ -95,7 +103,7 @@ def log_softmax(z: Array, axis: int = -1, *, dtype: DTypeLike | None = None) -> 
     Source   Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038
     """
     z = _converted(z, dtype)
-    _check_axis(axis, z)
+    _check(axis, z)
     rows = to_rows(z, axis)
     m, _, _, q = exponentials(rows)
     log_p = rows - m[:, None]
@@ -120,7 +128,7 @@ def log_softmax_backward(
     given, z = z, _converted(z, dtype)
     check_float(dlog_p=dlog_p)
     check_same_shape(z=z, dlog_p=dlog_p)
-    _check_axis(axis, z)
+    _check(axis, z)
     dy = to_rows(dlog_p.astype(z.dtype, copy=False), axis)
     if not z.size:
         return np.zeros_like(given)
@@ -159,7 +167,7 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
 
 
 def logsumexp_backward(
-    dlse: Array, z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False
+    dlse: Array | float, z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = False
 ) -> Array:
     """Backward of `logsumexp`: dz from d(lse).
 
@@ -171,7 +179,7 @@ def logsumexp_backward(
     check_float(z=z)
     _check_axes(axis, z)
     rows = to_rows(z, axis)
-    dlse = np.asarray(dlse, z.dtype)
+    dlse = upstream(z.dtype, dlse=dlse)
     if dlse.shape != _reduced_shape(z, axis, keepdims):
         wanted = _reduced_shape(z, axis, keepdims)
         raise ValueError(f"dlse must have shape {wanted}, as logsumexp returned, got {dlse.shape}")
@@ -240,12 +248,16 @@ def from_rows(rows: AnyArray, shape: tuple[int, ...], axis: int | tuple[int, ...
 
 def _converted(z: Array, dtype: DTypeLike | None) -> Array:
     if dtype is not None:
-        z = np.asarray(z).astype(dtype, copy=False)
+        check_array(z=z)
+        if z.dtype.kind not in "biufc":
+            raise TypeError(f"z must hold numbers, got {z.dtype}")
+        z = z.astype(dtype, copy=False)
     check_float(z=z)
     return z
 
 
-def _check_axis(axis: int, x: AnyArray) -> None:
+def _check(axis: int, x: AnyArray, out: Array | None = None) -> None:
+    check_out(out, z=x)
     try:
         normalize_axis_index(axis, x.ndim or 1)
     except TypeError:

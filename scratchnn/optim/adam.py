@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, check_same_shape
+from scratchnn.ops.shared import Array, check_float, check_rates, check_same_shape
 
 
 @dataclass
@@ -42,11 +42,7 @@ class Adam:
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "eps", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"{name} must be finite and not negative, got {getattr(self, name)}"
-                )
+        check_rates(learning_rate=self.learning_rate, eps=self.eps, weight_decay=self.weight_decay)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas}")
 
@@ -55,6 +51,7 @@ class Adam:
 
         Shapes   theta, grad (n,)
         """
+        check_float(theta=theta, grad=grad)
         check_same_shape(theta=theta, grad=grad)
         g = -grad if self.maximize else grad
         if self.weight_decay:

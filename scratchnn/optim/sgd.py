@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from scratchnn.ops.shared import Array, check_same_shape
+from scratchnn.ops.shared import Array, check_float, check_number, check_rates, check_same_shape
 
 BLOCK = 65_536  # numbers: 256 KiB in float32, which stay in the processor's cache
 
@@ -46,11 +46,14 @@ class SGD:
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"{name} must be finite and not negative, got {getattr(self, name)}"
-                )
+        check_rates(
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+        check_number(dampening=self.dampening)
+        if not math.isfinite(self.dampening):
+            raise ValueError(f"dampening must be finite, got {self.dampening}")
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
@@ -59,6 +62,7 @@ class SGD:
 
         Shapes   theta, grad (n,)
         """
+        check_float(theta=theta, grad=grad)
         check_same_shape(theta=theta, grad=grad)
         g = -grad if self.maximize else grad
         if self.weight_decay:

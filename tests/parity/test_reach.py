@@ -10,12 +10,12 @@ from parity.judge import judge
 from parity.ops import OPS
 from parity.search import smallest
 
-EXAMPLES = 40
+EXAMPLES = 40, 400  # the first are enough for most rows and versions of Hypothesis
 REACHED = 0.035  # of a bound, or more: half of what is reached today. No 50th of a bound is as much
 EXACT = {"relu", "relu, dz"}  # no error at all
 
 
-def reached(op, dtype):
+def reached(op, dtype, examples):
     """Return the largest share of each bound: of the value, and of each gradient."""
     shares = {}
 
@@ -25,7 +25,7 @@ def reached(op, dtype):
             shares[verdict.quantity] = max(shares.get(verdict.quantity, 0.0), *ratios)
         return False  # no case is what it looks for: so it tries all
 
-    smallest(st.tuples(op.cases(dtype), st.integers(0, 2**32 - 1)), judged, EXAMPLES)
+    smallest(st.tuples(op.cases(dtype), st.integers(0, 2**32 - 1)), judged, examples)
     return shares
 
 
@@ -33,11 +33,14 @@ def reached(op, dtype):
 @pytest.mark.parametrize("name", OPS)
 def test_errors_reach_a_share_of_every_bound(name, dtype):
     op = OPS[name]
-    shares = reached(op, dtype)
-    assert list(shares) == [name, *(f"{name}, d{argument}" for argument in op.inputs)]
-    wide = {
-        quantity: share
-        for quantity, share in shares.items()
-        if quantity not in EXACT and share < REACHED
-    }
+    for examples in EXAMPLES:
+        shares = reached(op, dtype, examples)
+        assert list(shares) == [name, *(f"{name}, d{argument}" for argument in op.inputs)]
+        wide = {
+            quantity: share
+            for quantity, share in shares.items()
+            if quantity not in EXACT and share < REACHED
+        }
+        if not wide:
+            break
     assert not wide, f"these bounds are too wide: {wide}"

@@ -1,0 +1,217 @@
+"""Arguments of a wrong kind are refused by name: none is silently taken for something else."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import scratchnn.functional as F
+from scratchnn import SGD, Adam, AdamW, calibration, information, metrics, mlp, optim
+from tests.samples import PAIRS, C, D, N, samples
+
+RNG = np.random.default_rng(0)
+
+
+class Tensor:
+    """Stands for torch.Tensor, which has a dtype of its own kind."""
+
+    dtype = object()
+    shape = (N, C)
+
+
+Tensor.__module__ = "torch"
+
+KINDS = {  # what comes in place of an array, and words of the message
+    "masked array": (lambda a: np.ma.masked_array(a, np.zeros(a.shape, bool)), "plain array"),
+    "matrix": (lambda a: a.view(np.matrix), r"pass np\.asarray"),
+    "tensor": (lambda a: Tensor(), r"torch tensor: pass .*\.numpy\(\)"),
+    "list": (lambda a: a.tolist(), "must be a NumPy array, got list: pass"),
+    "None": (lambda a: None, "NumPy array, got NoneType"),
+    "text": (lambda a: a.astype(str), "got <U"),
+    "dates": (lambda a: a.astype(np.int64).astype("datetime64[D]"), "got datetime64"),
+    "objects": (lambda a: a.astype(object), "got object"),
+    "booleans": (lambda a: a.astype(bool), "got bool"),
+}
+
+
+def refusals(f, arguments, options):
+    """Yield each array of a call that is given as something else, and how the call then fails."""
+    given = inspect.signature(f).bind(*arguments, **options).arguments
+    arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+    parameters = inspect.signature(f).parameters.values()
+    optional = {p.name for p in parameters if "None" in str(p.annotation)}
+    for name, value in arrays.items():
+        for kind, (convert, words) in KINDS.items():
+            if kind == "None" and name in optional:
+                continue
+            if (kind == "list" and value.ndim == 0) or (kind == "matrix" and value.ndim != 2):
+                continue  # a list of no axes is a number
+            yield name, kind, words, {**given, name: convert(value)}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_operations_name_what_is_not_a_floating_point_array(name):
+    f, backward = getattr(F, name), getattr(F, f"{name}_backward")
+    for arguments, options in samples(name, np.float64):
+        dy = np.ones_like(f(*arguments, **options))
+        for g, args in ((f, arguments), (backward, (dy, *arguments))):
+            for argument, kind, words, given in refusals(g, args, options):
+                if "dtype" in options and kind == "booleans":
+                    continue  # they are converted
+                with pytest.raises(TypeError, match=rf"^{argument}\b") as raised:
+                    g(**given)
+                raised.match(words)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_upstream_gradients_of_another_shape_or_kind_are_named(name):
+    f, backward = getattr(F, name), getattr(F, f"{name}_backward")
+    upstream = next(iter(inspect.signature(backward).parameters))
+    for arguments, options in samples(name, np.float64):
+        dy = np.ones_like(f(*arguments, **options))
+        for wrong in (dy[None], np.ones((1,) * (dy.ndim + 1)), np.ones((*dy.shape, 2))):
+            with pytest.raises(ValueError, match=rf"^{upstream}\b.*shape"):
+                backward(wrong, *arguments, **options)
+        for wrong in (None, "0", np.datetime64("2020-01-01"), [1.0], b"1", {}):
+            with pytest.raises(TypeError, match=rf"^{upstream}\b"):
+                backward(wrong, *arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("f", "backward"), [(F.softmax, F.softmax_backward), (F.relu, F.relu_backward),
+                        (F.tanh, F.tanh_backward)]
+)  # fmt: off
+def test_results_go_only_where_they_fit(f, backward):
+    z, dy = RNG.normal(size=(N, C)), RNG.normal(size=(N, C))
+    for out in (np.empty((2, N, C)), np.empty(C), np.empty((N, C), np.float32)):
+        for g, arguments in ((f, [z]), (backward, [dy, z])):
+            with pytest.raises(ValueError, match=r"^out must have the shape and dtype of"):
+                g(*arguments, out=out)
+        with pytest.raises(TypeError, match=r"^out must be a NumPy array"):
+            f(z, out=out.tolist())
+
+
+@pytest.mark.parametrize("place", ["dp", "p"])
+def test_softmax_backward_may_overwrite_any_of_its_arguments(place):
+    z, dp = RNG.normal(size=(N, C)), RNG.normal(size=(N, C))
+    p = F.softmax(z)
+    expected = F.softmax_backward(dp, z)
+    out = {"dp": dp, "p": p}[place]
+    assert F.softmax_backward(dp, None, p=p, out=out) is out
+    assert np.array_equal(out, expected)
+
+
+LABELS = np.array([0, 3, 1, 2, 2])
+Z = RNG.normal(size=(N, C))
+P = F.softmax(Z)
+MEASURES = [
+    (metrics.count_correct, (Z, LABELS)),
+    (metrics.accuracy, (Z, LABELS)),
+    (metrics.confusion_matrix, (Z, LABELS)),
+    (metrics.top_k_accuracy, (Z, LABELS, 2)),
+    (calibration.brier_score, (P, LABELS)),
+    (calibration.expected_calibration_error, (P, LABELS)),
+    (calibration.fit_temperature, (Z, LABELS)),
+    (information.entropy, (P,)),
+    (information.kl_divergence, (P, P)),
+    (information.surprisal, (P,)),
+]
+
+
+@pytest.mark.parametrize(("f", "arguments"), MEASURES, ids=lambda x: getattr(x, "__name__", ""))
+def test_measures_name_what_is_not_an_array(f, arguments):
+    for argument, _, words, given in refusals(f, arguments, {}):
+        with pytest.raises(TypeError, match=rf"^{argument}\b") as raised:
+            f(**given)
+        raised.match(words)
+
+
+def test_nan_is_not_counted_as_right():
+    with pytest.raises(ValueError, match="z must not hold NaN"):
+        metrics.count_correct(np.array([[np.nan, 1.0]]), np.array([0]))
+
+
+@pytest.mark.parametrize("share", [metrics.precision, metrics.recall])
+def test_shares_take_counts_and_numbers(share):
+    confusion = np.array([[0, 2], [0, 3]])
+    assert share(confusion, undefined=0).dtype == np.float64
+    assert np.isnan(metrics.precision(confusion, undefined=np.nan)[0])
+    for wrong in (-confusion, confusion * np.nan, confusion.astype(str)):
+        with pytest.raises(ValueError, match="confusion must hold counts"):
+            share(wrong)
+    with pytest.raises(TypeError, match="undefined must be a number, got None"):
+        share(confusion, undefined=None)
+
+
+def test_float16_means_do_not_overflow():
+    """Sums of float16 would be infinite at 65,504."""
+    ones = np.ones(70_000, np.float16)
+    loss = F.mse_loss(ones, 0 * ones)
+    assert loss == 1
+    assert loss.dtype == np.float16
+
+
+def test_mse_gradient_does_not_overflow_where_it_is_a_number():
+    r = np.array([3e38, 0], np.float32)
+    dprediction, _ = F.mse_loss_backward(1.0, r, 0 * r)
+    assert np.array_equal(dprediction, r)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
+def test_optimizers_take_numbers_and_arrays(optimizer):
+    for wrong in ("0.1", None, [0.1], np.ones(2)):
+        with pytest.raises(TypeError, match="learning_rate must be a number"):
+            optimizer(wrong)
+    theta = np.zeros(3, np.float32)
+    for wrong in ([0.0] * 3, Tensor(), np.zeros(3, int)):
+        with pytest.raises(TypeError, match=r"^grad must be"):
+            optimizer(0.1).step(theta, wrong)
+
+
+def test_dampening_is_a_finite_number():
+    with pytest.raises(ValueError, match="dampening must be finite, got nan"):
+        optim.SGD(0.1, momentum=0.5, dampening=np.nan)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, "S3", object, complex])
+def test_networks_are_floating_point(dtype):
+    with pytest.raises(TypeError, match="dtype must be floating point"):
+        mlp.init([2, 3], dtype=dtype)
+    if dtype is not complex:  # complex-step differentiation needs it
+        theta = np.zeros(9).astype(dtype)
+        with pytest.raises(TypeError, match="theta must be floating point"):
+            mlp.Parameters(mlp.layers([2, 3]), theta)
+
+
+def test_networks_name_inputs_that_do_not_fit():
+    network = mlp.init([D, C], rng=0)
+    X = np.zeros((N, D), np.float32)
+    for f in (mlp.forward, mlp.predict):
+        with pytest.raises(ValueError, match=r"one example per row, got .*X\[None\]"):
+            f(network, X[0])
+        with pytest.raises(ValueError, match=rf"X must have shape \(N, {D}\)"):
+            f(network, X[:, 1:])
+        with pytest.raises(TypeError, match=r"^X must be a NumPy array, got list"):
+            f(network, X.tolist())
+        with pytest.raises(TypeError, match=r"^X must be floating point, got uint8: pass X.astype"):
+            f(network, X.astype(np.uint8))
+    outputs = mlp.forward(network, X)
+    with pytest.raises(TypeError, match=r"^dz must be a NumPy array, got list"):
+        mlp.backward(network, outputs, outputs[-1].tolist())
+    with pytest.raises(ValueError, match=r"^dz must have the shape of z"):
+        mlp.backward(network, outputs, outputs[-1][:1])
+
+
+def test_explicit_weights_are_matrices():
+    W, b = np.zeros((D, C)), np.zeros(C)
+    with pytest.raises(ValueError, match=r"W of layer 1 must have shape \(D, H\), got \(3,\)"):
+        mlp.Parameters.from_arrays([(W[:, 0], b)])
+    with pytest.raises(TypeError, match="W of layer 1 must be a NumPy array, got list"):
+        mlp.Parameters.from_arrays([(W.tolist(), b)])
+
+
+def test_softmax_over_many_classes_takes_float16_with_a_wider_dtype():
+    z = np.zeros(100_000, np.float16)
+    assert F.softmax(z, dtype=np.float32).sum() == pytest.approx(1)
