@@ -303,7 +303,7 @@ class SoftmaxErrors:
         η_i = u |z_i - m| + E u         the relative error of exp(z_i - m)
         σ = Σ p_j η_j + γ(C - 1)        that of S = Σ exp(z_j - m)
         d = σ + L u log S               the absolute error of log S
-        ρ_i = η_i + σ + u               the relative error of p_i
+        ρ_i = η_i + d + u |log p_i| + u the relative error of p_i, also as exp(log p_i)
 
     A class with p = 0, such as one whose logit is -inf, adds nothing to a sum.
     """
@@ -320,7 +320,7 @@ class SoftmaxErrors:
         sigma = self.total(self.times_p(eta)) + gamma(self.terms - 1, u)
         d = sigma + LOG_ULPS * u * np.log(S)
         self.log_p = z - lse
-        self.rho = eta + sigma + u
+        self.rho = eta + d + u * abs(self.log_p) + u
         self.lse_error = d + u * abs(lse)
         self.log_p_error = u * distance + d + u * abs(self.log_p)
 

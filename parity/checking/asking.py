@@ -116,6 +116,9 @@ class Asked:
         pool[names.DY] = np.array(dy)[()]
         if names.P in how.roles:
             pool[names.P] = self._p(given)
+        if names.LOGITS in how.roles:
+            p = given[self.row.inputs[0]]
+            pool[names.LOGITS] = np.log(p) - (np.log1p(-p) if kind(self.row) == "entries" else 0)
         arrays = [self._own(pool[role]) for role in how.roles]
         pulled = subject.pull(ran, arrays, self._options(case))
         return self._matched(pulled.value, case), pulled

@@ -30,6 +30,7 @@ FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *layers.FLAWS)
 EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
 EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
 EPSILONS += [1e-30, 1e-37, 1e-45, 1e-50, 1e-100, 1e-300, 1e-308]
+OF_OPTIONS = {"weight", "pos_weight", "label_smoothing", "ignore_index", "log_target"}
 BY_KIND = {
     "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
     "read-only": "an in-place operation on the argument: copy it first",
@@ -91,7 +92,9 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
 
 def _flaws(asked: Asked) -> list[Flaw]:
     row = asked.row.name, asked.row.function
-    return [flaw for flaw in FLAWS if flaw.op in row and flaw.backward == asked.gradient]
+    found = [flaw for flaw in FLAWS if flaw.op in row and flaw.backward == asked.gradient]
+    lacking = (set(asked.row.options) & OF_OPTIONS) - asked.reading.taken
+    return [flaw for flaw in found if not _options(flaw)[0] & lacking]
 
 
 # What came, and what is right, for all cases that are known
@@ -115,7 +118,7 @@ class Evidence:
                  if g.case[asked.row.inputs[0]].dtype == dtype]
         plain += [asked.prepared(g.case, 2) for g in inputs.options(asked.reading)][:24]
         if finding.grade != WRONG:
-            plain = plain[:6]
+            plain = [*plain[:6], *_smaller(asked, finding.case)]
         shown = [finding.case, *finding.cases]
         cases, answers, rights = [], [], []
         for n, case in enumerate([*shown, *plain]):
@@ -153,6 +156,17 @@ class Evidence:
         if misses > len(self.cases) // 10:
             return None
         return float(np.mean(left)) if left else 1.0
+
+
+def _smaller(asked: Asked, case: Case) -> list[Case]:
+    """Return an extreme case with smaller and smaller numbers: where its flaw sets in, tells which."""
+    name = asked.row.inputs[0]
+    if name in ("p", "q"):
+        return [asked.prepared(given.case, 1) for given in inputs.shares(asked.row)][:20]
+    x = case[name]
+    if asked.row.products or not np.isfinite(x).all() or abs(x).max(initial=0) > 1e5:
+        return []
+    return [case | {name: x * x.dtype.type(0.75**k)} for k in range(1, 18)]
 
 
 def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from parity.cases import Case
 from parity.checking import names
 from parity.checking.asking import Asked, _alike, apart, numbers
-from parity.checking.names import CACHE, DY, RESULT, P
+from parity.checking.names import CACHE, DY, LOGITS, RESULT, P
 from parity.checking.readings import (
     ROWS,
     Gradient,
@@ -24,11 +25,12 @@ from parity.checking.readings import (
     reductions,
     shapes,
 )
-from parity.checking.subject import Mismatch, Outcome, RaisedError, Subject, held, uses_torch
+from parity.checking.subject import Mismatch, Outcome, RaisedError, Subject, held
 from parity.ops import Op
 
 OF_ONE = re.compile(
-    r"\b(a|one|single|score) vector|\bvector of|(one|single) (example|sample|row)|\b1-?d\b|\((C|K|n|D),\)",
+    r"\b(a|one|single|score) vector|\bvector of|(one|single) (example|sample|row)|\b1-?d\b|\((C|K|n|D),\)"
+    r"|\((C|K|classes|n_classes|\d+), ?1\)",
     re.IGNORECASE,
 )
 FITS = 2e-3  # a convention changes more than this, and a loss of digits less
@@ -62,7 +64,7 @@ def identify(
     thing_of_torch = str(getattr(subject.thing, "__module__", "")).startswith("torch")
     subject.tensors, subject.as_torch = subject.tensors or thing_of_torch, as_torch
     found = _search(subject, as_torch, order)
-    if not found.answered and not subject.tensors and uses_torch(subject.thing):
+    if not found.answered and not subject.tensors and "torch" in sys.modules:
         subject.tensors = True
         found = _search(subject, as_torch, order)
     if not found.seen:
@@ -314,6 +316,7 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
     extra = ran is not None and ran.extra is not None
     pool = [DY, *reading.row.arguments, RESULT, *([P] if reading.row.inputs[0] == "z" else [])]
     pool += [CACHE] if extra else []
+    pool += [LOGITS] if reading.row.inputs[0] == "p" else []
     places = subject.backward_places()
     if places is None:
         yield Gradient((DY, *reading.row.arguments))
@@ -341,16 +344,35 @@ def _of(reading: Reading, as_torch: bool) -> Iterator[str]:
 
 
 def _likeliest(subject: Subject, reading: Reading) -> Gradient | None:
-    """Return the likeliest way to call a backward that fits in none: one that does not raise."""
-    ways = [how for how in _gradients(subject, reading) if how.of == "inputs"]
+    """Return the likeliest way to call a backward that fits in none.
+
+    It is one whose answer is a multiple of the right one, else the first that does not raise.
+    """
+    ways = [*_gradients(subject, reading)]
+    answering = []
     for how in ways:
         asked = Asked(subject, replace(reading, gradient=how), gradient=True)
+        case = asked.prepared(_probes(reading.row)[0])
         try:
-            if asked(asked.prepared(_probes(reading.row)[0])).arrays:
-                return how
+            found = asked(case).arrays
         except (RaisedError, Mismatch, LookupError):
             continue
-    return ways[0] if ways else None
+        if found:
+            answering.append(how)
+            if _parallel(asked, found, case):
+                return how
+    plain = [how for how in (*answering, *ways) if how.of == "inputs" and not how.over]
+    return plain[0] if plain else None
+
+
+def _parallel(asked: Asked, found: dict[str, Any], case: Case) -> bool:
+    first = asked.row.inputs[0]
+    right = np.asarray(asked.rights(case)[0][first], np.float64)
+    got = numbers(found.get(first), np.float64)
+    if got is None or got.shape != right.shape or not np.isfinite(got).all():
+        return False
+    sizes = np.linalg.norm(got) * np.linalg.norm(right)
+    return bool(sizes and abs((got * right).sum()) > 0.9999 * sizes)
 
 
 def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -> str:

@@ -199,8 +199,7 @@ def extremes(reading: Reading) -> Iterator[Input]:
                 yield from _labelled(op, np.array(z, dtype) * dtype(scale) + dtype(0), words, scale)
     for dtype in DTYPES:
         for name in op.extremes:
-            masked = np.isinf(cases.EXTREMES[name]).any()
-            if name not in ("one class", "one row") and not (masked and reading.form != "indices"):
+            if name not in ("one class", "one row", MASKS):
                 yield Input(op.extreme(name, dtype), name)
         families = ("wide", "near ties", "one dominant", "tiny", "positive")
         yield from generated(op, dtype, families, 10, 5)
@@ -281,6 +280,9 @@ def special(reading: Reading) -> Iterator[Input]:
         if op.name in KINKED[1:]:
             case = case | {"target": case["target"] + 0.25}
         yield Input({n: case[n] for n in op.arguments}, WORDS[name])
+    if MASKS in op.extremes:
+        case = op.extreme(MASKS, np.float64)
+        yield Input({n: case[n] for n in op.arguments}, MASKS)
     shape = (4, 3, 2) if kind(op) == "layer" else (4, 3)
     plain = op.plain(shape, np.float64, 1)
     first = op.inputs[0]
@@ -291,6 +293,7 @@ def special(reading: Reading) -> Iterator[Input]:
         yield Input(plain | {"target": np.full(4, -100), "ignore_index": -100}, NOTHING)
 
 
+MASKS = "-inf masks"
 NOTHING = "the mean of nothing: all targets ignored"
 WORDS = {"one row": "a single row", "one class": "a single class"}
 

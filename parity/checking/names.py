@@ -2,7 +2,7 @@
 
 A role is the name of an array of a row ("z", "target", "X"), or what a backward may be given
 besides: "dy", the upstream gradient; "result", what the function returned; "probabilities", those
-of the logits; "cache", what the function returned besides its result.
+of the logits; "logits", those of the probabilities; "cache", what the function returned besides its result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import product
 from parity.ops import Op
 
 Parameters = list[inspect.Parameter]
-DY, RESULT, P, CACHE = "dy", "result", "probabilities", "cache"
+DY, RESULT, P, CACHE, LOGITS = "dy", "result", "probabilities", "cache", "logits"
 BIAS = ("b", "bias")
 ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}  # names of options
 
@@ -91,6 +91,8 @@ def roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> lis
         found += [CACHE, RESULT]
     if n in UPSTREAM or (DY_LIKE.fullmatch(n) and n not in TARGETS):
         found.append(DY)
+    if n in ("z", "logits", "scores", "net", "zs") and LOGITS in pool:
+        return [LOGITS, op.inputs[0]]
     if n in MADE:
         found += [P] if op.inputs[0] == "z" else [op.inputs[0]] * loss
     if n in RESULTS and not loss:

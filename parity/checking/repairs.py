@@ -101,15 +101,18 @@ def _cases(asked: Asked, finding: Finding) -> list[Case]:
 
 
 def _passes(changed: Asked, cases: list[Case], finding: Finding) -> bool:
-    """Whether a mended function is right at all cases; of an unstable one, to a hundredth."""
+    """Whether a mended function is right in all cases; of an unstable one, to a hundredth."""
+    assert finding.problem is not None
+    if finding.grade == UNSTABLE and finding.problem.size < CLEAR:
+        return False
     for case in cases:
         try:
             with np.errstate(all="ignore"):
                 problem = changed.problem(case)
         except (Mismatch, LookupError, AttributeError):
             return False
-        if problem and (finding.grade == WRONG or problem.size >= CLEAR):
-            return problem.kind == "value" and problem.size < CLEAR and finding.grade != WRONG
+        if problem and (finding.grade == WRONG or problem.size >= CLEAR or problem.kind != "value"):
+            return False
     return True
 
 

@@ -133,11 +133,12 @@ class Subject:
     @cached_property
     def words(self) -> str:
         """What its author says of it: docstrings and comments."""
-        return _source(self.thing)
+        own = "" if self.forward is self.thing else _source(self.forward)
+        return f"{_source(self.thing)}\n{own}"
 
     @property
     def backward_words(self) -> str:
-        return self.words if self.other is None else _source(self.other)
+        return _source(self.backward if self.other is None else self.other)
 
     @cached_property
     def source(self) -> str:
@@ -401,25 +402,3 @@ def _tensor(array: Any) -> Any:
     if isinstance(array, np.ndarray | np.generic):
         return torch.from_numpy(np.array(array))
     return getattr(torch, array) if array in ("float32", "float64") else array
-
-
-def uses_torch(thing: Any) -> bool:
-    """Whether something is of torch, or names torch in its code."""
-    module = getattr(thing, "__module__", "") or type(thing).__module__
-    if "torch" not in sys.modules:
-        return False
-    if module.partition(".")[0] == "torch":
-        return True
-    mro = thing.__mro__ if inspect.isclass(thing) else type(thing).__mro__
-    if any(base.__module__.startswith("torch.") for base in mro):
-        return True
-    methods = vars(thing).values() if inspect.isclass(thing) else [thing]
-    return any(_names_torch(method) for method in methods)
-
-
-def _names_torch(function: Callable[..., object]) -> bool:
-    code = getattr(function, "__code__", None)
-    known: dict[str, Any] = getattr(function, "__globals__", {})
-    found = (known.get(name) for name in (code.co_names if code else ()))
-    modules = {getattr(f, "__name__", "") for f in found if inspect.ismodule(f)}
-    return any(name.partition(".")[0] == "torch" for name in modules)
