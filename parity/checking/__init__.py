@@ -29,9 +29,9 @@ from typing import Any
 
 from parity.checking import loading
 from parity.checking.asking import Asked
-from parity.checking.causes import FLAWS, diagnose
-from parity.checking.grades import CHECKS, GRADES, WRONG, Finding, examine, measured
-from parity.checking.identify import Identified, identify
+from parity.checking.causes import FLAWS, diagnose, find
+from parity.checking.grades import CHECKS, GRADES, WRONG, Finding, examine, lost, measured
+from parity.checking.identify import Identified, identify, read_as
 from parity.checking.repairs import mend
 from parity.checking.report import Report
 from parity.checking.rows import ALL
@@ -39,6 +39,7 @@ from parity.checking.subject import Subject
 
 __all__ = ["CHECKS", "FLAWS", "GRADES", "Finding", "Report", "check"]
 
+TRIED = 24  # readings, where none fits
 NOT_TESTED = {"axis": "axis (only the last was)"}
 
 
@@ -64,8 +65,20 @@ def check(
         )
     with _quiet(show_output):
         subject = Subject(row, function, backward, settings or {}, called=name)
-        found = identify(subject, as_torch, order)
-        return _report(subject, found)
+        return _report(subject, _explained_best(subject, identify(subject, as_torch, order)))
+
+
+def _explained_best(subject: Subject, found: Identified) -> Identified:
+    """Where no reading fits, return the first by which a known flaw explains the value."""
+    if found.value or not found.others:
+        return found
+    for reading in (found.reading, *found.others[:TRIED]):
+        asked = Asked(subject, reading)
+        wrong = next((f for f in lost(asked, "value") if f.grade == WRONG), None)
+        cause = find(asked, wrong) if wrong and wrong.case else None
+        if cause and (cause.flaw or reading is found.reading) and not cause.pair:
+            return found if reading is found.reading else read_as(subject, found, reading)
+    return found
 
 
 def of_names(function: str, op: str, backward: str | None, **how: Any) -> Report:
@@ -107,7 +120,7 @@ def _report(subject: Subject, found: Identified) -> Report:
         tuple(_not_tested(subject, found)),
         ulps,
         subject.op.convention,
-        _nearest(found),
+        found.nearest,
     )
 
 
@@ -128,12 +141,6 @@ def _alone(subject: Subject, found: Identified, findings: list[Finding]) -> list
         replace(f, notes=(note, *f.notes)) if f.place == "value" and f.grade == WRONG else f
         for f in findings
     ]
-
-
-def _nearest(found: Identified) -> str:
-    if found.value or not 0 < found.distance < 0.5:
-        return ""
-    return f"this one comes nearest, and is {100 * found.distance:.2g} % off"
 
 
 def _backward(subject: Subject, found: Identified) -> str:

@@ -49,6 +49,7 @@ class Cause:
     words: str
     distance: float
     flaw: Flaw | None = None
+    pair: bool = False  # of a flaw and a factor
 
 
 Answers = dict[str, AnyArray]
@@ -66,7 +67,15 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
         return replace(finding, cause=BY_KIND[kind] if kind in problem.words else "", known=True)
     if finding.case is None or problem.kind == "warns":
         return finding
+    if problem.kind == "raises" and "OverflowError" in problem.words:
+        words = "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
+        return replace(finding, cause=words, known=True)
     cause = find(asked, finding)
+    if cause is None and problem.kind == "shape" and (words := _of_shape(asked, finding)):
+        return replace(finding, cause=words, known=True)
+    if cause is None and asked.gradient and finding.grade == WRONG and of_its_own(asked, finding):
+        words = "the backward is right for your function, which is another one"
+        return replace(finding, cause=words, known=True)
     if cause is None:
         return replace(finding, notes=tuple(facts(asked, finding)))
     return replace(finding, cause=cause.words, known=True)
@@ -80,13 +89,14 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
     alone = [c for flaw in _flaws(asked) for c in _of_flaw(evidence, flaw)]
     if alone:
         return min(alone, key=lambda cause: round(cause.distance, 3))
-    if finding.grade == WRONG and (factor := _factor(evidence, evidence.rights)):
-        return factor
+    if finding.grade == WRONG:
+        if cause := _factor(evidence, evidence.rights) or _of_form(evidence):
+            return cause
     for flaw in _flaws(asked):
         for words, flawed in _variants(evidence, flaw):
             pair = _factor(evidence, flawed) if finding.grade == WRONG else None
             if pair:
-                return Cause(f"two things: {words} And {pair.words}", pair.distance, flaw)
+                return Cause(f"two things: {words} And {pair.words}", pair.distance, flaw, True)
     return None
 
 
@@ -109,6 +119,7 @@ class Evidence:
     answers: list[Answers]
     rights: list[Answers]
     role: str  # of the gradient that is wrong
+    exact: bool  # it is wrong at ordinary numbers, where a cause must give the same answers
 
     @classmethod
     def of(cls, asked: Asked, finding: Finding) -> Evidence | None:
@@ -131,7 +142,7 @@ class Evidence:
             answers.append(found)
             rights.append(right)
         role = finding.problem.role if finding.problem else ""
-        return cls(asked, cases, answers, rights, role)
+        return cls(asked, cases, answers, rights, role, finding.grade == WRONG)
 
     def explained(self, flawed: list[Answers | None]) -> float | None:
         """Return the share of the errors that flawed answers leave open; None if they explain none.
@@ -148,6 +159,7 @@ class Evidence:
                 continue
             wrong, near = (_apart(answer, x, right, floor) for x in (right, other))
             ok = near <= 0.05 if not np.isfinite(wrong) else near * 10 <= wrong
+            ok &= not self.exact or near <= FITS
             if n == 0 and (not ok or wrong == 0):
                 return None
             misses += not (ok or near <= FITS)
@@ -306,6 +318,14 @@ def _factors(asked: Asked) -> Iterator[tuple[str, Callable[[Case], float]]]:
         ("C", f"the number of columns (the length of axis 1 of {name})", columns),
         ("N C", f"the number of entries of {name}", lambda case: rows(case) * columns(case)),
     ]
+    yield (
+        "it is divided by the number of columns C, in place of that of the rows N.",
+        lambda case: rows(case) / columns(case),
+    )
+    yield (
+        "it is divided by the number of rows N, in place of that of the columns C.",
+        lambda case: columns(case) / rows(case),
+    )
     yield "the sign is wrong.", lambda _: -1.0
     for sign, also in ((1.0, ""), (-1.0, ", and the sign is wrong")):
         for short, words, n in lengths:
@@ -320,6 +340,44 @@ def _factors(asked: Asked) -> Iterator[tuple[str, Callable[[Case], float]]]:
         yield f"it is twice too large{also}: a factor 2 too many, or a 1/2 missing.", lambda _, s=sign: 2 * s
         yield f"it is half of the right one{also}: a factor 2 is missing.", lambda _, s=sign: s / 2
         yield f"it is in bits{also}: the logarithm has base 2.", lambda _, s=sign: s / float(np.log(2))
+        yield (
+            f"it is log 2 times the right one{also}: the logarithm's base is e here, and 2 there.",
+            lambda _, s=sign: s * float(np.log(2)),
+        )
+
+
+FORMS: dict[str, Callable[[AnyArray, AnyArray], AnyArray]] = {
+    "it is rounded down to a whole number: // where / should be?": lambda right, _: np.floor(right),
+    "only its size is there: the sign is missing.": lambda right, _: abs(right),
+}
+
+
+def _of_form(evidence: Evidence) -> Cause | None:
+    """Return what was done to the right answer, if that is one of a few things."""
+    for words, change in FORMS.items():
+        flawed: list[Answers | None] = []
+        for answer, right in zip(evidence.answers, evidence.rights, strict=True):
+            flawed.append({r: change(x, answer[r]) for r, x in right.items() if r in answer})
+        distance = evidence.explained(flawed)
+        if distance is not None:
+            return Cause(words, distance)
+    return None
+
+
+def _of_shape(asked: Asked, finding: Finding) -> str:
+    """Return why an answer has another shape, in words; empty where nobody knows."""
+    problem = finding.problem
+    assert problem is not None
+    got, right = np.asarray(problem.got), problem.right
+    if right is None or got.dtype.kind not in "fiu":
+        return ""
+    of = f"d{problem.role}" if problem.role else "it"
+    if got.shape == right.shape[::-1] and apart(got.T, right) < FITS:
+        return f"{of} is transposed."
+    for axis in range(got.ndim):
+        if got.sum(axis=axis).shape == right.shape and apart(got.sum(axis=axis), right) < FITS:
+            return f"{of} is not summed over axis {axis}: a .sum(axis={axis}) is missing."
+    return ""
 
 
 # What is known where no cause fits
@@ -354,3 +412,30 @@ def facts(asked: Asked, finding: Finding) -> Iterator[str]:
         off = [n for n in range(len(got)) if apart(got[n], right[n]) > FITS]
         if 0 < len(off) < len(got):
             yield f"rows that are right: {len(got) - len(off)} of {len(got)}; the first wrong one is {off[0]}"
+
+
+def of_its_own(asked: Asked, finding: Finding) -> bool:
+    """Whether the gradient is that of the function itself, by central differences."""
+    value = replace(asked, gradient=False)
+    name, case = asked.row.inputs[0], asked.prepared(_typical(asked), 4)
+    try:
+        got = asked(case).arrays.get(name)
+        slopes = np.zeros_like(case[name])
+        for index in np.ndindex(slopes.shape):
+            low, high = (_moved(value, case, name, index, h) for h in (-1e-5, 1e-5))
+            slopes[index] = ((high - low) * case[DY]).sum() / 2e-5
+    except (RaisedError, TypeError, ValueError):
+        return False
+    wanted = asked.reading._folded({name: slopes})[name]
+    return got is not None and apart(np.asarray(got, float), wanted) < 1e-4
+
+
+def _typical(asked: Asked) -> Case:
+    shape = (3, 2, 2) if asked.row.products else (3, 2)
+    return asked.row.plain(shape, np.float64, 3)
+
+
+def _moved(value: Asked, case: Case, name: str, index: tuple[int, ...], h: float) -> AnyArray:
+    moved = case[name].copy()
+    moved[index] += h
+    return np.asarray(value({**case, name: moved}).arrays[""], np.float64)

@@ -73,15 +73,15 @@ class Finding:
 def examine(asked: Asked) -> list[Finding]:
     """Run all checks of a value or a gradient."""
     place = PLACES[asked.gradient]
-    lost = [*_lost(asked, place)]
-    found = [*lost, *_differences(asked, place, lost)]
+    bad = [*lost(asked, place)]
+    found = [*bad, *_differences(asked, place, bad)]
     return sorted(found, key=lambda finding: GRADES.index(finding.grade))
 
 
 # Wrong and unstable
 
 
-def _lost(asked: Asked, place: str) -> Iterator[Finding]:
+def lost(asked: Asked, place: str) -> Iterator[Finding]:
     """Yield what is wrong at ordinary numbers, then what is lost at extremes."""
     groups = {
         "ordinary numbers": _problems(asked, inputs.ordinary(asked.row)),

@@ -43,15 +43,17 @@ class Identified:
     Parts    reading    the one that fits, else the one to judge by
              value      whether its value fits
              gradient   whether its gradient fits; None where there is none
-             distance   of the value from the right one, relative to it
              orders     in words, how the order of its arguments was found
+             nearest    in words, what comes nearest where no reading fits
+             others     readings that give an answer of the right shape, where none fits
     """
 
     reading: Reading
     value: bool
     gradient: bool | None
-    distance: float = 0.0
     orders: str = ""
+    nearest: str = ""
+    others: tuple[Reading, ...] = ()
 
 
 def identify(
@@ -66,7 +68,8 @@ def identify(
     found = _search(subject, as_torch, order)
     if not found.answered and not subject.tensors and "torch" in sys.modules:
         subject.tensors = True
-        found = _search(subject, as_torch, order)
+        of_tensors = _search(subject, as_torch, order)
+        found, subject.tensors = (of_tensors, True) if of_tensors.answered else (found, False)
     if not found.seen:
         places = subject.places() or []
         wanted = ", ".join(subject.op.arguments)
@@ -91,12 +94,12 @@ class _Search:
     def result(self) -> Identified:
         has = self.subject.backward is not None or self.both is not None
         if self.both is not None:
-            return Identified(self.both, True, True if has else None, 0.0, self.orders)
+            return Identified(self.both, True, True if has else None, self.orders)
         if self.fitting:
             value = self.fitting[0]
             if has or _second(self.subject, value):
                 return self._value_without_gradient(value)
-            return Identified(value, True, None, 0.0, self.orders)
+            return Identified(value, True, None, self.orders)
         return self._nothing_fits()
 
     def _value_without_gradient(self, value: Reading) -> Identified:
@@ -104,27 +107,35 @@ class _Search:
         for other in (value, *self.fitting[1:]):
             plain = replace(other, reduction=reductions(other, True)[0], factor=factors(other, True)[0])
             if plain != other and (how := _gradient_of(self.subject, plain, _probes(plain.row)[0])):
-                return Identified(replace(plain, gradient=how), False, True, np.nan, self.orders)
+                return Identified(replace(plain, gradient=how), False, True, self.orders)
         how = _likeliest(self.subject, value)
-        return Identified(replace(value, gradient=how), True, False, 0.0, self.orders)
+        return Identified(replace(value, gradient=how), True, False, self.orders)
 
     def _nothing_fits(self) -> Identified:
-        first = self.answered[0] if self.answered else (self.seen[0], np.inf)
-        if self.answered:
-            shaped = [pair for pair in self.answered if np.isfinite(pair[1])]
-            first = next(iter(shaped), first)
-            near = min(self.answered, key=lambda pair: pair[1])
-            if near[1] < 0.2:
-                first = near
-        reading, distance = first
+        """Judge by the first reading with an answer of the right shape."""
+        shaped = [pair for pair in self.answered if np.isfinite(pair[1])]
+        first = [reading for reading, _ in [*shaped, *self.answered]] or self.seen
+        reading, orders = first[0], _in_words(self.subject, first[0], None)
+        near = min(shaped, key=lambda pair: pair[1], default=(reading, np.inf))
+        percent = f"{100 * near[1]:.2g} % off"
+        nearest = f"the nearest is {near[0].words}, {percent}" if near[1] < 0.5 else ""
+        others = tuple(candidate for candidate, _ in shaped[1:])
+        found = Identified(reading, False, None, orders, nearest, others)
         if self.subject.backward is None and not _second(self.subject, reading):
-            return Identified(reading, False, None, distance, self.orders)
-        for candidate in (r for r, _ in [first, *self.answered[:40]]):
+            return found
+        for candidate in first[:40]:
             if how := _gradient_of(self.subject, candidate, _probes(candidate.row)[0]):
-                reading = replace(candidate, gradient=how)
-                return Identified(reading, False, True, distance, self.orders)
-        how = _likeliest(self.subject, reading)
-        return Identified(replace(reading, gradient=how), False, False, distance, self.orders)
+                return replace(found, reading=replace(candidate, gradient=how), gradient=True)
+        return read_as(self.subject, found, reading)
+
+
+def read_as(subject: Subject, found: Identified, reading: Reading) -> Identified:
+    """Return what was identified, with another reading, whose gradient may fit."""
+    if subject.backward is None and not _second(subject, reading):
+        return replace(found, reading=replace(reading, gradient=None), gradient=None)
+    how = _gradient_of(subject, reading, _probes(reading.row)[0])
+    likely = how or _likeliest(subject, reading)
+    return replace(found, reading=replace(reading, gradient=likely), gradient=how is not None)
 
 
 def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _Search:

@@ -77,6 +77,15 @@ class Sigmoid:
         e = exp(-|z|) on both sides of 0."""
         return 1 / (1 + np.exp(-z))
 
+    def sigmoid_of_the_result(dp, z):
+        """The sigmoid is taken again, of its own result: dz = dp p (1 - p)."""
+        return F.sigmoid_backward(dp, F.sigmoid(z))
+
+    def plus_for_minus(dp, z):
+        """There is a plus in the slope: dz = dp p (1 - p)."""
+        p = F.sigmoid(z)
+        return dp * p * (1 + p)
+
     def without_1_minus_p(dp, z):
         """The factor 1 - p is missing: dz = dp p (1 - p)."""
         return dp * F.sigmoid(z)
@@ -155,6 +164,10 @@ class Softplus:
     def slope_without_the_threshold(dy, z, beta=1.0, threshold=20.0):
         """It has no threshold: where beta z > threshold, the slope of torch's is 1."""
         return dy * F.sigmoid(z.dtype.type(beta) * z)
+
+    def slope_of_minus_z(dy, z, beta=1.0, threshold=20.0):
+        """The slope is taken at -z: dz = dy σ(beta z)."""
+        return dy * F.sigmoid(-z.dtype.type(beta) * z)
 
     def slope_without_beta(dy, z, beta=1.0, threshold=20.0):
         """beta is missing in the slope: dz = dy σ(beta z)."""

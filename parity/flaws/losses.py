@@ -85,6 +85,10 @@ class CrossEntropy:
         """NumPy counts -1 from the end, so it reads the last class: check the labels"""
         return reduced(-F.log_softmax(z)[np.arange(len(z)), target], reduction)
 
+    def labels_counted_from_one(z, target, reduction="mean"):
+        """It looks up the class before the label's: labels count from 0."""
+        return reduced(-F.log_softmax(z)[np.arange(len(z)), target - 1], reduction)
+
     def mean_over_rows_of_weighted_losses(z, target, weight=None, reduction="mean", **options):
         """The weighted losses are divided by N, and not by the sum of the target's weights."""
         losses = F.cross_entropy(z, target, weight=weight, reduction=no_mean(reduction), **options)
@@ -180,6 +184,12 @@ class CrossEntropyOfProbabilities:
     def without_the_logarithm(p, target, reduction="mean"):
         """The logarithm is missing: the loss is -log p."""
         return F.nll_loss(p, target, reduction=reduction)
+
+    def zero_times_log_of_other_classes(p, target, reduction="mean"):
+        """0 · log 0 is nan where a class that is not the target has p = 0: take the logarithm of
+        the target's p alone."""
+        onehot = np.eye(p.shape[1], dtype=p.dtype)[target]
+        return reduced(-(onehot * np.log(p)).sum(axis=1), reduction)
 
     def with_one_minus_p(p, target, reduction="mean"):
         """log(1 - p) of the other classes is added: that is the binary cross-entropy of each class."""
@@ -378,6 +388,12 @@ class KlDiv:
         quotient = np.log(target / np.exp(log_q))
         return reduced(np.where(target != 0, target * quotient, 0), reduction)
 
+    def log_q_added(log_q, target, reduction="mean"):
+        """log q is added: it must be subtracted, p (log p - log q)."""
+        log_p = np.log(np.where(target == 0, 1, target))
+        losses = target * (log_p + log_q)
+        return losses.sum() / len(losses) if reduction == "batchmean" else reduced(losses, reduction)
+
     def reversed_divergence(log_q, target, reduction="mean"):
         """The two are the wrong way round: it is Σ q log(q / p), and must be Σ p log(p / q)."""
         return reduced(np.exp(log_q) * (log_q - np.log(target)), reduction)
@@ -440,6 +456,15 @@ class L1Loss:
         """The sign is wrong: it is that of prediction - target."""
         return -F.l1_loss_backward(dloss, prediction, target, **options)[0]
 
+    def difference_for_its_sign(dloss, prediction, target, **options):
+        """It is the difference: the gradient is its sign."""
+        return F.squared_loss_backward(dloss, prediction, target, **options)[0]
+
+    def l1_slope_1_at_0(dloss, prediction, target, reduction="mean"):
+        """The slope where prediction and target are equal is taken for 1: torch has 0, np.sign."""
+        share = dloss / prediction.dtype.type(prediction.size if reduction == "mean" else 1)
+        return np.where(prediction >= target, 1, -1).astype(prediction.dtype) * share
+
     def size_of_the_slope(dloss, prediction, target, **options):
         """The slope's absolute value is taken: it is -1 below the target."""
         dprediction = F.l1_loss_backward(dloss, prediction, target, **options)[0]
@@ -448,6 +473,11 @@ class L1Loss:
 
 @FLAWS.of("smooth_l1_loss")
 class SmoothL1Loss:
+    def branches_swapped(prediction, target, beta=1.0, reduction="mean"):
+        """The two branches are swapped: the square belongs where |r| < beta."""
+        r = abs(prediction - target)
+        return reduced(np.where(r > beta, r * r / 2 / beta, r - beta / 2), reduction)
+
     def huber_for_smooth_l1(prediction, target, beta=1.0, reduction="mean"):
         """It is the Huber loss: smooth L1 is Huber divided by beta."""
         return F.huber_loss(prediction, target, delta=beta, reduction=reduction)
@@ -467,6 +497,11 @@ class HuberLoss:
         """The line misses its -delta / 2, so that the loss jumps at delta."""
         r = abs(prediction - target)
         return reduced(np.where(r <= delta, r * r / 2, delta * r), reduction)
+
+    def huber_branches_swapped(prediction, target, delta=1.0, reduction="mean"):
+        """The two branches are swapped: the square belongs where |r| <= delta."""
+        r = abs(prediction - target)
+        return reduced(np.where(r > delta, r * r / 2, delta * (r - delta / 2)), reduction)
 
     def huber_line_without_delta(prediction, target, delta=1.0, reduction="mean"):
         """Beyond delta the line has the slope 1: it must be delta (|r| - delta / 2)."""

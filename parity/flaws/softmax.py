@@ -24,6 +24,12 @@ class Softmax:
         e = np.exp(z - z.max())
         return e / e.sum(axis=axis, keepdims=True)
 
+    def maximum_of_the_columns(z, axis=-1):
+        """Each column's maximum is subtracted, which does not cancel in a row: take each row's own,
+        z.max(axis=-1, keepdims=True)."""
+        e = np.exp(z - z.max(axis=0))
+        return e / e.sum(axis=axis, keepdims=True)
+
     def minimum_for_maximum(z, axis=-1):
         """The minimum is subtracted, and exp overflows: subtract the maximum."""
         e = np.exp(z - z.min(axis=axis, keepdims=True))
