@@ -102,7 +102,7 @@ def _report(subject: Subject, found: Identified) -> Report:
     value = Asked(subject, found.reading)
     findings = [_explained(value, f) for f in examine(value)]
     if found.reading.gradient is not None:
-        pair = Asked(subject, found.reading, gradient=True)
+        pair = Asked.of_gradient(subject, found.reading)
         findings += [_explained(pair, f) for f in examine(pair)]
     findings.sort(key=lambda f: GRADES.index(f.grade))
     findings = _alone(subject, found, findings)

@@ -66,9 +66,6 @@ class Asked:
     def prepared(self, case: Case, seed: int = 0) -> Case:
         """Return a case as it is asked, with an upstream gradient if the backward takes one."""
         reading = self.reading
-        if self.gradient and reading.gradient and not reading.gradient.second:
-            both = reading.taken & self.subject.backward_options.keys()
-            reading = replace(reading, taken=frozenset(both))
         case = reading.prepared(case)
         if not self.gradient:
             return case
@@ -80,6 +77,14 @@ class Asked:
         if reading.gradient and reading.gradient.over and shape:
             dy = dy / (shape[0] if reading.gradient.over == "N" else np.size(dy))
         return case | {DY: np.asarray(dy, dtype)}
+
+    @classmethod
+    def of_gradient(cls, subject: Subject, reading: Reading) -> Asked:
+        """Return the backward, asked with the options that both functions take."""
+        if reading.gradient and not reading.gradient.second:
+            both = reading.taken & subject.backward_options.keys()
+            reading = replace(reading, taken=frozenset(both))
+        return cls(subject, reading, gradient=True)
 
     @property
     def floor(self) -> float:

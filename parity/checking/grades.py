@@ -94,7 +94,7 @@ def lost(asked: Asked, place: str) -> Iterator[Finding]:
     if bad["ordinary numbers"]:
         return
     small = {check: [p for p in found if not _is_wrong(p[1])] for check, found in groups.items()}
-    extreme = _problems(asked, inputs.extremes(asked.reading), strict=True)
+    extreme = _problems(asked, inputs.extremes(asked.reading), strict=not asked.gradient)
     clear = [p for p in extreme if p[1].size >= CLEAR]
     found = [*(clear or extreme), *small["ordinary numbers"], *small["options"]]
     if found and not (bad["options"] and not extreme):

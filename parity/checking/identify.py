@@ -292,7 +292,7 @@ def _ran(subject: Subject, reading: Reading) -> Outcome | None:
 def _gradient_of(subject: Subject, reading: Reading, *probes: Case) -> Gradient | None:
     """Return how the backward is called and what it is of, if that fits on the probes."""
     for how in _gradients(subject, reading):
-        asked = Asked(subject, replace(reading, gradient=how), gradient=True)
+        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
         if all(_gradient_fits(asked, case) for case in probes):
             return how
     return None
@@ -333,7 +333,8 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
         yield Gradient((DY, *reading.row.arguments))
         return
     words = "" if subject.as_torch else subject.backward_words
-    roles = lambda name: names.roles_of_backward(reading.row, name, pool, words)  # noqa: E731
+    bound = dict(zip(subject.places() or (), reading.binding, strict=False))
+    roles = lambda name: names.roles_of_backward(reading.row, name, pool, words, bound)  # noqa: E731
     for chosen in names.assignments(places, roles, ()):
         for of in _of(reading, subject.as_torch):
             if of != "jacobian" or DY not in chosen:
@@ -362,7 +363,7 @@ def _likeliest(subject: Subject, reading: Reading) -> Gradient | None:
     ways = [*_gradients(subject, reading)]
     answering = []
     for how in ways:
-        asked = Asked(subject, replace(reading, gradient=how), gradient=True)
+        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
         case = asked.prepared(_probes(reading.row)[0])
         try:
             found = asked(case).arrays

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 from parity.ops import Op
@@ -83,8 +83,21 @@ def roles_of_forward(op: Op, name: str) -> list[str]:
     return [role] if role in op.arguments else list(op.arguments)
 
 
-def roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> list[str]:
-    """Return what an argument of a backward may be; `words` is what its author says of it."""
+def roles_of_backward(
+    op: Op, name: str, pool: Sequence[str], words: str, bound: Mapping[str, str]
+) -> list[str]:
+    """Return what an argument of a backward may be, the likeliest first.
+
+    Options  pool    the roles that there are
+             words   what its author says of it
+             bound   what the function's own arguments of these names are
+    """
+    found = _roles_of_backward(op, name, pool, words)
+    own = bound.get(name)
+    return [own, *(role for role in found if role != own)] if own in pool else found
+
+
+def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> list[str]:
     n, found = plain(name), []
     loss = "target" in op.arguments
     if n in CACHES:

@@ -178,7 +178,8 @@ def _example(finding: Finding, asked: Asked) -> Iterator[str]:
     problem, case = finding.problem, finding.case
     if problem is None or case is None:
         return
-    asked = Asked(asked.subject, asked.reading, finding.place == "gradient")
+    if finding.place == "gradient":
+        asked = Asked.of_gradient(asked.subject, asked.reading)
     arrays, call = code(asked, case)
     numbers = sum(np.size(x) for x in arrays.values())
     if numbers <= 2 * LARGE and all(np.size(x) <= LARGE for x in arrays.values()):

@@ -81,6 +81,12 @@ class Sigmoid:
         """The sigmoid is taken again, of its own result: dz = dp p (1 - p)."""
         return F.sigmoid_backward(dp, F.sigmoid(z))
 
+    def slope_of_exp_over_1_plus_exp(dp, z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+        e = exp(-|z|) on both sides of 0."""
+        p = np.exp(z) / (1 + np.exp(z))
+        return dp * p * (1 - p)
+
     def plus_for_minus(dp, z):
         """There is a plus in the slope: dz = dp p (1 - p)."""
         p = F.sigmoid(z)
@@ -128,6 +134,12 @@ class Tanh:
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan; close to
         0, exp(z) - exp(-z) loses the digits of z: take np.tanh."""
         return (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+
+    def slope_of_a_quotient(dy, z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+        np.tanh."""
+        y = (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+        return dy * (1 - y * y)
 
     def without_the_square(dy, z):
         """The square is missing: dz = dy (1 - y²)."""

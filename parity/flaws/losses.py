@@ -460,6 +460,11 @@ class L1Loss:
         """It is the difference: the gradient is its sign."""
         return F.squared_loss_backward(dloss, prediction, target, **options)[0]
 
+    def size_for_its_sign(dloss, prediction, target, **options):
+        """It is the size of the difference: the gradient is its sign."""
+        dprediction = F.squared_loss_backward(dloss, prediction, target, **options)[0]
+        return np.sign(dloss) * abs(dprediction)
+
     def l1_slope_1_at_0(dloss, prediction, target, reduction="mean"):
         """The slope where prediction and target are equal is taken for 1: torch has 0, np.sign."""
         share = dloss / prediction.dtype.type(prediction.size if reduction == "mean" else 1)
