@@ -139,8 +139,7 @@ def options(reading: Reading, small: bool = False) -> Iterator[Input]:
                     if option == "ignore_index":
                         yield Input(_ignoring(plain, value), f"with {option}={value}")
                     elif option == "log_target":
-                        with np.errstate(all="ignore"):
-                            logs = {"target": np.log(plain["target"])}
+                        logs = {"target": np.log(plain["target"])}
                         yield Input(plain | {option: True} | logs, f"with {option}=True")
                     else:
                         shown = f"={value!r}" if np.ndim(value) == 0 else ""

@@ -186,12 +186,16 @@ class Reading:
         row = self.row
         if "ignore_index" in row.options and "ignore_index" not in self.taken and "target" in case:
             case = case | {"target": np.maximum(case["target"], 0)}
-        case = as_rows(row, case)
+        case, logs = as_rows(row, case), case.get("log_target", False)
         for option, default in row.defaults.items():
             if option in self.settings:
                 case = case | {option: self.settings[option]}
             elif option not in self.taken or option not in case:
                 case = case | {option: default}
+        if logs != case.get("log_target", False):  # the target is log p, or p, as is asked
+            change = np.exp if logs else np.log
+            with np.errstate(all="ignore"):
+                case = case | {"target": change(case["target"])}
         if "reduction" in row.options and self.reduction.option is not None:
             case = case | {"reduction": self.reduction.option}
         if self.layout.narrow:
