@@ -4,19 +4,19 @@
 
 In reading order:
 
-    loading.py    what the user named, from a file, a notebook or a package
-    names.py      which argument is what, by its name
-    subject.py    anyone's function or class and its backward, called in whatever form they come
-    rows.py       losses of probabilities, besides the rows of the table
-    readings.py   how a function may be meant: layout, reduction, unit, ...
-    asking.py     a subject asked by a reading, and what is wrong with an answer
-    identify.py   the reading that fits
-    inputs.py     ordinary, extreme and special inputs
-    grades.py     the checks, in the order of their grades
-    causes.py     the known flaw, or factor, that explains an answer
-    repairs.py    the user's line, and a mended one
-    report.py     what was found
-    mutants.py    every known flaw through every check
+    loading       what the user named, from a file, a notebook or a package
+    names         which argument is what, by its name
+    calls, classes, subject    anyone's function or class and its backward, called as they come
+    rows          losses of probabilities, besides the rows of the table
+    conventions, readings      how a function may be meant: layout, reduction, unit, ...
+    asking        a subject asked by a reading, and what is wrong with an answer
+    candidates, gradients, identify    the reading that fits
+    inputs        ordinary, extreme and special inputs
+    findings, lost, differences        the checks: wrong, unstable, differs
+    causes, facts the known flaw, or factor, that explains an answer; else what is known
+    repairs       the user's line, and a mended one
+    report        what was found
+    mutants       every known flaw through every check
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from typing import Any
 from parity.checking import loading
 from parity.checking.asking import Asked
 from parity.checking.causes import FLAWS, diagnose, find
-from parity.checking.grades import CHECKS, GRADES, WRONG, Finding, examine, lost, measured
-from parity.checking.identify import Identified, identify, read_as
+from parity.checking.differences import differences, measured
+from parity.checking.findings import CHECKS, GRADES, PLACES, WRONG, Finding
+from parity.checking.identify import Identified, fits_alone, identify, read_as
+from parity.checking.lost import lost
 from parity.checking.repairs import mend
 from parity.checking.report import Report
 from parity.checking.rows import ALL
@@ -117,11 +119,18 @@ def _report(subject: Subject, found: Identified) -> Report:
         value,
         found.orders,
         _backward(subject, found),
-        tuple(_not_tested(subject, found)),
+        tuple(_not_tested(found)),
         ulps,
         subject.op.convention,
         found.nearest,
     )
+
+
+def examine(asked: Asked) -> list[Finding]:
+    """Run all checks of a value or a gradient."""
+    place = PLACES[asked.gradient]
+    bad = [*lost(asked, place)]
+    return [*bad, *differences(asked, place, bad)]
 
 
 def _explained(asked: Asked, finding: Finding) -> Finding:
@@ -132,8 +141,6 @@ def _alone(subject: Subject, found: Identified, findings: list[Finding]) -> list
     """Say of a function that is wrong for a batch whether it is right for one example."""
     if found.value or subject.owner is not None:
         return findings
-    from parity.checking.identify import fits_alone
-
     if not fits_alone(subject, found.reading):
         return findings
     note = "it is right for one example per call, and wrong for a batch"
@@ -156,15 +163,22 @@ def _backward(subject: Subject, found: Identified) -> str:
         place if place == role else f"{place} = {_ROLES.get(role, role)}"
         for place, role in zip(places, how.roles, strict=False)
     )
-    words = {"jacobian": "; it returns the Jacobian", "logits": "; it is the gradient of the logits"}
+    words = {
+        "jacobian": "; it returns the Jacobian",
+        "logits": "; it is the gradient of the logits",
+    }
     none = "" if how.takes_dy else "; no upstream gradient"
     return f"{name}({given}){none}{words.get(how.of, '')}"
 
 
-_ROLES = {"dy": "the upstream gradient", "result": "the result", "probabilities": "softmax or σ of the logits"}
+_ROLES = {
+    "dy": "the upstream gradient",
+    "result": "the result",
+    "probabilities": "softmax or σ of the logits",
+}
 
 
-def _not_tested(subject: Subject, found: Identified) -> list[str]:
+def _not_tested(found: Identified) -> list[str]:
     """Return what is not tested, as the function takes no argument for it."""
     reading = found.reading
     left = [o for o in reading.row.options if o not in reading.taken and o not in reading.settings]

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike
 from parity import bounds, digits, judge
 from parity.cases import Case
 from parity.checking import names
-from parity.checking.readings import Reading, kind
-from parity.checking.subject import Outcome, RaisedError, Subject, _gradients, held
+from parity.checking.calls import RaisedError
+from parity.checking.conventions import kind
+from parity.checking.readings import Reading
+from parity.checking.subject import Outcome, Subject, gradients_in
 from parity.digits import Numbers
 from scratchnn.ops.shared import AnyArray, Array
 
@@ -106,13 +108,13 @@ class Asked:
         self, case: Case, n: int, given: dict[str, AnyArray]
     ) -> tuple[dict[str, Any], Outcome]:
         subject, reading = self.subject, self.reading
-        ran = self._run(given, case)
+        ran = self.run(given, case)
         if not self.gradient:
             return {"": ran.value}, ran
         how = reading.gradient
         assert how is not None
         if how.second:
-            return self._matched(_gradients(ran.extra, None), case), ran
+            return self._matched(gradients_in(ran.extra, None), case), ran
         pool: dict[str, Any] = {**given, names.RESULT: ran.value, names.CACHE: ran.extra}
         dy = case[DY][n] if reading.layout.each and reading.layout.each != "number" else case[DY]
         dy = case[DY].reshape(-1)[n] if reading.layout.each == "number" else dy
@@ -128,7 +130,7 @@ class Asked:
         pulled = subject.pull(ran, arrays, self._options(case))
         return self._matched(pulled.value, case), pulled
 
-    def _run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
+    def run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
         instance = self.subject.start(given)
         arrays = [self._own(given[role]) for role in self.reading.binding]
         return self.subject.call(instance, arrays, self._options(case))
@@ -176,7 +178,7 @@ class Asked:
         roles: dict[str, Any] = {}
         for value in found:
             left = [role for role in wanted if role not in roles]
-            fits = [r for r in left if wanted[r] is None or _alike(np.shape(value), wanted[r])]
+            fits = [r for r in left if wanted[r] is None or alike(np.shape(value), wanted[r])]
             if left:
                 roles[(fits or left)[0]] = value
         return roles
@@ -212,7 +214,9 @@ class Asked:
             words = f"it raises {error.words}"
             return Problem("raises", words, None, _plain(right, case, self), place=error.place)
         if not answer.arrays:
-            return Problem("kind", "the backward returns no gradient, and leaves none in an attribute")
+            return Problem(
+                "kind", "the backward returns no gradient, and leaves none in an attribute"
+            )
         for small in (False, True) if strict and _overflows(answer) else (False,):
             found = [self._of(role, answer, rights, allowed, case, small) for role in answer.arrays]
             worst = max(filter(None, found), key=lambda p: p.size, default=None)
@@ -221,8 +225,13 @@ class Asked:
         return None
 
     def _of(
-        self, role: str, answer: Answer, rights: Mapping[str, Numbers],
-        allowed: Mapping[str, Array], case: Case, strict: bool,
+        self,
+        role: str,
+        answer: Answer,
+        rights: Mapping[str, Numbers],
+        allowed: Mapping[str, Array],
+        case: Case,
+        strict: bool,
     ) -> Problem | None:
         if role not in rights:
             return None
@@ -231,14 +240,14 @@ class Asked:
         bound = allowed[role]
         if own is not None:
             bound = bound + judge.cast_error(rights[role], judge.value_dtype(self.row, case), own)
-        got = self._reshaped(answer.arrays[role], np.shape(rights[role]))
+        got = self.reshaped(answer.arrays[role], np.shape(rights[role]))
         found = judged(got, rights[role], bound, dtype, strict, self.floor)
         return found and replace(found, role=role)
 
-    def _reshaped(self, got: Any, shape: tuple[int, ...]) -> Any:
+    def reshaped(self, got: Any, shape: tuple[int, ...]) -> Any:
         """Return an answer in another shape, if that differs by axes of length 1 alone."""
         kept = self.reading.kept or (self.gradient and not self.subject.as_torch)
-        if kept and np.size(got) == np.prod(shape) and _alike(np.shape(got), shape):
+        if kept and np.size(got) == np.prod(shape) and alike(np.shape(got), shape):
             return np.reshape(got, shape)
         return got
 
@@ -247,7 +256,7 @@ def _overflows(answer: Answer) -> bool:
     return any("overflow" in words for words in answer.warned)
 
 
-def _alike(a: tuple[int, ...], b: tuple[int, ...] | None) -> bool:
+def alike(a: tuple[int, ...], b: tuple[int, ...] | None) -> bool:
     """Return whether two shapes are the same but for axes of length 1."""
     return b is not None and [n for n in a if n != 1] == [n for n in b if n != 1]
 
@@ -294,7 +303,9 @@ def judged(
         tolerance = tolerance - float(np.finfo(np.dtype(dtype)).tiny)
     tolerance = np.broadcast_to(tolerance, right.shape)
     with np.errstate(all="ignore"):
-        beyond = np.where(np.isfinite(right), np.isfinite(tolerance) & (error > tolerance), error > 0)
+        beyond = np.where(
+            np.isfinite(right), np.isfinite(tolerance) & (error > tolerance), error > 0
+        )
     beyond &= ~(np.isinf(right) & (abs(found) >= 0.99 * np.finfo(found.dtype).max))
     beyond &= ~np.isnan(right)
     if not beyond.any():
@@ -312,9 +323,9 @@ def judged(
 
 
 def apart(a: AnyArray, b: AnyArray, floor: float = 0.0) -> float:
-    """Return the largest difference, relative to the largest entry of b; inf where one is not finite.
+    """Return the largest difference, relative to the largest entry of b.
 
-    Equal infinities agree, and two NaNs.
+    Equal infinities agree, and two NaNs; it is inf where only one of the two is finite.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
@@ -328,6 +339,3 @@ def apart(a: AnyArray, b: AnyArray, floor: float = 0.0) -> float:
         scale = abs(b[np.isfinite(b)]).max(initial=0)
         worst = float(difference.max())
         return worst if worst in (0, np.inf) else worst / max(float(scale), floor, 1e-300)
-
-
-assert held

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from inspect import signature
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,22 @@ from parity import judge
 from parity.cases import Case
 from parity.checking import inputs
 from parity.checking.asking import DY, Asked, apart, numbers
-from parity.checking.grades import WRONG, Finding
-from parity.checking.identify import FITS
-from parity.checking.subject import RaisedError
-from parity.flaws import Flaw, layers, losses, softmax
+from parity.checking.calls import RaisedError
+from parity.checking.facts import facts, of_its_own, of_shape
+from parity.checking.findings import WRONG, Finding
+from parity.checking.gradients import FITS
+from parity.checking.readings import is_default
+from parity.flaws import Flaw, cross_entropy, layers, losses, probabilities, softmax
 from parity.ops import as_tuple
 from scratchnn.ops.shared import AnyArray
 
-FLAWS: tuple[Flaw, ...] = (*softmax.FLAWS, *losses.FLAWS, *layers.FLAWS)
+FLAWS: tuple[Flaw, ...] = (
+    *softmax.FLAWS,
+    *cross_entropy.FLAWS,
+    *probabilities.FLAWS,
+    *losses.FLAWS,
+    *layers.FLAWS,
+)
 EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
 EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
 EPSILONS += [1e-30, 1e-37, 1e-45, 1e-50, 1e-100, 1e-300, 1e-308]
@@ -71,13 +80,13 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
         words = "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
         return replace(finding, cause=words, known=True)
     cause = find(asked, finding)
-    if cause is None and problem.kind == "shape" and (words := _of_shape(asked, finding)):
+    if cause is None and problem.kind == "shape" and (words := of_shape(finding)):
         return replace(finding, cause=words, known=True)
-    if cause is None and asked.gradient and finding.grade == WRONG and of_its_own(asked, finding):
+    if cause is None and asked.gradient and finding.grade == WRONG and of_its_own(asked):
         words = "the backward is right for your function, which is another one"
         return replace(finding, cause=words, known=True)
     if cause is None:
-        return replace(finding, notes=tuple(facts(asked, finding)))
+        return replace(finding, notes=tuple(facts(finding)))
     return replace(finding, cause=cause.words, known=True)
 
 
@@ -89,9 +98,10 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
     alone = [c for flaw in _flaws(asked) for c in _of_flaw(evidence, flaw)]
     if alone:
         return min(alone, key=lambda cause: round(cause.distance, 3))
-    if finding.grade == WRONG:
-        if cause := _factor(evidence, evidence.rights) or _of_form(evidence):
-            return cause
+    if finding.grade == WRONG and (
+        cause := _factor(evidence, evidence.rights) or _of_form(evidence)
+    ):
+        return cause
     for flaw in _flaws(asked):
         for words, flawed in _variants(evidence, flaw):
             pair = _factor(evidence, flawed) if finding.grade == WRONG else None
@@ -121,12 +131,23 @@ class Evidence:
     role: str  # of the gradient that is wrong
     exact: bool  # it is wrong at ordinary numbers, where a cause must give the same answers
 
+    def sizes(self, case: Case) -> tuple[float, float]:
+        shape = case[self.asked.row.inputs[0]].shape
+        return float(shape[0]), float(shape[-1])
+
+    def scaled(self, answers: Answers, k: float) -> Answers:
+        """Return answers of which the one that is wrong is multiplied."""
+        return {role: x * k if role == self.role else x for role, x in answers.items()}
+
     @classmethod
     def of(cls, asked: Asked, finding: Finding) -> Evidence | None:
         assert finding.case is not None
         dtype = np.float64
-        plain = [asked.prepared(g.case, 1) for g in inputs.ordinary(asked.row)
-                 if g.case[asked.row.inputs[0]].dtype == dtype]
+        plain = [
+            asked.prepared(g.case, 1)
+            for g in inputs.ordinary(asked.row)
+            if g.case[asked.row.inputs[0]].dtype == dtype
+        ]
         plain += [asked.prepared(g.case, 2) for g in inputs.options(asked.reading)][:24]
         if finding.grade != WRONG:
             plain = [*plain[:6], *_smaller(asked, finding.case)]
@@ -171,7 +192,7 @@ class Evidence:
 
 
 def _smaller(asked: Asked, case: Case) -> list[Case]:
-    """Return an extreme case with smaller and smaller numbers: where its flaw sets in, tells which."""
+    """Return an extreme case with smaller and smaller numbers: where a flaw sets in tells which."""
     name = asked.row.inputs[0]
     if name in ("p", "q"):
         return [asked.prepared(given.case, 1) for given in inputs.shares(asked.row)][:20]
@@ -189,7 +210,7 @@ def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:
     kept = {}
     for role, value in found.items():
         shape = rights[role].shape if role in rights else None
-        got = numbers(asked._reshaped(value, shape) if shape is not None else value, np.float64)
+        got = numbers(asked.reshaped(value, shape) if shape is not None else value, np.float64)
         if got is None:
             return None
         kept[role] = got
@@ -262,9 +283,8 @@ def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) 
         value, default = case[option], row.defaults[option]
         if every or option in known:
             given[option] = value
-        elif not (value is default or (np.ndim(value) == 0 and value == default)):
-            if option != "axis" or value not in (-1, 1):
-                return None
+        elif not is_default(value, default) and not (option == "axis" and value in (-1, 1)):
+            return None
     if epsilon is not None:
         given["epsilon"] = epsilon
     arrays = [np.array(case[name]) for name in row.arguments]
@@ -281,10 +301,36 @@ def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) 
         except Exception:
             return None
     pairs = dict(zip(row.inputs, found, strict=False))
-    return {r: np.asarray(x, np.float64) for r, x in reading._folded(pairs).items()}
+    return {r: np.asarray(x, np.float64) for r, x in reading.folded(pairs).items()}
 
 
 # A factor with a meaning
+
+
+# What is said, and the factor: a number, and powers of the number of rows N and of columns C.
+LARGE = "it is {times} times too large: {of}. Is a division by {by} missing?"
+SMALL = "it is {times} times too small: {of}. Is there one division by {by} too many?"
+LENGTHS = {
+    "N": ("N, the length of axis 0", 1, 0),
+    "C": ("C, the length of axis 1", 0, 1),
+    "N C": ("N C, the number of entries", 1, 1),
+}
+FACTORS: list[tuple[str, float, int, int]] = [
+    ("it is divided by the number of columns, in place of that of the rows.", 1.0, 1, -1),
+    ("it is divided by the number of rows, in place of that of the columns.", 1.0, -1, 1),
+    *(
+        (LARGE.replace("{of}", of).replace("{by}", by), 1.0, n, c)
+        for by, (of, n, c) in LENGTHS.items()
+    ),
+    *(
+        (SMALL.replace("{of}", of).replace("{by}", by), 1.0, -n, -c)
+        for by, (of, n, c) in LENGTHS.items()
+    ),
+    ("it is twice too large: a factor 2 too many, or a 1/2 missing.", 2.0, 0, 0),
+    ("it is half of the right one: a factor 2 is missing.", 0.5, 0, 0),
+    ("it is in bits: the logarithm has base 2.", 1 / float(np.log(2)), 0, 0),
+    ("it is log 2 times the right one: the base is e here, and 2 there.", float(np.log(2)), 0, 0),
+]
 
 
 def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
@@ -292,58 +338,21 @@ def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
 
     Of several gradients, it is that of the one that is wrong.
     """
-    for words, value in _factors(evidence.asked):
-        flawed: list[Answers | None] = []
+    for sign, (words, number, n, c) in product((1, -1), [("", 1.0, 0, 0), *FACTORS]):
+        if sign == 1 and not words:
+            continue
+        scales, flawed = [], []
         for case, right in zip(evidence.cases, of, strict=True):
-            k = value(case)
-            only = evidence.role
-            flawed.append(right and {r: x * k if r == only else x for r, x in right.items()})
+            N, C = evidence.sizes(case)
+            scales.append(sign * number * N**n * C**c)
+            flawed.append(right and evidence.scaled(right, scales[-1]))
         distance = evidence.explained(flawed)
         if distance is not None:
+            k = max(abs(scales[0]), 1 / abs(scales[0]))
+            signed = "the sign is wrong." if sign < 0 else ""
+            words = " And ".join(filter(None, (words.replace("{times}", f"{k:.4g}"), signed)))
             return Cause(words, distance)
     return None
-
-
-def _factors(asked: Asked) -> Iterator[tuple[str, Callable[[Case], float]]]:
-    name = asked.row.inputs[0]
-
-    def rows(case: Case) -> float:
-        return float(case[name].shape[0])
-
-    def columns(case: Case) -> float:
-        return float(case[name].shape[-1])
-
-    lengths: list[tuple[str, str, Callable[[Case], float]]] = [
-        ("N", f"the number of rows (the length of axis 0 of {name})", rows),
-        ("C", f"the number of columns (the length of axis 1 of {name})", columns),
-        ("N C", f"the number of entries of {name}", lambda case: rows(case) * columns(case)),
-    ]
-    yield (
-        "it is divided by the number of columns C, in place of that of the rows N.",
-        lambda case: rows(case) / columns(case),
-    )
-    yield (
-        "it is divided by the number of rows N, in place of that of the columns C.",
-        lambda case: columns(case) / rows(case),
-    )
-    yield "the sign is wrong.", lambda _: -1.0
-    for sign, also in ((1.0, ""), (-1.0, ", and the sign is wrong")):
-        for short, words, n in lengths:
-            yield (
-                f"it is {short} times too large, {words}: is a division by {short} missing{also}?",
-                lambda case, n=n, sign=sign: sign * n(case),
-            )
-            yield (
-                f"it is {short} times too small, {words}: one division by {short} too many{also}?",
-                lambda case, n=n, sign=sign: sign / n(case),
-            )
-        yield f"it is twice too large{also}: a factor 2 too many, or a 1/2 missing.", lambda _, s=sign: 2 * s
-        yield f"it is half of the right one{also}: a factor 2 is missing.", lambda _, s=sign: s / 2
-        yield f"it is in bits{also}: the logarithm has base 2.", lambda _, s=sign: s / float(np.log(2))
-        yield (
-            f"it is log 2 times the right one{also}: the logarithm's base is e here, and 2 there.",
-            lambda _, s=sign: s * float(np.log(2)),
-        )
 
 
 FORMS: dict[str, Callable[[AnyArray, AnyArray], AnyArray]] = {
@@ -362,80 +371,3 @@ def _of_form(evidence: Evidence) -> Cause | None:
         if distance is not None:
             return Cause(words, distance)
     return None
-
-
-def _of_shape(asked: Asked, finding: Finding) -> str:
-    """Return why an answer has another shape, in words; empty where nobody knows."""
-    problem = finding.problem
-    assert problem is not None
-    got, right = np.asarray(problem.got), problem.right
-    if right is None or got.dtype.kind not in "fiu":
-        return ""
-    of = f"d{problem.role}" if problem.role else "it"
-    if got.shape == right.shape[::-1] and apart(got.T, right) < FITS:
-        return f"{of} is transposed."
-    for axis in range(got.ndim):
-        if got.sum(axis=axis).shape == right.shape and apart(got.sum(axis=axis), right) < FITS:
-            return f"{of} is not summed over axis {axis}: a .sum(axis={axis}) is missing."
-    return ""
-
-
-# What is known where no cause fits
-
-
-def facts(asked: Asked, finding: Finding) -> Iterator[str]:
-    """Yield what can be said of an answer without knowing its cause."""
-    problem = finding.problem
-    assert problem is not None
-    if problem.kind != "value" or problem.right is None:
-        return
-    got, right = np.asarray(problem.got, float), np.asarray(problem.right, float)
-    if np.isnan(got).any() and not np.isnan(right).any():
-        yield "nan came in by inf - inf, inf / inf or 0 · inf: something overflowed, or log 0 was taken"
-        return
-    if np.isinf(got).any() and not np.isinf(right).any():
-        yield "inf came in: something overflowed, or log 0 was taken"
-        return
-    if finding.grade != WRONG:
-        return
-    if got.ndim == 2 and got.shape[0] == got.shape[1] and apart(got.T, right) < FITS:
-        yield "it is the transposed of the right answer"
-    differences = got - right
-    spread = float(np.ptp(differences)) if differences.size > 1 else np.inf
-    if spread <= FITS * float(abs(differences).max()):
-        yield f"it is a constant apart: {float(differences.flat[0]):.4g} in each entry"
-    with np.errstate(all="ignore"):
-        ratios = got[right != 0] / right[right != 0]
-    if ratios.size and np.ptp(ratios) <= FITS * abs(ratios).max() and abs(ratios[0] - 1) > FITS:
-        yield f"here it is {ratios.flat[0]:.4g} times the right answer"
-    if got.ndim and len(got) > 1:
-        off = [n for n in range(len(got)) if apart(got[n], right[n]) > FITS]
-        if 0 < len(off) < len(got):
-            yield f"rows that are right: {len(got) - len(off)} of {len(got)}; the first wrong one is {off[0]}"
-
-
-def of_its_own(asked: Asked, finding: Finding) -> bool:
-    """Whether the gradient is that of the function itself, by central differences."""
-    value = replace(asked, gradient=False)
-    name, case = asked.row.inputs[0], asked.prepared(_typical(asked), 4)
-    try:
-        got = asked(case).arrays.get(name)
-        slopes = np.zeros_like(case[name])
-        for index in np.ndindex(slopes.shape):
-            low, high = (_moved(value, case, name, index, h) for h in (-1e-5, 1e-5))
-            slopes[index] = ((high - low) * case[DY]).sum() / 2e-5
-    except (RaisedError, TypeError, ValueError):
-        return False
-    wanted = asked.reading._folded({name: slopes})[name]
-    return got is not None and apart(np.asarray(got, float), wanted) < 1e-4
-
-
-def _typical(asked: Asked) -> Case:
-    shape = (3, 2, 2) if asked.row.products else (3, 2)
-    return asked.row.plain(shape, np.float64, 3)
-
-
-def _moved(value: Asked, case: Case, name: str, index: tuple[int, ...], h: float) -> AnyArray:
-    moved = case[name].copy()
-    moved[index] += h
-    return np.asarray(value({**case, name: moved}).arrays[""], np.float64)

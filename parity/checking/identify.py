@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,29 +10,29 @@ from typing import Any
 import numpy as np
 
 from parity.cases import Case
-from parity.checking import names
-from parity.checking.asking import Asked, _alike, apart, numbers
-from parity.checking.names import CACHE, DY, LOGITS, RESULT, P
-from parity.checking.readings import (
-    ROWS,
-    Gradient,
-    Reading,
+from parity.checking.asking import Asked, alike, apart, numbers
+from parity.checking.calls import RaisedError
+from parity.checking.candidates import (
+    OF_ONE,
+    bases,
+    bindings,
     factors,
-    family,
-    kind,
     layouts,
     reductions,
     shapes,
 )
-from parity.checking.subject import Mismatch, Outcome, RaisedError, Subject, held
-from parity.ops import Op
-
-OF_ONE = re.compile(
-    r"\b(a|one|single|score) vector|\bvector of|(one|single) (example|sample|row)|\b1-?d\b|\((C|K|n|D),\)"
-    r"|\((C|K|classes|n_classes|\d+), ?1\)",
-    re.IGNORECASE,
+from parity.checking.classes import Mismatch
+from parity.checking.conventions import kind
+from parity.checking.gradients import (
+    FITS,
+    gradient_of,
+    likeliest,
+    probes,
+    returns_it_second,
 )
-FITS = 2e-3  # a convention changes more than this, and a loss of digits less
+from parity.checking.readings import Reading
+from parity.checking.rows import OF
+from parity.checking.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class _Search:
             return Identified(self.both, True, True if has else None, self.orders)
         if self.fitting:
             value = self.fitting[0]
-            if has or _second(self.subject, value):
+            if has or returns_it_second(self.subject, value):
                 return self._value_without_gradient(value)
             return Identified(value, True, None, self.orders)
         return self._nothing_fits()
@@ -105,10 +104,12 @@ class _Search:
     def _value_without_gradient(self, value: Reading) -> Identified:
         """Judge by torch's default where the gradient is that of it, else by the value's."""
         for other in (value, *self.fitting[1:]):
-            plain = replace(other, reduction=reductions(other, True)[0], factor=factors(other, True)[0])
-            if plain != other and (how := _gradient_of(self.subject, plain, _probes(plain.row)[0])):
+            plain = replace(
+                other, reduction=reductions(other, True)[0], factor=factors(other, True)[0]
+            )
+            if plain != other and (how := gradient_of(self.subject, plain, probes(plain.row)[0])):
                 return Identified(replace(plain, gradient=how), False, True, self.orders)
-        how = _likeliest(self.subject, value)
+        how = likeliest(self.subject, value)
         return Identified(replace(value, gradient=how), True, False, self.orders)
 
     def _nothing_fits(self) -> Identified:
@@ -121,35 +122,37 @@ class _Search:
         nearest = f"the nearest is {near[0].words}, {percent}" if near[1] < 0.5 else ""
         others = tuple(candidate for candidate, _ in shaped[1:])
         found = Identified(reading, False, None, orders, nearest, others)
-        if self.subject.backward is None and not _second(self.subject, reading):
+        if not _has_gradient(self.subject, reading):
             return found
         for candidate in first[:40]:
-            if how := _gradient_of(self.subject, candidate, _probes(candidate.row)[0]):
+            if how := gradient_of(self.subject, candidate, probes(candidate.row)[0]):
                 return replace(found, reading=replace(candidate, gradient=how), gradient=True)
         return read_as(self.subject, found, reading)
 
 
 def read_as(subject: Subject, found: Identified, reading: Reading) -> Identified:
     """Return what was identified, with another reading, whose gradient may fit."""
-    if subject.backward is None and not _second(subject, reading):
+    if not _has_gradient(subject, reading):
         return replace(found, reading=replace(reading, gradient=None), gradient=None)
-    how = _gradient_of(subject, reading, _probes(reading.row)[0])
-    likely = how or _likeliest(subject, reading)
+    how = gradient_of(subject, reading, probes(reading.row)[0])
+    likely = how or likeliest(subject, reading)
     return replace(found, reading=replace(reading, gradient=likely), gradient=how is not None)
 
 
 def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _Search:
     found = _Search(subject, as_torch, [], [], [])
     alone = bool(OF_ONE.search(subject.words))
-    for base in _bases(subject, as_torch, order):
+    for base in bases(subject, as_torch, order):
         if base.layout.each and not alone and _meant_for_rows(found, base):
             continue
         for reading in shapes(base, as_torch):
             reading = reading if as_torch else _with_threshold(subject, reading)
             for fit in _fits(subject, reading, as_torch, found):
                 found.fitting.append(fit)
-                how = _gradient_of(subject, fit, *_probes(fit.row))
-                if how is not None or (subject.backward is None and not _second(subject, fit)):
+                how = gradient_of(subject, fit, *probes(fit.row))
+                if how is not None or (
+                    subject.backward is None and not returns_it_second(subject, fit)
+                ):
                     found.both = replace(fit, gradient=how)
                     found.orders = _in_words(subject, fit, order)
                     return found
@@ -180,61 +183,15 @@ def _meant_for_rows(found: _Search, base: Reading) -> bool:
     return any(np.isfinite(far) for reading, far in found.answered if not reading.layout.each)
 
 
-def _bases(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> Iterator[Reading]:
-    """Yield a reading for each row, layout and order of arguments."""
-    alone = bool(OF_ONE.search(subject.words))
-    for row in family(subject.op, as_torch):
-        taken = frozenset(o for o in subject.options if o in row.options) - set(subject.settings)
-        settings = {o: v for o, v in subject.settings.items() if o in row.options}
-        for layout in layouts(row, as_torch, alone):
-            for binding in _bindings(subject, row, order):
-                yield Reading(subject.op, row, binding, layout, settings=settings, taken=taken)
-
-
-def _bindings(
-    subject: Subject, row: Op, order: Sequence[str] | None
-) -> Iterator[tuple[str, ...]]:
-    places, needed = subject.places(), row.arguments
-    if places is None:
-        yield needed
-        return
-    if subject.owner is not None and row.products:
-        needed = tuple(role for role in needed if role not in _held(subject, row))
-    if order:
-        roles = [next((r for r in row.arguments if names.plain(o) in _called(r, row)), o) for o in order]
-        if set(roles) == set(needed):
-            yield tuple(roles)
-        return
-    if len(places) != len(needed):
-        return
-    known = lambda name: [r for r in names.roles_of_forward(row, name) if r in needed] or list(needed)  # noqa: E731
-    yield from names.assignments(places, known, needed)
-
-
-def _called(role: str, row: Op) -> set[str]:
-    first = {"prediction", "input", "first", "logits", "probabilities", names.plain(role), role}
-    return first if role == row.inputs[0] else {"target", "labels", role} if role == "target" else {role}
-
-
-def _held(subject: Subject, row: Op) -> set[str]:
-    case = row.plain((4, 3, 2) if row.products else (4, 3))
-    try:
-        return held(subject.start({r: case[r] for r in row.arguments}))
-    except (RaisedError, Mismatch):
-        return set()
-
-
-def _probes(row: Op) -> list[Case]:
-    sizes = ((5, 3, 4), (4, 2, 3)) if row.products else ((5, 3), (3, 4))
-    return [row.plain(shape, np.float64, seed) for seed, shape in enumerate(sizes)]
-
-
 def _fits(subject: Subject, reading: Reading, as_torch: bool, found: _Search) -> Iterator[Reading]:
     """Yield the reading with each reduction and factor that fits on both probes."""
-    options = [replace(reading, reduction=r, factor=f)
-               for f in factors(reading, as_torch) for r in reductions(reading, as_torch)]
+    options = [
+        replace(reading, reduction=r, factor=f)
+        for f in factors(reading, as_torch)
+        for r in reductions(reading, as_torch)
+    ]
     answers: list[Any] = []
-    first, second = _probes(reading.row)
+    first, second = probes(reading.row)
     found.seen.append(options[0])
     try:
         answers.append(_value(subject, options[0], first))
@@ -266,125 +223,8 @@ def _distance(reading: Reading, answer: Any, case: Case, as_torch: bool) -> tupl
     got = numbers(answer, np.float64)
     if got is None:
         return np.inf, False
-    kept = got.shape != right.shape and _alike(got.shape, right.shape) and not as_torch
+    kept = got.shape != right.shape and alike(got.shape, right.shape) and not as_torch
     return apart(got.reshape(right.shape) if kept else got, right), kept
-
-
-# The gradient
-
-
-def _second(subject: Subject, reading: Reading) -> bool:
-    """Whether the function returns something second that may be its gradient."""
-    ran = _ran(subject, reading)
-    if ran is None or ran.extra is None or subject.backward is not None:
-        return False
-    return subject.second_is_gradient or _gradient_of(subject, reading, _probes(reading.row)[0]) is not None
-
-
-def _ran(subject: Subject, reading: Reading) -> Outcome | None:
-    case = Asked(subject, reading).prepared(_probes(reading.row)[0])
-    try:
-        return Asked(subject, reading)._run(reading.calls(case)[0], case)
-    except (RaisedError, Mismatch):
-        return None
-
-
-def _gradient_of(subject: Subject, reading: Reading, *probes: Case) -> Gradient | None:
-    """Return how the backward is called and what it is of, if that fits on the probes."""
-    for how in _gradients(subject, reading):
-        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
-        if all(_gradient_fits(asked, case) for case in probes):
-            return how
-    return None
-
-
-def _gradient_fits(asked: Asked, case: Case) -> bool:
-    case = asked.prepared(case)
-    try:
-        found = asked(case).arrays
-    except (RaisedError, Mismatch, LookupError):
-        return False
-    right, _ = asked.rights(case)
-    first = asked.row.inputs[0]
-    if not found or (first not in found and not {"W", "b"} & set(found)):
-        return False
-    return all(_near(asked, found[r], right[r]) for r in found if r in right)
-
-
-def _near(asked: Asked, found: Any, right: Any) -> bool:
-    right = np.asarray(right, np.float64)
-    got = numbers(asked._reshaped(found, right.shape), np.float64)
-    return got is not None and apart(got, right) <= FITS
-
-
-def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
-    """Yield the ways to call the backward, the likeliest first."""
-    ran = _ran(subject, reading)
-    if subject.backward is None:
-        if ran is not None and ran.extra is not None:
-            yield from (Gradient(second=True, of=of) for of in _of(reading, subject.as_torch))
-        return
-    extra = ran is not None and ran.extra is not None
-    pool = [DY, *reading.row.arguments, RESULT, *([P] if reading.row.inputs[0] == "z" else [])]
-    pool += [CACHE] if extra else []
-    pool += [LOGITS] if reading.row.inputs[0] == "p" else []
-    places = subject.backward_places()
-    if places is None:
-        yield Gradient((DY, *reading.row.arguments))
-        return
-    words = "" if subject.as_torch else subject.backward_words
-    bound = dict(zip(subject.places() or (), reading.binding, strict=False))
-    roles = lambda name: names.roles_of_backward(reading.row, name, pool, words, bound)  # noqa: E731
-    for chosen in names.assignments(places, roles, ()):
-        for of in _of(reading, subject.as_torch):
-            if of != "jacobian" or DY not in chosen:
-                yield Gradient(chosen, of)
-                if DY not in chosen and reading.reduction.option == "none":
-                    yield from (Gradient(chosen, of, over=over) for over in ("N", "N C"))
-
-
-def _of(reading: Reading, as_torch: bool) -> Iterator[str]:
-    yield "inputs"
-    if as_torch:
-        return
-    if reading.row.name.startswith(("cross_entropy_of", "binary_cross_entropy")) and (
-        reading.row.inputs[0] == "p"
-    ):
-        yield "logits"
-    if kind(reading.row) == "distribution" and not reading.row.name.startswith("logsumexp"):
-        yield "jacobian"
-
-
-def _likeliest(subject: Subject, reading: Reading) -> Gradient | None:
-    """Return the likeliest way to call a backward that fits in none.
-
-    It is one whose answer is a multiple of the right one, else the first that does not raise.
-    """
-    ways = [*_gradients(subject, reading)]
-    answering = []
-    for how in ways:
-        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
-        case = asked.prepared(_probes(reading.row)[0])
-        try:
-            found = asked(case).arrays
-        except (RaisedError, Mismatch, LookupError):
-            continue
-        if found:
-            answering.append(how)
-            if _parallel(asked, found, case):
-                return how
-    plain = [how for how in (*answering, *ways) if how.of == "inputs" and not how.over]
-    return plain[0] if plain else None
-
-
-def _parallel(asked: Asked, found: dict[str, Any], case: Case) -> bool:
-    first = asked.row.inputs[0]
-    right = np.asarray(asked.rights(case)[0][first], np.float64)
-    got = numbers(found.get(first), np.float64)
-    if got is None or got.shape != right.shape or not np.isfinite(got).all():
-        return False
-    sizes = np.linalg.norm(got) * np.linalg.norm(right)
-    return bool(sizes and abs((got * right).sum()) > 0.9999 * sizes)
 
 
 def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -> str:
@@ -392,8 +232,10 @@ def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -
     places = subject.places()
     if not places or len(places) < 2:
         return ""
-    pairs = ", ".join(f"{name} = {_role(role)}" for name, role in zip(places, reading.binding, strict=False))
-    told = len([*_bindings(subject, reading.row, order)]) == 1
+    pairs = ", ".join(
+        f"{name} = {_role(role)}" for name, role in zip(places, reading.binding, strict=False)
+    )
+    told = len([*bindings(subject, reading.row, order)]) == 1
     if order:
         return f"{pairs} (by --order)"
     if told or "target" not in reading.row.arguments:
@@ -402,12 +244,11 @@ def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -
 
 
 def _role(role: str) -> str:
-    from parity.checking.rows import OF
-
     return OF.get(role, role)
 
 
-assert ROWS
+def _has_gradient(subject: Subject, reading: Reading) -> bool:
+    return subject.backward is not None or returns_it_second(subject, reading)
 
 
 def fits_alone(subject: Subject, reading: Reading) -> bool:

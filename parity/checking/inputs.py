@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike
 
 from parity import cases
 from parity.cases import Case, Draw, Dtype
-from parity.checking.readings import Reading, kind
+from parity.checking.conventions import kind
+from parity.checking.readings import Reading
 from parity.ops import Op
 from scratchnn.ops.shared import AnyArray, Array
 
@@ -74,24 +75,29 @@ def generated(
 
 def ordinary(op: Op, small: bool = False) -> Iterator[Input]:
     """Yield cases at default options: standard normal numbers, or whole ones where it is small."""
-    layer = kind(op) == "layer"
+    small_shapes, shapes = _shapes(op)
     if small:
-        for shape in SMALL_LAYERS if layer else SMALL:
+        for shape in small_shapes:
             for seed in range(4):
                 case = op.plain(shape, np.float64, seed)
                 if all(x.size for x in case.values()):
                     yield Input(simple(op, case, seed))
         return
     for dtype in DTYPES:
-        for seed, shape in enumerate(LARGER_LAYERS if layer else LARGER):
+        for seed, shape in enumerate(shapes):
             case = op.plain(shape, dtype, seed + 1)
             yield Input(case)
         if op.name.startswith("binary"):
-            case = op.plain(LARGER[0], dtype, 9)
+            case = op.plain(shapes[0], dtype, 9)
             yield Input(case | {"target": np.rint(case["target"])})
     if op.name == "softplus":
         for dtype in DTYPES:
             yield Input({"z": np.array([[20.5, 21, 23], [19, 20.0, 25]], dtype)})
+
+
+def _shapes(op: Op) -> tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]]:
+    """Return small and larger shapes: (N, C), or (N, D, H) of a layer."""
+    return (SMALL_LAYERS, LARGER_LAYERS) if kind(op) == "layer" else (SMALL, LARGER)
 
 
 def simple(op: Op, case: Case, seed: int) -> Case:
@@ -127,8 +133,8 @@ def _pretty(x: Array, seed: int) -> Array:
 def options(reading: Reading, small: bool = False) -> Iterator[Input]:
     """Yield cases that vary the options that a function takes, one by one and all at once."""
     op, taken = reading.row, [o for o in reading.row.options if o in reading.taken]
-    layer = kind(op) == "layer"
-    shapes = (SMALL_LAYERS if layer else SMALL) if small else (LARGER_LAYERS if layer else LARGER)[:1]
+    few, larger = _shapes(op)
+    shapes = few if small else larger[:1]
     for shape in shapes:
         for seed in range(3 if small else 1):
             plain = op.plain(shape, np.float64, seed)
@@ -195,7 +201,7 @@ def extremes(reading: Reading) -> Iterator[Input]:
     for words, z in _patterns(op):
         for scale in _scales(op):
             for dtype in DTYPES:
-                yield from _labelled(op, np.array(z, dtype) * dtype(scale) + dtype(0), words, scale)
+                yield from _labelled(op, (np.array(z) * scale + 0.0).astype(dtype), words, scale)
     for dtype in DTYPES:
         for name in op.extremes:
             if name not in ("one class", "one row", MASKS):

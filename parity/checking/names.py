@@ -1,8 +1,8 @@
 """Which argument of anyone's function is what, by its name.
 
 A role is the name of an array of a row ("z", "target", "X"), or what a backward may be given
-besides: "dy", the upstream gradient; "result", what the function returned; "probabilities", those
-of the logits; "logits", those of the probabilities; "cache", what the function returned besides its result.
+besides: "dy", the upstream gradient; "result", what the function returned; "cache", what else it
+returned; "probabilities", those of the logits; "logits", those of the probabilities.
 """
 
 from __future__ import annotations
@@ -15,24 +15,50 @@ from itertools import product
 from parity.ops import Op
 
 Parameters = list[inspect.Parameter]
+
+
+def listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
 DY, RESULT, P, CACHE, LOGITS = "dy", "result", "probabilities", "cache", "logits"
 BIAS = ("b", "bias")
 ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}  # names of options
 
 # Names, in lower case and without underscores. A name of several roles gets the first that is free.
-TARGETS = """ytrue t label labels target targets truth groundtruth gold actual onehot yonehot tonehot
-    expected true desired gt yactual trues ground ys lab yt yenc tlabels correct correctclass classes
-    tgt tgts""".split()
-INPUTS = """ypred yhat yp p prob probs proba probability probabilities logits logit scores score z x
-    pred preds prediction predictions predicted output outputs out h logp logprob logprobs logproba
-    logq q qs estimate estimates inp input inputs s o al net zs xs values logps est activations
-    yprob yprobs a""".split()
-RESULTS = """p ps prob probs proba probabilities y out output outputs s sm a logp logprobs logprob
-    act activation softmaxoutput sigmoidoutput result yhat ypred sig al soft""".split()
-MADE = """p ps prob probs proba probabilities s sm a yhat ypred dvalues softmaxoutput output outputs
-    out predictions preds pred al softmax sig""".split()  # the probabilities of logits
-UPSTREAM = """dy g gy gradient upstream delta dvalues accumgrad outputgradient gradoutput error
-    gradoutputs upstreamgrad upstreamgradient v gout goutput cotangent ct gradin""".split()
+TARGETS = listed(
+    """
+    ytrue t label labels target targets truth groundtruth gold actual onehot yonehot
+    tonehot expected true desired gt yactual trues ground ys lab yt yenc tlabels correct
+    correctclass classes tgt tgts
+    """
+)
+INPUTS = listed(
+    """
+    ypred yhat yp p prob probs proba probability probabilities logits logit scores score z
+    x pred preds prediction predictions predicted output outputs out h logp logprob
+    logprobs logproba logq q qs estimate estimates inp input inputs s o al net zs xs
+    values logps est activations yprob yprobs a
+    """
+)
+RESULTS = listed(
+    """
+    p ps prob probs proba probabilities y out output outputs s sm a logp logprobs logprob
+    act activation softmaxoutput sigmoidoutput result yhat ypred sig al soft
+    """
+)
+MADE = listed(
+    """
+    p ps prob probs proba probabilities s sm a yhat ypred dvalues softmaxoutput output
+    outputs out predictions preds pred al softmax sig
+    """
+)  # the probabilities of logits
+UPSTREAM = listed(
+    """
+    dy g gy gradient upstream delta dvalues accumgrad outputgradient gradoutput error
+    gradoutputs upstreamgrad upstreamgradient v gout goutput cotangent ct gradin
+    """
+)
 CACHES = ("cache", "ctx", "saved", "memo", "context", "tape", "caches")
 DY_LIKE = re.compile(r"d[a-z0-9]{0,12}|grad[a-z]*|[a-z]*grad(ient)?s?")
 OF_A_RESULT = re.compile(r"\b(output|result|activat|already|return value)", re.IGNORECASE)
@@ -80,7 +106,7 @@ def roles_of_forward(op: Op, name: str) -> list[str]:
     known |= {"input": "X", "inputs": "X", "a": "X", "aprev": "X", "features": "X", "z": "X"}
     role = known.get(n) if op.products else letters.get(n)
     role = letters.get(n, role)
-    return [role] if role in op.arguments else list(op.arguments)
+    return [role] if role and role in op.arguments else list(op.arguments)
 
 
 def roles_of_backward(
@@ -94,7 +120,7 @@ def roles_of_backward(
     """
     found = _roles_of_backward(op, name, pool, words)
     own = bound.get(name)
-    return [own, *(role for role in found if role != own)] if own in pool else found
+    return [own, *(role for role in found if role != own)] if own and own in pool else found
 
 
 def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> list[str]:

@@ -6,8 +6,8 @@ what the function must return.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,146 +15,24 @@ import numpy as np
 from parity import judge, oracle
 from parity.bounds import unit_roundoff
 from parity.cases import Case
-from parity.checking import names
-from parity.checking.rows import ALL, OF, OTHERS
+from parity.checking.conventions import (
+    BIASES,
+    FORMS,
+    NO_REDUCTION,
+    ONE,
+    REDUCTIONS,
+    ROWS,
+    Factor,
+    Gradient,
+    Layout,
+    Reduction,
+    kind,
+)
+from parity.checking.rows import OF
 from parity.digits import Numbers
 from parity.ops import Op
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.ops.softmax import to_rows
-
-OF_ROWS = ("ignore_index", "label_smoothing")  # options of losses whose classes are on axis 1
-
-
-def kind(op: Op) -> str:
-    """Return "layer", "distribution", "classes" (a loss of them), "entries" or "activation"."""
-    if op.products:
-        return "layer"
-    if "axis" in op.options:
-        return "distribution"
-    if "target" not in op.arguments:
-        return "activation"
-    return "classes" if op.labelled or ", probabilities" in op.name else "entries"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where examples and classes are.
-
-    Parts    words    what it is called
-             turned   an example is a column, and not a row
-             flat     arrays have one dimension, with a number per example
-             narrow   there is one number per example
-             each     one example per call: as a "vector", a "column", or a "number"
-    """
-
-    words: str = ""
-    turned: bool = False
-    flat: bool = False
-    narrow: bool = False
-    each: str = ""
-
-    def fold(self, x: Any) -> Any:
-        if self.flat and np.ndim(x) == 2:
-            return np.reshape(x, -1)
-        return np.transpose(x) if self.turned and np.ndim(x) == 2 else x
-
-    def unfold(self, x: AnyArray) -> AnyArray:
-        if self.flat and np.ndim(x) == 1:
-            return np.reshape(x, (-1, 1))
-        return np.transpose(x) if self.turned and np.ndim(x) == 2 else x
-
-
-ROWS = Layout()
-COLUMNS = Layout("an example per column", turned=True)
-EACH = Layout("one example per call", each="vector")
-EACH_COLUMN = Layout("one example per call, as a column", each="column")
-EACH_NUMBER = Layout("one number per call", each="number")
-FLAT = Layout("a number per example, (N,)", flat=True, narrow=True)
-ONE_ROW = Layout("a number per example, (1, N)", turned=True, narrow=True)
-ONE_COLUMN = Layout("a number per example, (N, 1)", narrow=True)
-LAYOUTS = {
-    "layer": (ROWS, COLUMNS),
-    "distribution": (ROWS, COLUMNS, EACH, EACH_COLUMN),
-    "classes": (ROWS, COLUMNS, EACH, EACH_COLUMN),
-    "entries": (ROWS, COLUMNS, FLAT, ONE_ROW, ONE_COLUMN, EACH, EACH_COLUMN, EACH_NUMBER),
-    "activation": (ROWS, EACH, EACH_NUMBER),
-}
-FORMS = {  # of a target
-    "indices": "class indices",
-    "one-hot": "one-hot targets",
-    "column": "class indices in a column (N, 1)",
-    "binary": "targets 0 or 1",
-}
-
-
-BIASES = {"(H,)": (-1,), "(1, H)": (1, -1), "(H, 1)": (-1, 1)}
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """How losses are reduced: by the row's own option, then maybe per row, and over a count."""
-
-    words: str
-    option: str | None = None
-    per_row: bool = False
-    over: str = ""  # "N" or "C": what the result is divided by
-
-    def share(self, N: int, C: int) -> float:
-        count = {"N": N, "C": C, "": 1}[self.over]
-        return 1 / count if count else np.nan
-
-
-NO_REDUCTION = Reduction("")
-REDUCTIONS = {
-    "classes": (
-        Reduction("mean over rows", "mean"),
-        Reduction("sum", "sum"),
-        Reduction("a loss per row", "none"),
-        Reduction("mean over all entries", "mean", over="C"),
-    ),
-    "entries": (
-        Reduction("mean over all entries", "mean"),
-        Reduction("sum", "sum"),
-        Reduction("a loss per entry", "none"),
-        Reduction("mean over rows", "sum", over="N"),
-        Reduction("a sum per row", "none", per_row=True),
-        Reduction("a mean per row", "none", per_row=True, over="C"),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Factor:
-    words: str
-    value: float = 1.0
-
-
-ONE = Factor("")
-BITS = Factor("in bits", 1 / float(np.log(2)))
-FACTORS = {
-    "mse_loss": (ONE, Factor("with a factor 1/2", 0.5)),
-    "squared_loss": (ONE, Factor("without the factor 1/2", 2.0)),
-}
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """How a backward is called, and what its gradient is of.
-
-    Parts    roles   of its arguments
-             of      "inputs", "logits" (those of the probabilities), or "jacobian"
-             second  it is what the function returned second
-             over    of losses that are not reduced: it is that of their mean, over "N" or "N C"
-    """
-
-    roles: tuple[str, ...] = ()
-    of: str = "inputs"
-    second: bool = False
-    over: str = ""
-
-    @property
-    def takes_dy(self) -> bool:
-        return names.DY in self.roles
 
 
 @dataclass(frozen=True)
@@ -235,7 +113,7 @@ class Reading:
             return [whole]
         if self.layout.each == "number":
             flat = {role: x.reshape(-1) for role, x in whole.items()}
-            return [{r: x[n] for r, x in flat.items()} for n in range(flat[[*flat][0]].size)]
+            return [{r: x[n] for r, x in flat.items()} for n in range(_size(flat))]
         rows = [{role: x[n] for role, x in whole.items()} for n in range(_count(whole))]
         if self.layout.each == "column":
             return [{r: x.reshape(-1, 1) if np.ndim(x) else x for r, x in c.items()} for c in rows]
@@ -285,7 +163,7 @@ class Reading:
         if self.gradient and self.gradient.of == "logits":
             return {self.row.inputs[0]: self.layout.fold(self._of_logits(case, dy)[0])}
         found = judge.right_gradients(self.row, case, self.spread(case, dy))
-        return self._folded(dict(zip(self.row.inputs, found, strict=True)))
+        return self.folded(dict(zip(self.row.inputs, found, strict=True)))
 
     def gradient_bounds(self, case: Case, dy: AnyArray) -> dict[str, Array]:
         first, u = self.row.inputs[0], unit_roundoff(judge.value_dtype(self.row, case))
@@ -294,13 +172,13 @@ class Reading:
         if self.gradient and self.gradient.of == "logits":
             return {first: self.layout.fold(self._of_logits(case, dy)[1])}
         found = judge.gradient_bounds(self.row, case, self.spread(case, dy))
-        bounds = self._folded(dict(zip(self.row.inputs, found, strict=True)))
+        bounds = self.folded(dict(zip(self.row.inputs, found, strict=True)))
         right = self.right_gradients(case, dy) if self._slack(case) else {}
         with np.errstate(all="ignore"):
             extra = {r: 8 * u * abs(np.asarray(g).astype(float)) for r, g in right.items()}
             return {role: b + extra.get(role, 0.0) for role, b in bounds.items()}
 
-    def _folded(self, gradients: dict[str, Any]) -> dict[str, Any]:
+    def folded(self, gradients: dict[str, Any]) -> dict[str, Any]:
         found = {}
         for role, g in gradients.items():
             if role == "W":
@@ -402,6 +280,16 @@ def _count(whole: Mapping[str, AnyArray]) -> int:
     return len(next(iter(whole.values())))
 
 
+def is_default(value: Any, default: Any) -> bool:
+    """Whether an option has its default value."""
+    scalars = np.ndim(value) == 0 and np.ndim(default) == 0
+    return value is default or (scalars and value == default)
+
+
+def _size(arrays: Mapping[str, AnyArray]) -> int:
+    return next(iter(arrays.values())).size
+
+
 def as_rows(op: Op, case: Case) -> Case:
     """Return the same numbers with one example per row, and classes or features on axis 1."""
     name = op.inputs[0]
@@ -419,76 +307,3 @@ def as_rows(op: Op, case: Case) -> Case:
     target = case["target"]
     rows = target.reshape(-1) if oracle.holds_indices(target) else oracle.to_rows(target)
     return case | {name: oracle.to_rows(z), "target": rows}
-
-
-# All readings of a function, the plainest first
-
-
-def family(op: Op, as_torch: bool) -> list[Op]:
-    return [op] if as_torch else [op, *(ALL[name] for name in OTHERS.get(op.name, ()))]
-
-
-def layouts(op: Op, as_torch: bool, alone: bool) -> tuple[Layout, ...]:
-    """Return the layouts to try; first one example per call where the author says so."""
-    found = LAYOUTS[kind(op)]
-    if as_torch:
-        return (ROWS,)
-    return (EACH, *(x for x in found if x is not EACH)) if alone and EACH in found else found
-
-
-def shapes(base: Reading, as_torch: bool) -> Iterator[Reading]:
-    """Yield a reading with each form of its arguments, and each way to set missing options."""
-    how = kind(base.row)
-    if how == "classes" and base.row.labelled and not as_torch:
-        forms: tuple[str, ...] = ("indices", "one-hot", "column")
-    else:
-        binary = base.row.name.startswith("binary") and not as_torch
-        forms = ("indices", "binary") if binary else ("indices",)
-    weights = (False, True) if how == "layer" and not as_torch and "W" in base.row.inputs else (False,)
-    turned = base.layout.turned
-    biases = ("(H, 1)", "(H,)", "(1, H)") if turned else ("(H,)", "(1, H)")
-    if how != "layer" or as_torch or "b" not in base.row.inputs:
-        biases = biases[:1]
-    for form in forms:
-        for weight in weights:
-            for bias in biases:
-                for more in _missing_options(base, as_torch):
-                    settings = {**base.settings, **more}
-                    yield replace(
-                        base, form=form, turned_weight=weight, bias=bias, settings=settings
-                    )
-
-
-def _missing_options(base: Reading, as_torch: bool) -> Iterator[dict[str, object]]:
-    yield {}
-    free = set(base.row.options) - base.taken - set(base.settings)
-    if as_torch:
-        return
-    if "keepdims" in free:
-        yield {"keepdims": True}
-    if "log_target" in free:
-        yield {"log_target": True}
-
-
-def reductions(base: Reading, as_torch: bool) -> tuple[Reduction, ...]:
-    how = kind(base.row)
-    if "reduction" not in base.row.options or "reduction" in base.taken:
-        return (NO_REDUCTION,)
-    known = REDUCTIONS[how]
-    if "reduction" in base.settings:
-        wanted = base.settings["reduction"]
-        return tuple(r for r in known if r.option == wanted and not r.over and not r.per_row) or (
-            NO_REDUCTION,
-        )
-    if base.layout.each:
-        return tuple(r for r in known if r.option == "none")
-    return known[:1] if as_torch else known
-
-
-def factors(base: Reading, as_torch: bool) -> tuple[Factor, ...]:
-    if as_torch or "reduction" not in base.row.options:
-        return (ONE,)
-    if base.row.name in FACTORS:
-        return FACTORS[base.row.name]
-    logs = kind(base.row) == "classes" or base.row.inputs[0] in OF
-    return (ONE, BITS) if logs else (ONE,)

@@ -17,8 +17,9 @@ import numpy as np
 from parity.cases import Case
 from parity.checking import inputs
 from parity.checking.asking import CLEAR, Asked
-from parity.checking.grades import UNSTABLE, WRONG, Finding
-from parity.checking.subject import Mismatch, Subject
+from parity.checking.classes import Mismatch
+from parity.checking.findings import UNSTABLE, WRONG, Finding
+from parity.checking.subject import Subject
 
 NAME = r"[A-Za-z_][\w.]*"
 INNER = r"[^()]*(?:\([^()]*\)[^()]*)*"  # what stands in brackets, with brackets of its own
@@ -34,12 +35,16 @@ class Repair:
 
 
 ROW_SUM = "It divides by the sum of all rows, not each row's own."
-OVERFLOW = "exp overflows above 88.7 in float32 (709.8 in float64): subtract each row's maximum first."
+OVERFLOW = (
+    "exp overflows above 88.7 in float32 (709.8 in float64): subtract each row's maximum first."
+)
 KEEPDIMS = "keepdims is missing: (N,) does not divide (N, C) row by row."
 ALL_ROWS = "The maximum of all rows is subtracted, not each row's own."
 OTHER_AXIS = "It runs over the wrong axis: the classes are on the last one."
 REPAIRS = [
-    Repair(rf"np\.(sum|max)\(({NAME}), *axis=(-?\d)\)", r"np.\1(\2, axis=\3, keepdims=True)", KEEPDIMS),
+    Repair(
+        rf"np\.(sum|max)\(({NAME}), *axis=(-?\d)\)", r"np.\1(\2, axis=\3, keepdims=True)", KEEPDIMS
+    ),
     Repair(rf"({NAME})\.(sum|max)\(axis=(-?\d)\)", r"\1.\2(axis=\3, keepdims=True)", KEEPDIMS),
     Repair(rf"({NAME})\.(sum|max)\((-?\d)\)", r"\1.\2(axis=\3, keepdims=True)", KEEPDIMS),
     Repair(rf"np\.max\(({NAME})\)", r"\1.max(axis=-1, keepdims=True)", ALL_ROWS),
@@ -49,11 +54,17 @@ REPAIRS = [
     Repair(r"axis=0", "axis=-1", OTHER_AXIS),
     Repair(r"axis=1", "axis=0", "It runs over the wrong axis."),
     Repair(rf"np\.exp\(({NAME})\)", r"np.exp(\1 - \1.max(axis=-1, keepdims=True))", OVERFLOW),
-    Repair(rf"1(?:\.0?)? */ *\(1(?:\.0?)? *\+ *np\.exp\(-({NAME})\)\)",
-           r"np.exp(-np.logaddexp(0, -\1))", "exp overflows for large negative numbers."),
-    Repair(rf"np\.log\(1(?:\.0?)? *\+ *np\.exp\(({NAME})\)\)", r"np.logaddexp(0, \1)",
-           "exp overflows, and 1 + exp loses the digits of a small exp."),
-    Repair(rf"np\.log2\(", "np.log(", "The logarithm has base 2."),
+    Repair(
+        rf"1(?:\.0?)? */ *\(1(?:\.0?)? *\+ *np\.exp\(-({NAME})\)\)",
+        r"np.exp(-np.logaddexp(0, -\1))",
+        "exp overflows for large negative numbers.",
+    ),
+    Repair(
+        rf"np\.log\(1(?:\.0?)? *\+ *np\.exp\(({NAME})\)\)",
+        r"np.logaddexp(0, \1)",
+        "exp overflows, and 1 + exp loses the digits of a small exp.",
+    ),
+    Repair(r"np\.log2\(", "np.log(", "The logarithm has base 2."),
     Repair(r"-= *1(\.0?)?\b", "-= 1 / len({rows})", ""),
     Repair(r"\breturn ([\w.]+) - ([\w.]+)$", r"return \2 - \1", "The sign is wrong."),
     Repair(r"\(([\w.]+) - ([\w.]+)\)", r"(\2 - \1)", "The sign is wrong."),
@@ -62,8 +73,11 @@ REPAIRS = [
     Repair(r"\breturn (.+)$", r"return (\1) / len({rows})", "1/N is missing: the loss is a mean."),
     Repair(r"\breturn (.+)$", r"return ({dy}) * (\1)", "The upstream gradient is missing."),
     Repair(r"\breturn (.+)$", r"return 2 * (\1)", "A factor 2 is missing."),
-    Repair(r" */ *(len\([\w.]+\)|[\w.]+\.shape\[0\]|[NnmM]|batch_size|n_samples|samples)\b", "",
-           "One division by N too many."),
+    Repair(
+        r" */ *(len\([\w.]+\)|[\w.]+\.shape\[0\]|[NnmM]|batch_size|n_samples|samples)\b",
+        "",
+        "One division by N too many.",
+    ),
     Repair(r">= *0(\.0?)?", "> 0", "The slope at 0 is taken for 1: torch has 0."),
     Repair(r"np\.mean\(", "np.sum(", "A mean where a sum should be."),
     Repair(r"np\.sum\(", "np.mean(", "A sum where a mean should be."),
@@ -71,7 +85,7 @@ REPAIRS = [
 
 
 def mend(asked: Asked, finding: Finding) -> Finding:
-    """Return a finding with the user's line and a mended one, where a repair is known and passes."""
+    """Return a finding with the user's line and a mended one, where a repair passes."""
     if finding.case is None or finding.grade not in (WRONG, UNSTABLE):
         return finding
     sources = _Sources.of(asked)
@@ -184,7 +198,7 @@ def _names(asked: Asked) -> dict[str, str]:
     else:
         places, roles = subject.places() or [], reading.binding
     pairs = dict(zip(roles, places, strict=False))
-    found = {}
+    found: dict[str, str] = {}
     for role in (asked.row.inputs[0], "result", "probabilities"):
         if role in pairs:
             found.setdefault("rows", pairs[role])

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from parity.checking.asking import Asked
-from parity.checking.grades import DIFFERS, GRADES, RIGHT, UNSTABLE, WRONG, Finding
+from parity.checking.findings import DIFFERS, GRADES, RIGHT, UNSTABLE, WRONG, Finding
+from parity.checking.readings import is_default
 from parity.judge import literal
 
 LARGE = 12  # an array with more numbers is not printed
@@ -29,7 +30,8 @@ class Report:
     Parts    function, op   the names of the function and of the operation
              taken_for      what it is, in words
              differences    what differs from the operation by convention
-             findings       what is wrong or different, the worst first; remarks have the grade "right"
+             findings       what is wrong or different, the worst first; of a remark the grade is
+                            "right"
              orders         which argument was taken for what
              backward       how its gradient was asked for; empty where there is none
              not_tested     what the function takes no arguments for
@@ -108,7 +110,11 @@ class Report:
         conventions = "; ".join(d for d in self.differences)
         words = HEAD[self.grade]
         if self.grade == RIGHT and conventions:
-            words = f"is right, {conventions}" if conventions.startswith("as ") else f"{words}: {conventions}"
+            words = (
+                f"is right, {conventions}"
+                if conventions.startswith("as ")
+                else f"{words}: {conventions}"
+            )
         yield f"{self.function} as {self.op}: it {words}"
         yield f"  taken for: {self.taken_for}"
         if self.nearest:
@@ -166,7 +172,18 @@ def _measured(ulps: Mapping[str, float]) -> str:
 
 
 def _as_dict(finding: Finding, report: Report) -> dict[str, object]:
-    kept = ("place", "grade", "check", "what", "since", "cause", "known", "user_line", "mended", "notes")
+    kept = (
+        "place",
+        "grade",
+        "check",
+        "what",
+        "since",
+        "cause",
+        "known",
+        "user_line",
+        "mended",
+        "notes",
+    )
     example = "\n".join(line.strip() for line in _example(finding, report.asked))
     return {name: getattr(finding, name) for name in kept} | {"example": example}
 
@@ -217,11 +234,13 @@ def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     options = {
         subject.options[o]: case[o]
         for o in reading.taken
-        if not _default(case[o], reading.row.defaults[o])
+        if not is_default(case[o], reading.row.defaults[o])
     }
     forward = [names[role] for role in reading.binding]
     arrays = {names.get(role, role): x for role, x in given.items()}
-    named = [f"{name}={x!r}" if np.ndim(x) == 0 else f"{name}={name}" for name, x in options.items()]
+    named = [
+        f"{name}={x!r}" if np.ndim(x) == 0 else f"{name}={name}" for name, x in options.items()
+    ]
     arrays |= {name: x for name, x in options.items() if np.ndim(x)}
     call = f"{_called(subject.name, subject)}({', '.join([*forward, *named])})"
     how = reading.gradient
@@ -241,10 +260,6 @@ def _called(name: str, subject: Any) -> str:
     if subject.owner is subject.thing and subject.owner is not None:
         return f"{name}().{getattr(subject.forward, '__name__', '')}"
     return name
-
-
-def _default(value: Any, default: Any) -> bool:
-    return value is default or (np.ndim(value) == 0 and np.ndim(default) == 0 and value == default)
 
 
 def shown(got: Any, right: Any) -> tuple[str, str]:
@@ -268,5 +283,5 @@ def _clear(a: Any, b: Any) -> bool:
 def _text(x: Any, digits: int) -> str:
     if np.ndim(x) == 0:
         return f"{float(x):.{digits}g}"
-    formatter = {"float_kind": lambda v: f"{v:.{digits}g}"}
+    formatter: Any = {"float_kind": lambda v: f"{v:.{digits}g}"}
     return np.array2string(np.asarray(x), separator=", ", formatter=formatter, max_line_width=80)

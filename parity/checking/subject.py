@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 import textwrap
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,43 +17,28 @@ from typing import Any
 import numpy as np
 
 from parity.checking import names
-from parity.checking.names import Parameters, plain
-from parity.ops import Function, Op
+from parity.checking.calls import quietly
+from parity.checking.classes import (
+    BACKWARD,
+    FORWARD,
+    attributes,
+    bound,
+    make,
+    method,
+    of_instance,
+    owner_of,
+)
+from parity.checking.names import Parameters, listed, plain
+from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
 
-FORWARD = """calculate forward loss compute compute_loss activate activation fn function func f value
-    apply evaluate call cost predict""".split()
-BACKWARD = """backward gradient grad derivative backprop bprop backward_pass delta prime gradients
-    compute_gradient loss_gradient d deriv f_prime df diff loss_prime loss_grad dloss""".split()
 LEFT = {  # attributes in which a backward leaves gradients, in lower case without underscores
     "W": "dw dweights dweight wgrad gradw weightsgradient gradweights gradweight weightgrad",
     "b": "db dbiases dbias bgrad gradb biasgradient gradbias gradbiases biasesgradient biasgrad",
     "": "dinputs dinput dx dz dlogits gradinput grad gradient dpred dypred dyhat dy",
 }
-RESULTS = "output outputs out y result loss value activation activations a probs p z".split()
-HELD = {
-    "W": "w weight weights kernel theta",
-    "b": "b bias biases",
-}
-GRADIENTS = {plain(n) for n in "grad grads gradient gradients dx dz dW dw dscores dlogits".split()}
-
-
-class RaisedError(Exception):
-    """An exception of the code that is checked, which is its cause; no fault of our own."""
-
-    @property
-    def place(self) -> str:
-        """The line that raised, in the code that is checked."""
-        error, own = self.__cause__, __file__
-        frames = inspect.getinnerframes(error.__traceback__) if error and error.__traceback__ else []
-        inner = [f for f in frames if f.filename != own and "site-packages" not in f.filename]
-        if not inner or not inner[-1].code_context:
-            return ""
-        return f"line {inner[-1].lineno}: {inner[-1].code_context[0].strip()}"
-
-    @property
-    def words(self) -> str:
-        return f"{type(self.__cause__).__name__}: {self.__cause__}".partition("\n")[0][:200]
+RESULTS = listed("output outputs out y result loss value activation activations a probs p z")
+GRADIENTS = listed("grad grads gradient gradients dx dz dw dscores dlogits")
 
 
 @dataclass
@@ -87,19 +70,19 @@ class Subject:
     called: str = ""  # its name, where it has another one than its definition
 
     def __post_init__(self) -> None:
-        self.owner = _owner(self.thing)
+        self.owner = owner_of(self.thing)
         self.forward: Any = self.thing
         self.backward: Any = self.other
         if self.owner is not None:
             if self.thing is self.owner:
-                self.forward = _method(self.owner, FORWARD, "__call__")
+                self.forward = method(self.owner, FORWARD, "__call__")
             if self.backward is None or self.backward is self.owner:
-                self.backward = _method(self.owner, BACKWARD)
+                self.backward = method(self.owner, BACKWARD)
             if self.backward is self.forward or self.owner.__module__.startswith("torch"):
                 self.backward = self.other
         elif not inspect.isroutine(self.thing):
             self.forward = self.thing
-            self.backward = self.backward or _bound(self.thing, BACKWARD)
+            self.backward = self.backward or bound(self.thing, BACKWARD)
         if self.forward is None:
             wanted = ", ".join(FORWARD[:5])
             raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
@@ -113,16 +96,19 @@ class Subject:
 
     @cached_property
     def parameters(self) -> Parameters | None:
-        return _without_self(self.forward, self.owner)
+        return own_parameters(self.forward, self.owner)
 
     @cached_property
     def backward_parameters(self) -> Parameters | None:
-        return _without_self(self.backward, self.owner) if self.backward is not None else None
+        return own_parameters(self.backward, self.owner) if self.backward is not None else None
 
     @cached_property
     def options(self) -> dict[str, str]:
         """The options of the operation that the function takes, with its names for them."""
-        if self.parameters is None and (getattr(self.thing, "__module__", "") or "torch") == "torch":
+        if (
+            self.parameters is None
+            and (getattr(self.thing, "__module__", "") or "torch") == "torch"
+        ):
             return {o: n[-1] for o, n in names.ALIASES.items() if o in self.op.options}
         return names.taken(self.op, self.parameters)
 
@@ -133,12 +119,12 @@ class Subject:
     @cached_property
     def words(self) -> str:
         """What its author says of it: docstrings and comments."""
-        own = "" if self.forward is self.thing else _source(self.forward)
-        return f"{_source(self.thing)}\n{own}"
+        own = "" if self.forward is self.thing else told_by(self.forward)
+        return f"{told_by(self.thing)}\n{own}"
 
     @property
     def backward_words(self) -> str:
-        return _source(self.backward if self.other is None else self.other)
+        return told_by(self.backward if self.other is None else self.other)
 
     @cached_property
     def source(self) -> str:
@@ -173,11 +159,11 @@ class Subject:
         """Return a new object of the class whose methods are called, or None."""
         if self.owner is None:
             return None
-        return _make(self.owner, given, self.settings)
+        return make(self.owner, given, self.settings)
 
     def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
-        result, warned = _quietly(_of(self.forward, instance), arrays, named, self.tensors)
+        result, warned = quietly(of_instance(self.forward, instance), arrays, named, self.tensors)
         if result is None and instance is not None:
             result = _left(instance)
         outcome = Outcome(result, None, instance, warned)
@@ -188,11 +174,13 @@ class Subject:
         return outcome
 
     def pull(self, ran: Outcome, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
-        """Call the backward after a forward call; its value is a list of gradients, or a mapping."""
-        named = {self.backward_options[o]: v for o, v in options.items() if o in self.backward_options}
-        function = _of(self.backward, ran.instance)
-        result, warned = _quietly(function, arrays, named, self.tensors)
-        return Outcome(_gradients(result, ran.instance), None, ran.instance, warned)
+        """Call the backward after a forward call; its value is gradients, a list or by role."""
+        named = {
+            self.backward_options[o]: v for o, v in options.items() if o in self.backward_options
+        }
+        function = of_instance(self.backward, ran.instance)
+        result, warned = quietly(function, arrays, named, self.tensors)
+        return Outcome(gradients_in(result, ran.instance), None, ran.instance, warned)
 
     @property
     def second_is_gradient(self) -> bool:
@@ -210,60 +198,7 @@ class Subject:
         return [name.id for pair in pairs for name in ast.walk(pair) if isinstance(name, ast.Name)]
 
 
-def _owner(thing: Any) -> type | None:
-    """Return the class that a method belongs to, or that is checked itself."""
-    if inspect.isclass(thing):
-        return thing
-    qualified = getattr(thing, "__qualname__", "")
-    if not inspect.isfunction(thing) or "." not in qualified or qualified.endswith("<lambda>"):
-        return None
-    path, given = qualified.rpartition(".")[0], names.parameters(thing)
-    if "<locals>" in path or not given or given[0].name not in ("self", "this", "_"):
-        return None
-    found: Any = thing.__globals__
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
-    if not inspect.isclass(found) or isinstance(vars(found).get(thing.__name__), staticmethod):
-        return None
-    return found
-
-
-def _method(owner: type, among: Sequence[str], call: str = "") -> Any:
-    """Return the method of a class with one of these names, else its only public one."""
-    public = {n: v for n, v in inspect.getmembers(owner, callable) if not n.startswith("_")}
-    for name in among:
-        if name in public:
-            return _static(owner, name)
-    for name in among:
-        for own in public:
-            if len(name) > 3 and name in own.lower() and own.lower() not in FORWARD + BACKWARD:
-                return _static(owner, own)
-    if call and call in vars(owner):
-        return _static(owner, call)
-    if call and any(call in vars(base) for base in owner.__mro__[:-1]):
-        return _static(owner, call)
-    return None
-
-
-def _static(owner: type, name: str) -> Any:
-    return getattr(owner, name)
-
-
-def _bound(thing: Any, among: Sequence[str]) -> Any:
-    return next((getattr(thing, n) for n in among if callable(getattr(thing, n, None))), None)
-
-
-def _of(method: Any, instance: Any) -> Any:
-    """Return a method of an instance; static ones and functions as they are."""
-    if instance is None or not inspect.isfunction(method):
-        return method
-    own = inspect.getattr_static(type(instance), method.__name__, None)
-    if isinstance(own, staticmethod) or own is None:
-        return method
-    return getattr(instance, method.__name__)
-
-
-def _without_self(method: Any, owner: type | None) -> Parameters | None:
+def own_parameters(method: Any, owner: type | None) -> Parameters | None:
     found = names.parameters(method)
     if found and owner is not None and inspect.isfunction(method):
         own = inspect.getattr_static(owner, method.__name__, None)
@@ -272,7 +207,7 @@ def _without_self(method: Any, owner: type | None) -> Parameters | None:
     return found
 
 
-def _source(thing: Any) -> str:
+def told_by(thing: Any) -> str:
     """Return the docstrings and comments of a function or class."""
     try:
         source = inspect.getsource(thing)
@@ -280,58 +215,6 @@ def _source(thing: Any) -> str:
         return getattr(thing, "__doc__", "") or ""
     comments = [line.partition("#")[2] for line in source.splitlines() if "#" in line]
     return "\n".join([getattr(thing, "__doc__", "") or "", *comments])
-
-
-# Classes whose objects need sizes or parameters
-
-
-def _make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> Any:
-    wanted = [p for p in names.parameters(owner) or [] if p.kind is not p.VAR_POSITIONAL]
-    named = {p.name: settings[p.name] for p in wanted if p.name in settings}
-    needed = [p for p in wanted if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-    if "W" in given:
-        D, H = given["W"].shape if given["X"].shape[-1] == given["W"].shape[0] else given["W"].T.shape
-        sizes = iter((D, H))
-        for p in (p for p in needed if p.name not in named):
-            role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), None)
-            named[p.name] = given[role].copy() if role in given else next(sizes, None)
-    instance, _ = _quietly(owner, [], named, tensors=False)
-    for role in [r for r in HELD if r in given]:
-        _place(instance, role, given[role])
-    return instance
-
-
-def _place(instance: Any, role: str, array: AnyArray) -> None:
-    """Put a parameter where an object keeps it, if it does."""
-    for holder, name in _attributes(instance):
-        if plain(name) in HELD[role].split():
-            old = np.asarray(holder[name])
-            if old.shape == array.shape or (old.ndim == 0 and old == None):  # noqa: E711
-                holder[name] = array.copy()
-            elif old.size == array.size and role == "b":
-                holder[name] = array.reshape(old.shape).copy()
-            elif old.shape == array.T.shape:
-                raise Mismatch(f"{name} has shape {old.shape}")
-            return
-
-
-class Mismatch(Exception):  # noqa: N818
-    """An object keeps its weight in another layout."""
-
-
-def _attributes(instance: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each attribute of an object, and each entry of those that are dictionaries."""
-    own = getattr(instance, "__dict__", {})
-    for name, value in list(own.items()):
-        yield own, name
-        if isinstance(value, dict):
-            yield from ((value, key) for key in list(value) if isinstance(key, str))
-
-
-def held(instance: Any) -> set[str]:
-    """Return the parameters that an object keeps itself."""
-    kept = {plain(name) for _, name in _attributes(instance)}
-    return {role for role, known in HELD.items() if kept & set(known.split())}
 
 
 # Results
@@ -350,10 +233,10 @@ def _left(instance: Any) -> Any:
     return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
 
 
-def _gradients(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
+def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
     """Return what a backward returned or left in attributes: a list, or a mapping by role."""
     found: dict[str, Any] = {}
-    for holder, name in _attributes(instance) if instance is not None else ():
+    for holder, name in attributes(instance) if instance is not None else ():
         for role, known in LEFT.items():
             inside = holder is not getattr(instance, "__dict__", None)
             if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
@@ -372,33 +255,3 @@ def _gradients(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
     if len(listed) == 1 and set(found) & {"W", "b"}:
         return {**{r: _array(v) for r, v in found.items() if r}, "": listed[0]}
     return listed
-
-
-# The call itself
-
-
-def _quietly(
-    function: Function, arrays: Sequence[Any], named: Mapping[str, object], tensors: bool
-) -> tuple[Any, list[str]]:
-    """Call a function; return what it returned, and its warnings.
-
-    Raises   RaisedError for whatever it raises
-    """
-    if tensors:
-        arrays = [_tensor(array) for array in arrays]
-        named = {name: _tensor(value) for name, value in named.items()}
-    with warnings.catch_warnings(record=True) as warned, np.errstate(all="warn", under="ignore"):
-        warnings.simplefilter("always")
-        try:
-            result = function(*arrays, **named)
-        except Exception as error:
-            raise RaisedError(f"{type(error).__name__}: {error}") from error
-    return result, [str(w.message) for w in warned]
-
-
-def _tensor(array: Any) -> Any:
-    import torch
-
-    if isinstance(array, np.ndarray | np.generic):
-        return torch.from_numpy(np.array(array))
-    return getattr(torch, array) if array in ("float32", "float64") else array
