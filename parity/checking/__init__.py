@@ -29,9 +29,11 @@ from typing import Any
 
 from parity.checking import loading
 from parity.checking.asking import Asked
+from parity.checking.calls import RaisedError
 from parity.checking.causes import FLAWS, diagnose, find
 from parity.checking.differences import differences, measured
 from parity.checking.findings import CHECKS, GRADES, PLACES, WRONG, Finding
+from parity.checking.gradients import probes
 from parity.checking.identify import Identified, fits_alone, identify, read_as
 from parity.checking.lost import lost
 from parity.checking.repairs import mend
@@ -119,7 +121,7 @@ def _report(subject: Subject, found: Identified) -> Report:
         value,
         found.orders,
         _backward(subject, found),
-        tuple(_not_tested(found)),
+        tuple(_not_tested(subject, found)),
         ulps,
         subject.op.convention,
         found.nearest,
@@ -178,12 +180,29 @@ _ROLES = {
 }
 
 
-def _not_tested(found: Identified) -> list[str]:
-    """Return what is not tested, as the function takes no argument for it."""
+def _not_tested(subject: Subject, found: Identified) -> list[str]:
+    """Return what is not tested, as the functions take no argument for it, or do not return it."""
     reading = found.reading
     left = [o for o in reading.row.options if o not in reading.taken and o not in reading.settings]
     words = [NOT_TESTED.get(o, o) for o in left if o != "reduction"]
     how = reading.gradient
-    if how is not None and not how.takes_dy and how.of != "jacobian":
+    if how is None:
+        return [*words, *_never_asked(subject)]
+    if not how.takes_dy and how.of != "jacobian":
         words.append("an upstream gradient: the backward takes none")
-    return words
+    pair = Asked.of_gradient(subject, reading)
+    try:
+        returned = pair(pair.prepared(probes(reading.row)[0])).arrays
+    except (RaisedError, LookupError):
+        return words
+    missing = [r for r in reading.row.inputs if r not in returned] if how.of == "inputs" else []
+    return [*words, *(f"the gradient of {role}: none is returned" for role in missing)]
+
+
+def _never_asked(subject: Subject) -> list[str]:
+    """Say of a backward that nobody knows how to call, that it was not called."""
+    if subject.backward is None:
+        return []
+    places = ", ".join(subject.backward_places() or [])
+    name = getattr(subject.backward, "__name__", "the backward")
+    return [f"{name}({places}): these arguments are not known"]

@@ -13,7 +13,6 @@ from parity.checking.classes import Mismatch, held
 from parity.checking.conventions import (
     BIASES,
     BITS,
-    EACH,
     FACTORS,
     LAYOUTS,
     NO_REDUCTION,
@@ -39,22 +38,25 @@ OF_ONE = re.compile(
 
 def bases(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> Iterator[Reading]:
     """Yield a reading for each row, layout and order of arguments."""
-    alone = bool(OF_ONE.search(subject.words))
     for row in family(subject.op, as_torch):
         taken = frozenset(o for o in subject.options if o in row.options) - set(subject.settings)
         settings = {o: v for o, v in subject.settings.items() if o in row.options}
-        for layout in layouts(row, as_torch, alone):
+        for layout in layouts(row, as_torch):
             for binding in bindings(subject, row, order):
                 yield Reading(subject.op, row, binding, layout, settings=settings, taken=taken)
 
 
 def bindings(subject: Subject, row: Op, order: Sequence[str] | None) -> Iterator[tuple[str, ...]]:
-    places, needed = subject.places(), row.arguments
+    needed = row.arguments
+    if subject.owner is not None and row.products:
+        own = _held(subject, row)
+        if own - set(row.arguments):
+            return  # it has a bias
+        needed = tuple(role for role in needed if role not in own)
+    places = subject.places(len(needed))
     if places is None:
         yield needed
         return
-    if subject.owner is not None and row.products:
-        needed = tuple(role for role in needed if role not in _held(subject, row))
     if order:
         roles = [
             next((r for r in row.arguments if names.plain(o) in _called(r, row)), o) for o in order
@@ -72,14 +74,9 @@ def bindings(subject: Subject, row: Op, order: Sequence[str] | None) -> Iterator
 
 
 def _called(role: str, row: Op) -> set[str]:
-    first = {"prediction", "input", "first", "logits", "probabilities", names.plain(role), role}
-    return (
-        first
-        if role == row.inputs[0]
-        else {"target", "labels", role}
-        if role == "target"
-        else {role}
-    )
+    if role == row.inputs[0]:
+        return {"prediction", "input", "first", "logits", "probabilities", names.plain(role), role}
+    return {"target", "labels", role} if role == "target" else {role}
 
 
 def _held(subject: Subject, row: Op) -> set[str]:
@@ -94,12 +91,8 @@ def family(op: Op, as_torch: bool) -> list[Op]:
     return [op] if as_torch else [op, *(ALL[name] for name in OTHERS.get(op.name, ()))]
 
 
-def layouts(op: Op, as_torch: bool, alone: bool) -> tuple[Layout, ...]:
-    """Return the layouts to try; first one example per call where the author says so."""
-    found = LAYOUTS[kind(op)]
-    if as_torch:
-        return (ROWS,)
-    return (EACH, *(x for x in found if x is not EACH)) if alone and EACH in found else found
+def layouts(op: Op, as_torch: bool) -> tuple[Layout, ...]:
+    return (ROWS,) if as_torch else LAYOUTS[kind(op)]
 
 
 def shapes(base: Reading, as_torch: bool) -> Iterator[Reading]:

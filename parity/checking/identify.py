@@ -179,7 +179,7 @@ def _with_threshold(subject: Subject, reading: Reading) -> Reading:
 def _meant_for_rows(found: _Search, base: Reading) -> bool:
     """Whether a function takes a batch, well or badly: then it is not asked row by row."""
     if kind(base.row) in ("distribution", "classes") and "axis" in found.subject.source:
-        return True
+        return True  # as it names an axis of it
     return any(np.isfinite(far) for reading, far in found.answered if not reading.layout.each)
 
 
@@ -229,7 +229,7 @@ def _distance(reading: Reading, answer: Any, case: Case, as_torch: bool) -> tupl
 
 def _in_words(subject: Subject, reading: Reading, order: Sequence[str] | None) -> str:
     """Say which argument was taken for what, where there is more than one."""
-    places = subject.places()
+    places = subject.places(len(reading.binding))
     if not places or len(places) < 2:
         return ""
     pairs = ", ".join(
@@ -253,7 +253,7 @@ def _has_gradient(subject: Subject, reading: Reading) -> bool:
 
 def fits_alone(subject: Subject, reading: Reading) -> bool:
     """Whether a function that is wrong for a batch is right for one example per call."""
-    for layout in (x for x in layouts(reading.row, False, False) if x.each == "vector"):
+    for layout in (x for x in layouts(reading.row, False) if x.each == "vector"):
         found = _Search(subject, False, [], [], [])
         base = replace(reading, layout=layout, gradient=None, kept=False)
         if any(True for shape in shapes(base, False) for _ in _fits(subject, shape, False, found)):

@@ -120,6 +120,8 @@ def roles_of_backward(
     """
     found = _roles_of_backward(op, name, pool, words)
     own = bound.get(name)
+    if own and own in pool and "target" in op.arguments:
+        return [own]
     return [own, *(role for role in found if role != own)] if own and own in pool else found
 
 

@@ -134,15 +134,22 @@ class Subject:
         except (OSError, TypeError):
             return ""
 
-    def places(self) -> list[str] | None:
-        """Return the names of the arguments that arrays go to; None where Python cannot tell."""
+    def places(self, count: int = 0) -> list[str] | None:
+        """Return the names of the arguments that arrays go to; None where Python cannot tell.
+
+        Options  count   how many there are at most, if not 0: the last with a default are left out
+        """
         if self.parameters is None:
             return None
         if any(p.kind is p.VAR_POSITIONAL for p in self.parameters):
             return list(self.op.arguments)
         known = {*names.TARGETS, "b", "bias", "biases"}
         taken = set(self.options.values())
-        return names.places(self.parameters, list(taken), lambda name: plain(name) in known)
+        found = names.places(self.parameters, list(taken), lambda name: plain(name) in known)
+        optional = [p.name for p in self.parameters if p.default is not p.empty]
+        while count and len(found) > count and found[-1] in optional:
+            found.pop()
+        return found
 
     def backward_places(self) -> list[str] | None:
         if self.backward_parameters is None:
