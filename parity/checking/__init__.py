@@ -162,7 +162,7 @@ def _backward(subject: Subject, found: Identified) -> str:
     name = name.rpartition("<locals>.")[2]
     places = subject.backward_places() or list(how.roles)
     given = ", ".join(
-        place if place == role else f"{place} = {_ROLES.get(role, role)}"
+        place if place == role != "dy" else f"{place} = {_ROLES.get(role, role)}"
         for place, role in zip(places, how.roles, strict=False)
     )
     words = {

@@ -82,9 +82,10 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
             yield from (Gradient(second=True, of=of) for of in _of(reading, subject.as_torch))
         return
     extra = ran is not None and ran.extra is not None
-    pool = [DY, *reading.row.arguments, RESULT, *([P] if reading.row.inputs[0] == "z" else [])]
+    first, loss = reading.row.inputs[0], "target" in reading.row.arguments
+    pool = [DY, *reading.row.arguments, RESULT, *([P] if first == "z" and loss else [])]
     pool += [CACHE] if extra else []
-    pool += [LOGITS] if reading.row.inputs[0] == "p" else []
+    pool += [LOGITS] if first == "p" else []
     places = subject.backward_places()
     if places is None:
         yield Gradient((DY, *reading.row.arguments))

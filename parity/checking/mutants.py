@@ -65,7 +65,7 @@ def of_operation(flaw: Flaw) -> Mutant:
     report = check(function, where, backward, as_torch=True)
     where += BACKWARD if flaw.backward else ""
     place = "gradient" if flaw.backward else "value"
-    found = [f for f in report.findings if f.place == place and f.check != "warnings"]
+    found = [f for f in report.findings if f.place == place]
     killed_by = tuple(dict.fromkeys(c for f in found for c in (f.check, *f.seen)))
     causes = [f.cause for f in found if f.known]
     named = any(same(flaw.cause, cause) for cause in causes)

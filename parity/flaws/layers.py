@@ -68,6 +68,10 @@ class Sigmoid:
         e = exp(-|z|) on both sides of 0."""
         return np.exp(z) / (1 + np.exp(z))
 
+    def both_branches(z):
+        """np.where computes both branches, and the one that is not used overflows."""
+        return np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z)))
+
     def a_tanh(z):
         """It is a tanh: its values lie between -1 and 1."""
         return np.tanh(z)

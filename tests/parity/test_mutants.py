@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity.checking import CHECKS, FLAWS, mutants
+from parity.checking import FLAWS, mutants
 from parity.checking.causes import BY_KIND
 from parity.checking.mutants import Mutant
 from parity.cli import main
@@ -54,8 +54,6 @@ def test_saved_matrix_is_of_these_bugs_and_has_no_idle_check():
     saved = mutants.read(mutants.RESULTS)
     assert [mutant.bug for mutant in saved] == [flaw.name for flaw in (*FLAWS, *TRAINING_FLAWS)]
     assert not [mutant for mutant in saved if mutant.survives or mutant.other]
-    seen = {check for mutant in saved for check in mutant.killed_by}
-    assert set(CHECKS) - seen <= {"warnings"}  # of right answers
     assert all(mutants.checks_of(saved).values())
 
 
