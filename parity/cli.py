@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import sys
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from pathlib import Path

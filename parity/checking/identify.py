@@ -119,7 +119,8 @@ class _Search:
         reading, orders = first[0], _in_words(self.subject, first[0], None)
         near = min(shaped, key=lambda pair: pair[1], default=(reading, np.inf))
         percent = f"{100 * near[1]:.2g} % off"
-        nearest = f"the nearest is {near[0].words}, {percent}" if near[1] < 0.5 else ""
+        which = "this one" if near[0].words == reading.words else near[0].words
+        nearest = f"the nearest is {which}, {percent}" if near[1] < 0.5 else ""
         others = tuple(candidate for candidate, _ in shaped[1:])
         found = Identified(reading, False, None, orders, nearest, others)
         if not _has_gradient(self.subject, reading):

@@ -55,7 +55,7 @@ def _problems(asked: Asked, given: Iterable[Input], strict: bool = False) -> lis
     return found
 
 
-def prepared(asked: Asked, given: Input, seed: int = 0) -> Case:
+def prepared(asked: Asked, given: Input, seed: int | None = 0) -> Case:
     case = inputs.off_the_kink(asked.row, given.case) if asked.gradient else given.case
     return asked.prepared(case, seed)
 
@@ -84,7 +84,7 @@ def _clearest(asked: Asked, small: Iterable[Input], found: list[Found]) -> Found
     clear = min(0.05, largest / 4)
     same = found[0][1].kind
     for given in small:
-        case = prepared(asked, given)
+        case = prepared(asked, given, None)
         with np.errstate(all="ignore"):
             problem = asked.problem(case)
         if problem and problem.size >= clear and (problem.kind == same):

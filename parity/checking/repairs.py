@@ -70,6 +70,7 @@ REPAIRS = [
     Repair(r"\(([\w.]+) - ([\w.]+)\)", r"(\2 - \1)", "The sign is wrong."),
     Repair(r"\breturn (np\.(?:mean|sum)\()", r"return -\1", "The minus is missing."),
     Repair(r"\breturn ([^-].*)$", r"return -(\1)", "The sign is wrong."),
+    Repair(r"\breturn (.+), (\w+)$", r"return \1, \2 / len({rows})", "1/N is missing."),
     Repair(r"\breturn (.+)$", r"return (\1) / len({rows})", "1/N is missing: the loss is a mean."),
     Repair(r"\breturn (.+)$", r"return ({dy}) * (\1)", "The upstream gradient is missing."),
     Repair(r"\breturn (.+)$", r"return 2 * (\1)", "A factor 2 is missing."),
@@ -166,7 +167,8 @@ class _Sources:
         for n, line in enumerate(self.lines):
             code = line.partition("#")[0].rstrip()
             if re.search(repair.pattern, code):
-                yield n, line, re.sub(repair.pattern, to, code, count=1)
+                mended = re.sub(repair.pattern, to, code, count=1)
+                yield n, line, re.sub(r"\((\w+)\)(?= [*/]|$)", r"\1", mended)
 
     def asked(self, asked: Asked, n: int, line: str) -> Asked | None:
         """Return what is checked, with one line mended."""
@@ -193,7 +195,7 @@ def _globals(thing: Any) -> dict[str, Any]:
 def _names(asked: Asked) -> dict[str, str]:
     """Return the user's names of the first array and of the upstream gradient."""
     subject, reading = asked.subject, asked.reading
-    if asked.gradient and reading.gradient is not None:
+    if asked.gradient and reading.gradient is not None and not reading.gradient.second:
         places, roles = subject.backward_places() or [], reading.gradient.roles
     else:
         places, roles = subject.places() or [], reading.binding

@@ -162,7 +162,7 @@ def _summary(finding: Finding) -> str:
 
 
 def _because(finding: Finding) -> str:
-    return f" ({finding.cause})" if finding.cause else ""
+    return f" ({finding.cause})" if finding.cause and finding.grade != RIGHT else ""
 
 
 def _measured(ulps: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -245,6 +246,33 @@ def test_check_says_the_convention_of_the_operation():
 def test_check_of_softplus_without_a_threshold_is_right():
     report = parity.check(lambda z: np.logaddexp(0, z), "softplus")
     assert (report.grade, report.taken_for) == ("right", "softplus, without torch's threshold")
+
+
+# ---- the page for a class -----------------------------------------------------------------------
+
+PAGE = (ROOT / "docs/check.md").read_text(encoding="utf-8")
+SHOWN = re.findall(
+    r"```sh\npython -m parity check (examples.*?)\n```\n\n```text\n(.*?)```", PAGE, re.S
+)
+
+
+def test_page_has_five_wrong_implementations():
+    assert len(SHOWN) == 5
+
+
+@pytest.mark.parametrize(("command", "output"), SHOWN, ids=lambda text: text.split(" ")[0])
+def test_page_shows_what_the_checker_says(command, output, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert run(*command.split()) == 1
+    assert capsys.readouterr().out == output
+
+
+def test_page_mends_the_third_by_hand():
+    (code,) = re.findall(r"```python\n(def cross_entropy.*?)    e = ", PAGE, re.S)
+    (mended,) = re.findall(r"lines become\n\n```python\n(.*?)```", PAGE, re.S)
+    names = {"np": np}
+    exec(code + mended, names)
+    assert parity.check(names["cross_entropy"], "cross_entropy").grade == "right"
 
 
 # ---- as a helper in tests, and from the command line --------------------------------------------
