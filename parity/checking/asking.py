@@ -256,7 +256,7 @@ class Asked:
 
 
 def _upstream(shape: tuple[int, ...], seed: int | None) -> Array:
-    """Return an upstream gradient, which is never ones: a wrong backward is often right for them."""
+    """Return an upstream gradient: never ones, for which a wrong backward is often right."""
     if seed is None:
         return np.resize([0.5, -1.5, 2.0, 0.25, -0.75], shape)
     return np.random.default_rng(seed).normal(size=shape)
