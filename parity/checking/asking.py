@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ class Asked:
     reading: Reading
     gradient: bool = False
     copy: Callable[[Any], Any] = np.array  # of each argument, before each call
+    heard: list[tuple[Case, str]] = field(default_factory=list)  # warnings, where it was right
 
     @property
     def row(self) -> Any:
@@ -225,6 +226,7 @@ class Asked:
             worst = max(filter(None, found), key=lambda p: p.size, default=None)
             if worst:
                 return worst
+        self.heard.extend((case, words) for words in answer.warned if "encountered" in words)
         return None
 
     def _of(

@@ -7,7 +7,7 @@ than the right value is, and if it fits all other answers, too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from inspect import signature
@@ -98,15 +98,17 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
     alone = [c for flaw in _flaws(asked) for c in _of_flaw(evidence, flaw)]
     if alone:
         return min(alone, key=lambda cause: round(cause.distance, 3))
-    if finding.grade == WRONG and (
-        cause := _factor(evidence, evidence.rights) or _of_form(evidence)
-    ):
+    if finding.grade != WRONG:
+        return None
+    if cause := _factor(evidence, evidence.rights) or _of_form(evidence):
         return cause
     for flaw in _flaws(asked):
-        for words, flawed in _variants(evidence, flaw):
-            pair = _factor(evidence, flawed) if finding.grade == WRONG else None
+        flawed = _flawed(asked, flaw, evidence.cases[0])
+        if flawed and evidence.may_be_a_multiple(flawed):
+            pair = _factor(evidence, [_flawed(asked, flaw, case) for case in evidence.cases])
             if pair:
-                return Cause(f"two things: {words} And {pair.words}", pair.distance, flaw, True)
+                words = f"two things: {flaw.cause} And {pair.words}"
+                return Cause(words, pair.distance, flaw, pair=True)
     return None
 
 
@@ -134,6 +136,13 @@ class Evidence:
     def sizes(self, case: Case) -> tuple[float, float]:
         shape = case[self.asked.row.inputs[0]].shape
         return float(shape[0]), float(shape[-1])
+
+    def may_be_a_multiple(self, flawed: Answers) -> bool:
+        """Whether the example's answer may be flawed answers times a factor."""
+        a, b = (np.ravel(x.get(self.role, np.nan)) for x in (self.answers[0], flawed))
+        if a.shape != b.shape or not np.isfinite([a, b]).all():
+            return False
+        return bool(abs(a @ b) >= 0.999 * np.linalg.norm(a) * np.linalg.norm(b) > 0)
 
     def scaled(self, answers: Answers, k: float) -> Answers:
         """Return answers of which the one that is wrong is multiplied."""
@@ -168,11 +177,11 @@ class Evidence:
     def explained(self, flawed: list[Answers | None]) -> float | None:
         """Return the share of the errors that flawed answers leave open; None if they explain none.
 
-        They must explain the example, and nine of ten other cases.
+        They are of the first cases, or of all: of the example, and of nine in ten others.
         """
         floor = self.asked.floor
         left, misses = [], 0
-        given = zip(self.cases, self.answers, self.rights, flawed, strict=True)
+        given = zip(self.cases, self.answers, self.rights, flawed, strict=False)
         for n, (case, answer, right, other) in enumerate(given):
             if other is None:  # it lacks an option of this case
                 if n == 0:
@@ -242,29 +251,15 @@ def _apart(answer: Answers, other: Answers, right: Answers, floor: float) -> flo
 def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
     """Return the flaw as a cause, with the ε that fits best, if it explains the evidence."""
     found = []
-    for words, flawed in _variants(evidence, flaw):
+    for epsilon in EPSILONS if "epsilon" in _options(flaw)[0] else [None]:
+        if evidence.explained([_flawed(evidence.asked, flaw, evidence.cases[0], epsilon)]) is None:
+            continue
+        flawed = [_flawed(evidence.asked, flaw, case, epsilon) for case in evidence.cases]
         distance = evidence.explained(flawed)
         if distance is not None:
-            found.append(Cause(words, distance, flaw))
+            said = f"{epsilon:.1g}".replace("e-0", "e-") if epsilon else ""
+            found.append(Cause(flaw.cause.replace("{epsilon}", said), distance, flaw))
     return [min(found, key=lambda cause: cause.distance)] if found else []
-
-
-def _variants(evidence: Evidence, flaw: Flaw) -> Iterator[tuple[str, list[Answers | None]]]:
-    """Yield what a flaw says and answers; for each ε, if it has one that might fit."""
-    if "epsilon" not in _options(flaw)[0]:
-        yield flaw.cause, [_flawed(evidence.asked, flaw, case) for case in evidence.cases]
-        return
-    right, answer = evidence.rights[0], evidence.answers[0]
-    for epsilon in EPSILONS:
-        flawed = _flawed(evidence.asked, flaw, evidence.cases[0], epsilon)
-        if flawed is None or not 10 * _apart(answer, flawed, right, evidence.asked.floor) <= _apart(
-            answer, right, right, evidence.asked.floor
-        ):
-            continue
-        yield (
-            flaw.cause.replace("{epsilon}", f"{epsilon:.1g}".replace("e-0", "e-")),
-            [_flawed(evidence.asked, flaw, case, epsilon) for case in evidence.cases],
-        )
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from parity.ops import Op
@@ -67,9 +68,14 @@ OF_A_RESULT = re.compile(r"\b(output|result|activat|already|return value)", re.I
 def parameters(function: Callable[..., object]) -> Parameters | None:
     """Return a function's parameters; None where Python cannot tell, as for some written in C."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(_signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    return inspect.signature(function)
 
 
 def taken(op: Op, given: Parameters | None) -> dict[str, str]:
