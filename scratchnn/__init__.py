@@ -19,6 +19,7 @@ The subject, in reading order:
     data/            data sets, minibatches, images; files and streams
     train.py         fit and evaluate: the loop over minibatches
     shown.py         how a history shows itself; optional reading
+    threads.py       how many threads the matrix products take; optional reading
 
 Around the subject:
 

@@ -21,6 +21,7 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.optim import Optimizer
 from scratchnn.shown import Shown, survives
+from scratchnn.threads import fitting, limited
 
 NOT_MEASURED: tuple[float | None, float | None] = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
@@ -249,6 +250,7 @@ def fit(
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    threads: int | None = None,
     steps: Steps | None = None,
     evaluate: Evaluate | None = None,
 ) -> History:
@@ -291,6 +293,8 @@ def fit(
              on_epoch     a function that is called with an Epoch after each epoch
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
+             threads      how many NumPy's matrix products may take; default: one for a small
+                          network, which more would slow down, else as many as NumPy takes
              steps        replaces the loop over the batches of an epoch, and
              evaluate     replaces the evaluation: for training on several processes, see
                           scratchnn.distributed
@@ -303,7 +307,8 @@ def fit(
     _check_fits(parameters, (train, test), goal, batch_size)
     history, measured = history or History(), (train, test) if evaluation else (None, None)
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
-    with (checkpoint or survives)(parameters, optimizer, history) as keep:
+    limit = limited(threads or fitting(parameters.sizes, batch_size))
+    with limit, (checkpoint or survives)(parameters, optimizer, history) as keep:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))

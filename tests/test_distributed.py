@@ -358,7 +358,7 @@ def test_train_on_ranks_speaks_and_saves_once(mpi, tmp_path):
     done = on(2, "-m", "scratchnn", *train, "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     what, _, *rows, saved = done.stdout.splitlines()
-    assert what.endswith("2 epochs, 2 ranks")
+    assert what.endswith("2 epochs, 2 ranks, 1 thread")
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert saved.startswith("saved in")
     assert cli.main([*train, "--out", str(tmp_path / "one")]) == 0

@@ -61,11 +61,12 @@ def run(arguments: Arguments) -> int:
         if getattr(arguments, option) and arguments.mode != its:
             words = f"--{option.replace('_', '-')} goes with --mode {its}"
             raise ValueError(f"{words}, got --mode {arguments.mode}")
-    recipe_for(arguments)  # raises before anything is printed
+    recipe = recipe_for(arguments)  # raises before anything is printed
     mode, device = MODES[arguments.mode], devices.prepare(arguments.device)
     results: dict[str, Result] = {}
     complete = False
-    with devices.threads(arguments.threads):
+    small = recipe.data in ("digits", "line")  # then a second thread would only wait
+    with devices.threads(arguments.threads or (1 if small else None)):
         environment = devices.environment(device)
         facts = [f"{name} {environment[name]}" for name in ("numpy", "torch", "device")]
         head = [", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else "")]

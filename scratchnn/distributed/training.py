@@ -49,6 +49,7 @@ def fit(
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    threads: int | None = None,
 ) -> History:
     """Train a network on all ranks together, as `scratchnn.fit` does on one.
 
@@ -57,6 +58,7 @@ def fit(
 
     Options  ranks        the processes: `scratchnn.launch.world()` returns those of mpiexec
              checkpoint   as of `scratchnn.fit`; that of the first rank is used
+             threads      of each rank: `ranks.threads()` is its share of the machine's cores
              the others are those of `scratchnn.fit`
     Raises   as `scratchnn.fit`; ValueError on several ranks for label smoothing with a class of
              weight 0
@@ -78,6 +80,7 @@ def fit(
         on_batch=on_batch,
         on_epoch=on_epoch,
         checkpoint=partial(_alike, ranks, checkpoint),
+        threads=threads,
         steps=partial(steps, ranks=ranks),
         evaluate=partial(evaluate, ranks=ranks),
     )

@@ -52,7 +52,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
     parser.add_argument(
         "--activation", choices=ACTIVATIONS, help="after each hidden layer; default: the recipe's"
     )
-    words = "threads for matrix products; default: what NumPy takes"
+    words = "threads for matrix products; default: 1 for a small network, else what NumPy takes"
     parser.add_argument("--threads", type=positive_int, metavar="N", help=words)
     words = "of the initial parameters and the order of the examples; default: 1"
     parser.add_argument("--seed", type=seed, default=1, metavar="N", help=words)

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import of_epoch
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.run.terminal import Writer, warn
+from scratchnn.threads import fitting
 from scratchnn.train import Checkpoint, Epoch, History
 
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
@@ -83,21 +83,20 @@ def train(arguments: argparse.Namespace) -> int:
     if ranks.rank:  # the first alone writes
         out = arguments.live = arguments.tensorboard = None
     folder = _folder(out, arguments) if out else None
-    with threads(arguments.threads or ranks.threads()):
-        try:
-            run = recipes.prepare(
-                recipe,
-                data_dir=arguments.data_dir,
-                seed=arguments.seed,
-                dtype=arguments.dtype,
-                streamed=arguments.stream,
-            )
-            if folder:
-                _describe_in(folder, run, arguments)
-            history, stopped = _fit(run, arguments, note, folder)
-        finally:
-            if folder:
-                folder.discard()
+    try:
+        run = recipes.prepare(
+            recipe,
+            data_dir=arguments.data_dir,
+            seed=arguments.seed,
+            dtype=arguments.dtype,
+            streamed=arguments.stream,
+        )
+        if folder:
+            _describe_in(folder, run, arguments)
+        history, stopped = _fit(run, arguments, note, folder)
+    finally:
+        if folder:
+            folder.discard()
     return _end(run, arguments, history, stopped, note, folder)
 
 
@@ -185,8 +184,9 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    print(describe(run), watch.HEADER, sep="\n", file=note, flush=True)
     ranks = world()
+    threads = arguments.threads or ranks.threads()
+    print(describe(run, threads), watch.HEADER, sep="\n", file=note, flush=True)
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
     keep: Checkpoint = folder or signals.stops
     try:
@@ -209,6 +209,7 @@ def _fit(
                 _check_learned(run),
             ),
             checkpoint=keep,
+            threads=threads,
         )
     except (signals.Stopped, Exception) as stopped:
         return history, stopped
@@ -295,10 +296,12 @@ def _draw(folder: RunFolder, history: History, title: str) -> list[str]:
         return []
 
 
-def describe(run: Run) -> str:
-    """Return a line that says what will be trained."""
+def describe(run: Run, threads: int | None = None) -> str:
+    """Return a line that says what will be trained, and with how many threads if that is set."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
-    return f"{_title(run)}: {run.parameters}; {hyper_parameters(run.recipe)}{ranks}"
+    number = threads or fitting(run.parameters.sizes, run.recipe.batch_size)
+    words = f", {number} thread{'s' if number > 1 else ''}" if number else ""
+    return f"{_title(run)}: {run.parameters}; {hyper_parameters(run.recipe)}{ranks}{words}"
 
 
 def hyper_parameters(recipe: Recipe) -> str:
@@ -308,17 +311,6 @@ def hyper_parameters(recipe: Recipe) -> str:
         f"learning rate {recipe.learning_rate}{momentum}, "
         f"batch {recipe.batch_size}, {recipe.epochs} epochs"
     )
-
-
-def threads(number: int | None) -> AbstractContextManager[Any]:
-    """Limit NumPy's threads in a block.
-
-    Options  number   how many; None: no limit
-    """
-    if number is None:
-        return nullcontext()
-    limits: AbstractContextManager[Any] = need("threadpoolctl", "cli").threadpool_limits(number)
-    return limits
 
 
 def _title(run: Run) -> str:
