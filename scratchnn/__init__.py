@@ -18,6 +18,7 @@ The subject, in reading order:
     objectives.py    what a network is trained for: a loss with its options
     data/            data sets, minibatches, images; files and streams
     train.py         fit and evaluate: the loop over minibatches
+    history.py       what a training records
     shown.py         how a history shows itself; optional reading
     threads.py       how many threads the matrix products take; optional reading
 
@@ -49,13 +50,14 @@ from scratchnn import (
     plots,
 )
 from scratchnn.distributed import launch
+from scratchnn.history import History
 from scratchnn.metrics import accuracy
 from scratchnn.mlp import Parameters
 from scratchnn.optim import SGD, Adam, AdamW
 from scratchnn.run import checkpoint, recipes
 from scratchnn.run.folder import RunFolder, resume
 from scratchnn.strictness import strict
-from scratchnn.train import History, evaluate, fit
+from scratchnn.train import evaluate, fit
 
 __version__ = "0.2.0"
 

@@ -15,11 +15,12 @@ from scratchnn import information, mlp, objectives
 from scratchnn.data import Dataset, minibatches
 from scratchnn.data.idx import read_idx, write_idx
 from scratchnn.data.transforms import Normalize
+from scratchnn.history import Batch
 from scratchnn.layers import Dense, Kronecker
 from scratchnn.mlp import Parameters
 from scratchnn.optim import SGD
 from scratchnn.run.watch import BatchLog, epoch_line
-from scratchnn.train import Batch, backpropagate, evaluate, fit
+from scratchnn.train import backpropagate, evaluate, fit
 from tests.helpers import DTYPES, C, N, assert_within
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from scratchnn.calibration import reliability_bins
 from scratchnn.data import Dataset, synthetic_line
 from scratchnn.data.transforms import as_float
 from scratchnn.extras import MissingExtraError
-from scratchnn.train import Epoch, History
+from scratchnn.history import Epoch, History
 
 CLASSIFIER = History(
     [

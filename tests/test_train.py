@@ -12,10 +12,11 @@ import scratchnn.functional as F
 from parity import bounds, loss_bounds
 from scratchnn import SGD, History, Parameters, evaluate, fit, mlp, train
 from scratchnn.data import Dataset
+from scratchnn.history import Batch, Epoch, Score
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run.watch import epoch_line
-from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, Score
+from scratchnn.train import EVALUATION_BATCH
 from tests.helpers import DTYPES, C, D, H
 
 CLASSES = tuple("abcd")

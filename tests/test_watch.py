@@ -11,9 +11,10 @@ import pytest
 
 from scratchnn import SGD, fit, mlp, plots
 from scratchnn.extras import MissingExtraError
+from scratchnn.history import Batch, Epoch
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run import watch
-from scratchnn.train import Batch, Epoch, backpropagate
+from scratchnn.train import backpropagate
 
 ROW = Epoch(3, 0.25, 0.5, 0.125, 0.987654, 1.5, 1.0, 0.5, 2.0)
 LINE = Epoch(12, 0.25, None, 0.125, None, None, None, 0.5, 2.0)

@@ -28,9 +28,10 @@ from parity.training.step import Quantity, StepResult, WholeStep, check_step
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Call, Settings, epoch, take_step
 from scratchnn.data import Dataset
+from scratchnn.history import Score
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run.recipes import Run
-from scratchnn.train import Score, evaluate
+from scratchnn.train import evaluate
 
 FEW = 32  # numbers that a reader copies
 

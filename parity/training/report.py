@@ -11,7 +11,7 @@ from parity.judge import Difference, worst
 from parity.training.step import KINDS, StepResult, sound
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn import plots
-from scratchnn.train import Score
+from scratchnn.history import Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

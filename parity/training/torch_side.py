@@ -15,10 +15,11 @@ from parity.training.optimizers import State, rule_of
 from parity.training.trace import Trace
 from scratchnn import objectives
 from scratchnn.data import Dataset
+from scratchnn.history import Score, Step, Totals
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
 from scratchnn.run.recipes import Run
-from scratchnn.train import EVALUATION_BATCH, Score, Step, Totals
+from scratchnn.train import EVALUATION_BATCH
 
 
 class TorchSide:

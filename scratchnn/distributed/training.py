@@ -16,21 +16,13 @@ import numpy as np
 from scratchnn import objectives, train
 from scratchnn.data import Dataset
 from scratchnn.distributed.ranks import Ranks
+from scratchnn.history import Batch, Epoch, History, Score, Step, Totals
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import CrossEntropy, Objective
 from scratchnn.ops.shared import IntArray
 from scratchnn.optim import Optimizer
 from scratchnn.optim.state import state_of
-from scratchnn.train import (
-    EVALUATION_BATCH,
-    Batch,
-    Checkpoint,
-    Epoch,
-    History,
-    Score,
-    Step,
-    Totals,
-)
+from scratchnn.train import EVALUATION_BATCH, Checkpoint
 
 
 def fit(

@@ -211,7 +211,7 @@ def nll_loss(
     """
     check_float(log_p=log_p)
     _check_indices(target)
-    rows, mass = target_mass(log_p, target, weight, ignore_index)
+    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0)
     likelihood = rows[mass.where]
     if weight is not None:  # v may be 0
         likelihood[(mass.v == 0) & (likelihood == -np.inf)] = 0  # 0 · log 0 is 0
@@ -240,7 +240,7 @@ def nll_loss_backward(
     """
     check_float(log_p=log_p)
     _check_indices(target)
-    rows, mass = target_mass(log_p, target, weight, ignore_index)
+    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0)
     dlosses = reduce_backward(dloss, mass.shape, reduction, mass.divisor, dtype=log_p.dtype)
     dlog_p = np.zeros_like(rows)
     with np.errstate(invalid="ignore"):  # the mean of nothing
@@ -271,11 +271,7 @@ class Mass(NamedTuple):
 
 
 def target_mass(
-    z: Array,
-    target: AnyArray,
-    weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float = 0.0,
+    z: Array, target: AnyArray, weight: Array | None, ignore_index: int, label_smoothing: float
 ) -> tuple[Array, Mass]:
     """Return z with one example per row, and the mass v of the target; check all arguments.
 
@@ -286,9 +282,7 @@ def target_mass(
     if not 0 <= epsilon <= 1:
         raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
     if axis < 0 or z.shape[axis] == 0:
-        raise ValueError(
-            f"logits must have shape (C,), (N, C) or (N, C, ...) with C > 0, got {z.shape}"
-        )
+        raise ValueError(f"logits must have shape (C,), (N, C, ...) with C > 0, got {z.shape}")
     rows, shape = to_rows(z, axis), z.shape[:axis] + z.shape[axis + 1 :]
     N, C = rows.shape
     if weight is not None:

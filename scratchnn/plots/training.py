@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scratchnn.history import History
 from scratchnn.plots.figures import (
     BLUE,
     CYCLE,
@@ -15,7 +16,6 @@ from scratchnn.plots.figures import (
     title_of,
     whole_numbers,
 )
-from scratchnn.train import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import files, signals
 from scratchnn.run.history import HISTORY
 from scratchnn.run.keeping import BEST, CHECKPOINT, PICTURES, PREVIOUS, RESULTS, Training
 from scratchnn.run.record import RUN, read_record
-from scratchnn.train import History
 
 
 class RunFolder:

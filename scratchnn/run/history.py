@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scratchnn.data import DataError
+from scratchnn.history import Begun, Epoch, History, Totals
 from scratchnn.run import files
-from scratchnn.train import Begun, Epoch, History, Totals
 
 HISTORY = "history.jsonl"  # its name in a run's folder
 NAMES = [field.name for field in fields(Epoch)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scratchnn.data import DataError
+from scratchnn.history import Epoch, History
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import checkpoint, files, record
@@ -29,7 +30,6 @@ from scratchnn.run.history import (
 from scratchnn.run.record import RUN, read_record
 from scratchnn.run.signals import Held
 from scratchnn.run.terminal import warn
-from scratchnn.train import Epoch, History
 
 if TYPE_CHECKING:
     from scratchnn.run.folder import RunFolder

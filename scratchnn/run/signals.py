@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
+from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
-from scratchnn.train import History
 
 # Ctrl-C; `kill` and schedulers; a closed terminal; a limit of processor time. Windows lacks some.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")

@@ -17,6 +17,7 @@ from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.history import Epoch, History
 from scratchnn.run import files, recipes, record, signals, terminal, watch
 from scratchnn.run.arguments import add_recipe_arguments, positive_int, recipe_for
 from scratchnn.run.folder import RunFolder
@@ -24,7 +25,7 @@ from scratchnn.run.history import of_epoch
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.run.terminal import Writer, warn
 from scratchnn.threads import fitting
-from scratchnn.train import Checkpoint, Epoch, History
+from scratchnn.train import Checkpoint
 
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
 SETTINGS = (

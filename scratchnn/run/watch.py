@@ -14,10 +14,11 @@ import numpy as np
 from scratchnn import objectives, plots
 from scratchnn.data import Dataset
 from scratchnn.extras import MissingExtraError, need
+from scratchnn.history import Batch, Epoch, History
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
 from scratchnn.run.terminal import Writer, warn
-from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, backpropagate
+from scratchnn.train import EVALUATION_BATCH, backpropagate
 
 Step = TypeVar("Step", Batch, Epoch)
 

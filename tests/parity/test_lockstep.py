@@ -14,11 +14,11 @@ from parity.__main__ import main
 from parity.training import lockstep
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn import mlp, objectives, recipes
+from scratchnn.history import Score
 from scratchnn.layers import ACTIVATIONS, ReLU
 from scratchnn.objectives import CrossEntropy, HuberLoss, L1Loss, SmoothL1Loss
 from scratchnn.optim import SGD
 from scratchnn.run.recipes import RECIPES
-from scratchnn.train import Score
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": (24, 16)}

@@ -18,9 +18,9 @@ from numpy.typing import DTypeLike
 from scratchnn import SGD, data, launch, mlp
 from scratchnn.data import Dataset
 from scratchnn.distributed import Ranks, fit
+from scratchnn.history import Batch, History
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import Array, IntArray
-from scratchnn.train import Batch, History
 
 BATCH = 70  # of 1,437 digits: the last batch has 37 rows, and no batch divides by 4
 

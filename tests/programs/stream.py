@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnn import SGD, data, fit, mlp
-from scratchnn.train import Batch
+from scratchnn.history import Batch
 
 PIXELS, EXAMPLES = 4096, 2**20  # 64 x 64 pixels; 4 GB
 

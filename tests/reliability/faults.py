@@ -21,10 +21,10 @@ import numpy as np
 
 from scratchnn import SGD, History, data, fit, mlp
 from scratchnn.data import DataError
+from scratchnn.history import Epoch
 from scratchnn.layers import describe
 from scratchnn.run import checkpoint
 from scratchnn.run.folder import RunFolder
-from scratchnn.train import Epoch
 from tests.reliability.harness import (
     ERRORS,
     OFTEN,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from scratchnn import checkpoint, mlp, plots
+from scratchnn.history import Batch
 from scratchnn.run import record, terminal, train_command, watch
 from scratchnn.run.cli import main
-from scratchnn.train import Batch
 from tests.test_cli import assert_one_line, mnist_folder, usage_error
 
 ROOT = Path(__file__).parents[2]

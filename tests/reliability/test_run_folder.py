@@ -13,8 +13,8 @@ import pytest
 
 from scratchnn import SGD, Adam, History, RunFolder, checkpoint, data, fit, mlp, resume
 from scratchnn.data import DataError, Dataset, hflip
+from scratchnn.history import Totals
 from scratchnn.run import files, history, keeping, record, signals
-from scratchnn.train import Totals
 from tests.helpers import C, D, H
 
 CLASSES = tuple("abcd")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from scratchnn import __version__
-from scratchnn.data.datasets import DATA
 from scratchnn.interchange import load_safetensors, save_onnx, save_safetensors
 from scratchnn.layers import ACTIVATIONS, Kronecker
 from scratchnn.mlp import Parameters
 from scratchnn.run import checkpoint, files, recipes
+from scratchnn.run.arguments import data_name
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import HISTORY
 from scratchnn.run.keeping import CHECKPOINT, PICTURES, RESULTS
@@ -50,7 +50,7 @@ def add_import(commands: Any) -> None:
     words = "what the network was trained by: it says loss and transform; default: the file says it"
     sub.add_argument("--recipe", choices=RECIPES, metavar="RECIPE", help=words)
     words = "what it was trained on; default: the file says it"
-    sub.add_argument("--data", choices=DATA, help=words)
+    sub.add_argument("--data", type=data_name, metavar="DATA", help=words)
     words = "between the layers; default: the file says it, or relu"
     sub.add_argument("--activation", choices=ACTIVATIONS, help=words)
     sub.add_argument("--overwrite", action="store_true", help="replace the run that RUN holds")

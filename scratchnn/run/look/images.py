@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from scratchnn.data import DataError, resize
+from scratchnn.data.folder import FORMATS, MOST_PIXELS
 from scratchnn.extras import need
 from scratchnn.ops.shared import AnyArray, Array
 
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # others may start other programs
-MOST_PIXELS = 2**26
 FAINT = 0.25  # of the range: what is fainter is background, where the drawing is looked for
 
 

@@ -15,6 +15,7 @@ from scratchnn import examine
 from scratchnn.data import DataError, Dataset
 from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS
 from scratchnn.data.transforms import Transform
+from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run import checkpoint, recipes, record, watch
@@ -22,7 +23,6 @@ from scratchnn.run.history import to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
-from scratchnn.train import History
 
 PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
 LOOKED_AT = 256  # examples of data of one's own, to learn what they are like

@@ -8,14 +8,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scratchnn.data.datasets import DATA
 from scratchnn.examine import Answers, Mistake
+from scratchnn.history import History
 from scratchnn.plots.training import quantities_of, values_of
 from scratchnn.run import watch
+from scratchnn.run.arguments import data_name
 from scratchnn.run.look import saved, text
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
-from scratchnn.train import History
 
 MOST_CLASSES = 20  # whose matrix fits a terminal
 MOST_EPOCHS = 12  # rows of the table
@@ -41,7 +41,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("run", metavar="RUN", help="a folder of `train --out`, or its .npz")
     words = "whose test part is classified; default: what the run was trained on"
-    parser.add_argument("--data", choices=DATA, help=words)
+    parser.add_argument("--data", type=data_name, metavar="DATA", help=words)
     words = "the folder of the data; default: the run's, or the variable SCRATCHNN_DATA"
     parser.add_argument("--data-dir", metavar="DIR", help=words)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
