@@ -15,6 +15,7 @@ import numpy as np
 
 from scratchnn import objectives
 from scratchnn.data import Dataset
+from scratchnn.data.given import Given, as_dataset, as_parts
 from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Totals
 from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import Objective
@@ -67,15 +68,17 @@ def backpropagate(
 
 
 def evaluate(
-    parameters: Parameters, data: Dataset, objective: str | Objective = "cross_entropy"
+    parameters: Parameters, data: Given, objective: str | Objective = "cross_entropy"
 ) -> Score:
     """Return the mean loss over a whole data set, and the accuracy where there are classes.
 
-    Options  objective   the loss, by name or as an object of scratchnn.objectives
+    Options  data        a data set, or arrays (X, y)
+             objective   the loss, by name or as an object of scratchnn.objectives
     Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
              that is not finite
     """
     goal = objectives.get(objective)
+    data = as_dataset(data, parameters.sizes[-1], classes=goal.classes)
     totals = total(parameters, data, goal, range(0, len(data), EVALUATION_BATCH))
     return finite(totals.score(goal), data)
 
@@ -118,8 +121,8 @@ Checkpoint: TypeAlias = Callable[
 
 def fit(
     parameters: Parameters,
-    train: Dataset,
-    test: Dataset | None = None,
+    train: Given | tuple[Dataset, Dataset | None],
+    test: Given | None = None,
     *,
     optimizer: Optimizer,
     objective: str | Objective = "cross_entropy",
@@ -156,9 +159,10 @@ def fit(
     training data and on `test`. All is computed in the precision of the parameters.
 
     Options  parameters   the network, as `mlp.init` returns it; it is changed
-             train        a data set to learn from: data.digits(), data.mnist(folder), or your
-                          own, data.Dataset(name, X, target, classes)
-             test         a data set to measure on; nothing is learned from it
+             train        a data set to learn from, or arrays (X, y): X (N, ...), y (N,) class
+                          indices, or real numbers. data.digits() and data.mnist(folder) return
+                          both parts, which may also be given as one
+             test         a data set or arrays to measure on; nothing is learned from them
              optimizer    how a gradient changes θ: SGD(0.1) takes steps of 0.1 times the gradient
              objective    the loss, by name or as an object of scratchnn.objectives:
                           "cross_entropy" for classes, "squared_loss" for real numbers, ...
@@ -185,7 +189,8 @@ def fit(
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
-    _check_fits(parameters, (train, test), goal, batch_size)
+    train, test = as_parts(train, test, parameters.sizes[-1], classes=goal.classes)
+    _check_fits(parameters, (train, test), goal, optimizer, batch_size=batch_size, epochs=epochs)
     history, measured = history or History(), (train, test) if evaluation else (None, None)
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
@@ -269,11 +274,17 @@ def _check_fits(
     parameters: Parameters,
     parts: tuple[Dataset | None, ...],
     objective: Objective,
-    batch_size: int = 1,
+    optimizer: Optimizer | None = None,
+    **numbers: int,
 ) -> None:
-    """Raise ValueError for a network that does not fit the data, or a batch size below 1."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    """Raise for a network that does not fit the data, for no optimizer, or a number below 1."""
+    if isinstance(optimizer, type) or not (optimizer is None or hasattr(optimizer, "step")):
+        raise TypeError(f"optimizer must be an object such as SGD(0.1), got {optimizer!r}")
+    for name, number in numbers.items():
+        if not isinstance(number, (int, np.integer)):
+            raise TypeError(f"{name} must be a whole number, got {number!r}")
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
     for data in parts:
         if data is None:
             continue

@@ -10,7 +10,7 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
-from scratchnn import SGD, History, Parameters, evaluate, fit, mlp, train
+from scratchnn import SGD, History, Parameters, data, evaluate, fit, mlp, train
 from scratchnn.data import Dataset
 from scratchnn.history import Batch, Epoch, Score
 from scratchnn.layers import ACTIVATIONS
@@ -240,7 +240,7 @@ def test_fit_goes_on_where_a_history_ends():
             )  # fmt: skip
         return parameters.theta, history
 
-    theta, history = run(2, 0, 3)
+    theta, history = run(2, 3)
     whole_theta, whole = run(5)
     np.testing.assert_array_equal(theta, whole_theta)
     assert history.column("epoch") == [1, 2, 3, 4, 5]
@@ -497,3 +497,58 @@ def test_an_interrupted_cell_leaves_its_history(digits):
     (note,) = stopped.value.__notes__
     assert note.startswith("<History of 2 epochs, train loss ")
     assert note.endswith("sys.last_value.history these epochs")
+
+
+# data as people have them at hand
+
+
+def test_fit_and_evaluate_take_arrays_and_both_parts_as_one():
+    train, test = data.digits()
+    pixels = train.X / np.float32(16)
+    results = []
+    for given in ((pixels, train.target), ((pixels, train.target),), ((train, test),)):
+        network = mlp.init([64, 10], rng=0)
+        fit(network, *given, optimizer=SGD(0.1), epochs=1, rng=0)
+        results.append(network.theta)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_allclose(results[0], results[2], atol=1e-6)  # ToTensor divides by 16, too
+    score = evaluate(network, (pixels.reshape(-1, 8, 8), train.target))
+    assert score.accuracy == evaluate(network, train).accuracy
+
+
+def test_fit_takes_arrays_of_real_numbers():
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    network = mlp.init([3, 1], rng=0)
+    fit(network, X, X.sum(axis=1), optimizer=SGD(0.1), objective="mse_loss", epochs=200, rng=0)
+    assert evaluate(network, (X, X.sum(axis=1)), "mse_loss").loss < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((np.ones((4, 2)), np.ones(4)), "y must be class indices, which are integers, got float64"),
+        ((np.ones((4, 2)), [0, 1, 0, 1]), r"y must be a NumPy array, got list: pass np\.asarray"),
+        ((np.ones((4, 2)).astype(str), np.ones(4, int)), "X must be an array of real numbers"),
+        ((np.ones((4, 2)), np.ones(3, int)), "target must have one entry per example"),
+        (5, r"data must be a data set, or arrays \(X, y\), got int"),
+    ],
+)
+def test_arrays_that_are_no_data_are_named(given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(mlp.init([2, 2], rng=0), given, optimizer=SGD(0.1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": SGD}, r"optimizer must be an object such as SGD\(0\.1\), got <class"),
+        ({"optimizer": 0.1}, r"optimizer must be an object such as SGD\(0\.1\), got 0\.1"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": -1}, "epochs must be at least 1, got -1"),
+        ({"batch_size": None}, "batch_size must be a whole number, got None"),
+    ],
+)
+def test_options_that_make_no_training_are_named(options, message):
+    train, _ = data.digits()
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(mlp.init([64, 10], rng=0), train, **{"optimizer": SGD(0.1)} | options)

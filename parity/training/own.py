@@ -22,7 +22,7 @@ from parity.training.step import Quantity, WholeStep, numbered, quantities_of
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Settings, Trace, batches
 from scratchnn import mlp, objectives
-from scratchnn.data import Dataset
+from scratchnn.data.given import as_dataset
 from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
@@ -33,7 +33,7 @@ from scratchnn.train import total
 
 Network: TypeAlias = "Sequence[int] | Sequence[Layer] | Parameters"
 Gradient: TypeAlias = "ArrayLike | Sequence[ArrayLike]"
-NAME, DATA = "your network", "your data"
+NAME = "your network"
 
 
 def prepare(
@@ -64,24 +64,11 @@ def prepare(
         parameters = network.astype(dtype)
     else:
         parameters = mlp.init(network, activation=activation, rng=rng, dtype=dtype)
-    data = _dataset(np.asarray(X), np.asarray(y), goal, parameters.sizes[-1])
+    arrays = np.asarray(X), np.asarray(y)
+    data = as_dataset(arrays, parameters.sizes[-1], classes=goal.classes)
     total(parameters, data, goal, range(0))  # of no rows: raises where they do not fit
     recipe = Recipe(NAME, "", data.name, goal, own.learning_rate, batch_size, epochs)
     return Run(recipe, data, None, parameters, own, rng)
-
-
-def _dataset(X: AnyArray, y: AnyArray, objective: Objective, outputs: int) -> Dataset:
-    """Return a data set; a single output tells two classes apart."""
-    for name, array in (("X", X), ("y", y)):
-        if array.dtype.kind not in "biuf" or array.ndim == 0:
-            raise ValueError(f"{name} must be an array of real numbers, got {array.dtype}")
-    X, y = X.reshape(len(X), -1), y.astype(int) if y.dtype == bool else y
-    if not objective.classes or y.ndim > 1:
-        y = y.astype(np.float64)
-        return Dataset(DATA, X, y[:, None] if y.ndim == 1 else y)
-    if y.dtype.kind == "f":
-        raise ValueError(f"y must be class indices, which are integers, got {y.dtype}")
-    return Dataset(DATA, X, y, tuple(map(str, range(max(outputs, 2)))))
 
 
 def train(network: Network, X: ArrayLike, y: ArrayLike, device: str, **options: Any) -> Lockstep:

@@ -3,6 +3,7 @@
 dataset        Dataset: examples in rows, and the transform that makes network inputs of them
 datasets       digits, mnist, fashion_mnist, synthetic_line; load takes them by name
 idx, layout    files of MNIST's format, and where they lie
+given          arrays in place of a data set
 folder, own    a folder of images per class; arrays and tables of your own
 transforms     ToTensor, Normalize: from pixels to network inputs
 geometry       pad, crop, flip

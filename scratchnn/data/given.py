@@ -1,0 +1,63 @@
+"""Data as people have them at hand: data sets, a pair of them, or arrays."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from scratchnn.data.dataset import Dataset
+from scratchnn.ops.shared import AnyArray, check_array
+
+NAME = "your data"
+# A data set, or arrays (X, y)
+Given: TypeAlias = Dataset | tuple[AnyArray, AnyArray]
+
+
+def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
+    """Return a data set of arrays; one is returned as it is.
+
+    Shapes   given (X, y): X (N, ...), y (N,) class indices, or real numbers (N,) or (N, K)
+    Options  outputs   how many outputs the network has; a single one tells two classes apart
+             classes   whether y holds class indices
+    Raises   TypeError, ValueError, DataError for what makes no data set
+    """
+    if isinstance(given, Dataset):
+        return given
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        words = "a data set, or arrays (X, y)"
+        raise TypeError(f"data must be {words}, got {type(given).__name__}")
+    X, y = given
+    check_array(X=X, y=y)
+    for name, array in (("X", X), ("y", y)):
+        if array.dtype.kind not in "biuf" or array.ndim == 0:
+            raise ValueError(f"{name} must be an array of real numbers, got {array.dtype}")
+    X, y = X.reshape(len(X), -1), y.astype(int) if y.dtype == bool else y
+    if not classes or y.ndim > 1:
+        y = y.astype(np.float64)
+        return Dataset(NAME, X, y[:, None] if y.ndim == 1 else y)
+    if y.dtype.kind == "f":
+        raise ValueError(f"y must be class indices, which are integers, got {y.dtype}")
+    return Dataset(NAME, X, y, tuple(map(str, range(max(outputs, 2)))))
+
+
+def as_parts(
+    train: Given | tuple[Dataset, Dataset | None],
+    test: Given | AnyArray | None,
+    outputs: int,
+    *,
+    classes: bool,
+) -> tuple[Dataset, Dataset | None]:
+    """Return what to learn from, and what to measure on.
+
+    Options  train, test        each a data set or arrays (X, y); or both parts as `train`, as
+                                data.digits() returns them; or X and y, as in fit(network, X, y)
+             outputs, classes   as of `as_dataset`
+    Raises   as `as_dataset`
+    """
+    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray):
+        train, test = (train, test), None
+    if isinstance(train, tuple) and test is None and isinstance(train[0], Dataset):
+        train, test = train
+    made = as_dataset(train, outputs, classes=classes)  # type: ignore[arg-type]
+    return made, None if test is None else as_dataset(test, outputs, classes=classes)  # type: ignore[arg-type]
