@@ -278,13 +278,13 @@ def damaged_checkpoints(cases: int) -> Found:
         file = path / "checkpoint.npz"
         content, (network, said) = file.read_bytes(), checkpoint.load(file)
         cuts = [content[:length] for length in chosen(len(content), cases // 4)]
-        bits = range(8 * len(content))
+        bits = rng.sample(range(8 * len(content)), 8 * len(content))  # each of them once
         for case in range(cases):
             found.cases += 1
             if case < len(cuts):
                 words, damaged = f"cut at {len(cuts[case])}", cuts[case][:-1]
             else:
-                bit = rng.choice(bits)
+                bit = bits[(case - len(cuts)) % len(bits)]
                 words, changed = f"bit {bit}", bytearray(content)
                 changed[bit // 8] ^= 1 << bit % 8
                 damaged = bytes(changed)
