@@ -201,6 +201,7 @@ def test_table_is_read(tmp_path):
         "5.1,1.4,0\n7,4.7,1\n",  # no header
         "label,sepal,petal\n0,5.1,1.4\n1,7,4.7\n",  # by its name, as Kaggle's digits have it
         "\ufeffsepal, Class ,petal\r\n5.1,0,1.4\r\n7,1,4.7\r\n",  # as Excel writes it
+        "5.1,1.4,0\n\n7,4.7,1\n\n",  # with empty lines
         '"sepal","petal","of, it"\n"5.1","1.4","0"\n"7","4.7","1"',
     ],
 )

@@ -129,12 +129,12 @@ def _table(path: Path, name: str) -> Part:
         target = named[0] if named else len(first) - 1
         features = [k for k in range(len(first)) if k != target]
         X = np.loadtxt(path, float, usecols=features, ndmin=2, skiprows=int(header), **CSV)
-        y = np.loadtxt(path, str, usecols=[target], ndmin=1, skiprows=int(header), **CSV)
+        y = np.loadtxt(path, object, usecols=[target], ndmin=1, skiprows=int(header), **CSV)
     except DataError:
         raise
     except Exception as error:  # a cell that is no number, a row that is too short, no text
         raise DataError(f"{path} cannot be read as a table of numbers: {error}") from error
-    return Part(name, X, y)
+    return Part(name, X, y.astype(str))
 
 
 def _is_number(cell: str) -> bool:
