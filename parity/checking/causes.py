@@ -78,7 +78,7 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
 
 
 def _told_by_kind(problem: Problem) -> str | None:
-    """Return the cause where the kind of a problem tells it; empty where there is none to look for."""
+    """Return the cause where the kind of a problem tells it; empty where there is none."""
     if problem.kind == "warns":
         return ""
     if problem.kind == "dtype":
@@ -191,8 +191,8 @@ class Evidence:
     def explained(self, flawed: list[Answers | None]) -> float | None:
         """Return the share of the errors that flawed answers leave open; None if they explain none.
 
-        They are of the first cases, or of all. They must explain the example and nine in ten others,
-        and be right wherever the answer is.
+        They are of the first cases, or of all. They must explain the example and nine in ten
+        others, and be right wherever the answer is.
         """
         floor = self.asked.floor
         left, misses = [], 0
