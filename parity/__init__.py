@@ -13,7 +13,8 @@ In reading order:
     convert.py      θ <-> torch modules
     devices.py      CPU, CUDA, TF32, threads, the environment
     search.py       the worst case of an operation, the smallest failure, its reproduction
-    training/       a training compared with torch's, step by step; recorded trainings of torch
+    training/       a training compared with torch's, step by step; recorded trainings of torch;
+                    anyone's network and step: `parity.train`, `parity.check_step`
     flaws/          bugs that people make, with their cause
     checking/       anyone's function: `parity.check`
     accuracy/       errors in ulps, compared with other libraries and textbooks
@@ -27,10 +28,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
     from parity.checking import Report
+    from parity.training.own import Network, Step, StepReport
+    from parity.training.report import Lockstep
+    from scratchnn.objectives import Objective
+    from scratchnn.optim import Optimizer
 
 # torch and CUDA read these when they start, so they are set before anything here imports torch.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # repeatable sums
@@ -81,9 +88,100 @@ def check(
     )
 
 
+def train(
+    network: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    optimizer: Optimizer,
+    objective: str | Objective = "cross_entropy",
+    epochs: int = 1,
+    batch_size: int = 32,
+    activation: str = "relu",
+    seed: int = 1,
+    dtype: DTypeLike = "float64",
+    device: str = "cpu",
+) -> Lockstep:
+    """Train a network in NumPy and in torch, and compare each step: `report.holds`.
+
+        report = parity.train([64, 20, 10], X, y, optimizer=SGD(0.1, momentum=0.9))
+        print(report)
+
+    Both sides get the same parameters and batches. Each operation of each step gets the numbers
+    that torch's had, and must be within the bound of its rounding errors; so must the whole step.
+    Nothing that is given is changed.
+
+    Shapes   X (N, ...), y (N,) class indices, or real numbers (N,) or (N, K)
+    Options  network      the sizes [D, H_1, ..., C], or layers, or parameters from `mlp.init`
+             optimizer    SGD, Adam or AdamW with all their options; its state is left aside
+             objective    the loss, by name or as an object of scratchnn.objectives
+             epochs       how often each example is used
+             batch_size   how many examples a step uses; the last batch may be shorter
+             activation   the name of the layer after each hidden one, of a network given by sizes
+             seed         of the initial parameters and the order of the examples
+             dtype        the precision of the training, "float32" or "float64"
+             device       where torch computes, "cpu" or "cuda"
+    Raises   ValueError for data that do not fit the network, or for a layer, an objective or an
+             optimizer that parity has no bounds for; MissingExtraError where torch is missing
+    """
+    options: dict[str, Any] = {"optimizer": optimizer, "objective": objective, "epochs": epochs}
+    options |= {"batch_size": batch_size, "activation": activation, "seed": seed, "dtype": dtype}
+    return _own().train(network, X, y, device, **options)
+
+
+def check_step(
+    step: Step,
+    network: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    optimizer: Optimizer | None = None,
+    objective: str | Objective = "cross_entropy",
+    epochs: int = 1,
+    batch_size: int = 32,
+    activation: str = "relu",
+    seed: int = 1,
+    dtype: DTypeLike = "float64",
+    device: str = "cpu",
+    arrays: bool = False,
+) -> StepReport:
+    """Compare a step of your own with torch's: `step(theta, X, y)` returns (loss, gradient).
+
+        print(parity.check_step(step, [64, 20, 10], X, y))
+
+    torch trains the network. In each step yours gets θ as torch has it, and the batch. Its loss and
+    the gradient of each W and b must be within their bounds. The report says which is wrong first,
+    in the order of backpropagation, and in which way. The gradient may have the form of θ, or be a
+    list of arrays, [dW_1, db_1, dW_2, ...].
+
+    Shapes   as of `train`; W (D, H), b (H,), θ = [W_1, b_1, W_2, ...], each W in rows
+    Options  step      the function to check; it gets copies of θ
+             arrays    whether θ is a list of arrays [W_1, b_1, W_2, ...], and not one vector
+             optimizer with which torch trains; default: SGD(0.1)
+             network, objective, epochs, batch_size, activation, seed, dtype, device   as of `train`
+    Raises   ValueError for what `train` refuses, and for a gradient of another shape
+    """
+    from scratchnn.optim import SGD
+
+    options: dict[str, Any] = {"optimizer": optimizer or SGD(0.1), "objective": objective}
+    options |= {"epochs": epochs, "batch_size": batch_size, "activation": activation}
+    options |= {"seed": seed, "dtype": dtype, "arrays": arrays}
+    return _own().check_step(step, network, X, y, device, **options)
+
+
+def _own() -> Any:
+    from scratchnn.extras import need
+
+    need("torch", "torch")
+    from parity.training import own
+
+    return own
+
+
 def __dir__() -> list[str]:
     """Return what a user may want: the functions, and the modules by name."""
     import pkgutil
 
+    public = ["check", "check_step", "train"]
     own = [name for name in globals() if name.startswith("__")]
-    return sorted([*own, "check", *(module.name for module in pkgutil.iter_modules(__path__))])
+    return sorted([*own, *public, *(module.name for module in pkgutil.iter_modules(__path__))])

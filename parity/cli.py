@@ -98,18 +98,19 @@ def run_ops(arguments: argparse.Namespace) -> int:
 
     names = devices.available() if arguments.device == "all" else [arguments.device]
     device = [devices.prepare(name, deterministic=False) for name in names][-1]
+    dtypes = ROWS if arguments.dtype == "all" else [arguments.dtype]
+    rows = [(op, dtype) for dtype in dtypes for op in _rows(arguments.op, dtype)]
+    if not rows:
+        raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
     cells = []
     with devices.threads(arguments.threads):
         environment = devices.environment(device)
         sides = [OURS, *(f"torch {name}" for name in names)]
         print(report.cells_header(sides))
-        searched = arguments.examples, arguments.seed, arguments.bounds
-        for dtype in ROWS if arguments.dtype == "all" else [arguments.dtype]:
-            for op in _rows(arguments.op, dtype):
-                cells.append(search(op, dtype, names, *searched))
-                print(report.cell_line(cells[-1], sides), flush=True)
-    if not cells:
-        raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
+        for op, dtype in rows:
+            searched = arguments.examples, arguments.seed, arguments.bounds
+            cells.append(search(op, dtype, names, *searched))
+            print(report.cell_line(cells[-1], sides), flush=True)
     settings = {name: getattr(arguments, name) for name in ("dtype", "examples", "bounds", "seed")}
     found = report.of_cells(cells, {"devices": names} | settings, environment)
     print("", *filter(None, map(report.cell_failure, cells)), sep="\n")

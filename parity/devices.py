@@ -43,6 +43,20 @@ def prepare(name: str | None = None, *, deterministic: bool = True) -> torch.dev
     return device
 
 
+@contextmanager
+def prepared(name: str) -> Iterator[torch.device]:
+    """Prepare a device for a block; then torch is as deterministic as it was.
+
+    Options  name   "cpu" or "cuda"
+    Raises   ValueError for CUDA where there is none
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield prepare(name)
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def available() -> list[str]:
     """Return the names of the devices that torch can use here."""
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

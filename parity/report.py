@@ -274,16 +274,12 @@ def missing(cell: Cell) -> str:
 
 def _closest(cell: Cell) -> str:
     """Say which quantity came closest to its bound, and what is missing."""
-    return _quantity(cell) + (f", missing: {missing(cell)}" if cell.missing else "")
-
-
-def _quantity(cell: Cell) -> str:
-    if not cell.holds:
-        return "FAILS"
-    worst = max(cell.sides.values(), key=lambda worst: worst.error.ratio)
-    if worst.error.ratio == 0:
-        return "all exact"
-    return worst.quantity.removeprefix(cell.op).removeprefix(", ") or "value"
+    words = "FAILS"
+    if cell.holds:
+        worst = max(cell.sides.values(), key=lambda worst: worst.error.ratio)
+        quantity = worst.quantity.removeprefix(cell.op).removeprefix(", ") or "value"
+        words = quantity if worst.error.ratio else "all exact"
+    return words + (f", missing: {missing(cell)}" if cell.missing else "")
 
 
 def _ulps(error: float, dtype: str) -> str:

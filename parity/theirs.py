@@ -19,7 +19,6 @@ import numpy as np
 
 from parity.digits import AnyDtype
 from scratchnn.extras import need
-from scratchnn.objectives import Objective
 from scratchnn.ops.shared import Array
 from scratchnn.optim import Optimizer
 
@@ -122,12 +121,10 @@ def optimizer(parameters: Iterable[Tensor], ours: Optimizer) -> TorchOptimizer:
     return getattr(torch.optim, type(ours).__name__)(parameters, **options)
 
 
-def correct(z: Tensor, target: Tensor, objective: Objective) -> int | None:
-    """Count the right answers by torch's argmax, or by the sign of a single logit.
+def right(z: Tensor, target: Tensor) -> Tensor:
+    """Return which examples are classified right, by argmax, or by the sign of a single logit.
 
-    None for an objective without classes.
+    Of probabilities as target, the likeliest class is right.
     """
-    if not objective.classes:
-        return None
-    found = z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)
-    return int((found == target).sum())
+    label = target if target.ndim == 1 else target.argmax(1)
+    return (z[:, 0] > 0 if z.shape[1] == 1 else z.argmax(1)) == label

@@ -104,6 +104,11 @@ def _share(part: IntArray, whole: IntArray, undefined: float) -> Array:
 
 
 def _check(z: Array, target: IntArray) -> None:
+    if isinstance(z, np.ndarray) and z.ndim == 1 and z.dtype.kind in "iu":
+        raise TypeError(
+            "z must be logits or probabilities (N, C), got class indices: "
+            "objectives.one_hot(z, C) makes rows of them"
+        )
     check_float(z=z)
     check_matrix(z=z)
     check_labels(target, z.shape[:1], z.shape[1])

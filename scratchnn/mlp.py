@@ -175,6 +175,9 @@ def init(
     rng = np.random.default_rng(rng)
     sizes = [part for part in network if isinstance(part, (int, np.integer))]
     given = [part for part in network if not isinstance(part, (int, np.integer))]
+    for layer in given:
+        if isinstance(layer, type):
+            raise TypeError(f"network must be layers, got the class {layer.__name__}: add ()")
     if not all(hasattr(layer, "shapes") for layer in given) or (sizes and given):
         raise ValueError(f"network must be whole numbers, or layers, got {list(network)}")
     if given and (activation != "relu" or kronecker):

@@ -33,6 +33,7 @@ from parity.accuracy.libraries import BCE, Library
 from parity.cases import Case
 from parity.judge import right_gradients, right_value
 from parity.ops import OPS, Op
+from parity.report import save_rows
 from scratchnn.ops.shared import AnyArray, Array
 
 Drawn: TypeAlias = dict[str, AnyArray]
@@ -354,11 +355,7 @@ def summary(found: Sequence[Cell]) -> str:
 
 
 def save(path: Path, found: Sequence[Cell], environment: Mapping[str, object]) -> None:
-    """Write all cells as JSON, a line each."""
-    cells = ",\n".join(json.dumps(asdict(cell) | {"holds": cell.holds}) for cell in found)
-    facts = json.dumps(environment, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'{{"environment": {facts},\n"cells": [\n{cells}\n]}}\n')
+    save_rows(path, environment, "cells", (asdict(cell) | {"holds": cell.holds} for cell in found))
 
 
 def read(path: Path) -> list[Cell]:

@@ -247,6 +247,14 @@ def record(
     """Train a recipe in torch and return the facts and the arrays of a recording.
 
     Among the facts is how far a free run may come; None for TF32, which we do not compute.
+
+    Options  recipe      what to train, on which data
+             device      where torch computes
+             dtype       of θ: "float32" or "float64"
+             precision   of torch's products of float32 matrices
+             seed        of the initial parameters and the order of the examples
+             steps       how many to record, or all of the recipe's where it has fewer
+    Raises   ValueError for a layer, an objective or an optimizer that parity has no rule for
     """
     from parity import devices
     from parity.training import free_run

@@ -7,21 +7,20 @@ and what --out, --json and --html save, stands at the end.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
-from types import ModuleType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 
 from parity import devices, report
 from parity.report import Report, Section
 from parity.training import free_run, lockstep, paired
-from parity.training import report as stepwise
-from parity.training.lockstep import reproduction
+from parity.training.report import HEADER, Lockstep
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import cli, recipes
@@ -33,32 +32,24 @@ UNSAID = ("command", "debug", "out", "data_dir", "json", "html")  # not among a 
 
 Facts: TypeAlias = Mapping[str, object]
 Arguments: TypeAlias = argparse.Namespace
-Result: TypeAlias = lockstep.Lockstep | free_run.FreeRun | paired.Paired
+Result: TypeAlias = Lockstep | free_run.FreeRun | paired.Paired
 # What a training yields: the result so far, or None, and words for what is new
 News: TypeAlias = Iterator[tuple[Result | None, str]]
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """One way to compare two trainings, and how its results are shown.
 
-    train     takes the arguments, the device and the precision of θ
-    module    has `as_dict` of a result, its `verdict`, and `picture` or `table`
-    file      the name of its files in the folder --out
-    title     what a report's title says of it
+    train    takes the arguments, the device and the precision of θ
+    file     the name of its files in the folder --out
+    title    what a report's title says of it
+    dtypes   the precisions of θ that it has
     """
 
     train: Callable[[Arguments, torch.device, str], News]
-    module: ModuleType
     file: str
     title: str
     dtypes: tuple[str, ...] = ("float32", "float64")
-
-    def words(self, result: Result) -> str:
-        """Return the verdict, or what failed."""
-        if isinstance(result, lockstep.Lockstep) and not result.holds:
-            return stepwise.failure(result)
-        return self.module.verdict(result)
 
 
 def run(arguments: Arguments) -> int:
@@ -77,11 +68,12 @@ def run(arguments: Arguments) -> int:
     with devices.threads(arguments.threads):
         environment = devices.environment(device)
         facts = [f"{name} {environment[name]}" for name in ("numpy", "torch", "device")]
-        print(", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else ""))
+        head = [", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else "")]
         try:
             for dtype in [arguments.dtype] if arguments.dtype else mode.dtypes:
                 for result, words in mode.train(arguments, device, dtype):
-                    print(words, flush=True)
+                    print(*head, words, sep="\n", flush=True)
+                    head.clear()
                     results |= {dtype: result} if result else {}
                 if results[dtype].interrupted:
                     raise KeyboardInterrupt
@@ -97,39 +89,39 @@ def _prepare(given: Arguments, dtype: str, seed: int) -> Run:
 
 
 def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
-    run, precision = _prepare(arguments, dtype, arguments.seed), arguments.precision
-    yield None, f"\n{_describe(run, arguments.steps)}\n{stepwise.HEADER}"
+    again, precision = partial(_prepare, arguments, dtype, arguments.seed), arguments.precision
+    run = again()
+    yield None, f"\n{_describe(run, arguments.steps)}\n{HEADER}"
     options = {"precision": precision, "judged_as": arguments.judged_as or "ieee"}
     result = None
     for result, row in lockstep.train(run, device, max_steps=arguments.steps, **options):
         if result.culprit and not result.reproduction:
-            given = _given(arguments, device)
-            result.reproduction = reproduction(result.culprit, run.recipe, dtype, given)
-        yield result, stepwise.epoch_line(row)
+            command = _command(arguments, device, dtype, result.culprit.step)
+            lines = lockstep.alone(result.culprit, device.type, *options.values())
+            result.reproduction = "\n".join([command, *lines])
+        yield result, str(row)
     if result is None:  # interrupted in the first step
         raise KeyboardInterrupt
-    if result.steps_hold and result.strayed:  # compare with torch's own drift, which takes its time
-        fresh = _prepare(arguments, dtype, arguments.seed)
-        result.limits = free_run.train(fresh, device, len(result.steps), precision).limits
-    yield result, f"{stepwise.verdict(result)}\n{stepwise.timing(result)}"
-    if not result.holds:
-        yield result, stepwise.failure(result)
+    free_run.allow_drift(result, again, device, precision)
+    yield result, result.verdict()
 
 
-def _given(arguments: Arguments, device: torch.device) -> dict[str, object]:
-    """Return the options that a reproduction needs, besides those of the recipe."""
-    chosen = {"device": device.type} if arguments.device or device.type != "cpu" else {}
-    chosen |= {"precision": arguments.precision} if arguments.precision != "ieee" else {}
-    names = ("judged_as", "data_dir", "threads")
-    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return {"seed": arguments.seed} | chosen | given
+def _command(arguments: Arguments, device: torch.device, dtype: str, step: int) -> str:
+    """Return the command that trains up to a step on the same sides."""
+    recipe, left_out = recipe_for(arguments), {*UNSAID, "recipe", "mode", "seeds"} - {"data_dir"}
+    known = {"data": recipe.data, "device": device.type, "dtype": dtype, "steps": step}
+    given = {n: known.get(n, value) for n, value in vars(arguments).items() if n not in left_out}
+    flags = (
+        f"--{n.replace('_', '-')} {shlex.quote(str(v))}" for n, v in given.items() if v is not None
+    )
+    return f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"
 
 
 def _free_run(arguments: Arguments, device: torch.device, dtype: str) -> News:
     run = _prepare(arguments, dtype, arguments.seed)
     yield None, f"\n{_describe(run, arguments.steps)}"
     result = free_run.train(run, device, arguments.steps, arguments.precision)
-    yield result, f"{free_run.table(result)}\n{free_run.verdict(result)}"
+    yield result, f"{result.table()}\n{result.verdict()}"
 
 
 def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
@@ -137,13 +129,14 @@ def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
     try:
         for seed in range(arguments.seed, arguments.seed + (arguments.seeds or SEEDS)):
             run = _prepare(arguments, dtype, seed)
+            paired.test_part(run)  # raises before anything is printed
             if seed == arguments.seed:
                 yield None, f"\n{_describe(run, steps)}\n{paired.HEADER}"
             result.pairs.append(paired.train(run, device, seed, steps, arguments.precision))
-            yield result, paired.line(result.pairs[-1])
+            yield result, str(result.pairs[-1])
     except KeyboardInterrupt:
         result.interrupted = True
-    yield result, paired.verdict(result)
+    yield result, result.verdict()
 
 
 def _describe(run: Run, steps: int | None) -> str:
@@ -160,7 +153,7 @@ def _save(
     settings = {name: value for name, value in vars(arguments).items() if name not in UNSAID}
     settings |= {"data": recipe.data, "complete": complete}
     shared = {"settings": settings, "environment": environment}
-    found = [{"holds": r.holds, **shared, **mode.module.as_dict(r)} for r in results]
+    found = [{"holds": r.holds, **shared, **r.as_dict()} for r in results]
     saved: list[Path] = []
     if arguments.out:
         folder = Path(arguments.out)
@@ -171,16 +164,16 @@ def _save(
     title = f"{recipe.name} on {recipe.data}: NumPy compared with PyTorch, {mode.title}"
     words = ", ".join(f"{r.dtype} {'holds' if r.holds else 'fails'}" for r in results)
     whole = all(result.holds for result in results), words, settings, environment, found
-    made = Report(title, *whole, lambda: [_section(mode, result) for result in results])
+    made = Report(title, *whole, lambda: list(map(_section, results)))
     report.say_saved(*saved, *report.save(made, arguments.json, arguments.html))
 
 
-def _section(mode: Mode, result: Result) -> Section:
-    text, _, code = mode.words(result).partition("\nreproduce:")
+def _section(result: Result) -> Section:
+    text, _, code = result.verdict().partition("\nreproduce:")
     html = report.code(f"reproduce:{code}") if code else ""
-    if mode.module is paired:
-        return Section(result.dtype, text, html + mode.module.table(result))
-    drawn = report.picture(mode.module.picture(result, ""), f"both sides in {result.dtype}")
+    if isinstance(result, paired.Paired):
+        return Section(result.dtype, text, html + result.table())
+    drawn = report.picture(result.picture(""), f"both sides in {result.dtype}")
     return Section(result.dtype, text, html + drawn)
 
 
@@ -189,17 +182,18 @@ def _draw(folder: Path, recipe: Recipe, mode: Mode, results: Sequence[Result]) -
     for dtype in ("float32", "float64"):
         plots.remove(folder, f"{mode.file}-{dtype}")  # of another run
     try:
-        for result in results if mode.module is not paired else ():
-            title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
-            figure = mode.module.picture(result, title)
-            paths += plots.save(figure, folder, f"{mode.file}-{result.dtype}")
+        for result in results:
+            if not isinstance(result, paired.Paired):
+                title = f"{recipe.name} on {recipe.data}, {result.dtype}: NumPy and torch"
+                figure = result.picture(title)
+                paths += plots.save(figure, folder, f"{mode.file}-{result.dtype}")
     except MissingExtraError as error:
         print(f"parity: no curves: {error}", file=sys.stderr)
     return paths
 
 
 MODES = {
-    "lockstep": Mode(_lockstep, stepwise, "parity", "step by step"),
-    "free-run": Mode(_free_run, free_run, "free-run", "trained freely"),
-    "accuracy": Mode(_accuracy, paired, "accuracy", "over paired seeds", ("float32",)),
+    "lockstep": Mode(_lockstep, "parity", "step by step"),
+    "free-run": Mode(_free_run, "free-run", "trained freely"),
+    "accuracy": Mode(_accuracy, "accuracy", "over paired seeds", ("float32",)),
 }

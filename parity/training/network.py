@@ -36,44 +36,35 @@ WEIGHTS: dict[str, Callable[..., Array]] = {
 }
 
 
-# Objectives: how far errors of z move dz, from the case of their row
+# The operations of objectives that are convex in each entry of z, or of a prediction
+ENTRYWISE = (
+    "binary_cross_entropy_with_logits",
+    *("squared_loss", "mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"),
+)
+
+
+def handed_on_to_dz(loss: Call, error: Array, settings: Settings) -> Array:
+    """Bound how far errors of z, or of a prediction, move the gradient dz of the mean loss.
+
+    The slope of a convex loss rises with z: it moves furthest at z - error or z + error.
+
+    Raises   ValueError for an objective that has no rule here
+    """
+    function = loss.op.function
+    if function == "cross_entropy":
+        return _cross_entropy(loss.case, error)
+    if function not in ENTRYWISE:
+        raise ValueError(
+            f"objective must have one of the operations cross_entropy, {', '.join(ENTRYWISE)}, "
+            f"through which errors of z are followed, got {settings.objective!r}: {function}"
+        )
+    return _slope(loss, error)[1]
 
 
 def _cross_entropy(case: Case, error: Array) -> Array:
     """Return Σ v |δp| over the count, where dz is (p Σ v - v) over the count."""
     v, _, divisor = oracle.reduced_mass(**case)
     return v.sum(axis=1, keepdims=True) / divisor * softmax_handed_on(case["z"], error)
-
-
-def _binary(case: Case, error: Array) -> Array:
-    """Return w m |δσ| / N, m = 1 + (p⁺ - 1) t, with |δσ| ≤ |δz| / 4 and at most 1."""
-    w, p = (1.0 if case.get(name) is None else case[name] for name in ("weight", "pos_weight"))
-    m = 1 + (p - 1) * case["target"]
-    return abs(w * m) * np.minimum(error / 4, 1) / error.size
-
-
-def _difference(
-    case: Case, error: Array, slope: float, most: float = np.inf, knee: float = np.inf
-) -> Array:
-    """Return the change of dz of a loss of r: `slope` |δr| up to |r| = knee, and at most `most`."""
-    r = abs(case["prediction"] - case["target"])
-    return np.where(r - error > knee, 0, np.fmin(slope * error, most)) / r.size
-
-
-def _smooth_l1(case: Case, error: Array) -> Array:
-    beta = case["beta"]
-    return _difference(case, error, 1 / beta if beta else np.inf, 2, beta)
-
-
-OBJECTIVES: dict[str, Callable[[Case, Array], Array]] = {
-    "cross_entropy": _cross_entropy,
-    "binary_cross_entropy_with_logits": _binary,
-    "squared_loss": lambda case, error: _difference(case, error, 1),
-    "mse_loss": lambda case, error: _difference(case, error, 2),
-    "l1_loss": lambda case, error: _difference(case, error, np.inf, 2, 0),
-    "huber_loss": lambda case, error: _difference(case, error, 1, 2 * case["delta"], case["delta"]),
-    "smooth_l1_loss": _smooth_l1,
-}
 
 
 def softmax_handed_on(z: Array, error: Array) -> Array:
@@ -163,13 +154,8 @@ def errors(
     if differ is None:
         differ = {i: abs(step.outputs[i]) <= outputs[i] for i in kinks(step.before)}
     loss = of_objective(settings.objective, step.outputs[-1], step.target)
-    if loss.op.function not in OBJECTIVES:
-        raise ValueError(
-            f"objective must have one of the operations {', '.join(OBJECTIVES)}, through which "
-            f"errors of z are followed, got {settings.objective!r}: {loss.op.function}"
-        )
     own = as_tuple(loss.op.backward_bound(np.ones(()), **loss.case, u=u))[0]
-    change = OBJECTIVES[loss.op.function](loss.case, outputs[-1])
+    change = handed_on_to_dz(loss, outputs[-1], settings)
     passed = np.sum((abs(step.gradients[-1]) + change) * outputs[-1])
     grad = _gradient_errors(step, outputs, own + change, differ, u, factors)
     rule, optimizer = rule_of(settings.optimizer), settings.optimizer
@@ -194,7 +180,7 @@ def _output_errors(parameters: Parameters, outputs: Arrays, u: float, factors: f
         elif call.op.function in KINKS:
             passed = error
         else:
-            passed = np.minimum(sum(_slope(call, error)), 1) * error
+            passed = sum(_slope(call, error)) * error
         found.append(own + passed)
     return found
 
@@ -234,13 +220,22 @@ def _gradient_errors(
 
 
 def _slope(call: Call, error: Array) -> tuple[Array, Array]:
-    """Return |f'(z)|, and how far it is from |f'| within the error of z.
+    """Return |f'(z)| of an activation or a loss, and how far f' is from f'(z) within error of z.
 
-    f' is in [0, 1]. For sigmoid and tanh it changes by at most |δz|, for softplus by β |δz| / 4.
+    The right f' is looked at in z - error, in 0 and in z + error, and taken as monotonic between
+    them. For the small errors of rounding any smooth f' is. The numbers are the longest that the
+    machine has, as f' changes by so little.
     """
-    (z,) = (call.case[name] for name in call.op.inputs)
-    slope = abs(as_tuple(call.op.exact_backward(np.ones_like(z), **call.case))[0])
-    return slope, np.minimum(max(1.0, call.case.get("beta", 1.0) / 4) * error, 1)
+    name = call.op.inputs[0]
+    z, reach = (x.astype(np.longdouble) for x in (call.case[name], error))
+
+    def slope(x: Array) -> Array:
+        return as_tuple(call.op.exact_backward(1.0, **call.case | {name: x}))[0]
+
+    here, low, high = slope(z), z - reach, z + reach
+    away = (low, np.clip(0, low, high), high)
+    change = np.max([abs(slope(x) - here) for x in away], axis=0)
+    return abs(here).astype(np.float64), change.astype(np.float64)
 
 
 def _weight(parameters: Parameters, i: int) -> Array:

@@ -166,15 +166,20 @@ def rule_of(optimizer: Optimizer) -> Rule:
     """
     name = type(optimizer).__name__
     if name not in RULES:
-        known = ", ".join(RULES)
+        known, got = ", ".join(RULES), getattr(optimizer, "__name__", repr(optimizer))
         raise ValueError(
-            f"optimizer must be one of {known}, which parity has rules for, got {name}"
+            f"optimizer must be one of {known}, with a learning rate, as SGD(0.1), which parity "
+            f"has rules for, got {got}"
         )
     return RULES[name]
 
 
 def with_state(optimizer: Optimizer, state: State) -> Optimizer:
-    """Return an optimizer of the same settings with a copy of this state."""
+    """Return an optimizer of the same settings with a copy of this state.
+
+    Raises   ValueError for one without an entry in RULES
+    """
+    rule_of(optimizer)
     other = copy(optimizer)
     other.state = deepcopy(state)
     return other

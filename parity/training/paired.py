@@ -22,6 +22,7 @@ from parity.digits import Precision
 from parity.training.torch_side import TorchSide
 from parity.training.trace import Settings, batches, take_step
 from scratchnn import mlp
+from scratchnn.data import Dataset
 from scratchnn.run.recipes import Run
 
 LEVEL = 0.001  # of a false alarm, over all seeds together
@@ -44,6 +45,10 @@ class Pair:
     def p(self) -> float:
         """The probability of a split as uneven as this where both sides are equally good."""
         return mcnemar(self.only_ours, self.only_torch)
+
+    def __str__(self) -> str:
+        split = f"{self.only_ours} : {self.only_torch}"
+        return f"{self.seed:>5}  {self.ours:>7.2%}  {self.torch:>7.2%}  {split:>18}  {self.p:.3g}"
 
 
 @dataclass
@@ -81,6 +86,36 @@ class Paired:
         reach = student_t(n - 1, confidence) * spread / math.sqrt(n)
         return centre - reach, centre + reach
 
+    def verdict(self) -> str:
+        """Say whether the accuracies are alike, and how well their difference is known."""
+        if not self.pairs:
+            return "no seed was trained to its end"
+        word = "holds" if self.holds else "FAILS"
+        lowest = min(pair.p for pair in self.pairs)
+        text = (
+            f"accuracy {word} in {self.dtype} on {self.device}: {len(self.pairs)} seeds, "
+            f"lowest p {lowest:.3g}, refused below {LEVEL / len(self.pairs):.1g}"
+        )
+        interval = self.interval()
+        if interval is None:
+            return text
+        low, high = (f"{100 * end:+.2f}" for end in interval)
+        if self.one_sided:
+            text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
+        return (
+            f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
+        )
+
+    def table(self) -> str:
+        header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
+        formats = "{0.seed}", "{0.ours:.2%}", "{0.torch:.2%}", "{0.only_ours}", "{0.only_torch}"
+        row = *formats, "{0.p:.3g}"
+        return report.table(header, [[text.format(pair) for text in row] for pair in self.pairs])
+
+    def as_dict(self) -> dict[str, object]:
+        pairs = [asdict(pair) | {"p": pair.p} for pair in self.pairs]
+        return asdict(self) | {"pairs": pairs, "interval": self.interval()}
+
 
 def train(
     run: Run, device: torch.device, seed: int, steps: int | None, precision: Precision = "ieee"
@@ -89,18 +124,26 @@ def train(
 
     Raises   ValueError for a recipe without classes
     """
-    side, settings = TorchSide(run, device, precision), Settings.of(run)
-    if not settings.objective.classes or run.test is None:
-        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
+    test, side, settings = test_part(run), TorchSide(run, device, precision), Settings.of(run)
     for X, target in islice(batches(run), steps):
         take_step(run.parameters, X, target, settings)
         side.advance(X, target)
-    X, target = run.test.batch(slice(None), run.parameters.theta.dtype)
+    X, target = test.batch(slice(None), run.parameters.theta.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is reported
-        ours, theirs = mlp.predict(run.parameters, X) == target, side.right(run.test)
+        ours, theirs = mlp.predict(run.parameters, X) == target, side.right(test)
     alone, alone_torch = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     accuracies = float(ours.mean()), float(theirs.mean())
     return Pair(seed, *accuracies, alone, alone_torch, len(ours))
+
+
+def test_part(run: Run) -> Dataset:
+    """Return the data that both sides are compared on.
+
+    Raises   ValueError for a recipe without classes
+    """
+    if run.test is None or not Settings.of(run).objective.classes:
+        raise ValueError(f"accuracy needs a recipe with classes, got {run.recipe.name}")
+    return run.test
 
 
 def mcnemar(b: int, c: int) -> float:
@@ -120,39 +163,3 @@ def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
     integral = np.cumsum(density[1:] + density[:-1])
     angle = np.interp(confidence, integral / integral[-1], angles[1:])
     return math.sqrt(freedom) * math.tan(angle)
-
-
-def line(pair: Pair) -> str:
-    split = f"{pair.only_ours} : {pair.only_torch}"
-    return f"{pair.seed:>5}  {pair.ours:>7.2%}  {pair.torch:>7.2%}  {split:>18}  {pair.p:.3g}"
-
-
-def verdict(result: Paired) -> str:
-    """Say whether the accuracies are alike, and how well the seeds pin their difference down."""
-    if not result.pairs:
-        return "no seed was trained to its end"
-    word = "holds" if result.holds else "FAILS"
-    lowest = min(pair.p for pair in result.pairs)
-    text = (
-        f"accuracy {word} in {result.dtype} on {result.device}: {len(result.pairs)} seeds, "
-        f"lowest p {lowest:.3g}, refused below {LEVEL / len(result.pairs):.1g}"
-    )
-    interval = result.interval()
-    if interval is None:
-        return text
-    low, high = (f"{100 * end:+.2f}" for end in interval)
-    if result.one_sided:
-        text += f"; the interval at {1 - LEVEL:.1%} excludes 0"
-    return f"{text}; NumPy - torch within [{low}, {high}] points ({CONFIDENCE:.0%}, Student's t)"
-
-
-def table(result: Paired) -> str:
-    header = ["seed", "NumPy", "torch", "right in NumPy alone", "in torch alone", "McNemar's p"]
-    formats = "{0.seed}", "{0.ours:.2%}", "{0.torch:.2%}", "{0.only_ours}", "{0.only_torch}"
-    row = *formats, "{0.p:.3g}"
-    return report.table(header, [[text.format(pair) for text in row] for pair in result.pairs])
-
-
-def as_dict(result: Paired) -> dict[str, object]:
-    pairs = [asdict(pair) | {"p": pair.p} for pair in result.pairs]
-    return asdict(result) | {"pairs": pairs, "interval": result.interval()}

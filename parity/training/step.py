@@ -137,8 +137,8 @@ def check_step(step: int, trace: Trace, settings: Settings) -> StepResult:
             if difference.reason:
                 break
     outputs, loss, gradient, theta = (worst(found.get(kind, [difference])) for kind in KINDS)
-    differ = quantity.source.differ if isinstance(quantity.source, WholeStep) else {}
-    flips = sum(int(mask.sum()) for mask in differ.values())
+    differ = quantity.source.differ if isinstance(quantity.source, WholeStep) else None
+    flips = sum(int(mask.sum()) for mask in (differ or {}).values())
     return StepResult(step, outputs, loss, gradient, theta, flips, unbounded, broken)
 
 
@@ -153,9 +153,10 @@ def _names(layers: Sequence[Layer]) -> list[str]:
     return [f"layer {number} {'z' if layer.shapes else layer.op}" for number, layer in both]
 
 
-def _quantities(
+def quantities_of(
     source: Source, settings: Settings, results: Iterable[tuple[int, str, str, Array, Array]]
 ) -> Iterator[Quantity]:
+    """Yield results of a source with their bounds: each its part, kind, name, ours and torch's."""
     theirs = source.bounds(settings.factors)
     strict = source.bounds(0.0) if settings.factors else theirs
     for part, kind, name, ours, torch in results:
@@ -168,19 +169,19 @@ def operations(trace: Trace, settings: Settings) -> Iterator[Quantity]:
     calls, names = of_layers(before, outputs), _names(before.layers)
     for i, layer in enumerate(before.layers):
         y = layer.forward(outputs[i].copy(), *before.views[i])  # it may overwrite its input
-        yield from _quantities(calls[i], settings, [(0, "outputs", names[i], y, outputs[i + 1])])
+        yield from quantities_of(calls[i], settings, [(0, "outputs", names[i], y, outputs[i + 1])])
     z, target = outputs[-1], trace.target
     call, (loss, dz) = of_objective(objective, z, target), objective.loss_and_gradient(z, target)
     result = 0, "loss", "loss", np.asarray(loss), trace.loss
-    yield from _quantities(call, settings, [result])
+    yield from quantities_of(call, settings, [result])
     result = 0, "gradient", "dz of the loss", dz, trace.gradients[-1]
-    yield from _quantities(replace(call, dy=np.ones((), z.dtype)), settings, [result])
+    yield from quantities_of(replace(call, dy=np.ones((), z.dtype)), settings, [result])
     for i in reversed(range(len(calls))):
         call = replace(calls[i], dy=trace.gradients[i])
-        yield from _quantities(call, settings, _gradients(trace, i))
+        yield from quantities_of(call, settings, _gradients(trace, i))
     update = Update(settings.optimizer, before.theta, trace.grad.theta, trace.state)
     result = 0, "parameters", "θ", update.ours(), trace.after.theta
-    yield from _quantities(update, settings, [result])
+    yield from quantities_of(update, settings, [result])
 
 
 def _gradients(trace: Trace, i: int) -> Iterator[tuple[int, str, str, Array, Array]]:
@@ -202,13 +203,13 @@ class WholeStep:
     """A step from torch's θ: its results are outputs, loss, gradients and the new θ.
 
     shown    the layers whose outputs are among them; 0 is X
-    differ   the ReLUs that are on in one and off in the other, each side on its own
+    differ   the ReLUs that are on in one and off in the other; None: it is not known which are
     """
 
     trace: Trace
     settings: Settings
     shown: tuple[int, ...]
-    differ: Masks
+    differ: Masks | None
 
     def results(self, step: Trace) -> dict[tuple[str, str], Array]:
         """Return the results of a step, or their bounds, by kind and name."""
@@ -266,4 +267,4 @@ def whole_step(trace: Trace, settings: Settings) -> Iterator[Quantity]:
         (part, kind, f"network {name}", ours[kind, name], torch)
         for part, ((kind, name), torch) in enumerate(source.results(trace).items())
     )
-    yield from _quantities(source, settings, whole)
+    yield from quantities_of(source, settings, whole)

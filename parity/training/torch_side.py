@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -40,7 +39,6 @@ class TorchSide:
             for weight, tensor in zip(self.weights, tensors, strict=True):
                 self.optimizer.state[weight][self.buffers[name]] = tensor.detach().to(device)
         self.objective = objectives.get(run.recipe.objective)
-        self.seconds = 0.0
 
     def step(self, X: Array, target: AnyArray) -> Trace:
         before, state = self.parameters(), self._state()
@@ -57,8 +55,6 @@ class TorchSide:
     def _take(self, X: Array, target: AnyArray) -> tuple[list[Tensor], Tensor]:
         """Take one step; return every layer's output, and the loss."""
         outputs, labels = [to_tensor(X, self.device)], self._prepared(target, len(X))
-        devices.synchronize(self.device)
-        start = perf_counter()
         self.optimizer.zero_grad()
         with devices.products(self.device, self.precision):
             for layer in self.module:
@@ -67,8 +63,6 @@ class TorchSide:
             loss = self.loss(outputs[-1], labels)
             loss.backward()
         self.optimizer.step()
-        devices.synchronize(self.device)
-        self.seconds += perf_counter() - start
         return outputs[1:], loss
 
     def nudge(self, index: int, later: float) -> None:
@@ -98,17 +92,16 @@ class TorchSide:
         totals = Totals()
         for z, target in self._outputs(data):
             value = self.loss(z, self._prepared(target, len(z))).item()
-            correct = theirs.correct(z, to_tensor(target, self.device), self.objective) or 0
+            correct = int(self._right(z, target).sum()) if self.objective.classes else 0
             totals.add(Step(value, correct, self.objective.count(target), len(z)))
         return totals.score(self.objective)
 
     def right(self, data: Dataset) -> BoolArray:
         """Return for each example whether it is classified right, by torch's own argmax."""
-        found: list[bool] = []
-        for outputs, target in self._outputs(data):
-            rows = zip(outputs.cpu().split(1), to_tensor(target).split(1), strict=True)
-            found += (bool(theirs.correct(z, label, self.objective)) for z, label in rows)
-        return np.array(found)
+        return np.concatenate([self._right(z, target) for z, target in self._outputs(data)])
+
+    def _right(self, z: Tensor, target: AnyArray) -> BoolArray:
+        return to_array(theirs.right(z, to_tensor(target, self.device)))
 
     def _outputs(self, data: Dataset) -> Iterator[tuple[Tensor, AnyArray]]:
         """Yield the network's output and the targets, some examples at a time."""

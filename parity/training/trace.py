@@ -142,7 +142,7 @@ class Call:
         return judge.right_gradients(self.op, self.case, self.dy)
 
     def element(self, part: int, index: Index) -> tuple[Call, Index]:
-        """Return the smallest case of this row that has an element of a result, and its place.
+        """Return a small case of this row that has an element of a result, and its place.
 
         A mean loss needs all of its case, and so does its gradient.
         """
@@ -206,7 +206,7 @@ def of_objective(objective: Objective, z: Array, target: AnyArray) -> Call:
     return Call(op, {op.inputs[0]: z, "target": target, **options})
 
 
-# The smallest case that has an element of a result: of the gradient for the argument `name`, or of
+# A small case that has an element of a result: of the gradient for the argument `name`, or of
 # the value, where the name is empty
 
 
@@ -229,36 +229,14 @@ def _linear(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
     return cut, None if dY is None else dY[n, h], (0,) * len(index)
 
 
-def _kronecker(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
-    """Return a smaller sum of Kronecker products.
-
-    S has the shape (n, P, Q). Feature a P + p meets row a of each A_i and row p of each S_i, and
-    output c Q + q their columns c and q. So p or q alone makes a smaller sum. An element of dA is
-    made of one A_iac, S_i, block a of the features and block c of the outputs: a sum with n = 1.
-    """
-    X, A, S, b = (case[name] for name in ("X", "A", "S", "b"))
-    n, P, Q = S.shape
-    blocks = (n, P), (n, Q)
-    X, b = X.reshape(-1, *blocks[0]), b.reshape(blocks[1])
-    dY = None if dY is None else dY.reshape(-1, *blocks[1])
-    rows, a, c, p, q = EVERY, EVERY, EVERY, EVERY, EVERY
-    place: Index
-    match name:
-        case "A":
-            i, a, c, place = *map(_one, index), (0, 0, 0)
-            A, S = A[i, a, c], S[i]
-        case "S":
-            p, q, place = _one(index[1]), _one(index[2]), (index[0], 0, 0)
-        case "b":
-            p, q, place = _one(0), _one(index[0] % Q), (index[0] // Q,)
-        case "X":
-            rows, p, place = _one(index[0]), _one(index[1] % P), (0, index[1] // P)
-        case _:
-            rows, q, place = _one(index[0]), _one(index[1] % Q), (0, index[1] // Q)
-    X, S = X[rows, a, p], S[:, p, q]
-    cut = {"X": X.reshape(len(X), -1), "A": A, "S": S, "b": b[c, q].ravel()}
-    return cut, None if dY is None else dY[rows, c, q].reshape(len(X), -1), place
+def _row(case: Case, dY: Array | None, name: str, index: Index) -> Smaller:
+    """Return row n alone, or all of the case for the gradient of a parameter."""
+    if name not in ("", "X"):
+        return case, dY, index
+    n, *rest = index
+    one = None if dY is None else dY[_one(n)]
+    return case | {"X": case["X"][_one(n)]}, one, (0, *rest)
 
 
 SMALLER: dict[str, Callable[[Case, Array | None, str, Index], Smaller]]
-SMALLER = {"linear": _linear, "kronecker_linear": _kronecker}
+SMALLER = {"linear": _linear, "kronecker_linear": _row}

@@ -20,6 +20,7 @@ from scratchnn.mlp import Parameters
 from scratchnn.objectives import CrossEntropy, Objective
 from scratchnn.ops.shared import IntArray
 from scratchnn.optim import Optimizer
+from scratchnn.optim.state import state_of
 from scratchnn.train import EVALUATION_BATCH, Batch, Epoch, History, Score, Step, Totals
 
 
@@ -54,7 +55,7 @@ def fit(
         _check_shards(goal)
     rng = ranks.same(np.random.default_rng(rng))
     parameters.theta = ranks.same(parameters.theta)
-    optimizer.state = ranks.same(optimizer.state)
+    optimizer.state = ranks.same(state_of(parameters.theta, optimizer.state))
     history = train.fit(
         parameters,
         train_data,

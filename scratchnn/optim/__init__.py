@@ -2,6 +2,7 @@
 
 sgd.py    minibatch SGD, with momentum
 adam.py   Adam and AdamW
+state.py  what they keep from step to step, for one network
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Optimizer(Protocol):
 
     learning_rate   the size of a step; it may be changed between steps
     state           the arrays that it keeps from step to step, by name; empty before the first
-                    step. A checkpoint saves it, and assigning it restores it.
+                    step. A checkpoint saves it, and assigning it restores it. One optimizer may
+                    train several networks, one after the other: none gets another's state.
     """
 
     learning_rate: float

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratchnn.ops.shared import Array, check_float, check_rates, check_same_shape
+from scratchnn.optim.state import state_of
 
 
 @dataclass
@@ -28,8 +29,10 @@ class Adam:
              eps             ε: keeps the quotient finite where v is 0
              weight_decay    how much of θ is added to its gradient
              maximize        whether to go up, along the gradient
-    State    m, v (of θ's shape), and t, the number of steps
-    Raises   ValueError for an option out of its range, or a step of another network
+    State    m, v (of θ's shape), and t, the number of steps. They belong to one θ: a step of
+             another network begins anew
+    Raises   TypeError, ValueError for an option out of its range, or a state of another length
+             than θ
     Torch    torch.optim.Adam
     Source   Kingma & Ba 2015, arXiv:1412.6980
     """
@@ -53,11 +56,13 @@ class Adam:
         """
         check_float(theta=theta, grad=grad)
         check_same_shape(theta=theta, grad=grad)
+        self.state = state_of(theta, self.state)
         g = -grad if self.maximize else grad
         if self.weight_decay:
             g = self._decayed(theta, g)
         if not self.state:
-            self.state = {"m": np.zeros_like(theta), "v": np.zeros_like(theta), "t": np.zeros(())}
+            zeros = np.zeros_like(theta)
+            self.state |= {"m": zeros, "v": zeros.copy(), "t": np.zeros(())}
         m, v = self.state["m"], self.state["v"]
         check_same_shape(theta=theta, m=m)
         self.state["t"] += 1

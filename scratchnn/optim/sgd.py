@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from scratchnn.ops.shared import Array, check_float, check_number, check_rates, check_same_shape
+from scratchnn.optim.state import state_of
 
 BLOCK = 65_536  # numbers: 256 KiB in float32, which stay in the processor's cache
 
@@ -31,9 +32,10 @@ class SGD:
              weight_decay    how much of θ is added to its gradient
              nesterov        whether to look one step of momentum ahead
              maximize        whether to go up, along the gradient
-    State    velocity   v, of θ's shape, where there is momentum
-    Raises   ValueError for a negative rate, nesterov without momentum or with dampening, or a θ
-             of another length than at the first step
+    State    velocity   v, of θ's shape, where there is momentum. It belongs to one θ: a step of
+                        another network begins anew
+    Raises   TypeError, ValueError for a negative rate, nesterov without momentum or with
+             dampening, or a state of another length than θ
     Torch    torch.optim.SGD
     """
 
@@ -64,6 +66,7 @@ class SGD:
         """
         check_float(theta=theta, grad=grad)
         check_same_shape(theta=theta, grad=grad)
+        self.state = state_of(theta, self.state)
         g = -grad if self.maximize else grad
         if self.weight_decay:
             g = g + self.weight_decay * theta
@@ -80,7 +83,7 @@ class SGD:
         v = self.state.get("velocity")
         if v is None:
             v = g.copy()
-            self.state = {"velocity": v}
+            self.state["velocity"] = v
             return v
         check_same_shape(theta=g, velocity=v)
         v *= self.momentum

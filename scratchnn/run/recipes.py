@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from scratchnn import layers, mlp
 from scratchnn.data import Dataset, load, stream
 from scratchnn.mlp import Parameters
+from scratchnn.objectives import Objective
 from scratchnn.optim import SGD, Optimizer
 
 
@@ -24,7 +25,7 @@ class Recipe:
 
     Options  name, summary   what it is called, and what it is, for `scratchnn recipes`
              data            the name of its reference data set
-             objective       the name of its loss, of scratchnn.objectives
+             objective       its loss, by name or as an object of scratchnn.objectives
              learning_rate, batch_size, epochs, momentum   of its training by SGD
              hidden          the widths of the hidden layers
              activation      the name of the layer after each of them
@@ -38,7 +39,7 @@ class Recipe:
     name: str
     summary: str
     data: str
-    objective: str
+    objective: str | Objective
     learning_rate: float
     batch_size: int
     epochs: int

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from itertools import chain, islice
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -52,23 +53,18 @@ def quantities(trace, settings):
     return chain(step.operations(trace, settings), step.whole_step(trace, settings))
 
 
-def printed(found, name, dtype, **options):
-    """Run the Python lines that a report prints; return the verdicts that they print."""
-    run = prepared(name, dtype)
-    text = lockstep.reproduction(found, run.recipe, dtype, {"seed": 1, **options})
-    command, words, *code = text.splitlines()
-    assert command.startswith(f"reproduce:  python -m parity train {name} --data ")
+def printed(found, *side):
+    """Run the Python lines that a report prints; return what stands before, and the verdicts."""
+    text = "\n".join(lockstep.alone(found, *side))
+    words, _, code = text.partition("in Python, this element alone:\n")
     seen = []
-    exec("\n".join(line[4:] for line in code), {"print": seen.append})
+    exec(dedent(code), {"print": seen.append})
     return words, seen
 
 
-@pytest.mark.parametrize("name", ["softmax-regression", "linear-regression"])
-def test_reproduction_shows_that_torch_is_wrong(name):
-    """By training up to there, and from the numbers alone."""
-    found = culprit_of(name, precision="tf32")
-    words, (verdict, *_) = printed(found, name, "float32", precision="tf32")
-    assert words == "in Python, this element alone:"
+def test_reproduction_shows_that_torch_is_wrong():
+    found = culprit_of("linear-regression", precision="tf32")
+    _, (verdict, *_) = printed(found, "cpu", "tf32", "ieee")
     assert verdict.guilty == ("torch cpu",)
     for shown, error in zip(verdict.errors, found.verdict.errors, strict=True):
         assert shown.exact == pytest.approx(error.exact, abs=error.tolerance)
@@ -92,6 +88,7 @@ def test_judged_as_tf32_loosens_the_bound_of_torch_alone(quantity):
 def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
     given = ["--device", "cpu", "--precision", "tf32", "--judged-as", "ieee", "--threads", "1"]
     names = [str(tmp_path / f"train.{kind}") for kind in ("json", "html")]
+    given += ["--activation", "sigmoid", "--momentum", "0.0", "--seed", "0"]
     arguments = ["train", "softmax-regression", "--dtype", "float32", "--steps", "2", *given]
     assert main([*arguments, "--json", names[0], "--html", names[1]]) == 1
     out = capsys.readouterr().out
@@ -104,14 +101,8 @@ def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
     assert main(command.split()[4:]) == 1
 
 
-def test_reproduction_names_the_folder_of_the_data_and_all_changes():
-    found = culprit_of("mlp", precision="tf32")
-    recipe = recipes.get("mlp").on("mnist", activation="sigmoid", hidden=(24, 16))
-    text = lockstep.reproduction(found, recipe, "float32", {"seed": 1, "data_dir": "a b"})
-    assert "--data-dir 'a b'" in text
-    assert "data_dir='a b')" in text
-    assert "--activation sigmoid" in text
-    assert "activation='sigmoid', hidden=(24, 16))" in text
+def test_an_element_of_many_numbers_is_no_program():
+    assert lockstep.alone(culprit_of("mlp", precision="tf32")) == []
 
 
 def test_culprit_is_torch_where_torch_is_wrong():
@@ -155,8 +146,10 @@ def test_culprit_is_numpy_and_its_element_can_be_seen(monkeypatch, part, name, q
     found = culprit_of(name, dtype)
     assert found.verdict.guilty == ("NumPy",)
     assert found.verdict.quantity == quantity
-    words, verdicts = printed(found, name, dtype)
-    assert ("there NumPy is right" in words) is (part == "dW")
+    words, verdicts = printed(found)
+    assert ("what is wrong is the code that calls it" in words) is (part == "dW")
+    if not verdicts:  # of more than a few numbers
+        return
     verdict = next(v for v in verdicts if v.quantity in ("θ", "linear, dW"))
     assert (OURS in verdict.guilty) is (part == "update")
     right = found.verdict.errors[1].exact
@@ -177,13 +170,15 @@ def test_every_element_is_what_both_sides_computed(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp-kronecker"])
-def test_elements_of_layers_are_made_of_few_numbers(name):
+def test_elements_of_layers_are_made_of_fewer_numbers(name):
     trace, settings = second_step(name, "float32")
     for quantity in step.operations(trace, settings):
         source, place = quantity.source.element(quantity.part, (0,) * quantity.torch.ndim)
-        if isinstance(source, Call) and source.op.function in ("linear", "kronecker_linear"):
+        if isinstance(source, Call) and source.op.function == "linear":
             assert source.numbers < quantity.source.numbers / 2
             assert source.right()[quantity.part].shape > place
+        if quantity.name in ("layer 1 z", "layer 2 dX"):
+            assert len(source.case["X"]) == 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -256,7 +251,7 @@ def test_main_refuses_tf32_as_float32_and_takes_it_as_tf32(capsys):
     assert main(arguments) == 1
     out = capsys.readouterr().out
     assert "wrong is torch: layer 1 z" in out
-    assert "reproduce:  python -m parity train mlp --data digits --dtype float32 --seed 1" in out
+    assert "reproduce:  python -m parity train mlp --data digits --seed 1 --device " in out
     assert main([*arguments, "--judged-as", "tf32"]) == 0
 
 

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 import scratchnn.functional as F
-from scratchnn import SGD, Adam, AdamW, calibration, information, metrics, mlp, optim
+from scratchnn import (
+    SGD,
+    Adam,
+    AdamW,
+    calibration,
+    information,
+    metrics,
+    mlp,
+    objectives,
+    optim,
+)
+from scratchnn.layers import Dense, ReLU
 from tests.samples import PAIRS, C, D, N, samples
 
 RNG = np.random.default_rng(0)
@@ -215,3 +226,16 @@ def test_explicit_weights_are_matrices():
 def test_softmax_over_many_classes_takes_float16_with_a_wider_dtype():
     z = np.zeros(100_000, np.float16)
     assert F.softmax(z, dtype=np.float32).sum() == pytest.approx(1)
+
+
+def test_layers_are_objects_and_not_their_classes():
+    with pytest.raises(TypeError, match=r"got the class ReLU: add \(\)"):
+        mlp.init([Dense(2, 3), ReLU, Dense(3, 2)])
+
+
+@pytest.mark.parametrize("measure", [metrics.accuracy, metrics.confusion_matrix])
+def test_measures_say_what_to_do_with_predicted_classes(measure):
+    """scikit-learn's functions of these names take them."""
+    with pytest.raises(TypeError, match=r"got class indices: objectives\.one_hot\(z, C\) makes"):
+        measure(LABELS, LABELS)
+    assert metrics.accuracy(objectives.one_hot(LABELS, C), LABELS) == 1
