@@ -176,3 +176,12 @@ def _own() -> Any:
     from parity.training import own
 
     return own
+
+
+def __dir__() -> list[str]:
+    """Return what a user may want: the functions, and the modules by name."""
+    import pkgutil
+
+    public = ["check", "check_step", "train"]
+    own = [name for name in globals() if name.startswith("__")]
+    return sorted([*own, *public, *(module.name for module in pkgutil.iter_modules(__path__))])

@@ -282,6 +282,8 @@ def numbers(answer: Any, dtype: DTypeLike) -> AnyArray | None:
     try:
         with np.errstate(all="ignore"):
             found = np.asarray(answer)
+            if found.dtype == object and any(x is None for x in found.flat):
+                return None
             return found.astype(dtype) if found.dtype.kind in "fiubO" else None
     except (TypeError, ValueError):
         return None

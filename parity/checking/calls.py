@@ -46,7 +46,7 @@ def quietly(
         warnings.simplefilter("always")
         try:
             result = function(*arrays, **named)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RaisedError(f"{type(error).__name__}: {error}") from error
     return result, [str(w.message) for w in warned]
 

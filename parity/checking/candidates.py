@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
@@ -80,11 +81,12 @@ def _called(role: str, row: Op) -> set[str]:
 
 
 def _held(subject: Subject, row: Op) -> set[str]:
-    case = row.plain((4, 3, 2) if row.products else (4, 3))
-    try:
-        return held(subject.start({r: case[r] for r in row.arguments}))
-    except (RaisedError, Mismatch):
-        return set()
+    """Return the parameters that an object of the class keeps itself."""
+    case = row.plain((4, 3, 2))
+    for W in (case["W"], case["W"].T) if "W" in case else ():
+        with suppress(RaisedError, Mismatch):
+            return held(subject.start({**{r: case[r] for r in row.arguments}, "W": W}))
+    return set()
 
 
 def family(op: Op, as_torch: bool) -> list[Op]:

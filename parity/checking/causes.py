@@ -19,7 +19,7 @@ import numpy as np
 from parity import judge
 from parity.cases import Case
 from parity.checking import inputs
-from parity.checking.asking import DY, Asked, apart, numbers
+from parity.checking.asking import DY, Asked, Problem, apart, numbers
 from parity.checking.calls import RaisedError
 from parity.checking.facts import facts, of_its_own, of_shape
 from parity.checking.findings import WRONG, Finding
@@ -38,7 +38,7 @@ FLAWS: tuple[Flaw, ...] = (
 )
 EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
 EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
-EPSILONS += [1e-30, 1e-37, 1e-45, 1e-50, 1e-100, 1e-300, 1e-308]
+EPSILONS += [1e-30, 1e-37, 1e-50, 1e-100, 1e-300]
 OF_OPTIONS = {"weight", "pos_weight", "label_smoothing", "ignore_index", "log_target"}
 BY_KIND = {
     "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
@@ -69,25 +69,36 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
     problem = finding.problem
     if problem is None:
         return finding
-    if problem.kind in BY_KIND:
-        return replace(finding, cause=BY_KIND[problem.kind], known=True)
+    words = _told_by_kind(problem)
+    if words is None and finding.case is not None:
+        words = _told_by_answers(asked, finding)
+    if words:
+        return replace(finding, cause=words, known=True)
+    return replace(finding, notes=tuple(facts(finding)))
+
+
+def _told_by_kind(problem: Problem) -> str | None:
+    """Return the cause where the kind of a problem tells it; empty where there is none."""
+    if problem.kind == "warns":
+        return ""
     if problem.kind == "dtype":
-        kind = "object" if "object" in problem.words else "float64"
-        return replace(finding, cause=BY_KIND[kind] if kind in problem.words else "", known=True)
-    if finding.case is None or problem.kind == "warns":
-        return finding
+        return BY_KIND.get(str(problem.got), "")
     if problem.kind == "raises" and "OverflowError" in problem.words:
-        words = "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
-        return replace(finding, cause=words, known=True)
-    cause = find(asked, finding)
-    if cause is None and problem.kind == "shape" and (words := of_shape(finding)):
-        return replace(finding, cause=words, known=True)
-    if cause is None and asked.gradient and finding.grade == WRONG and of_its_own(asked):
-        words = "the backward is right for your function, which is another one"
-        return replace(finding, cause=words, known=True)
-    if cause is None:
-        return replace(finding, notes=tuple(facts(finding)))
-    return replace(finding, cause=cause.words, known=True)
+        return "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
+    return BY_KIND.get(problem.kind)
+
+
+def _told_by_answers(asked: Asked, finding: Finding) -> str:
+    """Return the cause that explains the answers; empty where none does."""
+    problem = finding.problem
+    if cause := find(asked, finding):
+        return cause.words
+    if problem is not None and problem.kind == "shape":
+        return of_shape(finding)
+    own = problem is not None and problem.role == asked.row.inputs[0]
+    if own and finding.grade == WRONG and of_its_own(asked):
+        return "the backward is right for your function, which is another one"
+    return ""
 
 
 def find(asked: Asked, finding: Finding) -> Cause | None:
@@ -115,6 +126,9 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
 def _flaws(asked: Asked) -> list[Flaw]:
     row = asked.row.name, asked.row.function
     found = [flaw for flaw in FLAWS if flaw.op in row and flaw.backward == asked.gradient]
+    how = asked.reading.gradient
+    if how is not None and not how.takes_dy:
+        found = [flaw for flaw in found if "upstream gradient" not in flaw.cause]
     lacking = (set(asked.row.options) & OF_OPTIONS) - asked.reading.taken
     return [flaw for flaw in found if not _options(flaw)[0] & lacking]
 
@@ -177,7 +191,8 @@ class Evidence:
     def explained(self, flawed: list[Answers | None]) -> float | None:
         """Return the share of the errors that flawed answers leave open; None if they explain none.
 
-        They are of the first cases, or of all: of the example, and of nine in ten others.
+        They are of the first cases, or of all. They must explain the example and nine in ten
+        others, and be right wherever the answer is.
         """
         floor = self.asked.floor
         left, misses = [], 0
@@ -190,7 +205,7 @@ class Evidence:
             wrong, near = (_apart(answer, x, right, floor) for x in (right, other))
             ok = near <= 0.05 if not np.isfinite(wrong) else near * 10 <= wrong
             ok &= not self.exact or near <= FITS
-            if n == 0 and (not ok or wrong == 0):
+            if (n == 0 and (not ok or wrong == 0)) or wrong <= FITS < near:
                 return None
             misses += not (ok or near <= FITS)
             if wrong > 64 * float(np.finfo(case[self.asked.row.inputs[0]].dtype).eps):
@@ -251,7 +266,9 @@ def _apart(answer: Answers, other: Answers, right: Answers, floor: float) -> flo
 def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
     """Return the flaw as a cause, with the ε that fits best, if it explains the evidence."""
     found = []
-    for epsilon in EPSILONS if "epsilon" in _options(flaw)[0] else [None]:
+    tiny = float(np.finfo(evidence.cases[0][evidence.asked.row.inputs[0]].dtype).tiny)
+    fitted = [epsilon for epsilon in EPSILONS if epsilon >= tiny]
+    for epsilon in fitted if "epsilon" in _options(flaw)[0] else [None]:
         if evidence.explained([_flawed(evidence.asked, flaw, evidence.cases[0], epsilon)]) is None:
             continue
         flawed = [_flawed(evidence.asked, flaw, case, epsilon) for case in evidence.cases]
@@ -343,7 +360,8 @@ def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
             flawed.append(right and evidence.scaled(right, scales[-1]))
         distance = evidence.explained(flawed)
         if distance is not None:
-            k = max(abs(scales[0]), 1 / abs(scales[0]))
+            k = next((abs(scale) for scale in scales if abs(scale) != 1), 1.0)
+            k = max(k, 1 / k)
             signed = "the sign is wrong." if sign < 0 else ""
             words = " And ".join(filter(None, (words.replace("{times}", f"{k:.4g}"), signed)))
             return Cause(words, distance)

@@ -89,6 +89,10 @@ def of_instance(method: Any, instance: Any) -> Any:
 
 
 def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> Any:
+    """Return an object of a class, with sizes or weights for what its constructor wants.
+
+    Raises   ValueError where it wants something else; RaisedError, Mismatch
+    """
     wanted = [p for p in names.parameters(owner) or [] if p.kind is not p.VAR_POSITIONAL]
     named = {p.name: settings[p.name] for p in wanted if p.name in settings}
     needed = [p for p in wanted if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
@@ -98,6 +102,10 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
         for p in (p for p in needed if p.name not in named):
             role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), "")
             named[p.name] = given[role].copy() if role in given else next(sizes, None)
+    lacking = [p.name for p in needed if p.name not in named]
+    if lacking:
+        words = " ".join(f"--set {name}=..." for name in lacking)
+        raise ValueError(f"{owner.__name__} needs {', '.join(lacking)}: give {words} or settings=")
     instance, _ = quietly(owner, [], named, tensors=False)
     for role in [r for r in HELD if r in given]:
         _place(instance, role, given[role])
@@ -118,12 +126,15 @@ def _place(instance: Any, role: str, array: AnyArray) -> None:
             return
 
 
-def attributes(instance: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each attribute of an object, and each entry of those that are dictionaries."""
+def attributes(instance: Any, gradients: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each attribute of an object, and each entry of those that are dictionaries.
+
+    Options  gradients   of the dictionaries called grads or the like, or of all others
+    """
     own = getattr(instance, "__dict__", {})
     for name, value in list(own.items()):
         yield own, name
-        if isinstance(value, dict):
+        if isinstance(value, dict) and ("grad" in name.lower()) == gradients:
             yield from ((value, key) for key in list(value) if isinstance(key, str))
 
 

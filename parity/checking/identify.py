@@ -159,7 +159,19 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
                     return found
     if found.fitting:
         found.orders = _in_words(subject, found.fitting[0], order)
+        found.both = None if as_torch else _alone(subject, found.fitting[0])
     return found
+
+
+def _alone(subject: Subject, reading: Reading) -> Reading | None:
+    """Return a reading of one example per call, if value and gradient fit by that alone."""
+    for layout in (x for x in layouts(reading.row, False) if x.each == "vector"):
+        base = replace(reading, layout=layout, gradient=None, kept=False)
+        for shape in shapes(base, False):
+            for fit in _fits(subject, shape, False, _Search(subject, False, [], [], [])):
+                if how := gradient_of(subject, fit, *probes(fit.row)):
+                    return replace(fit, gradient=how)
+    return None
 
 
 def _with_threshold(subject: Subject, reading: Reading) -> Reading:

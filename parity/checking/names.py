@@ -94,9 +94,14 @@ def plain(name: str) -> str:
 
 def places(given: Parameters, options: Sequence[str], known: Callable[[str], bool]) -> list[str]:
     """Return the parameters that arrays go to: those without a default, and those known by name."""
-    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    among = [p for p in given if p.kind in kinds and p.name not in options]
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    among = [p for p in given if p.kind not in several and p.name not in options]
     return [p.name for p in among if p.default is p.empty or known(p.name)]
+
+
+def by_keyword(given: Parameters | None) -> list[str]:
+    """Return the parameters that are given by name alone."""
+    return [p.name for p in given or [] if p.kind is p.KEYWORD_ONLY]
 
 
 def roles_of_forward(op: Op, name: str) -> list[str]:

@@ -170,6 +170,7 @@ class Subject:
 
     def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
+        arrays, named = _split(arrays, named, self.places(len(arrays)), self.parameters)
         result, warned = quietly(of_instance(self.forward, instance), arrays, named, self.tensors)
         if result is None and instance is not None:
             result = _left(instance)
@@ -185,6 +186,8 @@ class Subject:
         named = {
             self.backward_options[o]: v for o, v in options.items() if o in self.backward_options
         }
+        places = self.backward_places()
+        arrays, named = _split(arrays, named, places, self.backward_parameters)
         function = of_instance(self.backward, ran.instance)
         result, warned = quietly(function, arrays, named, self.tensors)
         return Outcome(gradients_in(result, ran.instance), None, ran.instance, warned)
@@ -224,6 +227,21 @@ def told_by(thing: Any) -> str:
     return "\n".join([getattr(thing, "__doc__", "") or "", *comments])
 
 
+def _split(
+    arrays: Sequence[Any],
+    named: dict[str, Any],
+    places: list[str] | None,
+    given: Parameters | None,
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Give those arrays by name that are wanted so."""
+    keywords = names.by_keyword(given)
+    if not keywords or places is None:
+        return arrays, named
+    pairs = dict(zip(places, arrays, strict=False))
+    own = {name: x for name, x in pairs.items() if name in keywords}
+    return [x for name, x in pairs.items() if name not in own], named | own
+
+
 # Results
 
 
@@ -243,7 +261,7 @@ def _left(instance: Any) -> Any:
 def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
     """Return what a backward returned or left in attributes: a list, or a mapping by role."""
     found: dict[str, Any] = {}
-    for holder, name in attributes(instance) if instance is not None else ():
+    for holder, name in attributes(instance, gradients=True):
         for role, known in LEFT.items():
             inside = holder is not getattr(instance, "__dict__", None)
             if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):

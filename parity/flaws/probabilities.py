@@ -124,6 +124,12 @@ class KlDivOfProbabilities:
         """The two are the wrong way round: it is Σ q log(q / p), and must be Σ p log(p / q)."""
         return reduced(q * (np.log(q) - np.log(target)), reduction)
 
+    def quotient_that_overflows(q, target, reduction="mean"):
+        """p / q overflows where q is tiny: take log p - log q."""
+        with np.errstate(all="ignore"):
+            losses = np.where(target > 0, target * np.log(target / q), 0)
+        return reduced(losses, reduction)
+
     def epsilon_in_the_quotient(q, target, reduction="mean", epsilon=1e-8):
         """ε ≈ {epsilon} is added before the logarithm, wrong for small q."""
         eps = q.dtype.type(epsilon)

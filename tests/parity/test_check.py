@@ -206,6 +206,18 @@ def test_check_shows_an_example_that_convinces():
     assert "got 27.63, right is 1000" in text
 
 
+def test_check_blames_nothing_for_an_answer_of_another_kind():
+    for answer, words in (("hello", "but str"), (None, "but NoneType"), ({"p": 1}, "but dict")):
+        report = parity.check(lambda z, answer=answer: answer, "softmax")
+        (finding,) = (f for f in report.findings if f.grade == "wrong")
+        assert finding.what == f"the result is no array of numbers, {words}"
+        assert not report.causes
+
+
+def test_check_of_integers_blames_no_float64():
+    assert not parity.check(lambda z: np.rint(z).astype(int), "softmax").causes
+
+
 def test_check_prints_no_large_array():
     def noisy(X, W, b):
         return (X @ W + b) * (1 + (len(X) > 4))
@@ -222,6 +234,13 @@ def test_check_shows_the_line_that_raised():
     text = str(parity.check(broken, "softmax"))
     assert "it raises IndexError: index 5 is out of bounds" in text
     assert "return z[:, 5]" in text
+
+
+def test_check_survives_an_exit():
+    def leaving(z):
+        raise SystemExit(3)
+
+    assert "it raises SystemExit: 3" in str(parity.check(leaving, "softmax"))
 
 
 def test_check_of_a_random_function_says_that_it_is_random():
@@ -467,6 +486,44 @@ def test_check_takes_methods_by_name():
     report = parity.check(Costs.fn, "mse_loss", Costs.delta)
     assert report.ok, str(report)
     assert report.taken_for == "sum of the squared error, with a factor 1/2"
+
+
+def test_check_gives_arrays_by_keyword_where_it_must():
+    def relu(*, z):
+        return np.maximum(z, 0)
+
+    assert parity.check(relu, "relu").grade == "right"
+
+
+def test_check_takes_parameters_from_dictionaries_and_weights_as_torchs():
+    class Layer:
+        def __init__(self, in_features, out_features):
+            self.params = {"W": np.zeros((out_features, in_features)), "b": np.zeros(out_features)}
+            self.grads = {}
+
+        def __call__(self, x):
+            self.x = x
+            return x @ self.params["W"].T + self.params["b"]
+
+        def backward(self, grad):
+            self.grads = {"W": grad.T @ self.x, "b": grad.sum(axis=0)}
+            return grad @ self.params["W"]
+
+    report = parity.check(Layer, "linear")
+    assert (report.grade, report.taken_for) == ("right", "X W + b, weight (H, D)")
+
+
+def test_check_says_what_a_constructor_needs():
+    class Scaled:
+        def __init__(self, scale):
+            self.scale = scale
+
+        def forward(self, z):
+            return self.scale * np.maximum(z, 0)
+
+    with pytest.raises(ValueError, match="Scaled needs scale: give --set scale="):
+        parity.check(Scaled, "relu")
+    assert parity.check(Scaled, "relu", settings={"scale": 1}).grade == "right"
 
 
 def test_check_says_that_it_cannot_call_a_backward():
