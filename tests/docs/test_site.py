@@ -145,3 +145,9 @@ def test_the_glossary_has_both_languages():
     assert len(terms) > 40
     assert terms == sorted(terms, key=str.casefold)
     assert all(re.search(r"[\u4e00-\u9fff]", row[1]) for row in rows)
+
+
+def test_examples_are_shown():
+    page = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
+    files = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+    assert re.findall(r"```\{example\} (.+)", page) == files
