@@ -61,8 +61,8 @@ class Totals:
 class Epoch:
     """One row of a history.
 
-    `running_*` average over the epoch's batches while θ moves, as tutorials report them. `train_*`
-    and `test_*` are evaluated at the end of the epoch, all at the same θ; None where they are not.
+    `running_*` average over the epoch's batches while θ moves, as tutorials report them. The others
+    are evaluated at the end of the epoch, all at the same θ; None where they are not.
 
     Units    loss in nats (or squared units of the target), accuracy in [0, 1], seconds
     """
@@ -76,6 +76,8 @@ class Epoch:
     test_accuracy: float | None
     training_seconds: float  # without the evaluation
     seconds: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from copy import deepcopy
 from functools import partial
@@ -134,6 +134,7 @@ def fit(
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    validation: Given | None = None,
     threads: int | None = None,
     steps: Steps | None = None,
     evaluate: Evaluate | None = None,
@@ -178,6 +179,7 @@ def fit(
              on_epoch     a function that is called with an Epoch after each epoch
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
+             validation   a data set to choose the best epoch by: see `Dataset.split`
              threads      how many NumPy's matrix products may take; default: one for a small
                           network, which more would slow down, else as many as NumPy takes
              steps        replaces the loop over the batches of an epoch, and
@@ -189,9 +191,9 @@ def fit(
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
-    train, test = as_parts(train, test, parameters.sizes[-1], classes=goal.classes)
-    _check_fits(parameters, (train, test), goal, optimizer, batch_size=batch_size, epochs=epochs)
-    history, measured = history or History(), (train, test) if evaluation else (None, None)
+    parts = as_parts(train, test, validation, parameters.sizes[-1], classes=goal.classes)
+    _check_fits(parameters, parts, goal, optimizer, batch_size=batch_size, epochs=epochs)
+    train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
     with limit, (checkpoint or survives)(parameters, optimizer, history) as keep:
@@ -237,7 +239,7 @@ def _order_of(begun: Begun | None, batch_size: int, examples: int) -> np.random.
 def _row(
     epoch: int,
     now: Begun,
-    measured: tuple[Dataset | None, Dataset | None],
+    measured: Sequence[Dataset | None],
     objective: Objective,
     optimizer: Optimizer,
     score: Callable[[Dataset, Objective], Score],
@@ -245,11 +247,14 @@ def _row(
     """Measure the network after an epoch, and return the row of it."""
     start = perf_counter()
     try:
-        after, tested = (score(data, objective) if data else NOT_MEASURED for data in measured)
+        after, tested, valid = (
+            score(data, objective) if data else NOT_MEASURED for data in measured
+        )
     except FloatingPointError as error:
         raise diverged(f"{error} after epoch {epoch}", optimizer) from error
     seconds = now.seconds + perf_counter() - start
-    return Epoch(epoch, *now.running.score(objective), *after, *tested, now.seconds, seconds)
+    running = now.running.score(objective)
+    return Epoch(epoch, *running, *after, *tested, now.seconds, seconds, *valid)
 
 
 def _batch(epoch: int, now: Begun, of: int, step: Step, optimizer: Optimizer) -> Batch:

@@ -222,6 +222,7 @@ def test_history_columns_and_dicts():
     assert list(history.as_dicts()[0]) == [
         "epoch", "running_loss", "running_accuracy", "train_loss", "train_accuracy",
         "test_loss", "test_accuracy", "training_seconds", "seconds",
+        "validation_loss", "validation_accuracy",
     ]  # fmt: skip
     assert History().column("epoch") == History().as_dicts() == []
 

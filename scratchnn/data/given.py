@@ -42,16 +42,18 @@ def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
 
 
 def as_parts(
-    train: Given | tuple[Dataset, Dataset | None],
+    train: Given | tuple[Dataset, Dataset | None] | AnyArray,
     test: Given | AnyArray | None,
+    validation: Given | None,
     outputs: int,
     *,
     classes: bool,
-) -> tuple[Dataset, Dataset | None]:
-    """Return what to learn from, and what to measure on.
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """Return what to learn from, what to measure on, and what to choose the best epoch by.
 
     Options  train, test        each a data set or arrays (X, y); or both parts as `train`, as
                                 data.digits() returns them; or X and y, as in fit(network, X, y)
+             validation         a data set, or arrays (X, y)
              outputs, classes   as of `as_dataset`
     Raises   as `as_dataset`
     """
@@ -59,5 +61,9 @@ def as_parts(
         train, test = (train, test), None
     if isinstance(train, tuple) and test is None and isinstance(train[0], Dataset):
         train, test = train
-    made = as_dataset(train, outputs, classes=classes)  # type: ignore[arg-type]
-    return made, None if test is None else as_dataset(test, outputs, classes=classes)  # type: ignore[arg-type]
+    made = [
+        None if given is None else as_dataset(given, outputs, classes=classes)  # type: ignore[arg-type]
+        for given in (train, test, validation)
+    ]
+    assert made[0] is not None
+    return made[0], made[1], made[2]

@@ -10,6 +10,7 @@ from scratchnn.plots.figures import (
     BLUE,
     CYCLE,
     DASHES,
+    GREEN,
     GREY,
     ORANGE,
     new_figure,
@@ -39,7 +40,12 @@ def curves(history: History, title: str = "") -> Figure:
 
 def draw_curves(axis: Axes, history: History, quantity: str) -> None:
     """Draw the lines of "loss" or "accuracy" into a panel: running, train and test."""
-    lines = (("running", GREY, ":"), ("train", BLUE, "-"), ("test", ORANGE, "--"))
+    lines = (
+        ("running", GREY, ":"),
+        ("train", BLUE, "-"),
+        ("test", ORANGE, "--"),
+        ("validation", GREEN, "-."),
+    )
     for part, colour, style in lines:
         values = values_of(history, f"{part}_{quantity}")
         if values:

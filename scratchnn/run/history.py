@@ -21,6 +21,14 @@ HISTORY = "history.jsonl"  # its name in a run's folder
 NAMES = [field.name for field in fields(Epoch)]
 
 
+def deciding_loss(row: Epoch) -> float:
+    """Return the loss that tells how good an epoch is: the first that was measured of those on
+    validation data, test data and training data.
+    """
+    losses = (row.validation_loss, row.test_loss, row.train_loss, row.running_loss)
+    return next(loss for loss in losses if loss is not None)
+
+
 def of_epoch(row: Epoch) -> dict[str, float | None]:
     """Return a row as JSON values: a number that is not finite is None, which JSON calls null."""
     return {

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scratchnn.data import DataError
-from scratchnn.history import Epoch, History
+from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import checkpoint, files, record
 from scratchnn.run.history import (
     HISTORY,
     HistoryFile,
+    deciding_loss,
     of_batches,
     of_begun,
     of_epoch,
@@ -133,7 +134,7 @@ class Training:
             row = self.history.epochs[-1]
             self.rows += 1
             new = of_epoch(row)
-            if (loss := _measured(row)) < self.lowest:
+            if (loss := deciding_loss(row)) < self.lowest:
                 self.lowest, theta = loss, self.parameters.copy()
                 self.best = {"parameters": theta, "epoch": row.epoch, "loss": loss}
         elif begun and log_every and begun.batches % log_every == 0:
@@ -210,7 +211,7 @@ class Training:
         self.parameters.theta, self.record["theta"] = loaded.theta, _digest(loaded)
         self.history.epochs[:] = map(to_epoch, rows)
         self.history.begun, self.rows = begun, len(rows)
-        losses = map(_measured, self.history.epochs)
+        losses = (deciding_loss(row) for row in self.history.epochs)
         self.lowest = min(filter(math.isfinite, losses), default=math.inf)
         self.file.cut(content)
 
@@ -246,12 +247,6 @@ class Training:
             if not self.warned:
                 self.warned = True
                 warn(f"{words}: {error}")
-
-
-def _measured(row: Epoch) -> float:
-    """Return the loss that tells how good an epoch is: on the test data, where there are any."""
-    losses = (row.test_loss, row.train_loss, row.running_loss)
-    return next(loss for loss in losses if loss is not None)
 
 
 def _digest(parameters: Parameters) -> str:

@@ -84,6 +84,7 @@ class Run:
     parameters: Parameters
     optimizer: Optimizer
     rng: np.random.Generator
+    validation: Dataset | None = None
 
 
 def prepare(
@@ -93,6 +94,7 @@ def prepare(
     seed: int = 1,
     dtype: DTypeLike = np.float32,
     streamed: bool = False,
+    validation: float | None = None,
 ) -> Run:
     """Load a recipe's data and draw its initial parameters from the seed.
 
@@ -101,9 +103,14 @@ def prepare(
              seed        of the initial parameters, and then of the order of the examples
              dtype       of the parameters, and so of the whole training
              streamed    leave the data in their files
+             validation  the share of the training data, in each class, that is split off to choose
+                         the best epoch by; the seed decides which; default: none
     Raises   ValueError for data that cannot be streamed; FileNotFoundError, DataError
     """
     train, test = load_data(recipe, data_dir, streamed=streamed)
+    part: Dataset | None = None
+    if validation is not None:
+        train, part = train.split(validation, rng=seed)
     outputs = 1 if recipe.classes else train.outputs
     rng = np.random.default_rng(seed)
     parameters = mlp.init(
@@ -115,7 +122,7 @@ def prepare(
         dtype=dtype,
     )
     optimizer = SGD(recipe.learning_rate, momentum=recipe.momentum)
-    return Run(recipe, train, test, parameters, optimizer, rng)
+    return Run(recipe, train, test, parameters, optimizer, rng, part)
 
 
 def load_data(

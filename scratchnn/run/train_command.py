@@ -21,7 +21,8 @@ from scratchnn.history import Epoch, History
 from scratchnn.run import files, recipes, record, signals, terminal, watch
 from scratchnn.run.arguments import add_recipe_arguments, positive_int, recipe_for
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.history import of_epoch
+from scratchnn.run.history import deciding_loss, of_epoch
+from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.run.terminal import Writer, warn
 from scratchnn.threads import fitting
@@ -30,7 +31,7 @@ from scratchnn.train import Checkpoint
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
 SETTINGS = (
     *("recipe", "data", "data_dir", "epochs", "batch_size", "learning_rate", "momentum"),
-    *("activation", "seed", "dtype", "stream", "threads"),
+    *("activation", "seed", "dtype", "stream", "threads", "validation"),
 )
 DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
 DIVERGED = 10  # times the loss of the first parameters
@@ -46,6 +47,8 @@ def add_train(commands: Any) -> None:
     add_recipe_arguments(sub, required=False)
     words = "the precision of parameters and inputs; default: float32"
     sub.add_argument("--dtype", choices=("float32", "float64"), help=words)
+    words = "split this share of the training data off, as 0.1, to choose the best epoch by"
+    sub.add_argument("--validation", type=float, metavar="X", help=words)
     words = "go on with the run in this folder where it stopped, bit for bit"
     sub.add_argument("--resume", metavar="RUN", help=words)
     words = "repeat a run: take the settings of its run.json, but for those given here"
@@ -91,6 +94,7 @@ def train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             dtype=arguments.dtype,
             streamed=arguments.stream,
+            validation=arguments.validation,
         )
         if folder:
             _describe_in(folder, run, arguments)
@@ -166,6 +170,8 @@ def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> 
     Raises   DataError for other data than those of the run that goes on
     """
     data = {"train": record.fingerprint(run.train), "test": record.fingerprint(run.test)}
+    if run.validation:
+        data["validation"] = record.fingerprint(run.validation)
     if folder.goes_on:
         record.check_data(folder.path, data)
     settings = _settings(run, arguments)
@@ -187,7 +193,8 @@ def _fit(
     bar = watch.progress_bar()
     ranks = world()
     threads = arguments.threads or ranks.threads()
-    print(describe(run, threads), watch.HEADER, sep="\n", file=note, flush=True)
+    header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
+    print(describe(run, threads), header, sep="\n", file=note, flush=True)
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
     keep: Checkpoint = folder or signals.stops
     try:
@@ -200,6 +207,7 @@ def _fit(
             epochs=run.recipe.epochs,
             batch_size=run.recipe.batch_size,
             rng=run.rng,
+            validation=run.validation,
             history=history,
             on_batch=watch.watchers(watch.tolerant(bar), log) if bar or log else None,
             on_epoch=watch.watchers(
@@ -269,6 +277,8 @@ def _end(
         if folder and folder.begun and not isinstance(stopped, FloatingPointError):
             warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")
         raise stopped
+    if run.validation and history.epochs:
+        print(_describe_best(min(history.epochs, key=deciding_loss), folder), file=note)
     if folder:
         saved = [path.name for path in folder.present()] + drawn
         print(terminal.escaped(f"saved in {folder.path}: {', '.join(saved)}"), file=note)
@@ -334,10 +344,25 @@ def _settings(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "epochs": recipe.epochs,
         "stream": arguments.stream,
         "threads": arguments.threads,
+        "validation": arguments.validation,
         "ranks": world().size,
         "scratchnn": __version__,
         "numpy": np.__version__,
     }
+
+
+def _describe_best(best: Epoch, folder: RunFolder | None) -> str:
+    """Say which epoch the validation data choose, and what it reaches on the test data."""
+    scores = [
+        f"{part} loss {loss:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:.2%}")
+        for part, loss, accuracy in (
+            ("validation", best.validation_loss, best.validation_accuracy),
+            ("test", best.test_loss, best.test_accuracy),
+        )
+        if loss is not None
+    ]
+    kept = f"; its parameters: {folder.file(BEST)}" if folder else ""
+    return terminal.escaped(f"best epoch by validation: {best.epoch}, {'; '.join(scores)}{kept}")
 
 
 def _describe_line(run: Run) -> str:

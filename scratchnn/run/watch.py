@@ -30,13 +30,20 @@ HEADER = (
 )
 
 
+VALIDATION_HEADER = f"{HEADER}  {'valid. loss':>11}  {'valid. acc':>10}"
+
+
 def epoch_line(row: Epoch) -> str:
-    """Format one row of a history under HEADER."""
-    return (
+    """Format one row of a history under HEADER, or VALIDATION_HEADER."""
+    line = (
         f"{row.epoch:>5}  {row.running_loss:>12.4f}  {_or_dash(row.train_loss, '.4f'):>10}  "
         f"{_or_dash(row.test_loss, '.4f'):>9}  {_or_dash(row.train_accuracy, '.2%'):>9}  "
         f"{_or_dash(row.test_accuracy, '.2%'):>8}  {row.seconds:>7.3f}"
     )
+    if row.validation_loss is None:
+        return line
+    accuracy = _or_dash(row.validation_accuracy, ".2%")
+    return f"{line}  {row.validation_loss:>11.4f}  {accuracy:>10}"
 
 
 def epoch_log(file: Writer) -> Callable[[Epoch], None]:
@@ -221,7 +228,7 @@ class TensorBoard:
         The same once more under the reference texts' tags: metrics/train_loss, ...
         """
         for quantity in ("loss", "accuracy"):
-            for part in ("running", "train", "test"):
+            for part in ("running", "train", "test", "validation"):
                 value = getattr(row, f"{part}_{quantity}")
                 if value is not None:
                     self._writer.add_scalar(f"{quantity}/{part}", value, row.epoch)
