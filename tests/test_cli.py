@@ -567,6 +567,16 @@ def test_missing_extra_is_named(capsys, monkeypatch, arguments, module, parts):
     assert_one_line(capsys, "pip install", *parts)
 
 
+def test_missing_extras_are_named_together(capsys, monkeypatch, tmp_path):
+    for package in ("threadpoolctl", "tensorboardX", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    options = ["--threads", "1", "--tensorboard", "x", "--live", "--out", str(tmp_path / "run")]
+    assert main([*QUICK, *options]) == 2
+    needed = "needs threadpoolctl and tensorboardX and matplotlib, which are not installed"
+    assert_one_line(capsys, needed, "pip install -e '.[cli,tensorboard,plots]'")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("module", ["tqdm", "matplotlib", "threadpoolctl", "PIL", "torch"])
 def test_train_needs_numpy_alone(capsys, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)

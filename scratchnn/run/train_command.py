@@ -16,7 +16,7 @@ from scratchnn import __version__, distributed, mlp, objectives, plots
 from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
-from scratchnn.extras import MissingExtraError, need
+from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
 from scratchnn.run import files, recipes, record, signals, terminal, watch
 from scratchnn.run.arguments import add_recipe_arguments, positive_int, recipe_for
@@ -81,6 +81,7 @@ def train(arguments: argparse.Namespace) -> int:
     ranks = world()
     _check_usage(arguments)
     _settle(arguments)
+    _check_extras(arguments)
     recipe = recipe_for(arguments)
     note = terminal.Lines(sys.stderr if arguments.json else sys.stdout)
     out = arguments.resume or arguments.out
@@ -125,6 +126,15 @@ def _check_usage(arguments: argparse.Namespace) -> None:
             f"--resume goes on with the run as it was: {names} cannot be given "
             f"(but {', '.join(map(_option, FREE))}, and what is shown)"
         )
+
+
+def _check_extras(arguments: argparse.Namespace) -> None:
+    """Raise one error for all packages that the options need and that are not installed."""
+    wanted = {
+        "tensorboardX": ("tensorboard", arguments.tensorboard),
+        "matplotlib": ("plots", arguments.live),
+    }
+    need_all({package: extra for package, (extra, given) in wanted.items() if given})
 
 
 def _option(name: str) -> str:
@@ -385,7 +395,4 @@ def _has_plots() -> bool:
 
 def _check_plots() -> None:
     if not _has_plots():
-        warn(
-            "no curves will be drawn, matplotlib is not installed: "
-            "in a checkout, pip install -e '.[plots]'"
-        )
+        warn(f"no curves will be drawn, matplotlib is not installed: {install('plots')}")
