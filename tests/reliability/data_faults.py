@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,5 @@ FAULTS: dict[str, tuple[Callable[[int], list[str]], int, int]] = {
     "fetching that is killed": (killed_fetches, 12, 200),
     "fetching side by side": (side_by_side, 4, 20),
 }
+if find_spec("PIL") is None:
+    del FAULTS["damaged images in a folder"]

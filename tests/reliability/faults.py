@@ -25,6 +25,7 @@ from scratchnn.history import Epoch
 from scratchnn.layers import describe
 from scratchnn.run import checkpoint
 from scratchnn.run.folder import RunFolder
+from tests.reliability import data_faults
 from tests.reliability.harness import (
     ERRORS,
     OFTEN,
@@ -464,3 +465,10 @@ FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "same seed: eight threads at once": (threads_side_by_side, 8, 72),
     "memory over epochs": (memory, 300, 20_000),
 }
+
+
+def _of_data(fault: Callable[[int], list[str]]) -> Callable[[int], Found]:
+    return lambda cases: Found(cases, fault(cases))
+
+
+FAULTS |= {name: (_of_data(fault), *cases) for name, (fault, *cases) in data_faults.FAULTS.items()}

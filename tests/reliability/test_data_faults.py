@@ -1,7 +1,6 @@
-"""Damaged and hostile data files, and downloads that fail, in the short form and the long one."""
+"""Hostile data files: what fills the memory, or is no file. Damaged ones are in test_faults."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,30 +8,8 @@ from pathlib import Path
 import pytest
 
 from scratchnn.data import DataError, load_own, map_idx, read_idx
-from tests.reliability.data_faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
-
-
-def check(fault, form):
-    """Try a fault; skip where this system has not what it needs."""
-    if "images" in fault:
-        pytest.importorskip("PIL.Image")
-    if "killed" in fault and not hasattr(signal, "SIGKILL"):
-        pytest.skip("no such signals here")
-    find, *cases = FAULTS[fault]
-    assert find(cases[form]) == []
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_data_are_whole_or_refused(fault):
-    check(fault, 0)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("fault", FAULTS)
-def test_data_are_whole_or_refused_in_many_cases(fault):
-    check(fault, 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts as it should on Linux")
