@@ -99,7 +99,7 @@ def test_backends_and_device_that_exclude_each_other(runs, monkeypatch, capsys):
 def test_mnist_without_its_files_says_what_to_do(runs, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SCRATCHNN_DATA", str(tmp_path))
     assert main(["--quick", "--data", "mnist"]) == 3
-    assert "scratchnn download" in capsys.readouterr().err
+    assert "scratchnn data fetch" in capsys.readouterr().err
     assert not runs.asked
 
 
