@@ -83,6 +83,12 @@ def scores() -> Inputs:
         yield situation, (z, (np.arange(len(z)) * 3 + 1) % z.shape[1])
 
 
+def large_ties() -> Inputs:
+    """Scores of columns and one-hot targets, and equal scores of 1e8, whose loss is log C."""
+    yield from transposed(one_hot(scores))()
+    yield "extreme", (np.full((4, 2), 1e8), np.eye(4)[:, :2])
+
+
 def one_score() -> Inputs:
     for situation, (z,) in vector():
         yield situation, (z, np.array(min(1, len(z) - 1)))

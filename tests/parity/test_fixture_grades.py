@@ -126,7 +126,7 @@ TRUTHS: dict[str, tuple[Callable[[], calls.Inputs], str, Reference]] = {
     "columns-cost": (calls.binary_probabilities, "value", bce_of),
     "columns-cost-old": (calls.binary_probabilities, "value", bce_of),
     "columns-total-cost": (
-        calls.transposed(hot_scores),
+        calls.large_ties,
         "loss, gradient",
         lambda z, t: ce_sum(z.T, t.T),
     ),
