@@ -194,8 +194,11 @@ def relu_backward(dy: Array, z: Array, *, u: float) -> Array:  # noqa: ARG001
 
 
 def sigmoid(z: Array, *, u: float) -> Array:
-    """Bound 1 / (1 + exp(-z)):  (E + 2) u σ."""
-    return (EXP_ULPS + 2) * u * sigma(z)
+    """Bound 1 / (1 + exp(-z)):  (E + 4 + |min(z, 0)|) u σ.
+
+    The last term is for exp(min(z, 0) - log1p(exp(-|z|))), whose exponent is rounded.
+    """
+    return (EXP_ULPS + 4 + abs(np.minimum(z, 0))) * u * sigma(z)
 
 
 def sigmoid_backward(dp: Array, z: Array, *, u: float) -> Array:
@@ -300,7 +303,7 @@ class SoftmaxErrors:
         η_i = u |z_i - m| + E u         the relative error of exp(z_i - m)
         σ = Σ p_j η_j + γ(C - 1)        that of S = Σ exp(z_j - m)
         d = σ + L u log S               the absolute error of log S
-        ρ_i = η_i + σ + u               the relative error of p_i
+        ρ_i = η_i + d + u |log p_i| + u the relative error of p_i, also as exp(log p_i)
 
     A class with p = 0, such as one whose logit is -inf, adds nothing to a sum.
     """
@@ -317,7 +320,7 @@ class SoftmaxErrors:
         sigma = self.total(self.times_p(eta)) + gamma(self.terms - 1, u)
         d = sigma + LOG_ULPS * u * np.log(S)
         self.log_p = z - lse
-        self.rho = eta + sigma + u
+        self.rho = eta + d + u * abs(self.log_p) + u
         self.lse_error = d + u * abs(lse)
         self.log_p_error = u * distance + d + u * abs(self.log_p)
 
