@@ -2,10 +2,12 @@
 
 Each is a function with the operation's arguments. Its docstring is the cause that a report tells.
 
-    softmax.py    softmax, log_softmax and logsumexp
-    losses.py     losses of classes, and of a difference
-    layers.py     layers and activations
-    training.py   training, which is planted in scratchnn itself
+    softmax.py        softmax, log_softmax and logsumexp
+    cross_entropy.py  losses of classes
+    probabilities.py  losses of probabilities
+    losses.py         losses of yes or no, of two distributions, and of a difference
+    layers.py         layers and activations
+    training.py       training, which is planted in scratchnn itself
 """
 
 from __future__ import annotations

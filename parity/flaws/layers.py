@@ -30,6 +30,11 @@ class Linear:
         dX, dW, _ = F.linear_backward(dY, X, W, b)
         return dX, dW, dY.reshape(-1, dY.shape[-1])[0]
 
+    def bias_gradient_not_summed(dY, X, W, b):
+        """The bias's gradient is averaged over the rows: it is their sum, dY.sum(axis=0)."""
+        dX, dW, db = F.linear_backward(dY, X, W, b)
+        return dX, dW, db / X.dtype.type(max(X.size // X.shape[-1], 1))
+
     def averaged_over_the_rows(dY, X, W, b):
         """The gradients of the parameters are divided by N: the loss has done that already."""
         dX, dW, db = F.linear_backward(dY, X, W, b)
@@ -63,9 +68,37 @@ class Sigmoid:
         e = exp(-|z|) on both sides of 0."""
         return np.exp(z) / (1 + np.exp(z))
 
+    def both_branches(z):
+        """np.where computes both branches, and the one that is not used overflows."""
+        return np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z)))
+
     def a_tanh(z):
         """It is a tanh: its values lie between -1 and 1."""
         return np.tanh(z)
+
+    def one_over_1_plus_exp(z):
+        """exp(-z) overflows for z below -88.7 in float32 (-709.8 in float64), and NumPy warns: take
+        e = exp(-|z|) on both sides of 0."""
+        return 1 / (1 + np.exp(-z))
+
+    def sigmoid_of_the_result(dp, z):
+        """The sigmoid is taken again, of its own result: dz = dp p (1 - p)."""
+        return F.sigmoid_backward(dp, F.sigmoid(z))
+
+    def slope_of_exp_over_1_plus_exp(dp, z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+        e = exp(-|z|) on both sides of 0."""
+        p = np.exp(z) / (1 + np.exp(z))
+        return dp * p * (1 - p)
+
+    def plus_for_minus(dp, z):
+        """There is a plus in the slope: dz = dp p (1 - p)."""
+        p = F.sigmoid(z)
+        return dp * p * (1 + p)
+
+    def without_1_minus_p(dp, z):
+        """The factor 1 - p is missing: dz = dp p (1 - p)."""
+        return dp * F.sigmoid(z)
 
     def without_dy(dp, z):
         """The upstream gradient is missing: dz = dp p (1 - p)."""
@@ -90,6 +123,10 @@ class Relu:
         """The mask is missing: dz = dy where z > 0, and 0 elsewhere."""
         return dy.copy()
 
+    def ones_for_dy(dy, z):
+        """The upstream gradient is missing: dz = dy where z > 0."""
+        return (z > 0).astype(dy.dtype)
+
     def mask_of_the_gradient(dy, z):
         """The mask is made of the gradient: it must be that of z > 0."""
         return np.maximum(dy, 0)
@@ -101,6 +138,16 @@ class Tanh:
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan; close to
         0, exp(z) - exp(-z) loses the digits of z: take np.tanh."""
         return (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+
+    def slope_of_a_quotient(dy, z):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
+        np.tanh."""
+        y = (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+        return dy * (1 - y * y)
+
+    def without_the_square(dy, z):
+        """The square is missing: dz = dy (1 - y²)."""
+        return dy * (1 - F.tanh(z))
 
     def a_sigmoid(z):
         """It is a sigmoid: its values lie between 0 and 1, and tanh(z) = 2 σ(2 z) - 1."""
@@ -122,8 +169,8 @@ class Softplus:
         return np.logaddexp(0, beta * z) / beta
 
     def log_of_1_plus_exp(z, beta=1.0):
-        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and 1 + exp(z) loses the
-        digits of a small exp(z): take max(z, 0) + log1p(exp(-|z|))."""
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64): take
+        max(z, 0) + log1p(exp(-|z|))."""
         return np.log(1 + np.exp(beta * z)) / beta
 
     def without_1_over_beta(z, beta=1.0, threshold=20.0):
@@ -133,6 +180,10 @@ class Softplus:
     def slope_without_the_threshold(dy, z, beta=1.0, threshold=20.0):
         """It has no threshold: where beta z > threshold, the slope of torch's is 1."""
         return dy * F.sigmoid(z.dtype.type(beta) * z)
+
+    def slope_of_minus_z(dy, z, beta=1.0, threshold=20.0):
+        """The slope is taken at -z: dz = dy σ(beta z)."""
+        return dy * F.sigmoid(-z.dtype.type(beta) * z)
 
     def slope_without_beta(dy, z, beta=1.0, threshold=20.0):
         """beta is missing in the slope: dz = dy σ(beta z)."""

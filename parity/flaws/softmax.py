@@ -24,6 +24,12 @@ class Softmax:
         e = np.exp(z - z.max())
         return e / e.sum(axis=axis, keepdims=True)
 
+    def maximum_of_the_columns(z, axis=-1):
+        """Each column's maximum is subtracted, which does not cancel in a row: take each row's own,
+        z.max(axis=-1, keepdims=True)."""
+        e = np.exp(z - z.max(axis=0))
+        return e / e.sum(axis=axis, keepdims=True)
+
     def minimum_for_maximum(z, axis=-1):
         """The minimum is subtracted, and exp overflows: subtract the maximum."""
         e = np.exp(z - z.min(axis=axis, keepdims=True))
@@ -54,10 +60,11 @@ class Softmax:
         """It is not divided by its sum."""
         return np.exp(z - z.max(axis=axis, keepdims=True))
 
-    def epsilon_in_the_denominator(z, axis=-1):
-        """An epsilon is added to the sum: leave it out, the sum of exp(z - max) is at least 1."""
+    def epsilon_in_the_denominator(z, axis=-1, epsilon=1e-6):
+        """ε ≈ {epsilon} is added to the sum: leave it out, the sum of exp(z - max) is at least
+        1."""
         e = np.exp(z - z.max(axis=axis, keepdims=True))
-        return e / (e.sum(axis=axis, keepdims=True) + z.dtype.type(1e-6))
+        return e / (e.sum(axis=axis, keepdims=True) + z.dtype.type(epsilon))
 
     def half_precision(z, axis=-1):
         """It computes in float16, which has 3 digits: keep the precision of the argument."""
@@ -85,6 +92,21 @@ class Softmax:
         """The sum of dp has no weights p: dz = p (dp - Σ dp p)."""
         return F.softmax(z, axis) * (dp - dp.sum(axis=axis, keepdims=True))
 
+    def mean_over_all_rows(dp, z, axis=-1):
+        """Σ dp p is taken over all rows, not each row's own: keep axis=-1, keepdims=True."""
+        p = F.softmax(z, axis)
+        return p * (dp - (dp * p).sum())
+
+    def mean_over_the_wrong_axis(dp, z, axis=-1):
+        """Σ dp p is taken over the rows: it is each row's own sum, over axis=-1."""
+        p = F.softmax(z, axis)
+        return p * (dp - (dp * p).sum(axis=0))
+
+    def plus_the_mean(dp, z, axis=-1):
+        """The sign of Σ dp p is wrong: dz = p (dp - Σ dp p)."""
+        p = F.softmax(z, axis)
+        return p * (dp + (dp * p).sum(axis=axis, keepdims=True))
+
     def upstream_gradient_taken_for_ones(dp, z, axis=-1):
         """The upstream gradient is taken for ones, whose gradient through a softmax is always 0."""
         return F.softmax_backward(np.ones_like(dp), z, axis)
@@ -104,9 +126,15 @@ class LogSoftmax:
         """It takes log p, which is -inf where p underflows: take z - max - log Σ exp(z - max)."""
         return np.log(F.softmax(z, axis))
 
-    def log_of_softmax_and_epsilon(z, axis=-1):
-        """It takes log(p + ε), wrong for every small p: take z - max - log Σ exp(z - max)."""
-        return np.log(F.softmax(z, axis) + z.dtype.type(1e-7))
+    def log_of_softmax_and_epsilon(z, axis=-1, epsilon=1e-7):
+        """It takes log(p + ε), ε ≈ {epsilon}, wrong for every small p: take
+        z - max - log Σ exp(z - max)."""
+        return np.log(F.softmax(z, axis) + z.dtype.type(epsilon))
+
+    def log_of_clipped_softmax(z, axis=-1, epsilon=1e-7):
+        """The probability is clipped at {epsilon} before its logarithm: take
+        z - max - log Σ exp(z - max)."""
+        return np.log(np.maximum(F.softmax(z, axis), z.dtype.type(epsilon)))
 
     def without_the_maximum(z, axis=-1):
         """exp overflows above 88.7 in float32 (709.8 in float64):
@@ -116,6 +144,10 @@ class LogSoftmax:
     def base_two_log(z, axis=-1):
         """The logarithm has base 2: np.log is the natural one."""
         return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
+
+    def the_wrong_axis_of_log_softmax(z, axis=-1):
+        """It normalises over the wrong axis: the classes are on the last one (axis=-1)."""
+        return F.log_softmax(z, -1 if axis % z.ndim == 0 and z.ndim > 1 else 0)
 
     def one_for_the_sum(dlog_p, z, axis=-1):
         """The sum of the upstream gradient is taken for 1: dz = dlog_p - p Σ dlog_p."""
@@ -136,6 +168,10 @@ class Logsumexp:
     def maximum_not_added_back(z, axis=-1):
         """The maximum is subtracted, and not added back: max + log Σ exp(z - max)."""
         return F.logsumexp(z, axis) - z.max(axis=axis)
+
+    def sum_of_exp(z, axis=-1):
+        """It is the mean of exp and not its sum: log Σ exp has no 1/C."""
+        return F.logsumexp(z, axis) - np.log(z.dtype.type(z.shape[axis]))
 
     def without_the_upstream_gradient(dlse, z, axis=-1):
         """The upstream gradient is missing: dz = dlse p."""
