@@ -27,7 +27,7 @@ A folder's own docstring has the reading order of its files.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,34 +50,42 @@ def check(
     backward: Callable[..., object] | None = None,
     *,
     settings: Mapping[str, object] | None = None,
-    any_shape: bool = False,
-    skip: Collection[str] = (),
-    examples: int = 100,
+    order: Sequence[str] | None = None,
+    as_torch: bool = False,
+    show_output: bool = False,
 ) -> Report:
-    """Check an implementation of an operation, and its backward, against the oracle and torch.
+    """Check an implementation of an operation, and its backward, against the right answers.
 
         print(parity.check(softmax, "softmax", backward=softmax_backward))
+        parity.check(Loss, "cross_entropy").assert_right()
 
-    `function` and `backward` get the arrays by position. They get the options (axis or dim,
-    reduction, weight, ...) by name, if they take them.
+    First it finds out how the function is meant: which argument is what, indices or one-hot,
+    logits or probabilities, rows or columns, mean or sum. Then it judges by that.
 
-    Options  function    the function to check
-             op          a row of the table, as "softmax" or "cross_entropy, probabilities"
-             backward    its gradient; default: the value alone is checked
-             settings    the values of options that it does not take, as {"reduction": "none"}
-             any_shape   try arrays of more or fewer than two dimensions, too
-             skip        the names of checks to leave out
-             examples    how many cases to generate
-    Raises   ValueError for an unknown operation, option or check, or a function of other arguments;
-             MissingExtraError where Hypothesis or mpmath is not installed
+    Options  function     a function, a class, a method, or a function of torch's tensors
+             op           a row of the table, as "softmax" or "cross_entropy, probabilities"
+             backward     its gradient; default: that of the class, or what is returned second
+             settings     the values of options that it does not take, as {"reduction": "none"}
+             order        what the arguments are, as ("target", "prediction"); default: by name
+             as_torch     judge by torch's conventions alone
+             show_output  let what the function prints appear
+    Raises   ValueError for an unknown operation or option, or a function of other arguments;
+             MissingExtraError where mpmath is not installed
     """
     from scratchnn.extras import need
 
-    need("hypothesis", "check")
     need("mpmath", "check")
     from parity import checking
 
-    return checking.check(function, op, backward, settings, any_shape, skip, examples)
+    return checking.check(
+        function,
+        op,
+        backward,
+        settings=settings,
+        order=order,
+        as_torch=as_torch,
+        show_output=show_output,
+    )
 
 
 def train(
@@ -168,3 +176,12 @@ def _own() -> Any:
     from parity.training import own
 
     return own
+
+
+def __dir__() -> list[str]:
+    """Return what a user may want: the functions, and the modules by name."""
+    import pkgutil
+
+    public = ["check", "check_step", "train"]
+    own = [name for name in globals() if name.startswith("__")]
+    return sorted([*own, *public, *(module.name for module in pkgutil.iter_modules(__path__))])

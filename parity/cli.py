@@ -16,9 +16,7 @@ Exit status: 0 parity, or the criterion of accuracy, holds, 1 it fails, 2 usage,
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import platform
-import sys
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,12 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import parity
 import scratchnn
 from parity import report, theirs
 from parity.digits import Precision
 from parity.report import Report, Section
-from scratchnn.data import DataError
 from scratchnn.extras import need
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
@@ -49,7 +45,6 @@ DTYPES = ("float32", "float64")
 PRECISIONS = ("ieee", "tf32")
 RECORDED: tuple[tuple[str, Precision], ...]
 RECORDED = (("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32"))
-PRIVATE = "parity checks "  # no import has such a name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -271,19 +266,23 @@ def run_accuracy(arguments: argparse.Namespace) -> int:
 
 def _add_check(parsers: Subparsers) -> None:
     sub = _add(parsers, "check", run_check, "check an implementation of your own")
-    sub.add_argument("function", metavar="FILE.py:FUNCTION", help="the function to check")
+    words = "what to check: also FILE.py:Class, FILE.py:Class.method, FILE.ipynb:NAME, module:NAME"
+    sub.add_argument("function", metavar="FILE.py:FUNCTION", help=words)
     sub.add_argument("--op", required=True, help="softmax, cross_entropy, ...: what it should be")
-    words = "its gradient; default: check the value alone"
+    words = "its gradient; default: that of a class, or what the function returns second"
     sub.add_argument("--backward", metavar="FILE.py:FUNCTION", help=words)
     words = "the value of an option in your function, as reduction=none; may be repeated"
     sub.add_argument(
         "--set", metavar="OPTION=VALUE", action="append", default=[], type=_setting, help=words
     )
-    sub.add_argument(
-        "--any-shape", action="store_true", help="try more or fewer than 2 dimensions, too"
-    )
-    words = "leave out a check that the report names; may be repeated"
-    sub.add_argument("--skip", metavar="CHECK", action="append", default=[], help=words)
+    words = "what the arguments are, in their order, as target,prediction; default: by their names"
+    sub.add_argument("--order", metavar="A,B", help=words)
+    words = "judge by torch's conventions alone: a sum in place of a mean is then wrong"
+    sub.add_argument("--as-torch", action="store_true", help=words)
+    words = "exit with 1 from this grade on; default: unstable"
+    grades = ("wrong", "unstable", "differs")
+    sub.add_argument("--fail-on", choices=grades, default="unstable", help=words)
+    sub.add_argument("--show-output", action="store_true", help="show what your code prints")
     report.add_arguments(sub)
 
 
@@ -298,52 +297,26 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    path = list(sys.path)
-    try:
-        found = parity.check(
-            _function(arguments.function),
-            arguments.op,
-            _function(arguments.backward) if arguments.backward else None,
-            settings=dict(arguments.set),
-            any_shape=arguments.any_shape,
-            skip=arguments.skip,
-        )
-    finally:  # forget which files were loaded, and where their neighbours are
-        sys.path[:] = path
-        for name in [name for name in sys.modules if name.startswith(PRIVATE)]:
-            del sys.modules[name]
+    need("mpmath", "check")
+    from parity import checking
+
+    found = checking.of_names(
+        arguments.function,
+        arguments.op,
+        arguments.backward,
+        settings=dict(arguments.set),
+        order=arguments.order.split(",") if arguments.order else None,
+        as_torch=arguments.as_torch,
+        show_output=arguments.show_output,
+    )
     print(found)
     report.say_saved(*report.save(_page(found, arguments), arguments.json, arguments.html))
-    return 0 if found.ok else 1
-
-
-def _function(where: str) -> Callable[..., object]:
-    """Load the function that FILE.py:FUNCTION names; a file runs once."""
-    file, colon, name = where.rpartition(":")
-    path, key = Path(file), f"{PRIVATE}{Path(file).resolve()}"
-    if not colon or not name:
-        raise ValueError(f"a function is named FILE.py:FUNCTION, got {where}")
-    if not path.is_file():
-        raise ValueError(f"there is no file {file}")
-    if key not in sys.modules:
-        spec = importlib.util.spec_from_file_location(key, path)
-        if spec is None or spec.loader is None:
-            raise ValueError(f"a function is named FILE.py:FUNCTION, got the file {path}")
-        sys.modules[key] = importlib.util.module_from_spec(spec)  # dataclasses look there
-        sys.path.insert(0, str(path.parent))
-        try:
-            spec.loader.exec_module(sys.modules[key])
-        except (Exception, SystemExit) as error:
-            raise DataError(f"{path} does not run: {type(error).__name__}: {error}") from error
-    function = getattr(sys.modules[key], name, None)
-    if not callable(function):
-        raise ValueError(f"{file} has no function {name}")
-    return function
+    return 0 if found.passes(arguments.fail_on) else 1
 
 
 def _page(found: Checked, arguments: argparse.Namespace) -> Report:
     title, text = f"{found.function} as {found.op}", str(found)
-    settings = {name: getattr(arguments, name) for name in ("set", "any_shape", "skip")}
+    settings = {name: getattr(arguments, name) for name in ("set", "order", "as_torch")}
     facts: dict[str, object] = {"scratchnn": scratchnn.__version__, "numpy": np.__version__}
     facts |= {"python": platform.python_version(), "platform": platform.platform()}
     if theirs.has_torch():

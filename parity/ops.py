@@ -128,7 +128,7 @@ class Op:
         """The names of what a case has in addition to these arrays."""
         return tuple(name for name in self.typical(np.float32) if name not in self.arguments)
 
-    @property
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """The default of each option."""
         parameters = inspect.signature(self.ours).parameters

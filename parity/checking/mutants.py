@@ -8,17 +8,18 @@ of the first step that fails count.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from parity.checking import FLAWS, GRADIENT_CHECKS, VALUE_CHECKS, check
+from parity.checking import CHECKS, FLAWS, check
+from parity.checking.rows import ALL
 from parity.flaws import Flaw
 from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.flaws.training import NOMINAL, planted
-from parity.ops import OPS
 from parity.report import save_rows
 from scratchnn import recipes
 from scratchnn.optim import OPTIMIZERS
@@ -28,7 +29,6 @@ OPTIMIZER_CHECKS = {type(make(1.0)).__name__: name for name, make in OPTIMIZERS.
 STEP_CHECKS = ("outputs", "loss", "gradient", "parameters", "trained freely")
 TRAINING_CHECKS = (*OPTIMIZER_CHECKS, *STEP_CHECKS)
 STEPS = 46  # the 45th batch of the digits is the short one
-EXAMPLES = 40
 TRAINING, BACKWARD = "training", ", backward"
 
 
@@ -39,33 +39,44 @@ class Mutant(NamedTuple):
              bug         its name
              killed_by   the checks that saw it
              named       whether the report told its cause
+             other       a known flaw that the report named in its place; empty if none
     """
 
     where: str
     bug: str
     killed_by: tuple[str, ...]
     named: bool = False
+    other: str = ""
 
     @property
     def survives(self) -> bool:
         return not self.killed_by
 
 
-def run(examples: int = EXAMPLES) -> Iterator[Mutant]:
-    for flaw in FLAWS:
-        yield of_operation(flaw, examples)
+def run() -> Iterator[Mutant]:
+    yield from map(of_operation, FLAWS)
     yield from map(of_training, TRAINING_FLAWS)
 
 
-def of_operation(flaw: Flaw, examples: int = EXAMPLES) -> Mutant:
-    """Check a wrong operation, or a wrong backward of the right operation."""
-    where, right = flaw.op, OPS[flaw.op].ours
-    if flaw.backward:
-        report = check(right, where, flaw.wrong, skip=VALUE_CHECKS, examples=examples)
-        where += BACKWARD
-    else:
-        report = check(flaw.wrong, where, examples=examples)
-    return Mutant(where, flaw.name, report.failed + report.warned, flaw.cause in report.causes)
+def of_operation(flaw: Flaw) -> Mutant:
+    """Check a wrong operation, or a wrong backward of the right one, by torch's conventions."""
+    where, right = flaw.op, ALL[flaw.op].ours
+    function, backward = (right, flaw.wrong) if flaw.backward else (flaw.wrong, None)
+    report = check(function, where, backward, as_torch=True)
+    where += BACKWARD if flaw.backward else ""
+    place = "gradient" if flaw.backward else "value"
+    found = [f for f in report.findings if f.place == place]
+    killed_by = tuple(dict.fromkeys(c for f in found for c in (f.check, *f.seen)))
+    causes = [f.cause for f in found if f.known]
+    named = any(same(flaw.cause, cause) for cause in causes)
+    told = [f.cause for f in FLAWS if any(same(f.cause, cause) for cause in causes)]
+    return Mutant(where, flaw.name, killed_by, named, "" if named or not told else told[0])
+
+
+def same(cause: str, told: str) -> bool:
+    """Return whether a cause is told, whatever the ε in it is."""
+    parts = [re.escape(part) for part in cause.split("{epsilon}")]
+    return re.search(r"[\de.-]+".join(parts), told) is not None
 
 
 def of_training(flaw: Flaw) -> Mutant:
@@ -104,7 +115,7 @@ def trained() -> tuple[str, ...]:
 
 def checks_of(mutants: list[Mutant]) -> dict[str, int]:
     """Return how many bugs each check sees; "training: " stands before those of training."""
-    names = [*VALUE_CHECKS, *GRADIENT_CHECKS, *(f"{TRAINING}: {c}" for c in TRAINING_CHECKS)]
+    names = [*CHECKS, *(f"{TRAINING}: {c}" for c in TRAINING_CHECKS)]
     counts = dict.fromkeys(names, 0)
     for mutant in mutants:
         for name in mutant.killed_by:
@@ -118,10 +129,14 @@ def tables(mutants: list[Mutant]) -> dict[str, str]:
     training = [m for m in mutants if m.where == TRAINING]
     values = [m for m in mutants if m not in backward and m not in training]
     return {
-        "values": _table(values, tuple(VALUE_CHECKS)),
-        "gradients": _table(backward, tuple(GRADIENT_CHECKS)),
+        "values": _table(values, _seen(values)),
+        "gradients": _table(backward, _seen(backward)),
         "training": _table(training, TRAINING_CHECKS),
     }
+
+
+def _seen(mutants: list[Mutant]) -> tuple[str, ...]:
+    return tuple(check for check in CHECKS if any(check in m.killed_by for m in mutants))
 
 
 def _table(mutants: list[Mutant], checks: tuple[str, ...]) -> str:
@@ -138,8 +153,12 @@ def summary(mutants: list[Mutant]) -> str:
     of_ops = [m for m in mutants if m.where != TRAINING]
     idle = [name for name, count in checks_of(mutants).items() if count == 0]
     seen = f"{len(mutants)} bugs planted, {len(mutants) - len(survivors)} seen"
-    named = f"of {len(of_ops)} in operations, {sum(m.named for m in of_ops)} told by name."
-    lines = [f"{seen}; {named}", *(f"SURVIVES: {survivor}" for survivor in survivors)]
+    count = sum(m.named for m in of_ops)
+    named = f"of {len(of_ops)} in operations, {count} told by name ({100 * count // len(of_ops)} %)"
+    false = [f"{m.where}: {m.bug}: {m.other}" for m in mutants if m.other]
+    lines = [f"{seen}; {named}, {len(false)} by a false one."]
+    lines += [f"SURVIVES: {survivor}" for survivor in survivors]
+    lines += [f"FALSE CAUSE: {cause}" for cause in false]
     lines += [f"No bug is seen by: {', '.join(idle)}."] if idle else ["Every check sees one."]
     return "\n".join(lines) + "\n"
 

@@ -1,290 +1,282 @@
-"""Anyone's function, and anyone's backward, called as the operation of a row.
+"""Anyone's function and its backward, called in whatever form they come.
 
-The arrays go by position, and options by name. A case is first cut down to what the function takes.
-The right answer is then that of the case that is left.
+Functions that return a value, (value, gradient) or (value, cache); classes with forward, __call__,
+loss and the like, which return a gradient or leave it in attributes; functions of torch's tensors.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from parity import oracle
-from parity.cases import Case, Dtype
-from parity.judge import upstream, value_dtype
-from parity.ops import Function, Op
+from parity.checking import names
+from parity.checking.calls import quietly
+from parity.checking.classes import (
+    BACKWARD,
+    FORWARD,
+    attributes,
+    bound,
+    make,
+    method,
+    of_instance,
+    owner_of,
+)
+from parity.checking.names import Parameters, listed, plain
+from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
-from scratchnn.ops.softmax import to_rows
 
-ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}
-OF_ROWS = ("ignore_index", "label_smoothing")  # options of losses whose classes are on axis 1
-RESULTS = ("p", "probs", "probabilities", "y", "out", "output", "s", "a", "log_p", "log_probs")
-NOT_TESTED = {
-    "axis": "axis (only the last of two was)",
-    "reduction": 'reduction (taken to be "mean")',
+LEFT = {  # attributes in which a backward leaves gradients, in lower case without underscores
+    "W": "dw dweights dweight wgrad gradw weightsgradient gradweights gradweight weightgrad",
+    "b": "db dbiases dbias bgrad gradb biasgradient gradbias gradbiases biasesgradient biasgrad",
+    "": "dinputs dinput dx dz dlogits gradinput grad gradient dpred dypred dyhat dy",
 }
-BIAS = ("b", "bias")
-DY = "dy"  # in a case of a gradient, its upstream gradient
+RESULTS = listed("output outputs out y result loss value activation activations a probs p z")
+GRADIENTS = listed("grad grads gradient gradients dx dz dw dscores dlogits")
 
 
-class RaisedError(Exception):
-    """An exception of the function that is checked, which is its cause; no fault of our own."""
+@dataclass
+class Outcome:
+    """What a call returned: its value, what else it returned, and what it was a method of."""
+
+    value: Any
+    extra: Any = None
+    instance: Any = None
+    warned: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Asked(ABC):
-    """A function of somebody's, which the checks ask."""
+@dataclass(eq=False)
+class Subject:
+    """What is checked: a function or class, its backward, and where both belong.
+
+    Parts    op         what it is meant to be
+             thing      a function, a class, a method of one, or an object that can be called
+             other      its backward, or None
+             settings   values of options that it does not take
+    """
 
     op: Op
-    function: Function
+    thing: Any
+    other: Any = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    tensors: bool = False
+    as_torch: bool = False
+    called: str = ""  # its name, where it has another one than its definition
+
+    def __post_init__(self) -> None:
+        self.owner = owner_of(self.thing)
+        self.forward: Any = self.thing
+        self.backward: Any = self.other
+        if self.owner is not None:
+            if self.thing is self.owner:
+                self.forward = method(self.owner, FORWARD, "__call__")
+            if self.backward is None or self.backward is self.owner:
+                self.backward = method(self.owner, BACKWARD)
+            if self.backward is self.forward or self.owner.__module__.startswith("torch"):
+                self.backward = self.other
+        elif not inspect.isroutine(self.thing):
+            self.forward = self.thing
+            self.backward = self.backward or bound(self.thing, BACKWARD)
+        if self.forward is None:
+            wanted = ", ".join(FORWARD[:5])
+            raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
 
     @property
     def name(self) -> str:
-        """The name of the function, or of the class of an object that can be called."""
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
-    @property
-    def in_words(self) -> str:
-        parameters = _parameters(self.function)
-        names = "..." if parameters is None else ", ".join(p.name for p in parameters)
-        return f"{self.name}({names})"
+        if self.called:
+            return self.called
+        name = getattr(self.thing, "__qualname__", type(self.thing).__name__)
+        return name.rpartition("<locals>.")[2].removeprefix("_VariableFunctionsClass.")
 
     @cached_property
-    def taken(self) -> dict[str, str]:
-        """The options that the function takes, with the names that it gives them."""
-        parameters = _parameters(self.function) or []
-        if any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return {option: option for option in self.op.options}
-        names = {p.name for p in parameters}
-        known = {option: ALIASES.get(option, (option,)) for option in self.op.options}
-        return {option: name for option, among in known.items() for name in among if name in names}
-
-    @property
-    def plain(self) -> list[str]:
-        """The arrays whose numbers may be replaced by plainer ones."""
-        return [name for name in self.op.inputs if name != "target"]
-
-    @abstractmethod
-    def prepared(self, case: Case, seed: int = 0) -> Case:
-        """Return a case that the function can be asked."""
-
-    @abstractmethod
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        """Return copies of what goes by position: for a backward, dy and the inputs or result."""
-
-    def typical(self, dtype: Dtype, *shape: int) -> Case:
-        return self.prepared(self.op.typical(dtype, *shape))
-
-    def said(self, case: Case) -> dict[str, object]:
-        """Return the options that go by name, but for those at their defaults."""
-        names = {o: name for o, name in self.taken.items() if not is_default(self.op, case, o)}
-        return {name: case[option] for option, name in names.items()}
-
-    def call(self, *arrays: object, case: Case) -> Any:
-        """Return what the function returns for these arrays, at the options of a case."""
-        options = {theirs: case[ours] for ours, theirs in self.taken.items()}
-        return quietly(self.function, *arrays, **options)
-
-    def __call__(self, case: Case) -> Any:
-        """Return what the function returns for a case."""
-        arrays = self.arrays(case).values()
-        try:
-            return self.call(*arrays, case=case)
-        except Exception as error:
-            raise RaisedError(f"{type(error).__name__}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Subject(Asked):
-    """A function that is meant to be an operation.
-
-    Options  settings    the values that options have in this function, whether it takes them or not
-             any_shape   whether it is given other than two dimensions, where it takes no axis
-    Raises   ValueError for options that the operation does not have, or a function of other
-             arguments
-    """
-
-    settings: Mapping[str, object] = field(default_factory=dict)
-    any_shape: bool = False
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.settings) - set(self.op.options):
-            known, got = ", ".join(self.op.options) or "none", ", ".join(sorted(unknown))
-            raise ValueError(f"{self.op.name} has the options {known}, got {got}")
-        parameters, arrays = _parameters(self.function), ", ".join(self.op.arguments)
-        try:
-            if parameters is not None:
-                options = dict.fromkeys(self.taken.values())
-                inspect.Signature(parameters).bind(*self.op.arguments, **options)
-        except TypeError as error:
-            words = f"must take ({arrays}), as {self.op.name} does, got {self.in_words}"
-            raise ValueError(f"{self.name} {words}") from error
+    def parameters(self) -> Parameters | None:
+        return own_parameters(self.forward, self.owner)
 
     @cached_property
-    def fixed(self) -> dict[str, object]:
-        """The options that have the same value in every case."""
-        left = {o: v for o, v in self.op.defaults.items() if o not in self.taken}
-        return {**left, **self.settings}
+    def backward_parameters(self) -> Parameters | None:
+        return own_parameters(self.backward, self.owner) if self.backward is not None else None
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """The options of the operation that the function takes, with its names for them."""
+        if (
+            self.parameters is None
+            and (getattr(self.thing, "__module__", "") or "torch") == "torch"
+        ):
+            return {o: n[-1] for o, n in names.ALIASES.items() if o in self.op.options}
+        return names.taken(self.op, self.parameters)
+
+    @cached_property
+    def backward_options(self) -> dict[str, str]:
+        return names.taken(self.op, self.backward_parameters)
+
+    @cached_property
+    def words(self) -> str:
+        """What its author says of it: docstrings and comments."""
+        own = "" if self.forward is self.thing else told_by(self.forward)
+        return f"{told_by(self.thing)}\n{own}"
 
     @property
-    def not_tested(self) -> list[str]:
-        """What is not tested, as the function takes no argument for it."""
-        left = [NOT_TESTED.get(o, o) for o in self.fixed if o not in self.settings]
-        rows = self._any_rank or "axis" in self.op.options
-        return left if rows else [*left, "other than two dimensions (--any-shape)"]
+    def backward_words(self) -> str:
+        return told_by(self.backward if self.other is None else self.other)
 
-    def prepared(self, case: Case, seed: int = 0) -> Case:  # noqa: ARG002
-        """Return a case that the function can be asked.
+    @cached_property
+    def source(self) -> str:
+        """Its code; empty where Python cannot tell."""
+        try:
+            return inspect.getsource(self.forward)
+        except (OSError, TypeError):
+            return ""
 
-        Options that it does not take are at their defaults. An axis is one number.
+    def places(self, count: int = 0) -> list[str] | None:
+        """Return the names of the arguments that arrays go to; None where Python cannot tell.
+
+        Options  count   how many there are at most, if not 0: the last with a default are left out
         """
-        if isinstance(case.get("axis"), tuple):
-            case = case | {"axis": case["axis"][-1]}
-        if "ignore_index" in self.fixed and "target" in case:
-            case = case | {"target": np.maximum(case["target"], 0)}
-        return (case if self._any_rank else as_rows(self.op, case)) | self.fixed
+        if self.parameters is None:
+            return None
+        if any(p.kind is p.VAR_POSITIONAL for p in self.parameters):
+            return list(self.op.arguments)
+        known = {*names.TARGETS, "b", "bias", "biases"}
+        taken = set(self.options.values())
+        found = names.places(self.parameters, list(taken), lambda name: plain(name) in known)
+        optional = [p.name for p in self.parameters if p.default is not p.empty]
+        while count and len(found) > count and found[-1] in optional:
+            found.pop()
+        return found
 
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        return {name: np.array(case[name]) for name in self.op.arguments}
+    def backward_places(self) -> list[str] | None:
+        if self.backward_parameters is None:
+            return None
+        if any(p.kind is p.VAR_POSITIONAL for p in self.backward_parameters):
+            return [names.DY, *self.op.arguments]
+        known = {*names.TARGETS, "b", "bias", "biases", "dout", "dvalues", "grad", "gradoutput"}
+        taken = set(self.backward_options.values())
+        return names.places(self.backward_parameters, list(taken), lambda n: plain(n) in known)
+
+    # Calls
+
+    def start(self, given: Mapping[str, AnyArray]) -> Any:
+        """Return a new object of the class whose methods are called, or None."""
+        if self.owner is None:
+            return None
+        return make(self.owner, given, self.settings)
+
+    def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
+        named = {self.options[o]: value for o, value in options.items() if o in self.options}
+        arrays, named = _split(arrays, named, self.places(len(arrays)), self.parameters)
+        result, warned = quietly(of_instance(self.forward, instance), arrays, named, self.tensors)
+        if result is None and instance is not None:
+            result = _left(instance)
+        outcome = Outcome(result, None, instance, warned)
+        if isinstance(result, tuple) and len(result) > 1:
+            outcome.value, rest = result[0], result[1:]
+            outcome.extra = rest[0] if len(rest) == 1 else rest
+        outcome.value = _array(outcome.value)
+        return outcome
+
+    def pull(self, ran: Outcome, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
+        """Call the backward after a forward call; its value is gradients, a list or by role."""
+        named = {
+            self.backward_options[o]: v for o, v in options.items() if o in self.backward_options
+        }
+        places = self.backward_places()
+        arrays, named = _split(arrays, named, places, self.backward_parameters)
+        function = of_instance(self.backward, ran.instance)
+        result, warned = quietly(function, arrays, named, self.tensors)
+        return Outcome(gradients_in(result, ran.instance), None, ran.instance, warned)
 
     @property
-    def _any_rank(self) -> bool:
-        """Whether the function is given arrays of any number of dimensions."""
-        if "axis" in self.op.options:
-            return "axis" in self.taken and "axis" not in self.settings
-        return self.any_shape or not (self.op.products or set(OF_ROWS) & set(self.op.options))
-
-
-@dataclass(frozen=True)
-class Backward(Asked):
-    """A function that is meant to be the backward of a subject.
-
-    It is called as backward(dy, *arrays), by scratchnn's rule, or in the other ways that its
-    parameters ask for. A bias may be missing among the arrays. Where the second parameter has the
-    name of a result (p, probs, y, out, log_p, ...), it is given the result and not the input.
-    Without room for dy, it is taken for the gradient of the mean loss itself: backward(*arrays).
-    """
-
-    subject: Subject
-
-    @classmethod
-    def of(cls, subject: Subject, function: Function) -> Backward:
-        """Return a backward with its subject, whose options are those that both take."""
-        pair = cls(subject.op, function, subject)
-        left = {o: v for o, v in subject.op.defaults.items() if o not in pair.taken}
-        subject = replace(subject, settings={**left, **subject.settings})
-        count = len(pair.parameters) - len(pair.arguments)
-        if count == 1 or (count == 0 and subject.fixed.get("reduction", "none") != "none"):
-            return replace(pair, subject=subject)
-        arrays = ", ".join(pair.arguments)
-        words = f"must take (dy, {arrays}), or of a mean or sum ({arrays}), got {pair.in_words}"
-        raise ValueError(f"{pair.name} {words}")
+    def second_is_gradient(self) -> bool:
+        """Whether the name of what it returns second says that it is a gradient."""
+        return any(plain(n) in GRADIENTS or n[:1] == "d" or "grad" in n for n in self._second)
 
     @cached_property
-    def parameters(self) -> list[str]:
-        """The names of the arrays that it takes by position: those that it needs, and a bias."""
-        parameters = _parameters(self.function) or []
-        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-            return [DY, *self.op.arguments]
-        options = {*self.op.options, *self.taken.values()}
-        bias = BIAS if self.op.arguments[-1] in BIAS else ()
-        kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-        places = [p for p in parameters if p.kind in kinds and p.name not in options]
-        return [p.name for p in places if p.default is p.empty or p.name in bias]
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The arrays of the row that it takes: all, or all but the bias."""
-        names = self.op.arguments
-        without = names[-1] in BIAS and len(self.parameters) == len(names)
-        return names[:-1] if without else names
-
-    @property
-    def takes_dy(self) -> bool:
-        return len(self.parameters) > len(self.arguments)
-
-    @property
-    def takes_result(self) -> bool:
-        """Whether it wants the function's result in place of its input."""
-        return bool(self.op.result) and self.parameters[1] in RESULTS
-
-    @property
-    def plain(self) -> list[str]:
-        return [*super().plain, DY] if self.takes_dy else super().plain
-
-    @property
-    def convention(self) -> str:
-        """How it is called, in words."""
-        dy = "the upstream gradient" if self.takes_dy else "no upstream gradient, as of a mean"
-        given = "the result" if self.takes_result else "the input"
-        return f"{self.name}({', '.join(self.parameters)}): given {dy}, and {given}"
-
-    @property
-    def not_tested(self) -> list[str]:
-        """What is not tested, as the function neither takes nor returns it."""
-        words = [] if self.takes_dy else [f"an upstream gradient of {self.name}: it takes none"]
+    def _second(self) -> list[str]:
         try:
-            count = len(self(self.typical(np.float64)))
-        except Exception:  # the check of the gradient says so
-            return words
-        missing = self.op.inputs[count:]
-        return words + [f"the gradient of {name}: {self.name} returns none" for name in missing]
-
-    def prepared(self, case: Case, seed: int = 0) -> Case:
-        """Return the case as it is asked, with a random upstream gradient, which is never ones."""
-        case = self.subject.prepared(case)
-        dtype = value_dtype(self.op, case)
-        y = quietly(self.op.ours, **case)
-        return case | {DY: upstream(y, dtype, seed) if self.takes_dy else np.ones((), dtype)}
-
-    def arrays(self, case: Case) -> dict[str, AnyArray]:
-        given = {name: case[name] for name in self.arguments}
-        if self.takes_result:
-            given = {self.parameters[1]: self.subject(case)}
-        copies = {name: np.array(value) for name, value in given.items()}
-        return {DY: np.array(case[DY])[()], **copies} if self.takes_dy else copies
-
-    def call(self, *arrays: object, case: Case) -> list[object]:
-        """Return the gradients for these arrays, in the order of the row's inputs."""
-        result = super().call(*arrays, case=case)
-        return list(result) if isinstance(result, tuple | list) else [result]
+            tree = ast.parse(textwrap.dedent(inspect.getsource(self.forward)))
+        except (OSError, TypeError, SyntaxError):
+            return []
+        returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+        pairs = [r.elts[1] for r in returns if isinstance(r, ast.Tuple) and len(r.elts) > 1]
+        return [name.id for pair in pairs for name in ast.walk(pair) if isinstance(name, ast.Name)]
 
 
-def quietly(function: Function, *arguments: object, **options: object) -> object:
-    """Call a function without its warnings: the answer is what counts."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return function(*arguments, **options)
+def own_parameters(method: Any, owner: type | None) -> Parameters | None:
+    found = names.parameters(method)
+    if found and owner is not None and inspect.isfunction(method):
+        own = inspect.getattr_static(owner, method.__name__, None)
+        if own is not None and not isinstance(own, staticmethod):
+            return found[1:]
+    return found
 
 
-def as_rows(op: Op, case: Case) -> Case:
-    """Return the same numbers with one example per row, and classes or features on axis 1."""
-    name = op.inputs[0]
-    z = case[name]
-    if "axis" in case:
-        return case | {name: to_rows(z, case["axis"]), "axis": -1}
-    if op.products:
-        return case | {name: z.reshape(-1, z.shape[-1])}
-    target = case["target"]
-    rows = target.reshape(-1) if oracle.holds_indices(target) else oracle.to_rows(target)
-    return case | {name: oracle.to_rows(z), "target": rows}
-
-
-def is_default(op: Op, case: Case, option: str) -> bool:
-    value, default = case[option], op.defaults[option]
-    return value is default or (not isinstance(value, np.ndarray) and value == default)
-
-
-def _parameters(function: Function) -> list[inspect.Parameter] | None:
-    """Return a function's parameters; None where Python cannot tell, as for some written in C."""
+def told_by(thing: Any) -> str:
+    """Return the docstrings and comments of a function or class."""
     try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return None
+        source = inspect.getsource(thing)
+    except (OSError, TypeError):
+        return getattr(thing, "__doc__", "") or ""
+    comments = [line.partition("#")[2] for line in source.splitlines() if "#" in line]
+    return "\n".join([getattr(thing, "__doc__", "") or "", *comments])
+
+
+def _split(
+    arrays: Sequence[Any],
+    named: dict[str, Any],
+    places: list[str] | None,
+    given: Parameters | None,
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Give those arrays by name that are wanted so."""
+    keywords = names.by_keyword(given)
+    if not keywords or places is None:
+        return arrays, named
+    pairs = dict(zip(places, arrays, strict=False))
+    own = {name: x for name, x in pairs.items() if name in keywords}
+    return [x for name, x in pairs.items() if name not in own], named | own
+
+
+# Results
+
+
+def _array(value: Any) -> Any:
+    """Return a tensor as an array, and a list of numbers; all else as it is."""
+    if hasattr(value, "detach"):
+        return value.detach().numpy()
+    return np.array(value) if isinstance(value, list) else value
+
+
+def _left(instance: Any) -> Any:
+    """Return the result that a forward left in an attribute."""
+    kept = {plain(name): value for name, value in vars(instance).items()}
+    return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
+
+
+def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
+    """Return what a backward returned or left in attributes: a list, or a mapping by role."""
+    found: dict[str, Any] = {}
+    for holder, name in attributes(instance, gradients=True):
+        for role, known in LEFT.items():
+            inside = holder is not getattr(instance, "__dict__", None)
+            if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
+                found.setdefault(role, holder[name])
+    found = {role: value for role, value in found.items() if value is not None}
+    if isinstance(result, dict):
+        for name, value in result.items():
+            match = [r for r, known in LEFT.items() if plain(str(name)) in known.split()]
+            own = [r for r in ("W", "b", "X") if plain(str(name)) == r.lower()]
+            found[(match or own or [str(name)])[0]] = value
+        return {role: _array(value) for role, value in found.items()}
+    if result is None:
+        return {role: _array(value) for role, value in found.items()}
+    listed = list(result) if isinstance(result, tuple | list) else [result]
+    listed = [_array(value) for value in listed if value is not None]
+    if len(listed) == 1 and set(found) & {"W", "b"}:
+        return {**{r: _array(v) for r, v in found.items() if r}, "": listed[0]}
+    return listed

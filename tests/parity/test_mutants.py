@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from parity.checking import BY_KIND, FLAWS, mutants
+from parity.checking import FLAWS, mutants
+from parity.checking.causes import BY_KIND
 from parity.checking.mutants import Mutant
 from parity.cli import main
 from parity.flaws import Flaw
@@ -12,16 +13,15 @@ from parity.flaws.training import FLAWS as TRAINING_FLAWS
 from parity.ops import OPS
 from scratchnn.optim import Adam
 
-FEW = 10  # examples
+NAMED = 0.9  # of the planted bugs, the share whose cause a report must name
 
 
-@pytest.mark.parametrize("op", OPS)
-def test_bugs_of_an_operation_are_seen_and_named(op):
-    planted = [flaw for flaw in FLAWS if flaw.op == op]
-    assert {flaw.backward for flaw in planted} >= {False}
-    found = [mutants.of_operation(flaw, FEW) for flaw in planted]
+def test_bugs_of_operations_are_seen_and_named():
+    assert {flaw.op for flaw in FLAWS if not flaw.backward} >= set(OPS)
+    found = [mutants.of_operation(flaw) for flaw in FLAWS]
     assert not [mutant for mutant in found if mutant.survives]
-    assert not [mutant for mutant in found if not mutant.named]
+    assert not [mutant for mutant in found if mutant.other], "a false cause"
+    assert sum(mutant.named for mutant in found) >= NAMED * len(found)
 
 
 @pytest.mark.parametrize("flaw", TRAINING_FLAWS, ids=lambda flaw: flaw.name)
@@ -42,7 +42,7 @@ def test_training_without_a_bug_holds():
 def test_what_is_no_bug_survives():
     """The checks say nothing against the right function."""
     for op in ("softmax", "cross_entropy"):
-        assert mutants.of_operation(Flaw(op, OPS[op].ours), FEW).survives
+        assert mutants.of_operation(Flaw(op, OPS[op].ours)).survives
 
 
 def test_each_bug_says_its_cause():
@@ -56,12 +56,12 @@ def test_saved_matrix_is_of_these_bugs_and_has_no_idle_check():
     assert [mutant.bug for mutant in saved] == planted, (
         "measure docs/results/mutants.json again, as docs/mutants.md says"
     )
-    assert not [mutant for mutant in saved if mutant.survives]
+    assert not [mutant for mutant in saved if mutant.survives or mutant.other]
     assert all(mutants.checks_of(saved).values())
 
 
 def test_main_mutants_fails_where_one_survives(monkeypatch, capsys):
-    planted = [Mutant("softmax", "seen", ("oracle",)), Mutant("relu", "not seen", ())]
+    planted = [Mutant("softmax", "seen", ("options",)), Mutant("relu", "not seen", ())]
     monkeypatch.setattr(mutants, "run", lambda: iter(planted))
     assert main(["mutants"]) == 1
     assert "SURVIVES: relu: not seen" in capsys.readouterr().out

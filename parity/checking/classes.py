@@ -1,0 +1,144 @@
+"""Classes: which of their methods are asked, and how their objects are made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from parity.checking import names
+from parity.checking.calls import quietly
+from parity.checking.names import listed, plain
+from scratchnn.ops.shared import AnyArray
+
+FORWARD = listed(
+    """
+    calculate forward loss compute compute_loss activate activation fn function func f
+    value apply evaluate call cost predict
+    """
+)
+BACKWARD = listed(
+    """
+    backward gradient grad derivative backprop bprop backward_pass delta prime gradients
+    compute_gradient loss_gradient d deriv f_prime df diff loss_prime loss_grad dloss
+    """
+)
+HELD = {
+    "W": "w weight weights kernel theta",
+    "b": "b bias biases",
+}
+
+
+class Mismatch(Exception):  # noqa: N818
+    """An object keeps its weight in another layout."""
+
+
+def owner_of(thing: Any) -> type | None:
+    """Return the class that a method belongs to, or that is checked itself."""
+    if inspect.isclass(thing):
+        return thing
+    qualified = getattr(thing, "__qualname__", "")
+    if not inspect.isfunction(thing) or "." not in qualified or qualified.endswith("<lambda>"):
+        return None
+    path, given = qualified.rpartition(".")[0], names.parameters(thing)
+    if "<locals>" in path or not given or given[0].name not in ("self", "this", "_"):
+        return None
+    found: Any = thing.__globals__
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
+    if not inspect.isclass(found) or isinstance(vars(found).get(thing.__name__), staticmethod):
+        return None
+    return found
+
+
+def method(owner: type, among: Sequence[str], call: str = "") -> Any:
+    """Return the method of a class with one of these names, else its only public one."""
+    public = {n: v for n, v in inspect.getmembers(owner, callable) if not n.startswith("_")}
+    for name in among:
+        if name in public:
+            return _static(owner, name)
+    for name in among:
+        for own in public:
+            if len(name) > 3 and name in own.lower() and own.lower() not in FORWARD + BACKWARD:
+                return _static(owner, own)
+    if call and call in vars(owner):
+        return _static(owner, call)
+    if call and any(call in vars(base) for base in owner.__mro__[:-1]):
+        return _static(owner, call)
+    return None
+
+
+def _static(owner: type, name: str) -> Any:
+    return getattr(owner, name)
+
+
+def bound(thing: Any, among: Sequence[str]) -> Any:
+    return next((getattr(thing, n) for n in among if callable(getattr(thing, n, None))), None)
+
+
+def of_instance(method: Any, instance: Any) -> Any:
+    """Return a method of an instance; static ones and functions as they are."""
+    if instance is None or not inspect.isfunction(method):
+        return method
+    own = inspect.getattr_static(type(instance), method.__name__, None)
+    if isinstance(own, staticmethod) or own is None:
+        return method
+    return getattr(instance, method.__name__)
+
+
+def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> Any:
+    """Return an object of a class, with sizes or weights for what its constructor wants.
+
+    Raises   ValueError where it wants something else; RaisedError, Mismatch
+    """
+    wanted = [p for p in names.parameters(owner) or [] if p.kind is not p.VAR_POSITIONAL]
+    named = {p.name: settings[p.name] for p in wanted if p.name in settings}
+    needed = [p for p in wanted if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if "W" in given:
+        D = given["X"].shape[-1] if given["X"].shape[-1] in given["W"].shape else len(given["X"])
+        sizes = iter((D, given["W"].size // D))
+        for p in (p for p in needed if p.name not in named):
+            role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), "")
+            named[p.name] = given[role].copy() if role in given else next(sizes, None)
+    lacking = [p.name for p in needed if p.name not in named]
+    if lacking:
+        words = " ".join(f"--set {name}=..." for name in lacking)
+        raise ValueError(f"{owner.__name__} needs {', '.join(lacking)}: give {words} or settings=")
+    instance, _ = quietly(owner, [], named, tensors=False)
+    for role in [r for r in HELD if r in given]:
+        _place(instance, role, given[role])
+    return instance
+
+
+def _place(instance: Any, role: str, array: AnyArray) -> None:
+    """Put a parameter where an object keeps it, if it does."""
+    for holder, name in attributes(instance):
+        if plain(name) in HELD[role].split():
+            old = np.asarray(holder[name])
+            if old.shape == array.shape or (old.ndim == 0 and old == None):  # noqa: E711
+                holder[name] = array.copy()
+            elif old.size == array.size and role == "b":
+                holder[name] = array.reshape(old.shape).copy()
+            elif old.shape == array.T.shape:
+                raise Mismatch(f"{name} has shape {old.shape}")
+            return
+
+
+def attributes(instance: Any, gradients: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each attribute of an object, and each entry of those that are dictionaries.
+
+    Options  gradients   of the dictionaries called grads or the like, or of all others
+    """
+    own = getattr(instance, "__dict__", {})
+    for name, value in list(own.items()):
+        yield own, name
+        if isinstance(value, dict) and ("grad" in name.lower()) == gradients:
+            yield from ((value, key) for key in list(value) if isinstance(key, str))
+
+
+def held(instance: Any) -> set[str]:
+    """Return the parameters that an object keeps itself."""
+    kept = {plain(name) for _, name in attributes(instance)}
+    return {role for role, known in HELD.items() if kept & set(known.split())}

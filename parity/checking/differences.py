@@ -1,0 +1,254 @@
+"""Where an implementation differs from torch, though its numbers are right; and its accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from parity import judge, theirs
+from parity.cases import Case
+from parity.checking import inputs
+from parity.checking.asking import Asked, Problem, numbers
+from parity.checking.calls import RaisedError
+from parity.checking.conventions import ROWS
+from parity.checking.findings import DIFFERS, RIGHT, WRONG, Finding
+from parity.checking.inputs import DTYPES, Input
+from scratchnn.ops.shared import AnyArray
+
+
+def differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield what differs from torch, once `lost` has tried ordinary and extreme numbers."""
+    heard = [*asked.heard]
+    wrong = any(finding.grade == WRONG and finding.check == "ordinary numbers" for finding in lost)
+    if not wrong:
+        for given in inputs.special(asked.reading):
+            yield from _special(asked, place, given, bool(lost))
+        yield from _kink(asked, place)
+    yield from _dtype(asked, place)
+    yield from _arguments(asked, place)
+    if not lost:
+        yield from _warnings(asked, place, heard)
+    if not wrong and not asked.gradient:
+        yield from _labels(asked)
+
+
+def _special(asked: Asked, place: str, given: Input, lost: bool) -> Iterator[Finding]:
+    try:
+        case = asked.prepared(given.case)
+        with np.errstate(all="ignore"):
+            problem = asked.problem(case)
+    except ValueError:  # nobody knows the right answer
+        return
+    if given.words == inputs.NOTHING and not asked.gradient:
+        problem = problem or _of_nothing(asked, case)
+    if problem and not (lost and problem.kind == "value" and given.words != inputs.NOTHING):
+        what = f"{given.words}: {problem.words}"
+        grade = RIGHT if given.words == inputs.MASKS else DIFFERS  # infinities judge nobody
+        yield Finding(place, grade, "special inputs", what, problem, case, (case,))
+
+
+def _of_nothing(asked: Asked, case: Case) -> Problem | None:
+    """Return what a function has for the mean of nothing, where that is not NaN."""
+    try:
+        got = numbers(asked(case).arrays[""], np.float64)
+    except RaisedError:
+        return None
+    if got is None or np.isnan(got).all():
+        return None
+    return Problem("value", f"the answer is {got}, torch's is nan", got, np.asarray(np.nan))
+
+
+def _kink(asked: Asked, place: str) -> Iterator[Finding]:
+    given = inputs.at_the_kink(asked.row)
+    if given is None or not asked.gradient:
+        return
+    case = asked.prepared(given)
+    if problem := asked.problem(case):
+        yield Finding(place, DIFFERS, "slope at 0", problem.words, problem, case, (case,))
+
+
+def _typical(asked: Asked, dtype: Any) -> Case:
+    shape = (5, 4, 3) if asked.row.products else (5, 4)
+    return asked.prepared(asked.row.plain(shape, dtype, 3))
+
+
+def _dtype(asked: Asked, place: str) -> Iterator[Finding]:
+    """float32 in must be float32 out, and float64 float64; a Python number has no precision."""
+    for dtype in DTYPES:
+        case = _typical(asked, dtype)
+        try:
+            answers = asked(case).arrays
+        except RaisedError:
+            return
+        own = str(np.dtype(dtype))
+        for role, answer in answers.items():
+            got = str(np.asarray(answer).dtype)
+            if type(answer) is float or got == own or numbers(answer, dtype) is None:
+                continue
+            if got == "object":
+                what = "an array of Python objects comes back, and not of numbers"
+            else:
+                what = f"{own} in, {got} out"
+            what += f" (d{role})" if role else ""
+            problem = Problem("dtype", what, got, role=role)
+            yield Finding(place, DIFFERS, "dtype", what, problem, None, (case,))
+            return
+
+
+def _arguments(asked: Asked, place: str) -> Iterator[Finding]:
+    """Leave the arguments alone; take read-only and strided ones; give the same answer again."""
+    case = _typical(asked, np.float64)
+    try:
+        plain = asked(case).arrays
+        changed = _changed(asked, case)
+    except RaisedError:
+        return
+    if changed:
+        problem = Problem("modified", changed)
+        yield Finding(place, DIFFERS, "arguments", changed, problem, None, (case,))
+        return
+    for kind in ("again", "again", "read-only", "strided"):  # a state may have two values
+        words, change = TRIALS[kind]
+        try:
+            again = _with(asked, case, change)
+            same = all(np.array_equal(plain[r], again[r], equal_nan=True) for r in plain)
+        except TypeError:
+            same = True  # of objects
+        except RaisedError:
+            same = kind == "again"
+        if not same:
+            yield Finding(place, DIFFERS, "arguments", words, Problem(kind, words), None, (case,))
+            return
+
+
+def _read_only(array: AnyArray) -> AnyArray:
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+def _strided(array: AnyArray) -> AnyArray:
+    return np.repeat(np.asfortranarray(array), 2, axis=0)[::2] if np.ndim(array) else array
+
+
+TRIALS: dict[str, tuple[str, Callable[[AnyArray], AnyArray]]] = {
+    "again": ("it answers differently when asked again", np.array),
+    "read-only": ("it does not take read-only arrays", _read_only),
+    "strided": ("it answers differently for arrays that are not contiguous", _strided),
+}
+
+
+def _with(asked: Asked, case: Case, change: Callable[[AnyArray], AnyArray]) -> dict[str, Any]:
+    """Ask with arguments that are changed in how they lie in memory."""
+    if asked.subject.tensors and change is not np.array:
+        return asked(case).arrays
+    return replace_copy(asked, change)(case).arrays
+
+
+def replace_copy(asked: Asked, change: Callable[[AnyArray], AnyArray]) -> Asked:
+    return replace(asked, copy=change)
+
+
+def _changed(asked: Asked, case: Case) -> str:
+    """Return which argument it writes into, in words; empty where none."""
+    given: list[tuple[str, Any, Any]] = []
+
+    def keep(array: AnyArray) -> AnyArray:
+        mine = np.array(array)
+        given.append(("", mine, np.array(array)))
+        return mine
+
+    watching = replace(asked, copy=keep)
+    watching(case)
+    names = [*(asked.reading.gradient.roles if asked.gradient and asked.reading.gradient else ())]
+    first = [*asked.reading.binding]
+    roles = first + names
+    for index, (_, now, before) in enumerate(given):
+        if not np.array_equal(now, before, equal_nan=now.dtype.kind == "f"):
+            called = roles[index % len(roles)] if roles else "its argument"
+            return f"it writes into its argument {_said(asked, called, index < len(first))}"
+    return ""
+
+
+def _said(asked: Asked, role: str, forward: bool) -> str:
+    """Return the user's name of an argument."""
+    subject, reading = asked.subject, asked.reading
+    places = subject.places() if forward else subject.backward_places()
+    roles = reading.binding if forward else (reading.gradient.roles if reading.gradient else ())
+    pairs = dict(zip(roles, places or (), strict=False))
+    return pairs.get(role, role)
+
+
+def _warnings(asked: Asked, place: str, heard: list[tuple[Case, str]]) -> Iterator[Finding]:
+    """Report the first warning of NumPy's where the answer was right."""
+    for case, words in heard:
+        floats = [x for x in case.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+        if all(np.isfinite(x).all() for x in floats) and not _has_log_0(asked, case):
+            what = f"the answer is right, and NumPy warns: {words}"
+            problem = Problem("warns", what)
+            yield Finding(place, DIFFERS, "warnings", what, problem, case, (case,))
+            return
+
+
+def _has_log_0(asked: Asked, case: Case) -> bool:
+    """Whether a probability is 0 or 1: its logarithm is infinite, and NumPy says so."""
+    given = [case[n] for n in ("p", "q", "target") if n in case and case[n].dtype.kind == "f"]
+    return asked.row.inputs[0] in ("p", "q") and any(((x == 0) | (x == 1)).any() for x in given)
+
+
+def _labels(asked: Asked) -> Iterator[Finding]:
+    """Give a label that is no class: NumPy would read -1 as the last one, without a word."""
+    if not asked.row.labelled or asked.reading.form != "indices" or asked.reading.layout.each:
+        return
+    case = asked.prepared(asked.row.plain((2, 3), np.float64))
+    for label in (-1, 3):
+        wrong = case | {"target": np.array([0, label])}
+        if case.get("ignore_index") == label:
+            continue
+        try:
+            asked(wrong)
+        except RaisedError:
+            continue
+        what = f"label {label} is no class, and nothing is said: torch raises"
+        yield Finding("value", RIGHT, "labels", what, Problem("label", what), None, (wrong,))
+        return
+
+
+def measured(asked: Asked) -> dict[str, float]:
+    """Return the largest errors of each side in float32 ulps, on normal and on wide numbers."""
+    row = asked.row
+    sides: dict[str, float] = {}
+    if row.products or asked.reading.layout is not ROWS or asked.gradient:
+        return {}
+    for scale in (1.0, 10.0):
+        case = asked.prepared(row.plain((64, 10), np.float32, 5))
+        if row.inputs[0] in ("z", "prediction"):
+            case = case | {row.inputs[0]: case[row.inputs[0]] * np.float32(scale)}
+        exact, bound = judge.right_value(row, case), judge.value_bound(row, case)
+        answers: dict[str, Any] = {"yours": lambda case=case: _undone(asked, case)}
+        if theirs.has_torch() and "theirs" not in row.missing:
+            answers["torch's"] = lambda case=case: _torch(row, case)
+        for side, answer in answers.items():
+            found = answer()
+            got = None if found is None else numbers(found, np.float32)
+            if got is None or got.shape != np.shape(exact):
+                return {}
+            ulps = judge.measure(side, "value", got, exact, bound, np.float32).ulps
+            sides[side] = max(ulps, sides.get(side, 0.0))
+    return sides
+
+
+def _undone(asked: Asked, case: Case) -> Any:
+    reading = asked.reading
+    if reading.reduction.over or reading.reduction.per_row or reading.factor.value != 1:
+        return None
+    return asked(case).arrays[""]
+
+
+def _torch(row: Any, case: Case) -> Any:
+    from parity.convert import to_array, to_tensors
+
+    return to_array(row.theirs(**to_tensors(case)))
