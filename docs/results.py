@@ -3,6 +3,7 @@
     python docs/results.py measure    every recipe, NumPy and parity → docs/results/reference.json
     python docs/results.py speed      cross-entropy and a textbook's → docs/results/speed.json
     python docs/results.py bounds     100,000 generated cases → docs/results/ops.json
+    python docs/results.py fixtures   what `parity check` says of them → docs/results/fixtures.json
     python docs/results.py drift      free runs and their controls → docs/results/free-run.json
     python docs/results.py pages      docs/results/ → the tables of README.md and docs/
 
@@ -30,6 +31,7 @@ from parity.checking import mutants
 from parity.cli import main as parity
 from scratchnn.run.cli import main as scratchnn
 from scratchnn.run.recipes import RECIPES
+from tests.parity import verdicts
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
@@ -150,6 +152,19 @@ def scaling_page() -> dict[str, str]:
     return {name: getattr(mpi_scaling, name)(results) for name in names}
 
 
+def fixtures() -> None:
+    """Check every fixture of tests/parity/fixtures. The score of the first run stays as it is."""
+    first_run = read("fixtures")["first_run"]
+    found = [verdicts.verdict(fixture) for fixture in verdicts.fixtures()]
+    write("fixtures", {"first_run": first_run, "fixtures": found})
+
+
+def fixtures_page() -> dict[str, str]:
+    """Return the matrix of fixtures and verdicts, and its sums."""
+    results = read("fixtures")
+    return {"summary": verdicts.summary(results), "fixtures": verdicts.table(results)}
+
+
 def mutants_page() -> dict[str, str]:
     """Return the matrix of bugs and checks."""
     found = mutants.read(mutants.RESULTS)
@@ -162,6 +177,7 @@ PAGES = {
     "docs/accuracy.md": accuracy_page,
     "docs/bounds.md": lambda: {"ops": ops_table(read("ops"))},
     "docs/distributed.md": scaling_page,
+    "docs/fixtures.md": fixtures_page,
     "docs/mutants.md": mutants_page,
     "docs/parity-training.md": lambda: {"drift": drift_table(read("free-run"))},
 }
@@ -260,6 +276,7 @@ if __name__ == "__main__":
         "measure": measure,
         "speed": measure_speed,
         "bounds": bounds,
+        "fixtures": fixtures,
         "drift": drift,
         "pages": pages,
     }
