@@ -32,8 +32,14 @@ def cross_entropy_of_probabilities_backward(
     """-q / p, and -log p for a target of probabilities, times a row's share of dloss."""
     v, *how = oracle.reduced_mass(p, target, reduction=reduction)
     share = oracle.share(np.reshape(dloss, (-1, 1)), *how)
-    dp = np.where(v == 0, 0, -v / np.where(v == 0, 1, p)) * share
+    dp = -_over(v, p) * share
     return dp if oracle.holds_indices(target) else (dp, -log(p) * share)
+
+
+def _over(a: Numbers, p: Numbers) -> Numbers:
+    """a / p for a ≥ 0: 0 where a is, and inf where p alone is 0."""
+    quotient = np.where(p == 0, np.inf, a / np.where(p == 0, 1, p))
+    return np.where(a == 0, 0, quotient)
 
 
 def cross_entropy_of_probabilities_bound(
@@ -69,9 +75,7 @@ def binary_cross_entropy_backward(
 ) -> Any:
     """(1 - t) / (1 - p) - t / p and log(1 - p) - log p, times dloss."""
     share = oracle.share(dloss, reduction, p.size)
-    no = np.where(target == 1, 0, (1 - target) / np.where(target == 1, 1, 1 - p))
-    yes = np.where(target == 0, 0, target / np.where(target == 0, 1, p))
-    return (no - yes) * share, (log1p(-p) - log(p)) * share
+    return (_over(1 - target, 1 - p) - _over(target, p)) * share, (log1p(-p) - log(p)) * share
 
 
 def binary_cross_entropy_bound(
@@ -93,19 +97,16 @@ def binary_cross_entropy_backward_bound(
 
 def kl_div_of_probabilities(q: Numbers, target: Numbers, *, reduction: str = "mean") -> Any:
     """p (log p - log q), reduced, with the target p."""
-    return oracle.kl_div(_log(q), target, reduction=reduction)
-
-
-def _log(q: Numbers) -> Numbers:
-    return log(q)
+    return oracle.kl_div(log(q), target, reduction=reduction)
 
 
 def kl_div_of_probabilities_backward(
     dloss: Numbers, q: Numbers, target: Numbers, *, reduction: str = "mean"
 ) -> Any:
     """-p / q and log p - log q + 1, times dloss."""
-    dlog_q, dtarget = oracle.kl_div_backward(dloss, _log(q), target, reduction)
-    return np.where(target == 0, 0, dlog_q / np.where(target == 0, 1, q)), dtarget
+    _, dtarget = oracle.kl_div_backward(dloss, log(q), target, reduction)
+    share = oracle.share(dloss, reduction, oracle.entries(q, reduction))
+    return -_over(target, q) * share, dtarget
 
 
 def kl_div_of_probabilities_bound(

@@ -239,7 +239,7 @@ def truth(reference: Reference, *arrays: np.ndarray) -> list[np.ndarray]:
     gradients = torch.autograd.grad(
         value, leaves, torch.tensor(upstream), allow_unused=True, materialize_grads=True
     )
-    return [value.detach().numpy(), *(d.numpy() for d in gradients)]
+    return [value.detach().numpy(), *(d.detach().numpy() for d in gradients)]
 
 
 def agree(got: Sequence[Any], expected: list[np.ndarray], rtol: float) -> bool:

@@ -204,9 +204,7 @@ def test_right_answers_are_counted_as_ours(name):
 def test_torch_is_missing_only_where_it_is_used(monkeypatch):
     monkeypatch.setattr(theirs, "torch", theirs._Torch())
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(
-        ImportError, match="torch, which is not installed: in a checkout"
-    ):
+    with pytest.raises(ImportError, match="torch, which is not installed: in a checkout"):
         theirs.logsumexp(None)
     with pytest.raises(ImportError, match="torch, which is not installed"):
         theirs.operation("relu")(None)
