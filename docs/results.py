@@ -44,7 +44,10 @@ except ImportError as error:
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
 R1_ACCURACY = [89, 93, 95, 95, 96, 97, 97, 97, 97, 97]  # %, as its text prints it: truncated
-MNIST = ("softmax-regression", "mlp")
+LARGE = (
+    *(("softmax-regression", "mnist"), ("mlp", "mnist")),
+    ("softmax-regression", "fashion-mnist"),
+)
 DRIFT_STEPS = (1, 10, 20, 50, 100, 300, 1000)
 SHOWN = (  # of the accuracy table, in the README
     *("softmax", "softmax gradient", "log_softmax", "cross_entropy", "cross_entropy gradient"),
@@ -53,13 +56,13 @@ SHOWN = (  # of the accuracy table, in the README
 
 
 def measure() -> None:
-    """Train and compare every recipe on its bundled data, and two on MNIST."""
+    """Train and compare every recipe on its bundled data, and some on MNIST and Fashion-MNIST."""
     facts = devices.environment(devices.prepare("cpu"))
     results = {"environment": facts, "train": [], "parity": []}
     runs = [(name, recipe.default_data) for name, recipe in RECIPES.items()]
-    for name, data in [*runs, *((name, "mnist") for name in MNIST)]:
+    for name, data in [*runs, *LARGE]:
         with tempfile.TemporaryDirectory() as folder:
-            fewer = ["--steps", "1000"] if data == "mnist" else []
+            fewer = ["--steps", "1000"] if (name, data) in LARGE else []
             for command, kind, limit in ((scratchnn, "train", []), (parity, "parity", fewer)):
                 status = command(["train", name, "--data", data, "--out", folder, *limit])
                 assert status == 0, (name, data, kind, status)
