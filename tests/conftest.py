@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=long runs 5,000 examples of each property, and the tests mark
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Before NumPy is imported: on small matrices several threads cost more time than they save.
@@ -16,6 +17,14 @@ from hypothesis import settings
 
 from scratchnn import data
 from scratchnn.data import Dataset
+
+# nohup, and a shell that runs the tests in the background, leave signals ignored. Programs that the
+# tests start would inherit that, and no signal would stop them.
+for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGXCPU"):
+    number = getattr(signal, name, None)  # Windows lacks some
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        signal.signal(number, default)
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
