@@ -322,7 +322,8 @@ def test_ctrl_c_while_the_command_imports_leaves_no_traceback(module):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130)
+    # the last: the command was done, and Python gives up its handlers when it ends
+    assert process.returncode in (0, 130, -signal.SIGINT)
     assert "Traceback" not in err
 
 
