@@ -188,11 +188,12 @@ def fit(
     Raises   FloatingPointError when the loss is no longer finite; ValueError for a network that
              does not fit the data, or a batch size below 1
     """
+    _check_kinds(parameters, optimizer, checkpoint)
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
     steps, evaluate = steps or _steps, evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
     parts = as_parts(train, test, validation, parameters.sizes[-1], classes=goal.classes)
-    _check_fits(parameters, parts, goal, optimizer, batch_size=batch_size, epochs=epochs)
+    _check_fits(parameters, parts, goal, batch_size=batch_size, epochs=epochs)
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
@@ -275,16 +276,24 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
     return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
 
 
+def _check_kinds(parameters: object, optimizer: object, checkpoint: object) -> None:
+    if not isinstance(parameters, Parameters):
+        raise TypeError(f"parameters must be a network from mlp.init, got {parameters!r}")
+    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+        raise TypeError(f"optimizer must be an object such as SGD(0.1), got {optimizer!r}")
+    if checkpoint is not None and not callable(checkpoint):
+        raise TypeError(
+            f"checkpoint must be RunFolder(folder) or resume(folder), got {checkpoint!r}"
+        )
+
+
 def _check_fits(
     parameters: Parameters,
     parts: tuple[Dataset | None, ...],
     objective: Objective,
-    optimizer: Optimizer | None = None,
     **numbers: int,
 ) -> None:
-    """Raise for a network that does not fit the data, for no optimizer, or a number below 1."""
-    if isinstance(optimizer, type) or not (optimizer is None or hasattr(optimizer, "step")):
-        raise TypeError(f"optimizer must be an object such as SGD(0.1), got {optimizer!r}")
+    """Raise for a network that does not fit the data, or a number below 1."""
     for name, number in numbers.items():
         if not isinstance(number, (int, np.integer)):
             raise TypeError(f"{name} must be a whole number, got {number!r}")

@@ -24,14 +24,14 @@ FIRST_STEPS = (
     ("scratchnn", "recipes"),
     ("scratchnn", "data", "show", "digits"),
     ("scratchnn", "train", "mlp", "--epochs", "2", "--out", "run"),
-    # to go on from there: ("scratchnn", "train", "--resume", "run", "--epochs", "3"),
+    ("scratchnn", "train", "--resume", "run", "--epochs", "3"),
     ("scratchnn", "evaluate", "run"),
     ("python", "-c", "{predict}"),
     ("python", "-m", "parity", "--help"),
 )
 PREDICT = """
 from scratchnn import checkpoint, data, mlp
-network, _ = checkpoint.load("run/parameters.npz")
+network, _ = checkpoint.load("run/checkpoint.npz")
 _, test = data.digits(normalize=True)
 X, target = test.batch(slice(None), "float32")
 assert (mlp.predict(network, X) == target).mean() > 0.5
@@ -58,7 +58,7 @@ def check_wheel(wheel: Path) -> None:
         Metadata.from_email(content.read(metadata), validate=True)
     tops = {name.partition("/")[0] for name in names}
     info = {top for top in tops if top.endswith(".dist-info")}
-    assert tops - info == {"scratchnn", "parity"}, tops
+    assert tops - info == {"scratchnn", "parity", "scratchnn_command.py"}, tops
     assert not [name for name in names if "tests" in name or "benchmarks" in name]
     for needed in NEEDED:
         assert any(name.endswith(f"/{needed}") for name in names), needed

@@ -544,6 +544,8 @@ def test_arrays_that_are_no_data_are_named(given, message):
     [
         ({"optimizer": SGD}, r"optimizer must be an object such as SGD\(0\.1\), got <class"),
         ({"optimizer": 0.1}, r"optimizer must be an object such as SGD\(0\.1\), got 0\.1"),
+        ({"checkpoint": "runs/mine"}, r"checkpoint must be RunFolder\(folder\) or resume"),
+        ({"checkpoint": ""}, r"checkpoint must be RunFolder\(folder\) or resume\(folder\), got"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"epochs": -1}, "epochs must be at least 1, got -1"),
         ({"batch_size": None}, "batch_size must be a whole number, got None"),

@@ -89,7 +89,8 @@ def test_train_of_real_targets_has_no_accuracy(capsys):
 
 @pytest.mark.parametrize("share", ["0", "1", "nan"])
 def test_train_refuses_shares(capsys, share):
-    assert main(["train", "mlp", "--validation", share]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "mlp", "--validation", share])
     assert f"share must be between 0 and 1, got {float(share)}" in capsys.readouterr().err
 
 

@@ -1,4 +1,6 @@
-"""Ten wrong implementations of softmax and cross-entropy, and right ones; see docs/check.md.
+"""Ten implementations of softmax and cross-entropy that are not torch's, and right ones.
+
+docs/check.md explains the verdicts.
 
 python -m parity check examples/flawed/implementations.py:overflowing --op softmax
 """
@@ -42,13 +44,13 @@ def global_maximum(z):
 
 
 def wrong_axis(z):
-    """Wrong: the columns sum to 1, not the rows."""
+    """Another convention: the columns sum to 1, not the rows."""
     e = np.exp(z - z.max(axis=0))
     return e / e.sum(axis=0)
 
 
 def in_place(z):
-    """Wrong: it overwrites the caller's logits."""
+    """Differs from torch: it overwrites the caller's logits."""
     z -= z.max(axis=1, keepdims=True)
     np.exp(z, out=z)
     z /= z.sum(axis=1, keepdims=True)
@@ -56,7 +58,7 @@ def in_place(z):
 
 
 def in_double(z):
-    """Wrong: float32 comes in, float64 goes out."""
+    """Differs from torch: float32 comes in, float64 goes out."""
     p = np.zeros(z.shape)
     for n, row in enumerate(z):
         e = np.exp(row - row.max())

@@ -34,6 +34,7 @@ from scratchnn.train import total
 Network: TypeAlias = "Sequence[int] | Sequence[Layer] | Parameters"
 Gradient: TypeAlias = "ArrayLike | Sequence[ArrayLike]"
 NAME = "your network"
+FORM = "arrays=True gives the step a list [W_1, b_1, ...], arrays=False one vector"
 
 
 def prepare(
@@ -142,7 +143,12 @@ def check_step(
             given = trace.before.copy()
             theta = [view for *_, view in given.arrays()] if arrays else given.theta
             batch = rows.reshape(-1, *of_X), target.reshape(-1, *of_y)
-            loss, grad = _results(step(theta, *batch), trace.before)
+            try:
+                returned = step(theta, *batch)
+            except Exception as error:
+                error.add_note(f"theta is {'a list of arrays' if arrays else 'one vector'}: {FORM}")
+                raise
+            loss, grad = _results(returned, trace.before)
             quantities = _quantities(replace(trace, loss=loss, grad=grad), trace, settings)
             judged = [(quantity, quantity.difference()) for quantity in quantities]
             found += [difference for _, difference in judged]

@@ -63,6 +63,8 @@ def load_safetensors(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: it must be a .safetensors file")
+    if path.suffix == ".onnx":
+        raise DataError(f"{path}: .safetensors files can be read, and .onnx files only written")
     try:
         with package.safe_open(path, framework="numpy") as file:
             metadata: dict[str, str] = dict(file.metadata() or {})

@@ -70,6 +70,19 @@ def data_name(text: str) -> str:
     return text if text in DATA else str(Path(text).expanduser().resolve())
 
 
+def steps_or_epoch(text: str) -> int | str:
+    """Parse a whole number from 1 up, or "epoch", for argparse."""
+    return text if text == "epoch" else positive_int(text)
+
+
+def share(text: str) -> float:
+    """Parse a number between 0 and 1, for argparse."""
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"the share must be between 0 and 1, got {number}")
+    return number
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number from 1 up, for argparse."""
     return _whole_number(text, 1)

@@ -96,7 +96,8 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     if saved.get("recipe") not in list(RECIPES) or not is_here(found):
         raise DataError(
             f"{path}: expected parameters saved by `scratchnn train`, on data that are here, "
-            f"got recipe {saved.get('recipe')!r} and data {saved.get('data')!r}"
+            f"got recipe {saved.get('recipe')!r} and data {saved.get('data')!r}: give --data, and "
+            "for a network that was imported, import it again with --recipe"
         )
     recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
     train, test = recipes.load_data(recipe, arguments.data_dir)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchnn.data import DataError, Dataset
+from scratchnn.data.idx import check_file
 from scratchnn.distributed.launch import world
 from scratchnn.ops.shared import AnyArray
 from scratchnn.run.history import HISTORY, parse
@@ -20,17 +21,18 @@ RUN = "run.json"  # its name in a run's folder
 SAMPLE = 1024  # rows of a mapped file that are looked at: to read all of it would take too long
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
     """Return what a run's run.json says.
 
+    Options  path   the run's folder, or the file
     Raises   FileNotFoundError; DataError for something else
     """
-    path = folder / RUN
+    path = path / RUN if path.is_dir() else path
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(check_file(path).read_bytes())
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{path} is missing: {folder} must be a folder of `scratchnn train --out`"
+            f"{path} is missing: name a folder of `scratchnn train --out`"
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}") from error
@@ -47,25 +49,24 @@ def read(folder: str | Path) -> dict[str, Any]:
     """
     found = read_record(Path(folder))
     path = Path(folder) / HISTORY
-    rows = parse(path, path.read_bytes())
+    rows = parse(path, check_file(path).read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
 
 
 def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Return the settings of a run by `scratchnn train`, and "reached", the number of its epochs.
+    """Return the settings of a run by `scratchnn train`.
 
     Options  path    the run's folder, or its run.json
              names   of the settings
     Raises   FileNotFoundError; DataError for something else, or a run of another program
     """
-    folder = path if path.is_dir() else path.parent
-    found = read_record(folder).get("settings")
+    found = read_record(path).get("settings")
     if not isinstance(found, dict) or not all(name in found for name in names):
         raise DataError(
-            f"{folder / RUN}: expected a run of `scratchnn train`: one of your own program goes on "
+            f"{path}: expected a run of `scratchnn train`: one of your own program goes on "
             "there, with scratchnn.resume"
         )
-    return {name: found[name] for name in names} | {"reached": len(read(folder)["history"])}
+    return {name: found[name] for name in names}
 
 
 def check_data(folder: Path, data: Mapping[str, object]) -> None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchnn import __version__, distributed, mlp, objectives, plots
+from scratchnn import __version__, distributed, plots
 from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
 from scratchnn.run import files, recipes, record, signals, terminal, watch
-from scratchnn.run.arguments import add_recipe_arguments, positive_int, recipe_for
+from scratchnn.run.arguments import (
+    add_recipe_arguments,
+    positive_int,
+    recipe_for,
+    share,
+    steps_or_epoch,
+)
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import deciding_loss, of_epoch
 from scratchnn.run.keeping import BEST
@@ -34,7 +39,6 @@ SETTINGS = (
     *("activation", "seed", "dtype", "stream", "threads", "validation"),
 )
 DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
-DIVERGED = 10  # times the loss of the first parameters
 FREE = ("epochs", "data_dir", "threads")  # what --resume lets be changed
 
 
@@ -48,7 +52,7 @@ def add_train(commands: Any) -> None:
     words = "the precision of parameters and inputs; default: float32"
     sub.add_argument("--dtype", choices=("float32", "float64"), help=words)
     words = "split this share of the training data off, as 0.1, to choose the best epoch by"
-    sub.add_argument("--validation", type=float, metavar="X", help=words)
+    sub.add_argument("--validation", type=share, metavar="X", help=words)
     words = "go on with the run in this folder where it stopped, bit for bit"
     sub.add_argument("--resume", metavar="RUN", help=words)
     words = "repeat a run: take the settings of its run.json, but for those given here"
@@ -69,11 +73,6 @@ def add_train(commands: Any) -> None:
     words = "print the result as JSON, and nothing else"
     sub.add_argument("--json", action="store_true", help=words)
     sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
-
-
-def steps_or_epoch(text: str) -> int | str:
-    """Parse a whole number from 1 up, or "epoch", for argparse."""
-    return text if text == "epoch" else positive_int(text)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -114,12 +113,16 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
     if arguments.gradients and not (arguments.out or arguments.resume):
         raise ValueError("--gradients goes with --out DIR: it writes DIR/gradients.jsonl")
-    if arguments.out == "":
-        raise ValueError("--out must name a folder, got ''")
+    for name in ("out", "resume", "config"):
+        if getattr(arguments, name) == "":
+            raise ValueError(f"--{name} must name a folder, got ''")
     if not arguments.resume:
         return
+    if Path(arguments.resume).name == record.RUN:  # its run.json
+        arguments.resume = str(Path(arguments.resume).parent)
     fixed = [name for name in SETTINGS if name not in FREE] + ["config", "out", "overwrite"]
-    given = [name for name in fixed if getattr(arguments, name)]
+    unset = (None, False)  # and not 0, which is equal to False
+    given = [name for name in fixed if not any(getattr(arguments, name) is x for x in unset)]
     if given:
         names = ", ".join("RECIPE" if name == "recipe" else _option(name) for name in given)
         raise ValueError(
@@ -150,7 +153,7 @@ def _settle(arguments: argparse.Namespace) -> None:
     settings: dict[str, Any] = dict(DEFAULTS)
     if source:
         ranks = world()  # the first has the folder
-        settings = ranks.same(record.settings(Path(source), SETTINGS) if not ranks.rank else {})
+        settings = ranks.same(_settings_of(Path(source), arguments) if not ranks.rank else {})
     for name in SETTINGS:
         if getattr(arguments, name) is None:
             setattr(arguments, name, settings.get(name))
@@ -160,6 +163,14 @@ def _settle(arguments: argparse.Namespace) -> None:
             f"--epochs must be at least {reached}, which {source} has by now, "
             f"got {arguments.epochs}"
         )
+
+
+def _settings_of(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a run; of one that goes on, how many epochs it reached, too."""
+    settings = record.settings(source, SETTINGS)
+    if arguments.resume:
+        settings["reached"] = len(record.read(source)["history"])
+    return settings
 
 
 def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
@@ -225,7 +236,7 @@ def _fit(
                 watch.tolerant(live),
                 watch.tolerant(board),
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
-                _check_learned(run),
+                watch.check_learned(run),
             ),
             checkpoint=keep,
             threads=threads,
@@ -244,27 +255,6 @@ def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:
     if folder is None:
         return None
     return watch.GradientNorms(run.parameters, run.train, run.recipe.objective, folder.path)
-
-
-def _check_learned(run: Run) -> Callable[[Epoch], None]:
-    """Return a function that raises where the last epoch ends far above the loss at the start.
-
-    Such a training has diverged, though its loss is finite.
-    """
-    goal = objectives.get(run.recipe.objective)
-    X, target = run.train.batch(slice(training.EVALUATION_BATCH), run.parameters.theta.dtype)
-    start = float(goal.loss(mlp.forward(run.parameters, X)[-1], target))
-
-    def check(row: Epoch) -> None:
-        loss = row.running_loss if row.train_loss is None else row.train_loss
-        if row.epoch == run.recipe.epochs and loss > DIVERGED * start:
-            raise training.diverged(
-                f"the loss is {loss:.4g} after the last epoch, and was {start:.4g} before the "
-                "first step",
-                run.optimizer,
-            )
-
-    return check
 
 
 def _end(

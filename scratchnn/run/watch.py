@@ -11,18 +11,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchnn import objectives, plots
+from scratchnn import mlp, objectives, plots
 from scratchnn.data import Dataset
 from scratchnn.extras import MissingExtraError, need
 from scratchnn.history import Batch, Epoch, History
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
+from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
-from scratchnn.train import EVALUATION_BATCH, backpropagate
+from scratchnn.train import EVALUATION_BATCH, backpropagate, diverged
 
 Step = TypeVar("Step", Batch, Epoch)
 
 GRADIENTS = "gradients.jsonl"  # its name in a run's folder
+DIVERGED = 10  # times the loss of the first parameters
 
 HEADER = (
     f"{'epoch':>5}  {'running loss':>12}  {'train loss':>10}  {'test loss':>9}  "
@@ -304,3 +306,24 @@ def watchers(*watching: Callable[[Step], None] | None) -> Callable[[Step], None]
 
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None or math.isnan(value) else format(value, form)
+
+
+def check_learned(run: Run) -> Callable[[Epoch], None]:
+    """Return a function that raises where the last epoch ends far above the loss at the start.
+
+    Such a training has diverged, though its loss is finite.
+    """
+    goal = objectives.get(run.recipe.objective)
+    X, target = run.train.batch(slice(EVALUATION_BATCH), run.parameters.theta.dtype)
+    start = float(goal.loss(mlp.forward(run.parameters, X)[-1], target))
+
+    def check(row: Epoch) -> None:
+        loss = row.running_loss if row.train_loss is None else row.train_loss
+        if row.epoch == run.recipe.epochs and loss > DIVERGED * start:
+            raise diverged(
+                f"the loss is {loss:.4g} after the last epoch, and was {start:.4g} before the "
+                "first step",
+                run.optimizer,
+            )
+
+    return check

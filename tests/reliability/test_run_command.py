@@ -362,3 +362,50 @@ def test_theta_of_the_record_is_that_of_the_checkpoint(tmp_path):
     assert record.read(tmp_path)["theta"] == hashlib.sha256(network.theta.tobytes()).hexdigest()
     assert said["run"] == record.read(tmp_path)["run"]
     assert np.isfinite(network.theta).all()
+
+
+# what is named goes on, or is repeated, and nothing else
+
+
+@pytest.fixture
+def finished(tmp_path, capsys):
+    assert main([*QUICK, "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("option", ["--seed", "--learning-rate", "--momentum"])
+def test_resume_refuses_settings_that_are_0(capsys, finished, option):
+    assert main(["train", "--resume", str(finished), option, "0"]) == 2
+    assert f"{option} cannot be given" in capsys.readouterr().err
+
+
+def test_config_reads_the_file_that_is_named(capsys, finished, tmp_path):
+    alone = tmp_path / "mine.json"
+    alone.write_bytes((finished / "run.json").read_bytes())
+    assert main([*QUICK, "--epochs", "1", "--out", str(tmp_path / "other")]) == 0
+    (tmp_path / "run.json").write_bytes((tmp_path / "other/run.json").read_bytes())
+    assert main(["train", "--config", str(alone), "--out", str(tmp_path / "again")]) == 0
+    assert reached(tmp_path / "again") == reached(finished)
+    capsys.readouterr()
+    assert main(["train", "--config", str(finished / "typo.json")]) == 3
+    assert_one_line(capsys, "typo.json is missing")
+
+
+def test_resume_names_what_is_missing_and_takes_the_record(capsys, finished, tmp_path):
+    assert main(["train", "--resume", str(tmp_path / "no")]) == 3
+    assert_one_line(capsys, f"{tmp_path / 'no'} is missing")
+    for option in ("--resume", "--config", "--out"):
+        assert main([*QUICK, option, ""]) == 2
+        assert_one_line(capsys, f"{option} must name a folder, got ''")
+    epochs = str(len(record.read(finished)["history"]) + 1)
+    assert main(["train", "--resume", str(finished / "run.json"), "--epochs", epochs]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", ["run.json", "history.jsonl"])
+def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name):
+    (finished / name).unlink()
+    os.mkfifo(finished / name)
+    assert main(["train", "--resume", str(finished)]) == 3
+    assert_one_line(capsys, f"{name}: expected a file, got a pipe")

@@ -77,7 +77,7 @@ def read(
     """
     grey, words = _grey(path)
     background, middle = _border(grey), float(grey.min() + grey.max()) / 2
-    edge = background > middle
+    edge = background > (middle if grey.min() < grey.max() else 0.5)
     inverted = edge != light if invert is None else invert
     asked = "" if invert is None else ", as asked"
     said = [words, "inverted" if inverted else "not inverted"]

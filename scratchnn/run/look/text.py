@@ -61,8 +61,10 @@ def plot(
             if math.isfinite(value):
                 grid[round((high - value) / step)][column] = mark
     names = "   ".join(f"{mark} {name}" for mark, name in zip(MARKS, series, strict=False))
-    ticks = {0: high, height - 1: low} if high > low else {0: high}
-    ticks.setdefault((height - 1) // 2, high - (height - 1) // 2 * step)
+    ticks = {0: high}
+    if high > low:
+        middle = (height - 1) // 2
+        ticks |= {height - 1: low, middle: high - middle * step}
     lines = [f"{title:<9}{names}"]
     for row, characters in enumerate(grid):
         tick = f"{ticks[row]:8.4g}" if row in ticks else " " * 8
