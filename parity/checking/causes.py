@@ -21,6 +21,7 @@ from parity.cases import Case
 from parity.checking import inputs
 from parity.checking.asking import DY, Asked, Problem, apart, numbers
 from parity.checking.calls import RaisedError
+from parity.checking.classes import Mismatch
 from parity.checking.facts import facts, of_its_own, of_shape
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
@@ -229,7 +230,7 @@ def _smaller(asked: Asked, case: Case) -> list[Case]:
 def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:
     try:
         found = asked(case).arrays
-    except RaisedError:
+    except (RaisedError, Mismatch):
         return None
     kept = {}
     for role, value in found.items():

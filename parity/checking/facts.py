@@ -10,6 +10,7 @@ import numpy as np
 from parity.cases import Case
 from parity.checking.asking import DY, Asked, apart
 from parity.checking.calls import RaisedError
+from parity.checking.classes import Mismatch
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
 from scratchnn.ops.shared import AnyArray
@@ -73,7 +74,7 @@ def of_its_own(asked: Asked) -> bool:
         for index in np.ndindex(slopes.shape):
             low, high = (_moved(value, case, name, index, h) for h in (-1e-5, 1e-5))
             slopes[index] = ((high - low) * case[DY]).sum() / 2e-5
-    except (RaisedError, TypeError, ValueError):
+    except (RaisedError, Mismatch, TypeError, ValueError):
         return False
     wanted = asked.reading.folded({name: slopes})[name]
     return got is not None and apart(np.asarray(got, float), wanted) < 1e-4
