@@ -53,3 +53,42 @@ def test_check_names_the_mean_of_a_layer_of_columns():
     report = parity.check(Columns, "linear")
     assert (report.of("value"), report.of("gradient")) == ("right", "wrong"), str(report)
     assert "The gradients of the parameters are divided by N" in str(report)
+
+
+# ---- one example alone in axis 0 hides what mixes the examples ----------------------------------
+
+
+def mse_of_sums(y_hat, y):
+    return ((y_hat.sum(0) - y.sum(0)) ** 2).mean()
+
+
+def mse_of_pairs(y_hat, y):
+    return ((y_hat[:, None] - y[None]) ** 2).mean()
+
+
+def mse_of_the_first(y_hat, y):
+    return ((y_hat[0] - y[0]) ** 2).mean()
+
+
+@pytest.mark.parametrize("mse", [mse_of_sums, mse_of_pairs, mse_of_the_first])
+def test_check_sees_that_a_loss_mixes_the_examples(mse):
+    report = parity.check(mse, "mse_loss")
+    assert report.of("value") == "wrong", str(report)
+
+
+def cost_by_a_product(A, Y):
+    m = Y.size
+    losses = np.dot(Y, np.log(A).T) + np.dot(1 - Y, np.log(1 - A).T)
+    return -losses[0, 0] / m if losses.size == 1 else -losses / m
+
+
+def cost_by_a_count(A, Y):
+    m = Y.shape[1]
+    return -np.sum(np.dot(Y, np.log(A).T) + np.dot(1 - Y, np.log(1 - A).T)) / m
+
+
+@pytest.mark.parametrize("cost", [cost_by_a_product, cost_by_a_count])
+def test_check_takes_a_row_of_numbers_where_a_batch_has_no_value_or_is_counted(cost):
+    report = parity.check(cost, "binary_cross_entropy")
+    assert "a number per example, (1, N)" in report.taken_for, str(report)
+    assert report.of("value") == "unstable", str(report)  # by log 0 alone
