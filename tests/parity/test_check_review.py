@@ -92,3 +92,23 @@ def test_check_takes_a_row_of_numbers_where_a_batch_has_no_value_or_is_counted(c
     report = parity.check(cost, "binary_cross_entropy")
     assert "a number per example, (1, N)" in report.taken_for, str(report)
     assert report.of("value") == "unstable", str(report)  # by log 0 alone
+
+
+# ---- with one example per call there is one axis ------------------------------------------------
+
+
+def softmax(z, axis=-1):
+    e = np.exp(z - z.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def softmax_backward_of_one(dp, z):
+    p = softmax(z)
+    return (np.diagflat(p) - np.outer(p, p)) @ dp
+
+
+def test_check_tries_no_other_axis_with_one_example_per_call():
+    report = parity.check(softmax, "softmax", softmax_backward_of_one)
+    assert report.taken_for == "softmax, one example per call"
+    assert report.grade == "right", str(report)
+    assert "axis (only the last was)" in report.not_tested
