@@ -112,3 +112,61 @@ def test_check_tries_no_other_axis_with_one_example_per_call():
     assert report.taken_for == "softmax, one example per call"
     assert report.grade == "right", str(report)
     assert "axis (only the last was)" in report.not_tested
+
+
+# ---- softmax in one line ------------------------------------------------------------------------
+
+
+def sum_of_all(z):
+    return np.exp(z) / np.sum(np.exp(z))
+
+
+def sum_of_all_by_a_method(z):
+    return np.exp(z) / np.exp(z).sum()
+
+
+def sum_of_all_with_the_maximum(z):
+    return np.exp(z - np.max(z)) / np.sum(np.exp(z - np.max(z)))
+
+
+def no_keepdims(z):
+    return np.exp(z) / np.sum(np.exp(z), axis=1)
+
+
+ONE_LINE = {
+    sum_of_all: "sum of all rows",
+    sum_of_all_by_a_method: "sum of all rows",
+    sum_of_all_with_the_maximum: "sum of all rows",
+    no_keepdims: "keepdims is missing",
+}
+
+
+@pytest.mark.parametrize("function", ONE_LINE)
+def test_check_names_the_flaw_of_a_softmax_in_one_line(function):
+    (finding,) = parity.check(function, "softmax").findings
+    assert ONE_LINE[function] in finding.cause, finding
+    assert "keepdims=True" in finding.mended
+
+
+# ---- no answer at all ---------------------------------------------------------------------------
+
+
+def raising(z):
+    raise RuntimeError("not yet")
+
+
+def without_a_return(z):
+    np.exp(z)
+
+
+@pytest.mark.parametrize(
+    ("function", "title"),
+    [
+        (raising, "it raises RuntimeError: not yet"),
+        (without_a_return, "it returns None: is a return missing?"),
+    ],
+)
+def test_check_says_that_no_answer_comes(function, title):
+    text = str(parity.check(function, "softmax"))
+    assert f"1. value, wrong: {title}\n" in text
+    assert "no known flaw" not in text
