@@ -96,8 +96,9 @@ def _told_by_answers(asked: Asked, finding: Finding) -> str:
         return cause.words
     if problem is not None and problem.kind == "shape":
         return of_shape(finding)
-    own = problem is not None and problem.role == asked.row.inputs[0]
-    if own and finding.grade == WRONG and of_its_own(asked):
+    if problem is None or problem.role != asked.row.inputs[0] or problem.size <= FITS:
+        return ""
+    if finding.grade == WRONG and of_its_own(asked):
         return "the backward is right for your function, which is another one"
     return ""
 

@@ -15,6 +15,8 @@ from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
 from scratchnn.ops.shared import AnyArray
 
+LEAST = 5e-4  # of a factor: what four digits show
+
 
 def of_shape(finding: Finding) -> str:
     """Return why an answer has another shape, in words; empty where nobody knows."""
@@ -55,7 +57,8 @@ def facts(finding: Finding) -> Iterator[str]:
         yield f"it is a constant apart: {float(differences.flat[0]):.4g} in each entry"
     with np.errstate(all="ignore"):
         ratios = got[right != 0] / right[right != 0]
-    if ratios.size and np.ptp(ratios) <= FITS * abs(ratios).max() and abs(ratios[0] - 1) > FITS:
+    far = abs(ratios - 1).max(initial=0)
+    if far > LEAST and np.ptp(ratios) <= FITS * far:
         yield f"here it is {ratios.flat[0]:.4g} times the right answer"
     if got.ndim and len(got) > 1:
         off = [n for n in range(len(got)) if apart(got[n], right[n]) > FITS]

@@ -170,3 +170,48 @@ def test_check_says_that_no_answer_comes(function, title):
     text = str(parity.check(function, "softmax"))
     assert f"1. value, wrong: {title}\n" in text
     assert "no known flaw" not in text
+
+
+# ---- wrong by a small amount --------------------------------------------------------------------
+
+
+def slightly_larger(z):
+    return 1.001 * softmax(z)
+
+
+def slightly_more(z):
+    return softmax(z) + 1e-4
+
+
+def rounded(z):
+    return np.round(softmax(z), 4)
+
+
+@pytest.mark.parametrize("function", [slightly_larger, slightly_more, rounded])
+def test_check_calls_a_small_constant_error_wrong(function):
+    report = parity.check(function, "softmax")
+    assert report.grade == "wrong", str(report)
+
+
+def backward_by_differences(dp, z):
+    slopes = np.zeros_like(z)
+    for index in np.ndindex(z.shape):
+        moved = z.copy()
+        moved[index] += 1e-4
+        slopes[index] = ((softmax(moved) - softmax(z)) * dp).sum() / 1e-4
+    return slopes
+
+
+def test_check_blames_no_right_function_for_coarse_differences():
+    report = parity.check(softmax, "softmax", backward_by_differences)
+    assert (report.of("value"), report.of("gradient")) == ("right", "wrong"), str(report)
+    assert not report.causes
+
+
+def in_single_precision(z):
+    return softmax(z.astype(np.float32)).astype(z.dtype)
+
+
+def test_check_calls_single_precision_a_loss_of_digits():
+    report = parity.check(in_single_precision, "softmax")
+    assert report.grade == "unstable", str(report)
