@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import parity
+from parity.checking import loading
 
 # ---- modules of torch ---------------------------------------------------------------------------
 
@@ -215,3 +218,40 @@ def in_single_precision(z):
 def test_check_calls_single_precision_a_loss_of_digits():
     report = parity.check(in_single_precision, "softmax")
     assert report.grade == "unstable", str(report)
+
+
+# ---- notebooks ----------------------------------------------------------------------------------
+
+CELLS = """%%time
+import json
+
+import numpy as np
+def timed(z):
+    return z
+---
+%%capture output
+def captured(z):
+    return np.exp(z)
+---
+
+%%timeit -n 1
+def repeated(z):
+    return z
+---
+np.exp?
+?np.exp
+def after_help(z):
+    return np.exp(z)
+---
+%%bash
+ls
+"""
+
+
+@pytest.mark.parametrize("name", ["timed", "captured", "repeated", "after_help"])
+def test_check_skips_the_magic_line_alone(name, tmp_path):
+    notebook = tmp_path / "magic.ipynb"
+    cells = [{"cell_type": "code", "source": source} for source in CELLS.split("---\n")]
+    notebook.write_text(json.dumps({"cells": cells}))
+    with loading.loaded(f"{notebook}:{name}") as (function,):
+        assert np.all(np.isfinite(function(np.zeros(2))))
