@@ -183,7 +183,7 @@ _ROLES = {
 def _not_tested(subject: Subject, found: Identified) -> list[str]:
     """Return what is not tested, as the functions take no argument for it, or do not return it."""
     reading = found.reading
-    left = [o for o in reading.row.options if o not in reading.taken and o not in reading.settings]
+    left = [o for o in reading.row.options if o not in reading.varied and o not in reading.settings]
     words = [NOT_TESTED.get(o, o) for o in left if o != "reduction"]
     how = reading.gradient
     if how is None:

@@ -13,6 +13,7 @@ from parity import bounds, digits, judge
 from parity.cases import Case
 from parity.checking import names
 from parity.checking.calls import RaisedError
+from parity.checking.classes import Mismatch
 from parity.checking.conventions import kind
 from parity.checking.readings import Reading
 from parity.checking.subject import Outcome, Subject, gradients_in
@@ -204,7 +205,9 @@ class Asked:
         return right, self.reading.gradient_bounds(given, case[DY])
 
     def problem(self, case: Case, strict: bool = False) -> Problem | None:
-        """Return what is wrong with the answer for a case; None where nothing is.
+        """Return what is wrong with the answer for a case; None where nothing is, or none comes.
+
+        None comes of an object whose sizes cannot be told from the arrays of the case.
 
         Options  strict   where NumPy warns of an overflow, judge numbers below the smallest normal
                           one as well
@@ -217,6 +220,8 @@ class Asked:
             right = next(iter(rights.values()))
             words = f"it raises {error.words}"
             return Problem("raises", words, None, _plain(right, case, self), place=error.place)
+        except Mismatch:
+            return None
         if not answer.arrays:
             return Problem(
                 "kind", "the backward returns no gradient, and leaves none in an attribute"

@@ -40,8 +40,8 @@ def quietly(
     Raises   RaisedError for whatever it raises
     """
     if tensors:
-        arrays = [_tensor(array) for array in arrays]
-        named = {name: _tensor(value) for name, value in named.items()}
+        arrays = [tensor(array) for array in arrays]
+        named = {name: tensor(value) for name, value in named.items()}
     with warnings.catch_warnings(record=True) as warned, np.errstate(all="warn", under="ignore"):
         warnings.simplefilter("always")
         try:
@@ -51,7 +51,8 @@ def quietly(
     return result, [str(w.message) for w in warned]
 
 
-def _tensor(array: Any) -> Any:
+def tensor(array: Any) -> Any:
+    """Return an array as a tensor, and the name of a dtype as torch's dtype; all else as it is."""
     import torch
 
     if isinstance(array, np.ndarray | np.generic):

@@ -35,6 +35,9 @@ OF_ONE = re.compile(
     r"|\((C|K|n|D),\)|\((C|K|classes|n_classes|\d+), ?1\)",
     re.IGNORECASE,
 )
+OF_ONE_ROW = re.compile(
+    r"shape\[(1|-1)\]|\bcolumns?\b|\(1, ?(N|m|n|batch\w*|number of \w+)\)", re.IGNORECASE
+)
 
 
 def bases(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> Iterator[Reading]:

@@ -21,6 +21,7 @@ from parity.cases import Case
 from parity.checking import inputs
 from parity.checking.asking import DY, Asked, Problem, apart, numbers
 from parity.checking.calls import RaisedError
+from parity.checking.classes import Mismatch
 from parity.checking.facts import facts, of_its_own, of_shape
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
@@ -95,8 +96,9 @@ def _told_by_answers(asked: Asked, finding: Finding) -> str:
         return cause.words
     if problem is not None and problem.kind == "shape":
         return of_shape(finding)
-    own = problem is not None and problem.role == asked.row.inputs[0]
-    if own and finding.grade == WRONG and of_its_own(asked):
+    if problem is None or problem.role != asked.row.inputs[0] or problem.size <= FITS:
+        return ""
+    if finding.grade == WRONG and of_its_own(asked):
         return "the backward is right for your function, which is another one"
     return ""
 
@@ -229,7 +231,7 @@ def _smaller(asked: Asked, case: Case) -> list[Case]:
 def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:
     try:
         found = asked(case).arrays
-    except RaisedError:
+    except (RaisedError, Mismatch):
         return None
     kept = {}
     for role, value in found.items():

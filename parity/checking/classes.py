@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from parity.checking import names
-from parity.checking.calls import quietly
+from parity.checking.calls import quietly, tensor
 from parity.checking.names import listed, plain
 from scratchnn.ops.shared import AnyArray
 
@@ -29,6 +29,7 @@ HELD = {
     "W": "w weight weights kernel theta",
     "b": "b bias biases",
 }
+MODULE = "torch.nn.modules.module", "Module"  # its __call__ takes anything
 
 
 class Mismatch(Exception):  # noqa: N818
@@ -55,7 +56,11 @@ def owner_of(thing: Any) -> type | None:
 
 def method(owner: type, among: Sequence[str], call: str = "") -> Any:
     """Return the method of a class with one of these names, else its only public one."""
-    public = {n: v for n, v in inspect.getmembers(owner, callable) if not n.startswith("_")}
+    public = [
+        n
+        for n, _ in inspect.getmembers(owner, callable)
+        if not n.startswith("_") and not _of_any_module(owner, n)
+    ]
     for name in among:
         if name in public:
             return _static(owner, name)
@@ -72,6 +77,18 @@ def method(owner: type, among: Sequence[str], call: str = "") -> Any:
 
 def _static(owner: type, name: str) -> Any:
     return getattr(owner, name)
+
+
+def _of_any_module(owner: type, name: str) -> bool:
+    """Whether a method is one that all of torch's modules have, such as their hooks."""
+    base = next((base for base in owner.__mro__ if name in vars(base)), owner)
+    return (base.__module__, base.__name__) == MODULE
+
+
+def signed(thing: Any) -> Any:
+    """Return what has a thing's signature: its forward, of a module of torch's, else itself."""
+    of_torch = any((base.__module__, base.__name__) == MODULE for base in type(thing).__mro__)
+    return thing.forward if of_torch else thing
 
 
 def bound(thing: Any, among: Sequence[str]) -> Any:
@@ -116,6 +133,9 @@ def _place(instance: Any, role: str, array: AnyArray) -> None:
     """Put a parameter where an object keeps it, if it does."""
     for holder, name in attributes(instance):
         if plain(name) in HELD[role].split():
+            if hasattr(holder[name], "detach"):
+                _place_tensor(holder[name], name, array)
+                return
             old = np.asarray(holder[name])
             if old.shape == array.shape or (old.ndim == 0 and old == None):  # noqa: E711
                 holder[name] = array.copy()
@@ -124,6 +144,13 @@ def _place(instance: Any, role: str, array: AnyArray) -> None:
             elif old.shape == array.T.shape:
                 raise Mismatch(f"{name} has shape {old.shape}")
             return
+
+
+def _place_tensor(parameter: Any, name: str, array: AnyArray) -> None:
+    if tuple(parameter.shape) == array.shape:
+        parameter.data = tensor(array)
+    elif tuple(parameter.shape) == array.T.shape:
+        raise Mismatch(f"{name} has shape {tuple(parameter.shape)}")
 
 
 def attributes(instance: Any, gradients: bool = False) -> Iterator[tuple[dict[str, Any], str]]:

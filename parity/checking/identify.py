@@ -14,6 +14,7 @@ from parity.checking.asking import Asked, alike, apart, numbers
 from parity.checking.calls import RaisedError
 from parity.checking.candidates import (
     OF_ONE,
+    OF_ONE_ROW,
     bases,
     bindings,
     factors,
@@ -22,7 +23,7 @@ from parity.checking.candidates import (
     shapes,
 )
 from parity.checking.classes import Mismatch
-from parity.checking.conventions import kind
+from parity.checking.conventions import COLUMNS, ONE_ROW, ROWS, kind
 from parity.checking.gradients import (
     FITS,
     gradient_of,
@@ -146,6 +147,8 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
     for base in bases(subject, as_torch, order):
         if base.layout.each and not alone and _meant_for_rows(found, base):
             continue
+        if base.layout is ONE_ROW and _mixes_rows(found, base):
+            continue
         for reading in shapes(base, as_torch):
             reading = reading if as_torch else _with_threshold(subject, reading)
             for fit in _fits(subject, reading, as_torch, found):
@@ -194,6 +197,19 @@ def _meant_for_rows(found: _Search, base: Reading) -> bool:
     if kind(base.row) in ("distribution", "classes") and "axis" in found.subject.source:
         return True  # as it names an axis of it
     return any(np.isfinite(far) for reading, far in found.answered if not reading.layout.each)
+
+
+def _mixes_rows(found: _Search, base: Reading) -> bool:
+    """Whether a function takes a batch and is wrong for it: with one row alone, nobody sees why.
+
+    It is asked with (1, N) all the same if it counts or names the examples of axis 1.
+    """
+    if found.fitting or OF_ONE_ROW.search(f"{found.subject.source}\n{found.subject.words}"):
+        return False
+    batches = [
+        far for r, far in found.answered if r.layout in (ROWS, COLUMNS) and r.row == base.row
+    ]
+    return any(np.isfinite(far) for far in batches)
 
 
 def _fits(subject: Subject, reading: Reading, as_torch: bool, found: _Search) -> Iterator[Reading]:

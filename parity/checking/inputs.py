@@ -133,7 +133,7 @@ def _pretty(x: Array, seed: int) -> Array:
 
 def options(reading: Reading, small: bool = False) -> Iterator[Input]:
     """Yield cases that vary the options that a function takes, one by one and all at once."""
-    op, taken = reading.row, [o for o in reading.row.options if o in reading.taken]
+    op, taken = reading.row, [o for o in reading.row.options if o in reading.varied]
     few, larger = _shapes(op)
     shapes = few if small else larger[:1]
     for shape in shapes:

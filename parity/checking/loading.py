@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import linecache
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from scratchnn.data import DataError
 
 FORMS = "FILE.py:NAME, FILE.py:Class.method, FILE.ipynb:NAME or package.module:NAME"
 PRIVATE = "parity checks "  # no import has such a name
+CELL_MAGIC = re.compile(r"\s*%%(\w*)")
+OF_PYTHON = "time", "timeit", "capture", "prun"  # cell magics whose cells are Python
+HELP = re.compile(r"\?{1,2}[\w.*]+\s*|[\w.*]+\?{1,2}\s*")  # name? or ?name
 DEFINITIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 
 
@@ -135,7 +139,8 @@ def _run_cells(module: ModuleType, path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8")).get("cells", [])
     for number, cell in enumerate(c for c in cells if c.get("cell_type") == "code"):
         source = "".join(cell["source"])
-        if source.lstrip().startswith("%%"):
+        magic = CELL_MAGIC.match(source)
+        if magic and magic[1] not in OF_PYTHON:
             continue
         lines = [_without_magic(line) for line in source.splitlines()]
         name, text = f"{path}[{number + 1}]", "\n".join(lines) + "\n"
@@ -150,7 +155,7 @@ def _run_cells(module: ModuleType, path: Path) -> None:
 
 def _without_magic(line: str) -> str:
     stripped = line.lstrip()
-    if not stripped.startswith(("%", "!")):
+    if not stripped.startswith(("%", "!")) and not HELP.fullmatch(stripped):
         return line
     return f"{line[: len(line) - len(stripped)]}pass"
 

@@ -15,6 +15,8 @@ from parity.checking.findings import KEPT, UNSTABLE, WRONG, Finding
 from parity.checking.gradients import FITS
 from parity.checking.inputs import Input
 
+LOST = 256 * float(np.finfo(np.float32).eps)  # at ordinary float64 numbers, a larger error is wrong
+
 
 def lost(asked: Asked, place: str) -> Iterator[Finding]:
     """Yield what is wrong at ordinary numbers, then what is lost at extremes."""
@@ -22,13 +24,13 @@ def lost(asked: Asked, place: str) -> Iterator[Finding]:
         "ordinary numbers": _problems(asked, inputs.ordinary(asked.row)),
         "options": _problems(asked, inputs.options(asked.reading)),
     }
-    bad = {check: [p for p in found if _is_wrong(p[1])] for check, found in groups.items()}
+    bad = {check: [p for p in found if _is_wrong(*p)] for check, found in groups.items()}
     for check, found in bad.items():
         if found and not (check == "options" and bad["ordinary numbers"]):
             yield _shown(asked, place, WRONG, check, found)
     if bad["ordinary numbers"]:
         return
-    small = {check: [p for p in found if not _is_wrong(p[1])] for check, found in groups.items()}
+    small = {check: [p for p in found if not _is_wrong(*p)] for check, found in groups.items()}
     extreme = _problems(asked, inputs.extremes(asked.reading), strict=not asked.gradient)
     clear = [p for p in extreme if p[1].size >= CLEAR]
     found = [*(clear or extreme), *small["ordinary numbers"], *small["options"]]
@@ -37,8 +39,14 @@ def lost(asked: Asked, place: str) -> Iterator[Finding]:
         yield replace(_shown(asked, place, UNSTABLE, checks[-1], found), seen=tuple(checks[:-1]))
 
 
-def _is_wrong(problem: Problem) -> bool:
-    return problem.kind != "value" or problem.size > FITS
+def _is_wrong(given: Input, problem: Problem) -> bool:
+    """Whether an error is more than a loss of digits.
+
+    In float64 that is a few hundred ulps of float32, in which many compute on the way; float32 may
+    lose more of its own.
+    """
+    single = any(np.asarray(x).dtype == np.float32 for x in given.case.values())
+    return problem.kind != "value" or problem.size > (FITS if single else LOST)
 
 
 Found = tuple[Input, Problem]

@@ -57,6 +57,11 @@ class Reading:
     def name(self) -> str:
         return self.row.name
 
+    @property
+    def varied(self) -> frozenset[str]:
+        """The options that the cases vary: of those taken, no axis where one example has no two."""
+        return self.taken - {"axis"} if self.layout.each else self.taken
+
     # What the function is given
 
     def prepared(self, case: Case) -> Case:
@@ -68,7 +73,7 @@ class Reading:
         for option, default in row.defaults.items():
             if option in self.settings:
                 case = case | {option: self.settings[option]}
-            elif option not in self.taken or option not in case:
+            elif option not in self.varied or option not in case:
                 case = case | {option: default}
         if logs != case.get("log_target", False):  # the target is log p, or p, as is asked
             change = np.exp if logs else np.log

@@ -22,7 +22,8 @@ from parity.checking.findings import UNSTABLE, WRONG, Finding
 from parity.checking.subject import Subject
 
 NAME = r"[A-Za-z_][\w.]*"
-INNER = r"[^()]*(?:\([^()]*\)[^()]*)*"  # what stands in brackets, with brackets of its own
+DEEP = r"[^()]*(?:\([^()]*\)[^()]*)*"
+INNER = rf"[^()]*(?:\({DEEP}\)[^()]*)*"  # what stands in brackets, with brackets of its own
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ ALL_ROWS = "The maximum of all rows is subtracted, not each row's own."
 OTHER_AXIS = "It runs over the wrong axis: the classes are on the last one."
 REPAIRS = [
     Repair(
-        rf"np\.(sum|max)\(({NAME}), *axis=(-?\d)\)", r"np.\1(\2, axis=\3, keepdims=True)", KEEPDIMS
+        rf"np\.(sum|max)\(({INNER}), *axis=(-?\d)\)", r"np.\1(\2, axis=\3, keepdims=True)", KEEPDIMS
     ),
     Repair(rf"({NAME})\.(sum|max)\(axis=(-?\d)\)", r"\1.\2(axis=\3, keepdims=True)", KEEPDIMS),
     Repair(rf"({NAME})\.(sum|max)\((-?\d)\)", r"\1.\2(axis=\3, keepdims=True)", KEEPDIMS),
@@ -51,6 +52,7 @@ REPAIRS = [
     Repair(rf"\b({NAME})\.max\(\)", r"\1.max(axis=-1, keepdims=True)", ALL_ROWS),
     Repair(rf"np\.sum\(({INNER})\)", r"np.sum(\1, axis=-1, keepdims=True)", ROW_SUM),
     Repair(rf"\b({NAME})\.sum\(\)", r"\1.sum(axis=-1, keepdims=True)", ROW_SUM),
+    Repair(r"\)\.sum\(\)", ").sum(axis=-1, keepdims=True)", ROW_SUM),
     Repair(r"axis=0", "axis=-1", OTHER_AXIS),
     Repair(r"axis=1", "axis=0", "It runs over the wrong axis."),
     Repair(rf"np\.exp\(({NAME})\)", r"np.exp(\1 - \1.max(axis=-1, keepdims=True))", OVERFLOW),
@@ -168,7 +170,7 @@ class _Sources:
             code = line.partition("#")[0].rstrip()
             if re.search(repair.pattern, code):
                 mended = re.sub(repair.pattern, to, code, count=1)
-                yield n, line, re.sub(r"\((\w+)\)(?= [*/]|$)", r"\1", mended)
+                yield n, line, re.sub(r"(?<!\w)\((\w+)\)(?= [*/]|$)", r"\1", mended)
 
     def asked(self, asked: Asked, n: int, line: str) -> Asked | None:
         """Return what is checked, with one line mended."""

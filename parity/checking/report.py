@@ -142,7 +142,7 @@ class Report:
     def _problems(self) -> Iterator[str]:
         shown = [f for f in self.findings if f.grade in (WRONG, UNSTABLE)]
         for n, f in enumerate(shown, 1):
-            title = f.cause or "the cause is unknown: no known flaw gives these answers"
+            title = f.cause or _without_cause(f)
             yield ""
             yield f"{n}. {f.place}, {f.grade}: {title}"
             if f.since:
@@ -153,6 +153,16 @@ class Report:
             if f.user_line:
                 yield f"   {f.user_line}"
                 yield f"   {'mended:':<{len(f.user_line.partition(':')[0]) + 1}} {f.mended}"
+
+
+def _without_cause(finding: Finding) -> str:
+    """Return what to say first where nobody knows the cause."""
+    problem = finding.problem
+    if problem and problem.kind == "kind" and problem.got is None and problem.right is not None:
+        return "it returns None: is a return missing?"
+    if problem and problem.kind in ("raises", "kind"):
+        return problem.words
+    return "the cause is unknown: no known flaw gives these answers"
 
 
 def _summary(finding: Finding) -> str:
@@ -207,7 +217,8 @@ def _example(finding: Finding, asked: Asked) -> Iterator[str]:
         sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in arrays.items() if np.ndim(x))
         yield f"     {call}, for example with {sizes} of normal numbers"
     if problem.kind == "raises":
-        yield f"   {problem.words}"
+        if finding.cause:
+            yield f"   {problem.words}"
         if problem.place and not finding.user_line:
             yield f"   {problem.place}"
         return

@@ -27,6 +27,7 @@ from parity.checking.classes import (
     method,
     of_instance,
     owner_of,
+    signed,
 )
 from parity.checking.names import Parameters, listed, plain
 from parity.ops import Op
@@ -209,7 +210,7 @@ class Subject:
 
 
 def own_parameters(method: Any, owner: type | None) -> Parameters | None:
-    found = names.parameters(method)
+    found = names.parameters(signed(method))
     if found and owner is not None and inspect.isfunction(method):
         own = inspect.getattr_static(owner, method.__name__, None)
         if own is not None and not isinstance(own, staticmethod):

@@ -151,7 +151,7 @@ def test_main_check_takes_a_convention_unless_it_must_be_torchs(name, capsys):
 def test_main_check_shows_the_users_line_and_a_mended_one(capsys):
     run(f"{FLAWED}:global_maximum", "--op", "softmax")
     output = capsys.readouterr().out
-    assert "line 40: e = np.exp(z - np.max(z))\n" in output
+    assert "line 42: e = np.exp(z - np.max(z))\n" in output
     assert "mended:  e = np.exp(z - z.max(axis=-1, keepdims=True))\n" in output
 
 
