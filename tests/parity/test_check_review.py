@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 import parity
 from parity.checking import loading
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
 
 # ---- modules of torch ---------------------------------------------------------------------------
 
