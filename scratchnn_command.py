@@ -10,13 +10,20 @@ from types import FrameType
 
 def main() -> int:
     """Run the command, and return its exit status."""
+    try:
+        return _run()
+    except KeyboardInterrupt:  # it came while the handlers changed
+        return 130
+
+
+def _run() -> int:
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
     from scratchnn.run.cli import main as command
 
-    signal.signal(signal.SIGINT, before)
     try:
+        signal.signal(signal.SIGINT, before)
         return command()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
