@@ -270,7 +270,7 @@ def flaws() -> list[Any]:
     """Return all planted bugs."""
     return [
         flaw
-        for name in ("softmax", "losses", "layers", "training")
+        for name in ("softmax", "cross_entropy", "probabilities", "losses", "layers", "training")
         for flaw in importlib.import_module(f"parity.flaws.{name}").FLAWS
     ]
 
