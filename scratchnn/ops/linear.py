@@ -105,4 +105,6 @@ def _check_fit(X: Array, W: Array) -> None:
 
 def as_rows(X: AnyArray) -> AnyArray:
     """Put all axes but the last into one: (..., D) → (N, D)."""
+    if X.ndim == 2:
+        return X
     return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])  # -1 would not do for D = 0
