@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from copy import deepcopy
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from scratchnn import objectives
+from scratchnn import fast, objectives
 from scratchnn.data import Dataset
 from scratchnn.data.given import Given, as_dataset, as_parts
 from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Totals
@@ -49,7 +50,9 @@ def steps(
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = backpropagate(parameters, X, target, objective, out=grad)
                 optimizer.step(parameters.theta, grad.theta)
-            yield Step(loss, correct, objective.count(target), len(X))
+            step = Step(loss, correct, objective.count(target), len(X))
+            del X  # so that the next batch takes its place in memory, and in the cache
+            yield step
 
 
 def backpropagate(
@@ -136,6 +139,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     validation: Given | None = None,
     threads: int | None = None,
+    blas: Literal["numpy", "scipy"] = "numpy",
     steps: Steps | None = None,
     evaluate: Evaluate | None = None,
 ) -> History:
@@ -180,8 +184,11 @@ def fit(
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
              validation   a data set to choose the best epoch by: see `Dataset.split`
-             threads      how many NumPy's matrix products may take; default: one for a small
-                          network, which more would slow down, else as many as NumPy takes
+             threads      how many the matrix products may take; default: one where more would
+                          slow them down, in a small network or on a busy machine, else as many
+                          as NumPy takes. The last bits of θ depend on it
+             blas         "numpy", or "scipy" for faster steps of SGD (see scratchnn.fast), which
+                          need SciPy. Other optimizers take the plain steps, with a warning
              steps        replaces the loop over the batches of an epoch, and
              evaluate     replaces the evaluation: for training on several processes, see
                           scratchnn.distributed
@@ -190,7 +197,8 @@ def fit(
     """
     _check_kinds(parameters, optimizer, checkpoint)
     goal, rng = objectives.get(objective), np.random.default_rng(rng)
-    steps, evaluate = steps or _steps, evaluate or _evaluate
+    steps = steps or steps_through(blas, parameters, optimizer)
+    evaluate = evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
     parts = as_parts(train, test, validation, parameters.sizes[-1], classes=goal.classes)
     _check_fits(parameters, parts, goal, batch_size=batch_size, epochs=epochs)
@@ -216,6 +224,23 @@ def fit(
 
 
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
+
+
+def steps_through(blas: str, parameters: Parameters, optimizer: Optimizer) -> Steps:
+    """Return the loop over the batches of an epoch that a training takes.
+
+    Options  blas   "numpy" or "scipy", as in `fit`
+    Raises   ValueError for another name; MissingExtraError without SciPy
+    """
+    if blas not in ("numpy", "scipy"):
+        raise ValueError(f'blas must be "numpy" or "scipy", got {blas!r}')
+    if blas == "numpy":
+        return _steps
+    reason = fast.reason_against(parameters, optimizer)
+    if reason is None:
+        return fast.steps
+    warnings.warn(f'blas="scipy" takes the plain steps here: {reason}', stacklevel=3)
+    return _steps
 
 
 def _ignore(_: object) -> None:
