@@ -3,6 +3,9 @@ BIN := .venv/bin
 
 .PHONY: demo test test-long test-lowest dist-test bench-quick lint docs docs-test
 
+# torch without CUDA: make demo CPU=1 takes it from here, as pytorch.org says for pip.
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
+
 # Train softmax regression in NumPy and in torch, side by side, on real handwritten digits.
 demo: .venv/ready
 	$(BIN)/python -m parity train softmax-regression --data digits --out runs/demo
@@ -54,7 +57,15 @@ docs-test: docs
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	    v >= (3, 11) or sys.exit("Python 3.11 or newer is needed, %s is %d.%d: make PYTHON=python3.12" \
 	    % (sys.executable, v[0], v[1]))'
-	@echo "Setting up .venv, once; torch is several gigabytes where it comes with CUDA."
+ifdef CPU
+	@echo "Setting up .venv, once: about 1.5 GB, with torch for the CPU. It takes a few minutes."
+else
+	@echo "Setting up .venv, once: on Linux about 6 GB, most of it torch with CUDA." \
+	    "Without a GPU: make demo CPU=1 takes a quarter of that."
+endif
 	$(PYTHON) -m venv .venv
+ifdef CPU
+	$(BIN)/python -m pip install --quiet --index-url $(TORCH_CPU) torch torchvision
+endif
 	$(BIN)/python -m pip install --quiet --editable '.[tests]'
 	@touch $@

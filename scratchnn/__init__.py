@@ -14,7 +14,7 @@ The subject, in reading order:
     functional.py    all operations in one place: import scratchnn.functional as F
     layers.py        dense layers and activations; Kronecker layers (optional reading)
     mlp.py           the flat parameter vector θ; forward and backpropagation
-    optim/           how a gradient changes θ: SGD, Adam, AdamW
+    optim/           how a gradient changes θ: SGD, Adam, AdamW; schedules of the learning rate
     objectives.py    what a network is trained for: a loss with its options
     data/            data sets, minibatches, images; files and streams
     train.py         fit and evaluate: the loop over minibatches

@@ -22,7 +22,7 @@ from parity import judge
 from parity.digits import Precision
 from parity.judge import Difference, Index, Verdict, measure
 from parity.training import network
-from parity.training.optimizers import Update
+from parity.training.optimizers import Update, at_next_step
 from parity.training.report import EpochResult, Lockstep
 from parity.training.step import Quantity, StepResult, WholeStep, check_step
 from parity.training.torch_side import TorchSide
@@ -96,7 +96,8 @@ class _Pair:
         """Take a step on both sides, and return what it showed."""
         theta, trace = self.run.parameters.theta, self.theirs.step(X, target)
         self.done += 1
-        found = check_step(self.done, trace, self.settings)
+        now = replace(self.settings, optimizer=at_next_step(self.settings.optimizer))
+        found = check_step(self.done, trace, now)
         self.stuck = found.worst.reason is not None
         apart, diverged = np.inf, False
         if not self.stuck:

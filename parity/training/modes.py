@@ -7,7 +7,6 @@ and what --out, --json and --html save, stands at the end.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ from parity.training.report import HEADER, Lockstep
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import recipes, train_command
-from scratchnn.run.arguments import recipe_for
+from scratchnn.run.arguments import as_options, recipe_for
 from scratchnn.run.recipes import Recipe, Run
 
 SEEDS = 5
@@ -112,10 +111,7 @@ def _command(arguments: Arguments, device: torch.device, dtype: str, step: int) 
     recipe, left_out = recipe_for(arguments), {*UNSAID, "recipe", "mode", "seeds"} - {"data_dir"}
     known = {"data": recipe.data, "device": device.type, "dtype": dtype, "steps": step}
     given = {n: known.get(n, value) for n, value in vars(arguments).items() if n not in left_out}
-    flags = (
-        f"--{n.replace('_', '-')} {shlex.quote(str(v))}" for n, v in given.items() if v is not None
-    )
-    return f"reproduce:  python -m parity train {recipe.name} {' '.join(flags)}"
+    return f"reproduce:  python -m parity train {recipe.name} {as_options(given)}"
 
 
 def _free_run(arguments: Arguments, device: torch.device, dtype: str) -> News:

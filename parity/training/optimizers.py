@@ -17,7 +17,7 @@ from parity.digits import Numbers
 from parity.judge import Difference, Index, Verdict, compare, literal, measure, worst
 from parity.training.trace import FREE_RUN_TOLERANCE
 from scratchnn.ops.shared import Array
-from scratchnn.optim import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+from scratchnn.optim import OPTIMIZERS, SGD, Adam, AdamW, Optimizer, Scheduled
 
 State = dict[str, Array]
 THETA = "θ"
@@ -160,10 +160,11 @@ RULES = {
 
 
 def rule_of(optimizer: Optimizer) -> Rule:
-    """Return what is known of an optimizer.
+    """Return what is known of an optimizer; of a scheduled one, the rule of the optimizer.
 
     Raises   ValueError for one without an entry in RULES
     """
+    optimizer = unscheduled(optimizer)
     name = type(optimizer).__name__
     if name not in RULES:
         known, got = ", ".join(RULES), getattr(optimizer, "__name__", repr(optimizer))
@@ -172,6 +173,16 @@ def rule_of(optimizer: Optimizer) -> Rule:
             f"has rules for, got {got}"
         )
     return RULES[name]
+
+
+def unscheduled(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer that a schedule is wrapped around, or the optimizer itself."""
+    return optimizer.optimizer if isinstance(optimizer, Scheduled) else optimizer
+
+
+def at_next_step(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer with the learning rate that its schedule has for the next step."""
+    return optimizer.now() if isinstance(optimizer, Scheduled) else optimizer
 
 
 def with_state(optimizer: Optimizer, state: State) -> Optimizer:

@@ -11,13 +11,14 @@ from torch import Tensor
 from parity import devices, theirs
 from parity.convert import to_array, to_module, to_parameters, to_tensor, to_tensors
 from parity.digits import Precision
-from parity.training.optimizers import State, rule_of
+from parity.training.optimizers import State, rule_of, unscheduled
 from parity.training.trace import Trace
 from scratchnn import objectives
 from scratchnn.data import Dataset
 from scratchnn.history import Score, Step, Totals
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array, BoolArray
+from scratchnn.optim import Scheduled
 from scratchnn.run.recipes import Run
 from scratchnn.train import EVALUATION_BATCH
 
@@ -25,7 +26,8 @@ from scratchnn.train import EVALUATION_BATCH
 class TorchSide:
     """The model of a run in torch: nn.Sequential, autograd, and torch.optim's optimizer.
 
-    The optimizer has all settings of the run's, and its state.
+    The optimizer has all settings of the run's, and its state. Under a schedule it gets the rate of
+    each step, as a scheduler of torch's would set it.
     """
 
     def __init__(self, run: Run, device: torch.device, precision: Precision = "ieee") -> None:
@@ -33,8 +35,11 @@ class TorchSide:
         self.module = to_module(run.parameters).to(device)
         self.weights = list(self.module.parameters())
         self.buffers = rule_of(run.optimizer).buffers
-        self.optimizer = theirs.optimizer(self.weights, run.optimizer)
-        for name, array in run.optimizer.state.items():
+        self.optimizer = theirs.optimizer(self.weights, unscheduled(run.optimizer))
+        self.schedule = run.optimizer if isinstance(run.optimizer, Scheduled) else None
+        self.steps = self.schedule.steps if self.schedule else 0
+        kept = {n: a for n, a in run.optimizer.state.items() if n in self.buffers}
+        for name, array in kept.items():
             like_theta = to_module(self.like.like(array)).parameters() if array.ndim else ()
             tensors = like_theta or [to_tensor(array) for _ in self.weights]
             for weight, tensor in zip(self.weights, tensors, strict=True):
@@ -63,7 +68,10 @@ class TorchSide:
                 outputs[-1].retain_grad()
             loss = self.loss(outputs[-1], labels)
             loss.backward()
+        if self.schedule:
+            self.optimizer.param_groups[0]["lr"] = self.schedule.rate(self.steps)
         self.optimizer.step()
+        self.steps += 1
         return outputs[1:], loss
 
     def nudge(self, index: int, later: float) -> None:

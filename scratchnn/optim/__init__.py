@@ -1,8 +1,9 @@
 """Optimizers: how a gradient changes the parameters. All follow one protocol.
 
-sgd.py    minibatch SGD, with momentum
-adam.py   Adam and AdamW
-state.py  what they keep from step to step, for one network
+sgd.py         minibatch SGD, with momentum
+adam.py        Adam and AdamW
+schedules.py   a learning rate that changes from step to step
+state.py       what they keep from step to step, for one network
 """
 
 from __future__ import annotations
@@ -12,9 +13,19 @@ from typing import Protocol
 
 from scratchnn.ops.shared import Array
 from scratchnn.optim.adam import Adam, AdamW
+from scratchnn.optim.schedules import Cosine, Scheduled, StepDecay
 from scratchnn.optim.sgd import SGD
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Cosine",
+    "Optimizer",
+    "Scheduled",
+    "StepDecay",
+]
 
 
 class Optimizer(Protocol):

@@ -11,8 +11,9 @@ signals.py        signals that ask a training to stop
 watch.py          a line per epoch, a progress bar, live curves, TensorBoard
 terminal.py       what is printed, and what if it cannot be
 arguments.py      the command line's arguments, shared with parity
+settings.py       the settings of a training, given or taken over from a run
+optimizers.py     the optimizer of a recipe, with its schedule
 train_command.py  `scratchnn train`
-data_command.py   `scratchnn data`
 data_command.py   `scratchnn data`
 cli.py            the `scratchnn` command
 """

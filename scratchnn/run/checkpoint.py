@@ -18,7 +18,7 @@ from scratchnn.data import DataError
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
-from scratchnn.optim import Optimizer
+from scratchnn.optim import Optimizer, Scheduled
 from scratchnn.optim.state import state_of
 from scratchnn.run import files
 
@@ -54,7 +54,7 @@ def save(
     if optimizer is not None:
         arrays = state_of(parameters.theta, optimizer.state)
         state = {STATE + name: array for name, array in arrays.items()}
-        state[KIND] = np.array(type(optimizer).__name__)
+        state[KIND] = np.array(_kind(optimizer))
     content: dict[str, Any] = {
         "theta": parameters.theta,
         "layers": np.array(layers),
@@ -107,12 +107,17 @@ def load(
         raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
-        if kind not in ("", type(optimizer).__name__):
-            raise DataError(
-                f"{path}: the state saved is {kind}'s, not {type(optimizer).__name__}'s"
-            )
+        if kind not in ("", _kind(optimizer)):
+            raise DataError(f"{path}: the state saved is {kind}'s, not {_kind(optimizer)}'s")
         optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description
+
+
+def _kind(optimizer: Optimizer) -> str:
+    """Return whose state it is: of a scheduled optimizer, that of the optimizer."""
+    if isinstance(optimizer, Scheduled):
+        return _kind(optimizer.optimizer)
+    return type(optimizer).__name__
 
 
 def _file_of(path: Path) -> Path:

@@ -11,7 +11,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from scratchnn import __version__, distributed
 from scratchnn.data import DataError, Dataset
@@ -20,7 +20,7 @@ from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError
 from scratchnn.mlp import Parameters
 from scratchnn.run import checkpoint, files, recipes, terminal
-from scratchnn.run.arguments import Parser, data_name
+from scratchnn.run.arguments import Form, Parser, data_name
 from scratchnn.run.data_command import add_data
 from scratchnn.run.look.compare import add_compare
 from scratchnn.run.look.exchange import add_export, add_import
@@ -28,7 +28,8 @@ from scratchnn.run.look.predict import add_predict
 from scratchnn.run.look.report import add_report
 from scratchnn.run.look.show import add_show
 from scratchnn.run.recipes import RECIPES, Recipe
-from scratchnn.run.train_command import add_train, hyper_parameters
+from scratchnn.run.settings import hyper_parameters
+from scratchnn.run.train_command import add_train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +100,9 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
             f"got recipe {saved.get('recipe')!r} and data {saved.get('data')!r}: give --data, and "
             "for a network that was imported, import it again with --recipe"
         )
-    recipe = recipes.get(saved["recipe"]).on(arguments.data or saved["data"])
+    recipe = recipes.get(saved["recipe"]).on(
+        arguments.data or saved["data"], label_smoothing=saved.get("label_smoothing")
+    )
     train, test = recipes.load_data(recipe, arguments.data_dir)
     data = test or train
     if not arguments.data:
@@ -114,12 +117,12 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
 
 
 def _check_fits(path: Path, parameters: Parameters, recipe: Recipe, data: Dataset) -> None:
-    """Raise where a file says a recipe whose network it does not hold."""
-    sizes = (data.features, *recipe.hidden, 1 if recipe.classes else data.outputs)
-    if parameters.sizes != sizes:
+    """Raise where a file says a recipe whose data do not fit the network that it holds."""
+    first, last = data.features, 1 if recipe.classes else data.outputs
+    if (parameters.sizes[0], parameters.sizes[-1]) != (first, last):
         raise DataError(
-            f"{path}: {recipe.name} on {recipe.data} has the sizes {sizes}, "
-            f"and the file {parameters.sizes}"
+            f"{path}: {recipe.name} on {recipe.data} has {first} inputs and {last} outputs, "
+            f"and the network in the file has the sizes {parameters.sizes}"
         )
 
 
@@ -133,8 +136,34 @@ def list_recipes(_: argparse.Namespace) -> int:
     return 0
 
 
+class _Commands(Form):
+    """The form of `scratchnn --help`: above the first command of each group stands a title."""
+
+    titles: ClassVar = {
+        "train": "train and evaluate:",
+        "show": "look at what was learned:",
+        "export": "to other libraries, and back:",
+        "recipes": "models and data:",
+    }
+
+    def _format_action(self, action: argparse.Action) -> str:
+        title = self.titles.get(action.dest)
+        text = super()._format_action(action)
+        return f"\n  {title}\n{text}" if title else text
+
+
+EXAMPLES = """examples:
+  scratchnn train mlp --out runs/mlp
+  scratchnn show runs/mlp
+  scratchnn predict runs/mlp picture.png
+
+`scratchnn COMMAND --help` has the options of a command.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("scratchnn", description="Softmax to backpropagation, in NumPy.")
+    words = "Train and look at neural networks made from scratch, in NumPy."
+    parser = Parser("scratchnn", description=words, epilog=EXAMPLES, formatter_class=_Commands)
     parser.add_argument("--version", action="version", version=f"scratchnn {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_train(commands)

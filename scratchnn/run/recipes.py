@@ -16,8 +16,11 @@ from scratchnn import layers, mlp, objectives
 from scratchnn.data import DataError, Dataset, load, load_own, stream
 from scratchnn.data.datasets import DATA, check_name
 from scratchnn.mlp import Parameters
-from scratchnn.objectives import Objective
-from scratchnn.optim import SGD, Optimizer
+from scratchnn.objectives import CrossEntropy, Objective
+from scratchnn.optim import Adam, Optimizer
+from scratchnn.run import optimizers
+
+ADAM_RATE = Adam.learning_rate  # torch's, for recipes whose own is that of SGD
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Recipe:
     Options  name, summary   what it is called, and what it is, for `scratchnn recipes`
              data            the name of its reference data set
              objective       its loss, by name or as an object of scratchnn.objectives
-             learning_rate, batch_size, epochs, momentum   of its training by SGD
+             learning_rate, batch_size, epochs, momentum   of its training
              hidden          the widths of the hidden layers
              activation      the name of the layer after each of them
              kronecker       n, where the hidden layers are Kronecker(D, H, n); None: dense
@@ -35,6 +38,13 @@ class Recipe:
              normalize       scale inputs to mean 0 and standard deviation 1, not to [0, 1]
              classes         the two classes to tell apart; None: all
              digits          what differs on the bundled digits, which are 1,437 and not 60,000
+             optimizer       "sgd", "adam" or "adamw"
+             nesterov, dampening   of SGD
+             weight_decay    None: the optimizer's own, 0.01 for adamw and 0 for the others
+             label_smoothing   of cross-entropy
+             schedule        "constant", "cosine", which falls to 0 by the last epoch, or
+                             "step:10,0.1": times 0.1 after every 10 epochs
+             warm_up         in how many epochs, or which part of one, the rate rises to its size
     """
 
     name: str
@@ -52,6 +62,13 @@ class Recipe:
     normalize: bool = False
     classes: tuple[int, int] | None = None
     digits: dict[str, Any] = field(default_factory=dict)
+    optimizer: str = "sgd"
+    nesterov: bool = False
+    dampening: float = 0.0
+    weight_decay: float | None = None
+    label_smoothing: float = 0.0
+    schedule: str = "constant"
+    warm_up: float = 0.0
 
     @property
     def default_data(self) -> str:
@@ -62,16 +79,43 @@ class Recipe:
         """Return the recipe for this data set.
 
         Options  data      "digits", "mnist", "fashion-mnist" or "line"; or a path of your own data
-                 changes   other values of its fields, as epochs=1; None changes nothing
-        Raises   ValueError for data that the recipe cannot train on, or an unknown activation
+                 changes   other values of its fields, as epochs=1; None changes nothing. Adam and
+                           AdamW take a learning rate of 0.001 where none is given, and hidden
+                           layers that the recipe has not take torch's initial weights
+        Raises   ValueError for data that the recipe cannot train on, an unknown activation, or
+                 options that its objective or optimizer does not take
         """
         if data in DATA and (data == "line") != (self.data == "line"):
             allowed = "line" if self.data == "line" else "digits, mnist or fashion-mnist"
             raise ValueError(f"{self.name} trains on {allowed}, got {data!r}")
         given = {name: value for name, value in changes.items() if value is not None}
         layers.activation(given.get("activation", self.activation))  # raises for an unknown one
-        tuned = self.digits if data == "digits" else {}
-        return replace(self, data=data, **(tuned | given))
+        tuned = dict(self.digits) if data == "digits" else {}
+        if given.get("optimizer", self.optimizer) != "sgd":
+            tuned |= {"momentum": 0.0, "learning_rate": ADAM_RATE}
+        if given.get("hidden") and not self.hidden:
+            tuned["init_std"] = None
+        if "label_smoothing" in given:
+            tuned["objective"] = self._smoothed(given["label_smoothing"])
+        changed = replace(self, data=data, **(tuned | given))
+        optimizers.check(changed)
+        return changed
+
+    def _smoothed(self, label_smoothing: float) -> str | Objective:
+        """Return the objective with smoothed labels.
+
+        Raises   ValueError for another one than cross-entropy, or a share outside [0, 1]
+        """
+        goal = objectives.get(self.objective)
+        if not label_smoothing:
+            return "cross_entropy" if isinstance(goal, CrossEntropy) else self.objective
+        if not isinstance(goal, CrossEntropy):
+            raise ValueError(
+                f"label smoothing goes with the loss cross_entropy, and {self.name} has {goal.op}"
+            )
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
+        return CrossEntropy(label_smoothing=label_smoothing)
 
 
 @dataclass
@@ -121,7 +165,7 @@ def prepare(
         rng=rng,
         dtype=dtype,
     )
-    optimizer = SGD(recipe.learning_rate, momentum=recipe.momentum)
+    optimizer = optimizers.make(recipe, len(train))
     return Run(recipe, train, test, parameters, optimizer, rng, part)
 
 

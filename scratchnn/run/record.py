@@ -18,6 +18,7 @@ from scratchnn.ops.shared import AnyArray
 from scratchnn.run.history import HISTORY, parse
 
 RUN = "run.json"  # its name in a run's folder
+NEEDED = ("recipe", "data", "epochs", "seed")  # the settings that every run by the command has
 SAMPLE = 1024  # rows of a mapped file that are looked at: to read all of it would take too long
 
 
@@ -57,16 +58,16 @@ def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return the settings of a run by `scratchnn train`.
 
     Options  path    the run's folder, or its run.json
-             names   of the settings
+             names   of the settings; one that an older run has not is None
     Raises   FileNotFoundError; DataError for something else, or a run of another program
     """
     found = read_record(path).get("settings")
-    if not isinstance(found, dict) or not all(name in found for name in names):
+    if not isinstance(found, dict) or not all(name in found for name in NEEDED):
         raise DataError(
             f"{path}: expected a run of `scratchnn train`: one of your own program goes on "
             "there, with scratchnn.resume"
         )
-    return {name: found[name] for name in names}
+    return {name: found.get(name) for name in names}
 
 
 def check_data(folder: Path, data: Mapping[str, object]) -> None:

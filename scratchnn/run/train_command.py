@@ -9,15 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from scratchnn import __version__, distributed, plots
+from scratchnn import distributed, plots
 from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
-from scratchnn.run import files, recipes, record, signals, terminal, watch
+from scratchnn.run import files, recipes, record, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
     positive_int,
@@ -28,18 +26,21 @@ from scratchnn.run.arguments import (
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import deciding_loss, of_epoch
 from scratchnn.run.keeping import BEST
-from scratchnn.run.recipes import Recipe, Run
+from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
 from scratchnn.threads import fitting
 from scratchnn.train import Checkpoint
 
-# What decides the numbers of a run: run.json has these, and --config and --resume take them.
-SETTINGS = (
-    *("recipe", "data", "data_dir", "epochs", "batch_size", "learning_rate", "momentum"),
-    *("activation", "seed", "dtype", "stream", "threads", "validation"),
-)
-DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
-FREE = ("epochs", "data_dir", "threads")  # what --resume lets be changed
+USAGE = """scratchnn train RECIPE [options]
+       scratchnn train --resume RUN [options]
+       scratchnn train --config RUN/run.json [options]"""
+DESCRIPTION = """Train a reference model, on data that come with scratchnn or on others.
+`scratchnn recipes` lists the models. Loss and accuracy are printed after every epoch."""
+EXAMPLES = """examples:
+  scratchnn train mlp --out runs/mlp
+  scratchnn train mlp --hidden 300,100 --optimizer adam --schedule cosine --warm-up 1
+  scratchnn train --resume runs/mlp --epochs 40
+"""
 
 
 def add_train(commands: Any) -> None:
@@ -47,39 +48,51 @@ def add_train(commands: Any) -> None:
 
     Options  commands   the parsers of all commands
     """
-    sub = commands.add_parser("train", help="train a reference model")
-    add_recipe_arguments(sub, required=False)
-    words = "the precision of parameters and inputs; default: float32"
-    sub.add_argument("--dtype", choices=("float32", "float64"), help=words)
+    sub = commands.add_parser(
+        "train",
+        help="train a reference model",
+        usage=USAGE,
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+    )
+    groups = add_recipe_arguments(sub, required=False)
     words = "split this share of the training data off, as 0.1, to choose the best epoch by"
-    sub.add_argument("--validation", type=share, metavar="X", help=words)
+    groups.data.add_argument("--validation", type=share, metavar="X", help=words)
+    words = "read the data from their files, batch by batch"
+    groups.data.add_argument("--stream", action="store_true", help=words)
+    words = "the precision of parameters and inputs, float32 or float64; default: float32"
+    types = ("float32", "float64")
+    groups.network.add_argument("--dtype", choices=types, metavar="TYPE", help=words)
+    _add_folder(groups.folder)
+    words = "show the mean loss of every K batches; default: only a line per epoch"
+    groups.output.add_argument("--log-every", type=positive_int, metavar="K", help=words)
+    words = "write scalars for TensorBoard into this folder"
+    groups.output.add_argument("--tensorboard", metavar="DIR", help=words)
+    words = "print the result as JSON, and nothing else"
+    groups.output.add_argument("--json", action="store_true", help=words)
+    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
+
+
+def _add_folder(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     words = "go on with the run in this folder where it stopped, bit for bit"
-    sub.add_argument("--resume", metavar="RUN", help=words)
+    group.add_argument("--resume", metavar="RUN", help=words)
     words = "repeat a run: take the settings of its run.json, but for those given here"
-    sub.add_argument("--config", metavar="RUN/run.json", help=words)
-    sub.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
+    group.add_argument("--config", metavar="RUN/run.json", help=words)
     words = "save a checkpoint every N steps, or after each epoch; default: after an epoch, "
     words += "at most once a second"
-    sub.add_argument("--checkpoint-every", type=steps_or_epoch, metavar="N|epoch", help=words)
-    words = "show the mean loss of every K batches; default: only a line per epoch"
-    sub.add_argument("--log-every", type=positive_int, metavar="K", help=words)
+    group.add_argument("--checkpoint-every", type=steps_or_epoch, metavar="N|epoch", help=words)
     words = "draw the curves in the run's folder after each epoch"
-    sub.add_argument("--live", action="store_true", help=words)
+    group.add_argument("--live", action="store_true", help=words)
     words = "keep the norm of each layer's gradient after every epoch, for `scratchnn report`"
-    sub.add_argument("--gradients", action="store_true", help=words)
-    sub.add_argument("--tensorboard", metavar="DIR", help="write scalars for TensorBoard into it")
-    words = "read the data from their files, batch by batch"
-    sub.add_argument("--stream", action="store_true", help=words)
-    words = "print the result as JSON, and nothing else"
-    sub.add_argument("--json", action="store_true", help=words)
-    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
+    group.add_argument("--gradients", action="store_true", help=words)
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train a recipe, report each epoch, keep the run."""
     ranks = world()
-    _check_usage(arguments)
-    _settle(arguments)
+    settings.check_usage(arguments)
+    settings.settle(arguments)
     _check_extras(arguments)
     recipe = recipe_for(arguments)
     note = terminal.Lines(sys.stderr if arguments.json else sys.stdout)
@@ -105,32 +118,6 @@ def train(arguments: argparse.Namespace) -> int:
     return _end(run, arguments, history, stopped, note, folder)
 
 
-def _check_usage(arguments: argparse.Namespace) -> None:
-    """Raise where options do not go together."""
-    if not (arguments.recipe or arguments.resume or arguments.config):
-        arguments.usage_error("the following arguments are required: RECIPE, --resume or --config")
-    if arguments.live and not (arguments.out or arguments.resume):
-        raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
-    if arguments.gradients and not (arguments.out or arguments.resume):
-        raise ValueError("--gradients goes with --out DIR: it writes DIR/gradients.jsonl")
-    for name in ("out", "resume", "config"):
-        if getattr(arguments, name) == "":
-            raise ValueError(f"--{name} must name a folder, got ''")
-    if not arguments.resume:
-        return
-    if Path(arguments.resume).name == record.RUN:  # its run.json
-        arguments.resume = str(Path(arguments.resume).parent)
-    fixed = [name for name in SETTINGS if name not in FREE] + ["config", "out", "overwrite"]
-    unset = (None, False)  # and not 0, which is equal to False
-    given = [name for name in fixed if not any(getattr(arguments, name) is x for x in unset)]
-    if given:
-        names = ", ".join("RECIPE" if name == "recipe" else _option(name) for name in given)
-        raise ValueError(
-            f"--resume goes on with the run as it was: {names} cannot be given "
-            f"(but {', '.join(map(_option, FREE))}, and what is shown)"
-        )
-
-
 def _check_extras(arguments: argparse.Namespace) -> None:
     """Raise one error for all packages that the options need and that are not installed."""
     wanted = {
@@ -138,39 +125,6 @@ def _check_extras(arguments: argparse.Namespace) -> None:
         "matplotlib": ("plots", arguments.live),
     }
     need_all({package: extra for package, (extra, given) in wanted.items() if given})
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _settle(arguments: argparse.Namespace) -> None:
-    """Fill in the settings that were not given: those of a run that goes on, or is repeated.
-
-    Raises   ValueError for fewer epochs than the run has by now
-    """
-    source = arguments.resume or arguments.config
-    settings: dict[str, Any] = dict(DEFAULTS)
-    if source:
-        ranks = world()  # the first has the folder
-        settings = ranks.same(_settings_of(Path(source), arguments) if not ranks.rank else {})
-    for name in SETTINGS:
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, settings.get(name))
-    reached = settings.get("reached", 0)
-    if arguments.resume and arguments.epochs < reached:
-        raise ValueError(
-            f"--epochs must be at least {reached}, which {source} has by now, "
-            f"got {arguments.epochs}"
-        )
-
-
-def _settings_of(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of a run; of one that goes on, how many epochs it reached, too."""
-    settings = record.settings(source, SETTINGS)
-    if arguments.resume:
-        settings["reached"] = len(record.read(source)["history"])
-    return settings
 
 
 def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
@@ -195,10 +149,10 @@ def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> 
         data["validation"] = record.fingerprint(run.validation)
     if folder.goes_on:
         record.check_data(folder.path, data)
-    settings = _settings(run, arguments)
-    folder.facts = {"settings": settings, "data": data}
-    names = ("recipe", "data", "activation")
-    folder.description = {name: settings[name] for name in names} | {
+    facts = settings.of_run(run, arguments)
+    folder.facts = {"settings": facts, "data": data}
+    names = ("recipe", "data", "activation", "label_smoothing")
+    folder.description = {name: facts[name] for name in names} | {
         "transform": repr(run.train.transform)
     }
 
@@ -282,11 +236,11 @@ def _end(
     if folder:
         saved = [path.name for path in folder.present()] + drawn
         print(terminal.escaped(f"saved in {folder.path}: {', '.join(saved)}"), file=note)
-    if run.recipe.data == "line":
+    if run.recipe.data == "line" and not run.recipe.hidden:
         print(_describe_line(run), file=note)
     if arguments.json:
         result = {
-            **_settings(run, arguments),
+            **settings.of_run(run, arguments),
             "interrupted": isinstance(stopped, signals.Stopped),
             "diverged": False,
             "history": [of_epoch(row) for row in history.epochs],
@@ -312,43 +266,11 @@ def describe(run: Run, threads: int | None = None) -> str:
     ranks = f", {world().size} ranks" if world().size > 1 else ""
     number = threads or fitting(run.parameters.sizes, run.recipe.batch_size)
     words = f", {number} thread{'s' if number > 1 else ''}" if number else ""
-    return f"{_title(run)}: {run.parameters}; {hyper_parameters(run.recipe)}{ranks}{words}"
-
-
-def hyper_parameters(recipe: Recipe) -> str:
-    """Return learning rate, momentum, batch size and epochs in words."""
-    momentum = f", momentum {recipe.momentum}" if recipe.momentum else ""
-    return (
-        f"learning rate {recipe.learning_rate}{momentum}, "
-        f"batch {recipe.batch_size}, {recipe.epochs} epochs"
-    )
+    return f"{_title(run)}: {run.parameters}; {settings.hyper_parameters(run.recipe)}{ranks}{words}"
 
 
 def _title(run: Run) -> str:
     return f"{run.recipe.name} on {run.recipe.data}"
-
-
-def _settings(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
-    recipe, folder = run.recipe, arguments.data_dir
-    return {
-        "recipe": recipe.name,
-        "data": recipe.data,
-        "data_dir": str(Path(folder).expanduser().resolve()) if folder else None,
-        "sizes": list(run.parameters.sizes),
-        "activation": recipe.activation,
-        "dtype": arguments.dtype,
-        "seed": arguments.seed,
-        "learning_rate": recipe.learning_rate,
-        "momentum": recipe.momentum,
-        "batch_size": recipe.batch_size,
-        "epochs": recipe.epochs,
-        "stream": arguments.stream,
-        "threads": arguments.threads,
-        "validation": arguments.validation,
-        "ranks": world().size,
-        "scratchnn": __version__,
-        "numpy": np.__version__,
-    }
 
 
 def _describe_best(best: Epoch, folder: RunFolder | None) -> str:

@@ -56,6 +56,7 @@ def stopped(path, monkeypatch, *arguments, number=signal.SIGTERM):
         ["--momentum", "0.5", "--dtype", "float64", "--seed", "7"],
         ["--activation", "tanh", "--batch-size", "50", "--learning-rate", "0.3"],
         ["--data", "mnist", "--stream"],
+        ["--optimizer", "adam", "--schedule", "cosine", "--warm-up", "1.5", "--hidden", "20"],
     ],
 )
 def test_resume_reaches_what_a_whole_run_reaches(tmp_path, monkeypatch, capsys, options):
@@ -107,7 +108,7 @@ def test_config_repeats_a_run_but_for_what_is_given(tmp_path, capsys):
         (["--seed", "2", "--learning-rate", "1"], ["--learning-rate, --seed cannot be given"]),
         (["--stream", "--dtype", "float64"], ["--dtype, --stream cannot"]),
         (["--out", "other", "--overwrite"], ["--out, --overwrite cannot"]),
-        (["--config", "run.json"], ["--config cannot be given (but --epochs, --data-dir"]),
+        (["--config", "run.json"], ["--config cannot be given (but --epochs, --schedule,"]),
         (["--epochs", "1"], ["--epochs must be at least 2, which", "has by now, got 1"]),
     ],
 )
@@ -178,9 +179,9 @@ def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
 
 
 def test_evaluate_a_network_that_is_not_the_recipes(tmp_path, capsys):
-    checkpoint.save(tmp_path / "p.npz", mlp.init([64, 10]), recipe="mlp", data="digits")
+    checkpoint.save(tmp_path / "p.npz", mlp.init([64, 9]), recipe="mlp", data="digits")
     assert main(["evaluate", str(tmp_path / "p.npz")]) == 3
-    assert_one_line(capsys, "mlp on digits has the sizes (64, 512", "and the file (64, 10)")
+    assert_one_line(capsys, "mlp on digits has 64 inputs and 10 outputs", "has the sizes (64, 9)")
 
 
 # What is shown may fail

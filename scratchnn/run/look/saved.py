@@ -105,7 +105,8 @@ class Saved:
                 f"{self.path} does not say what it was trained on, as runs of `scratchnn train` "
                 "do: the data, the loss and the classes are unknown"
             )
-        return recipes.get(str(name)).on(str(data or own))
+        smoothing = self.settings.get("label_smoothing")
+        return recipes.get(str(name)).on(str(data or own), label_smoothing=smoothing)
 
     def data(self, name: str | None = None, data_dir: str | None = None) -> Dataset:
         """Return the examples to look at: the test part, or the training part where there is none.

@@ -1,0 +1,163 @@
+"""The settings of a training: as given, as an earlier run had them, and as run.json gets them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnn import __version__
+from scratchnn.distributed.launch import world
+from scratchnn.run import record
+from scratchnn.run.arguments import CHANGES
+from scratchnn.run.optimizers import OF_OPTIMIZER, depends_on_epochs
+from scratchnn.run.recipes import Recipe, Run
+
+# What decides the numbers of a run: run.json has these, and --config and --resume take them.
+SETTINGS = (
+    *("recipe", "data", "data_dir", *CHANGES),
+    *("seed", "dtype", "stream", "threads", "validation"),
+)
+DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
+FREE = ("epochs", "schedule", "data_dir", "threads")  # what --resume lets be changed
+
+
+def check_usage(arguments: argparse.Namespace) -> None:
+    """Raise where options do not go together.
+
+    Options  arguments   as parsed; the folder to go on in may be named by its run.json
+    Raises   ValueError
+    """
+    if not (arguments.recipe or arguments.resume or arguments.config):
+        arguments.usage_error("the following arguments are required: RECIPE, --resume or --config")
+    if arguments.live and not (arguments.out or arguments.resume):
+        raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
+    if arguments.gradients and not (arguments.out or arguments.resume):
+        raise ValueError("--gradients goes with --out DIR: it writes DIR/gradients.jsonl")
+    for name in ("out", "resume", "config"):
+        if getattr(arguments, name) == "":
+            raise ValueError(f"--{name} must name a folder, got ''")
+    if not arguments.resume:
+        return
+    if Path(arguments.resume).name == record.RUN:  # its run.json
+        arguments.resume = str(Path(arguments.resume).parent)
+    fixed = [name for name in SETTINGS if name not in FREE] + ["config", "out", "overwrite"]
+    given = [name for name in fixed if _is_given(getattr(arguments, name))]
+    if given:
+        names = ", ".join("RECIPE" if name == "recipe" else _option(name) for name in given)
+        raise ValueError(
+            f"--resume goes on with the run as it was: {names} cannot be given "
+            f"(but {', '.join(map(_option, FREE))}, and what is shown)"
+        )
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False  # 0 is given, and equal to False
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def settle(arguments: argparse.Namespace) -> None:
+    """Fill in the settings that were not given: those of a run that goes on, or is repeated.
+
+    Options  arguments   as parsed
+    Raises   ValueError for fewer epochs than the run has by now, or for epochs that its schedule
+             does not fit
+    """
+    source = arguments.resume or arguments.config
+    settings: dict[str, Any] = dict(DEFAULTS)
+    if source:
+        ranks = world()  # the first has the folder
+        settings = ranks.same(_of_folder(Path(source), arguments) if not ranks.rank else {})
+    if arguments.resume:
+        _check_schedule(settings, arguments)
+    if arguments.optimizer not in (None, settings.get("optimizer")):
+        settings |= dict.fromkeys(OF_OPTIMIZER)  # those of another optimizer
+    if arguments.recipe not in (None, settings.get("recipe")):
+        settings["hidden"] = None
+    for name in SETTINGS:
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, settings.get(name))
+    reached = settings.get("reached", 0)
+    if arguments.resume and arguments.epochs < reached:
+        raise ValueError(
+            f"--epochs must be at least {reached}, which {source} has by now, "
+            f"got {arguments.epochs}"
+        )
+
+
+def _check_schedule(settings: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Raise where a run that goes on would not follow the schedule that it began with."""
+    then, epochs = settings.get("schedule") or "constant", settings["epochs"]
+    now, given = arguments.epochs or epochs, arguments.schedule
+    if given and given != then and then == "constant":
+        raise ValueError(
+            f"{arguments.resume} has no schedule, and cannot get one as it goes on: "
+            f"begin a new run, with --config {arguments.resume} --schedule {given} --out DIR"
+        )
+    if not given and now != epochs and depends_on_epochs(then):
+        raise ValueError(
+            f"the learning rate of {arguments.resume} falls by the {then} schedule until epoch "
+            f"{epochs}: for --epochs {now}, give the schedule anew. --schedule {then} takes the "
+            f"rates of {now} epochs from here on, --schedule constant the full rate"
+        )
+
+
+def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a run; of one that goes on, how many epochs it reached, too."""
+    settings = record.settings(source, SETTINGS)
+    if settings["hidden"] is not None:
+        settings["hidden"] = tuple(settings["hidden"])  # JSON has lists
+    if arguments.resume:
+        settings["reached"] = len(record.read(source)["history"])
+    return settings
+
+
+def of_run(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a run, and what else decides its numbers, as JSON values.
+
+    Options  run         as prepared
+             arguments   with all settings, as `settle` fills them in
+    """
+    recipe, folder = run.recipe, arguments.data_dir
+    return {
+        "recipe": recipe.name,
+        "data": recipe.data,
+        "data_dir": str(Path(folder).expanduser().resolve()) if folder else None,
+        "sizes": list(run.parameters.sizes),
+        **{name: getattr(recipe, name) for name in CHANGES},
+        "dtype": arguments.dtype,
+        "seed": arguments.seed,
+        "stream": arguments.stream,
+        "threads": arguments.threads,
+        "validation": arguments.validation,
+        "ranks": world().size,
+        "scratchnn": __version__,
+        "numpy": np.__version__,
+    }
+
+
+def hyper_parameters(recipe: Recipe) -> str:
+    """Return optimizer, learning rate, batch size, epochs and what else is set, in words.
+
+    Options  recipe   has them
+    """
+    smoothing, decay = recipe.label_smoothing, recipe.weight_decay
+    said = [
+        recipe.optimizer if recipe.optimizer != "sgd" else "",
+        f"learning rate {recipe.learning_rate}",
+        f"{recipe.schedule} schedule" if recipe.schedule != "constant" else "",
+        f"warm-up {recipe.warm_up:g}" if recipe.warm_up else "",
+        f"momentum {recipe.momentum}" if recipe.momentum else "",
+        "nesterov" if recipe.nesterov else "",
+        f"dampening {recipe.dampening}" if recipe.dampening else "",
+        f"weight decay {decay}" if decay is not None else "",
+        f"label smoothing {smoothing}" if smoothing else "",
+        f"batch {recipe.batch_size}, {recipe.epochs} epochs",
+    ]
+    return ", ".join(filter(None, said))
