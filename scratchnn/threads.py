@@ -57,6 +57,12 @@ def _several_are_faster(N: int, D: int, H: int) -> bool:
         return True
 
 
+def all_threads() -> int | None:
+    """Return how many threads NumPy's products take by themselves; None where that is unknown."""
+    blas = openblas()
+    return blas.threads() if blas else None
+
+
 @contextmanager
 def limited(number: int | None) -> Iterator[None]:
     """Let NumPy's products take so many threads in a block; None: as many as before.

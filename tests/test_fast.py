@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnn import SGD, Adam, data, evaluate, fast, fit, mlp, objectives, train
+from scratchnn import SGD, Adam, checkpoint, data, evaluate, fast, fit, mlp, objectives, train
 from scratchnn.data import Dataset
 from scratchnn.extras import MissingExtraError
 from scratchnn.mlp import Kronecker
+from scratchnn.run.cli import main
+from scratchnn.run.record import read_record
 
 pytest.importorskip("scipy.linalg.blas", reason="the fast steps need SciPy")
 
@@ -131,3 +133,25 @@ def test_without_scipy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.linalg.blas", None)
     with pytest.raises(MissingExtraError, match=r"\[fast\]"):
         trained("scipy")
+
+
+def test_a_run_keeps_the_path_and_the_threads(tmp_path, capsys):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train_it = ["train", "mlp", "--fast", "--threads", "1", "--epochs"]
+    assert main([*train_it, "2", "--out", str(whole)]) == 0
+    assert main([*train_it, "1", "--out", str(halves)]) == 0
+    assert main(["train", "--resume", str(halves), "--epochs", "2"]) == 0
+    assert capsys.readouterr().out.count("fast steps (SciPy)") == 3
+    ends = [checkpoint.load(folder)[0].theta for folder in (whole, halves)]
+    assert np.array_equal(*ends)
+    for folder in (whole, halves):
+        settings = read_record(folder)["settings"]
+        assert settings["fast"] is True
+        assert settings["threads"] == 1
+
+
+def test_the_command_says_why_it_is_not_fast(capsys):
+    assert main(["train", "mlp", "--fast", "--optimizer", "adam", "--epochs", "1"]) == 0
+    assert "plain steps in place of --fast: it is for SGD, and the optimizer is Adam" in (
+        capsys.readouterr().out
+    )

@@ -19,9 +19,9 @@ from scratchnn.run.recipes import Recipe, Run
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
 SETTINGS = (
     *("recipe", "data", "data_dir", *CHANGES),
-    *("seed", "dtype", "stream", "threads", "validation"),
+    *("seed", "dtype", "stream", "threads", "fast", "validation"),
 )
-DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
+DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False, "fast": False}
 FREE = ("epochs", "schedule", "data_dir", "threads")  # what --resume lets be changed
 
 
@@ -135,6 +135,7 @@ def of_run(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "seed": arguments.seed,
         "stream": arguments.stream,
         "threads": arguments.threads,
+        "fast": arguments.fast,
         "validation": arguments.validation,
         "ranks": world().size,
         "scratchnn": __version__,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scratchnn import distributed, plots
+from scratchnn import distributed, fast, plots
 from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
@@ -28,7 +28,7 @@ from scratchnn.run.history import deciding_loss, of_epoch
 from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
-from scratchnn.threads import fitting
+from scratchnn.threads import all_threads, fitting
 from scratchnn.train import Checkpoint
 
 USAGE = """scratchnn train RECIPE [options]
@@ -70,7 +70,9 @@ def add_train(commands: Any) -> None:
     groups.output.add_argument("--tensorboard", metavar="DIR", help=words)
     words = "print the result as JSON, and nothing else"
     groups.output.add_argument("--json", action="store_true", help=words)
-    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
+    words = "take the steps through SciPy's BLAS, which adds up momentum faster; for sgd"
+    groups.output.add_argument("--fast", action="store_true", help=words)
+    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None, fast=None)
 
 
 def _add_folder(group: argparse._ArgumentGroup) -> None:
@@ -109,6 +111,7 @@ def train(arguments: argparse.Namespace) -> int:
             streamed=arguments.stream,
             validation=arguments.validation,
         )
+        arguments.threads = arguments.threads or ranks.threads() or _threads(run)
         if folder:
             _describe_in(folder, run, arguments)
         history, stopped = _fit(run, arguments, note, folder)
@@ -139,6 +142,11 @@ def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
     )
 
 
+def _threads(run: Run) -> int | None:
+    """Choose a number of threads; None where nobody can tell how many NumPy takes."""
+    return fitting(run.parameters.sizes, run.recipe.batch_size) or all_threads()
+
+
 def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
     """Give the folder what its files say of the run.
 
@@ -167,10 +175,16 @@ def _fit(
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
     ranks = world()
-    threads = arguments.threads or ranks.threads()
+    why_plain = _reason_against_fast(run) if arguments.fast else ""
     header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
-    print(describe(run, threads), header, sep="\n", file=note, flush=True)
+    print(describe(run, arguments.threads), file=note)
+    if arguments.fast:
+        way = f"plain steps in place of --fast: {why_plain}" if why_plain else "fast steps (SciPy)"
+        print(way, file=note)
+    print(header, file=note, flush=True)
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
+    if arguments.fast and not why_plain:
+        fit = partial(training.fit, blas="scipy")
     keep: Checkpoint = folder or signals.stops
     try:
         fit(
@@ -193,7 +207,7 @@ def _fit(
                 watch.check_learned(run),
             ),
             checkpoint=keep,
-            threads=threads,
+            threads=arguments.threads,
         )
     except (signals.Stopped, Exception) as stopped:
         return history, stopped
@@ -202,6 +216,13 @@ def _fit(
             if opened:
                 watch.close(opened)
     return history, None
+
+
+def _reason_against_fast(run: Run) -> str | None:
+    """Return why a training takes the plain steps although --fast is given, or None."""
+    if world().size > 1:
+        return "the ranks add up their gradients, which it never has"
+    return fast.reason_against(run.parameters, run.optimizer)
 
 
 def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:
@@ -264,8 +285,7 @@ def _draw(folder: RunFolder, history: History, title: str) -> list[str]:
 def describe(run: Run, threads: int | None = None) -> str:
     """Return a line that says what will be trained, and with how many threads if that is set."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
-    number = threads or fitting(run.parameters.sizes, run.recipe.batch_size)
-    words = f", {number} thread{'s' if number > 1 else ''}" if number else ""
+    words = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
     return f"{_title(run)}: {run.parameters}; {settings.hyper_parameters(run.recipe)}{ranks}{words}"
 
 
