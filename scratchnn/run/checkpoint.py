@@ -123,7 +123,8 @@ def _kind(optimizer: Optimizer) -> str:
 def _file_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = [path / name for name in FILES if (path / name).exists()]
+    run = files.current(path)
+    found = [run / name for name in FILES if (run / name).exists()]
     if not found:
         raise DataError(
             f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}"

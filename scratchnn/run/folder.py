@@ -37,7 +37,7 @@ class RunFolder:
              every       how often to save: after so many steps, or after each "epoch"; default:
                          after an epoch, at most once a second, and at the end
              log_every   write the running loss to the history after so many batches, too
-             overwrite   remove the run that the folder holds
+             overwrite   replace the run that the folder holds, as soon as the new one is saved
              facts       what run.json says besides, of JSON values
              description   what the checkpoints say besides: see `checkpoint.save`
              goes_on     restore the run that the folder holds: see `resume`
@@ -110,7 +110,9 @@ class RunFolder:
             training.end(None)
 
     def refuse_a_run(self) -> None:
-        held = [name for name in RESULTS if self.file(name).exists()]
+        """Raise where the folder holds a run that is not to be replaced."""
+        run = files.current(self.path)
+        held = [name for name in RESULTS if (run / name).exists()]
         if held and not self.overwrite:
             raise FileExistsError(
                 f"{self.path} holds a run ({', '.join(held)}): go on with it (--resume, "

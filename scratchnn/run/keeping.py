@@ -29,6 +29,7 @@ from scratchnn.run.history import (
     to_epoch,
 )
 from scratchnn.run.record import RUN, read_record
+from scratchnn.run.replacing import bring_back, replacing
 from scratchnn.run.signals import Held
 from scratchnn.run.terminal import warn
 
@@ -39,6 +40,7 @@ CHECKPOINT, PREVIOUS, BEST = "checkpoint.npz", "previous.npz", "best.npz"
 OLD = ("parameters.npz", "history.json")  # of version 0.1
 RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
 PICTURES = ("curves.svg", "curves.png", "gradients.jsonl", "report.html")  # may be missing
+FILES = (*RESULTS, HISTORY, *PICTURES)
 PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
 
 
@@ -71,19 +73,25 @@ class Training:
     def begin(self) -> None:
         """Take the folder: restore the run in it, or begin a new one."""
         files.sweep(self.folder.path)
-        if self.folder.goes_on:
-            self.record = read_record(self.folder.path)
-            restored = self._restore()
-        else:
+        if not self.folder.goes_on:
             self.folder.refuse_a_run()  # another process may have been here since
-            self._clear()
-            restored = False
-        if not restored:
-            self.file.cut(b"")
+            with replacing(self.folder.path, FILES):
+                self._start()
+            return
+        bring_back(self.folder.path, FILES)
+        self.record = read_record(self.folder.path)
+        if self._restore():
+            self._describe()
+            self._write_record("running")
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        """Write a run that stands before its first step."""
+        self.file.cut(b"")
         self._describe()
         self._write_record("running")
-        if not restored:
-            self._save()
+        self._save()
 
     def keep(self) -> None:
         """Note a step or an epoch, save where it is time, and stop where a signal came."""
@@ -166,13 +174,6 @@ class Training:
         self.record["theta"] = _digest(self.parameters)
         self.steps, self.unsaved, self.saved_at = 0, False, time.monotonic()
         self.warned = False
-
-    def _clear(self) -> None:
-        """Remove the run that the folder holds; first what makes it one."""
-        for name in (*RESULTS, *PICTURES):
-            with files.naming(self.folder.file(name)):
-                self.folder.file(name).unlink(missing_ok=True)
-        files.sync_folder(self.folder.path)
 
     def _restore(self) -> bool:
         """Go to the last checkpoint, or to the one before; return False where there is none."""

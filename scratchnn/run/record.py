@@ -15,6 +15,7 @@ from scratchnn.data import DataError, Dataset
 from scratchnn.data.idx import check_file
 from scratchnn.distributed.launch import world
 from scratchnn.ops.shared import AnyArray
+from scratchnn.run import files
 from scratchnn.run.history import HISTORY, parse
 
 RUN = "run.json"  # its name in a run's folder
@@ -28,7 +29,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Options  path   the run's folder, or the file
     Raises   FileNotFoundError; DataError for something else
     """
-    path = path / RUN if path.is_dir() else path
+    path = files.current(path) / RUN if path.is_dir() else path
     try:
         found = json.loads(check_file(path).read_bytes())
     except FileNotFoundError as error:
@@ -49,7 +50,7 @@ def read(folder: str | Path) -> dict[str, Any]:
     Raises   FileNotFoundError; DataError for damaged files
     """
     found = read_record(Path(folder))
-    path = Path(folder) / HISTORY
+    path = files.current(Path(folder)) / HISTORY
     rows = parse(path, check_file(path).read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
 
