@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
-from scratchnn.run import files, recipes, record, settings, signals, terminal, watch
+from scratchnn.run import files, recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
     positive_int,
@@ -140,17 +142,9 @@ def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
 
 
 def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
-    """Give the folder what its files say of the run.
-
-    Raises   DataError for other data than those of the run that goes on
-    """
-    data = {"train": record.fingerprint(run.train), "test": record.fingerprint(run.test)}
-    if run.validation:
-        data["validation"] = record.fingerprint(run.validation)
-    if folder.goes_on:
-        record.check_data(folder.path, data)
+    """Give the folder what its files say of the run."""
     facts = settings.of_run(run, arguments)
-    folder.facts = {"settings": facts, "data": data}
+    folder.facts = {"settings": facts}
     names = ("recipe", "data", "activation", "label_smoothing")
     folder.description = {name: facts[name] for name in names} | {
         "transform": repr(run.train.transform)
@@ -169,9 +163,8 @@ def _fit(
     ranks = world()
     threads = arguments.threads or ranks.threads()
     header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
-    print(describe(run, threads), header, sep="\n", file=note, flush=True)
+    first_lines = f"{describe(run, threads)}\n{header}"
     fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
-    keep: Checkpoint = folder or signals.stops
     try:
         fit(
             run.parameters,
@@ -192,7 +185,7 @@ def _fit(
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 watch.check_learned(run),
             ),
-            checkpoint=keep,
+            checkpoint=partial(_announced, folder or signals.stops, first_lines, note),
             threads=threads,
         )
     except (signals.Stopped, Exception) as stopped:
@@ -202,6 +195,16 @@ def _fit(
             if opened:
                 watch.close(opened)
     return history, None
+
+
+@contextmanager
+def _announced(
+    keep: Checkpoint, words: str, note: Writer, *training: Any
+) -> Generator[Callable[[], None]]:
+    """Print the first lines when the run is kept: a pipe that ends there leaves it whole."""
+    with keep(*training) as kept:
+        print(words, file=note, flush=True)
+        yield kept
 
 
 def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:

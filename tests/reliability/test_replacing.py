@@ -9,7 +9,7 @@ import pytest
 
 from scratchnn import RunFolder, checkpoint, resume
 from scratchnn.run import files, record
-from tests.reliability.test_run_folder import FILES, FullDisk, train
+from tests.reliability.training import FILES, FullDisk, train
 
 if not hasattr(os, "fork"):
     pytest.skip("the faults happen to forks", allow_module_level=True)

@@ -19,7 +19,7 @@ from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run import checkpoint, files, recipes, record, watch
-from scratchnn.run.history import to_epoch
+from scratchnn.run.history import GRADIENTS, to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
@@ -161,7 +161,7 @@ def read(path: str | Path) -> Saved:
         found = record.read(path)
         history = History([to_epoch(row) for row in found["history"]])
         settings = found.get("settings") or description
-        norms = watch.read_gradients(run / watch.GRADIENTS, len(history.epochs))
+        norms = watch.read_gradients(run / GRADIENTS, len(history.epochs))
         return Saved(path, network, history, settings, found, norms)
     if (run / OLD_HISTORY).exists():
         settings, history = _read_old(run / OLD_HISTORY)
