@@ -35,9 +35,10 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(check_file(path).read_bytes())
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path} is missing: name a folder of `scratchnn train --out`"
-        ) from error
+        old = path.with_name("parameters.npz").exists()
+        words = "a run of scratchnn 0.1 has none, and cannot go on: train it anew in another folder"
+        words = words if old else "name a folder of `scratchnn train --out`"
+        raise FileNotFoundError(f"{path} is missing: {words}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}") from error
     kinds = {"run": str, "environment": dict, "data": dict, "resumed": list}

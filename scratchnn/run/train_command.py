@@ -72,7 +72,7 @@ def add_train(commands: Any) -> None:
     groups.output.add_argument("--tensorboard", metavar="DIR", help=words)
     words = "print the result as JSON, and nothing else"
     groups.output.add_argument("--json", action="store_true", help=words)
-    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
+    sub.set_defaults(command=train, parser=sub, seed=None, stream=None, gradients=None)
 
 
 def _add_folder(group: argparse._ArgumentGroup) -> None:
@@ -111,6 +111,8 @@ def train(arguments: argparse.Namespace) -> int:
             streamed=arguments.stream,
             validation=arguments.validation,
         )
+        if arguments.config and not ranks.rank:
+            settings.warn_of_differences(run, arguments)
         if folder:
             _describe_in(folder, run, arguments)
         history, stopped = _fit(run, arguments, note, folder)

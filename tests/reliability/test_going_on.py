@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from scratchnn import RunFolder, mlp, resume
+from scratchnn import Adam, RunFolder, mlp, resume
 from scratchnn.data import DataError
 from scratchnn.run import record
 from scratchnn.run.history import cut_to
@@ -162,3 +162,19 @@ def test_another_network_is_refused(tmp_path):
     stop(tmp_path)
     with pytest.raises(ValueError, match=r"holds a run of Parameters\(.*got Parameters\("):
         train(resume(tmp_path), network=mlp.init([D, C], rng=1))
+
+
+@pytest.mark.parametrize("every", ["epoch", 1])
+def test_another_optimizer_is_refused_and_no_checkpoint_is_blamed(tmp_path, every, capsys):
+    """There is a previous one, which would be taken where the last is damaged."""
+    train(RunFolder(tmp_path, every=every))
+    words = "checkpoint.npz was saved with the optimizer SGD, whose state fits no other, got Adam"
+    with pytest.raises(ValueError, match=words):
+        train(resume(tmp_path), optimizer=Adam())
+    assert capsys.readouterr().err == ""
+
+
+def test_run_of_version_0_1_cannot_go_on(tmp_path):
+    (tmp_path / "parameters.npz").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"a run of scratchnn 0\.1 has none, and cannot go"):
+        resume(tmp_path)

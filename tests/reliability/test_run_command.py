@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scratchnn import checkpoint, mlp
-from scratchnn.run import record, train_command, watch
+from scratchnn.run import record, settings, train_command, watch
 from scratchnn.run.cli import main
 from tests.test_cli import assert_one_line, mnist_folder, usage_error
 
@@ -237,3 +237,101 @@ def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name):
     os.mkfifo(finished / name)
     assert main(["train", "--resume", str(finished)]) == 3
     assert_one_line(capsys, f"{name}: expected a file, got a pipe")
+
+
+# what run.json says is kept, and compared with what there is now
+
+
+def altered(path, **changes):
+    """Change settings in a run's run.json, as with an editor."""
+    found = json.loads((path / "run.json").read_text())
+    found["settings"] |= changes
+    (path / "run.json").write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": "many"}, "argument --epochs: must be a whole number from 1 up, got 'many'"),
+        ({"epochs": -1}, "argument --epochs: must be a whole number from 1 up, got '-1'"),
+        ({"epochs": False}, "--no-epochs"),
+        ({"recipe": "resnet"}, "argument RECIPE: invalid choice: 'resnet'"),
+        ({"recipe": 5}, "argument RECIPE: invalid choice: '5'"),
+        ({"seed": {}}, "argument --seed"),
+        ({"dtype": "float16"}, "argument --dtype: invalid choice: 'float16'"),
+        ({"learning_rate": "fast"}, "argument --learning-rate: invalid float value: 'fast'"),
+        ({"hidden": ["a"]}, "argument --hidden: "),
+        ({"stream": "yes"}, "argument --stream: ignored explicit argument 'yes'"),
+        ({"threads": "--help"}, "argument --threads: must be a whole number"),
+        ({"checkpoint_every": "day"}, "argument --checkpoint-every: must be a whole number"),
+    ],
+)
+def test_settings_that_somebody_edited_are_named_with_their_file(capsys, finished, changes, words):
+    altered(finished, **changes)
+    for option in ("--resume", "--config"):
+        assert main(["train", option, str(finished)]) == 3
+        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that cannot be: ", words)
+
+
+def test_settings_that_are_shown_or_saved_are_kept(tmp_path, capsys):
+    first, again = tmp_path / "1", tmp_path / "2"
+    options = ["--checkpoint-every", "7", "--log-every", "9", "--gradients"]
+    assert main([*QUICK, *options, "--out", str(first)]) == 0
+    assert main(["train", "--config", str(first), "--out", str(again)]) == 0
+    assert main(["train", "--resume", str(first), "--epochs", "3"]) == 0
+    assert "epoch 3, batches    1 to    9 of 23: mean loss" in capsys.readouterr().out
+    for path, epochs in ((first, 3), (again, 2)):
+        kept = record.read(path)["settings"]
+        assert [kept[name] for name in settings.KEPT] == [7, 9, True]
+        assert len((path / "gradients.jsonl").read_text().splitlines()) == epochs
+        batches = (path / "history.jsonl").read_text().count('"batch"')
+        assert batches == 2 * epochs
+    assert main(["train", "--resume", str(first), "--checkpoint-every", "epoch"]) == 0
+    assert record.read(first)["settings"]["checkpoint_every"] == "epoch"
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Data of one's own."""
+    rng = np.random.default_rng(0)
+    for name, number in (("mine", 30), ("others", 31)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "X.npy", rng.normal(size=(number, 3)))
+        np.save(tmp_path / name / "y.npy", np.arange(number) % 2)
+    return tmp_path / "mine"
+
+
+def test_data_that_were_moved_are_named_anew(own, tmp_path, capsys):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert main([*QUICK, "--data", str(own), "--out", str(run)]) == 0
+    assert main([*QUICK, "--data", str(own), "--epochs", "3", "--out", str(whole)]) == 0
+    own.rename(tmp_path / "moved")
+    capsys.readouterr()
+    for option in ("--resume", "--config"):
+        assert main(["train", option, str(run)]) == 3
+        words = f"run.json: the run was trained on {own}, which is not there now: say with --data"
+        assert_one_line(capsys, words)
+    again = ["train", "--resume", str(run), "--epochs", "3", "--data"]
+    assert main([*again, str(tmp_path / "others")]) == 3
+    words = "run was trained on other data: train 30 x 3 numbers (SHA-256"
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert main([*again, str(tmp_path / "moved")]) == 0
+    assert reached(run) == reached(whole)
+    assert record.read(run)["settings"]["data"] == str(tmp_path / "moved")
+
+
+def test_config_says_what_differs(own, tmp_path, capsys, monkeypatch):
+    run = tmp_path / "run"
+    assert main([*QUICK, "--data", str(own), "--out", str(run)]) == 0
+    capsys.readouterr()
+    again = ["train", "--config", str(run)]
+    assert main(again) == 0
+    assert capsys.readouterr().err == ""
+    np.save(own / "X.npy", np.ones((30, 3)))
+    there = record.environment() | {"ranks": "4"}
+    monkeypatch.setattr(record, "environment", lambda: there)
+    assert main(again) == 0
+    words = f"{run} was made with ranks 1, now 4; train 30 x 3 numbers (SHA-256 "
+    assert_one_line(capsys, words, "the numbers may differ", stdout=None)
+    assert main([*again, "--data", str(tmp_path / "others")]) == 0
+    assert_one_line(capsys, "was made with ranks 1, now 4: the numbers may differ", stdout=None)

@@ -233,12 +233,6 @@ def test_resume_of_something_else(tmp_path, content):
         resume(tmp_path)
 
 
-def test_resume_with_another_optimizer(tmp_path):
-    stop(tmp_path)
-    with pytest.raises(DataError, match="the state saved is SGD's, not Adam's"):
-        train(resume(tmp_path), optimizer=Adam())
-
-
 def altered(path, **changes):
     """Save a checkpoint with another description."""
     network, said = checkpoint.load(path)
