@@ -52,7 +52,7 @@ def _number(name: str, value: float | None) -> str:
 
 
 @contextmanager
-def survives(_: object, __: object, history: Shown) -> Generator[Callable[[], None]]:
+def survives(_: object, __: object, history: Shown, ___: object) -> Generator[Callable[[], None]]:
     """Let Ctrl-C bring the history with it: what `fit` would have returned is lost otherwise."""
     try:
         yield lambda: None

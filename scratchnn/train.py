@@ -17,7 +17,7 @@ import numpy as np
 from scratchnn import fast, objectives
 from scratchnn.data import Dataset
 from scratchnn.data.given import Given, as_dataset, as_parts
-from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Totals
+from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Task, Totals
 from scratchnn.mlp import Parameters, backward, forward
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array
@@ -115,10 +115,10 @@ Steps: TypeAlias = Callable[
     [Parameters, Dataset, Optimizer, Objective, int, np.random.Generator, int], Generator[Step]
 ]
 Evaluate: TypeAlias = Callable[[Parameters, Dataset, Objective], Score]
-# Is entered before the first step, where it may set all three to where a run stopped, and gives
-# a function that `fit` calls after each step and each epoch.
+# Is entered before the first step, where it may set the first three to where a run stopped, and
+# gives a function that `fit` calls after each step and each epoch.
 Checkpoint: TypeAlias = Callable[
-    [Parameters, Optimizer, History], AbstractContextManager[Callable[[], None]]
+    [Parameters, Optimizer, History, Task], AbstractContextManager[Callable[[], None]]
 ]
 
 
@@ -196,7 +196,7 @@ def fit(
              does not fit the data, or a batch size below 1
     """
     _check_kinds(parameters, optimizer, checkpoint)
-    goal, rng = objectives.get(objective), np.random.default_rng(rng)
+    goal, any_order, rng = objectives.get(objective), rng is None, np.random.default_rng(rng)
     steps = steps or steps_through(blas, parameters, optimizer)
     evaluate = evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
@@ -205,7 +205,8 @@ def fit(
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
-    with limit, (checkpoint or survives)(parameters, optimizer, history) as keep:
+    task = Task(*parts, goal, batch_size, None if any_order else rng)
+    with limit, (checkpoint or survives)(parameters, optimizer, history, task) as keep:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))

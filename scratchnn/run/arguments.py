@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import re
 import shlex
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -60,6 +62,19 @@ class Parser(argparse.ArgumentParser):
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
         return found, left
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse arguments that were not typed, but read from a file.
+
+        Raises   ValueError, where typed ones end the process
+        """
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):
+                return self.parse_args(arguments)
+        except SystemExit as end:
+            words = said.getvalue().removeprefix(f"{self.prog}: ").rpartition(" (see ")[0]
+            raise ValueError(words) from end
 
     def _refuse(self, name: str, options: Sequence[str]) -> NoReturn:
         import difflib  # takes a while

@@ -82,7 +82,8 @@ def load(
 
     Options  path        the file, or the folder of a run, whose last checkpoint is then read
              optimizer   gets the state that was saved
-    Raises   FileNotFoundError; DataError for a file that is damaged or something else
+    Raises   FileNotFoundError; DataError for a file that is damaged or something else; ValueError
+             for an optimizer of another kind
     """
     path = _file_of(Path(path))
     try:
@@ -108,7 +109,10 @@ def load(
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
         if kind not in ("", _kind(optimizer)):
-            raise DataError(f"{path}: the state saved is {kind}'s, not {_kind(optimizer)}'s")
+            raise ValueError(
+                f"{path} was saved with the optimizer {kind}, whose state fits no other, "
+                f"got {_kind(optimizer)}"
+            )
         optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description
 
@@ -123,7 +127,8 @@ def _kind(optimizer: Optimizer) -> str:
 def _file_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = [path / name for name in FILES if (path / name).exists()]
+    run = files.current(path)
+    found = [run / name for name in FILES if (run / name).exists()]
     if not found:
         raise DataError(
             f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}"

@@ -8,6 +8,7 @@ where nobody reads the output any more.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ from scratchnn.run.look.show import add_show
 from scratchnn.run.recipes import RECIPES, Recipe
 from scratchnn.run.settings import hyper_parameters
 from scratchnn.run.train_command import add_train
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of writing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +87,8 @@ def _status(error: Exception) -> int:
 
 def _in_words(error: Exception) -> str:
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
+    if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
+        return f"{error}: standard output"  # a file would be named
     if isinstance(error, expected):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
-from scratchnn.run import files, recipes, record, settings, signals, terminal, watch
+from scratchnn.run import files, recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
     positive_int,
@@ -72,7 +74,8 @@ def add_train(commands: Any) -> None:
     groups.output.add_argument("--json", action="store_true", help=words)
     words = "take the steps through SciPy's BLAS, which adds up momentum faster; for sgd"
     groups.output.add_argument("--fast", action="store_true", help=words)
-    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None, fast=None)
+    flags = {"stream": None, "fast": None, "gradients": None}
+    sub.set_defaults(command=train, parser=sub, seed=None, **flags)
 
 
 def _add_folder(group: argparse._ArgumentGroup) -> None:
@@ -111,6 +114,8 @@ def train(arguments: argparse.Namespace) -> int:
             streamed=arguments.stream,
             validation=arguments.validation,
         )
+        if arguments.config and not ranks.rank:
+            settings.warn_of_differences(run, arguments)
         arguments.threads = arguments.threads or ranks.threads() or _threads(run)
         if folder:
             _describe_in(folder, run, arguments)
@@ -148,17 +153,9 @@ def _threads(run: Run) -> int | None:
 
 
 def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
-    """Give the folder what its files say of the run.
-
-    Raises   DataError for other data than those of the run that goes on
-    """
-    data = {"train": record.fingerprint(run.train), "test": record.fingerprint(run.test)}
-    if run.validation:
-        data["validation"] = record.fingerprint(run.validation)
-    if folder.goes_on:
-        record.check_data(folder.path, data)
+    """Give the folder what its files say of the run."""
     facts = settings.of_run(run, arguments)
-    folder.facts = {"settings": facts, "data": data}
+    folder.facts = {"settings": facts}
     names = ("recipe", "data", "activation", "label_smoothing")
     folder.description = {name: facts[name] for name in names} | {
         "transform": repr(run.train.transform)
@@ -174,18 +171,9 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    ranks = world()
-    why_plain = _reason_against_fast(run) if arguments.fast else ""
     header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
-    print(describe(run, arguments.threads), file=note)
-    if arguments.fast:
-        way = f"plain steps in place of --fast: {why_plain}" if why_plain else "fast steps (SciPy)"
-        print(way, file=note)
-    print(header, file=note, flush=True)
-    fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
-    if arguments.fast and not why_plain:
-        fit = partial(training.fit, blas="scipy")
-    keep: Checkpoint = folder or signals.stops
+    fit, words = _way(run, arguments)
+    first_lines = "\n".join([describe(run, arguments.threads), *words, header])
     try:
         fit(
             run.parameters,
@@ -206,7 +194,7 @@ def _fit(
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 watch.check_learned(run),
             ),
-            checkpoint=keep,
+            checkpoint=partial(_announced, folder or signals.stops, first_lines, note),
             threads=arguments.threads,
         )
     except (signals.Stopped, Exception) as stopped:
@@ -218,11 +206,28 @@ def _fit(
     return history, None
 
 
-def _reason_against_fast(run: Run) -> str | None:
-    """Return why a training takes the plain steps although --fast is given, or None."""
-    if world().size > 1:
-        return "the ranks add up their gradients, which it never has"
-    return fast.reason_against(run.parameters, run.optimizer)
+def _way(run: Run, arguments: argparse.Namespace) -> tuple[Callable[..., History], list[str]]:
+    """Return the `fit` that trains, and a line on what --fast came to."""
+    ranks = world()
+    alone = ranks.size == 1
+    fit = training.fit if alone else partial(distributed.fit, ranks=ranks)
+    if not arguments.fast:
+        return fit, []
+    ranked = "the ranks add up their gradients, which it never has"
+    against = fast.reason_against(run.parameters, run.optimizer) if alone else ranked
+    if against:
+        return fit, [f"plain steps in place of --fast: {against}"]
+    return partial(fit, blas="scipy"), ["fast steps (SciPy)"]
+
+
+@contextmanager
+def _announced(
+    keep: Checkpoint, words: str, note: Writer, *training: Any
+) -> Generator[Callable[[], None]]:
+    """Print the first lines when the run is kept: a pipe that ends there leaves it whole."""
+    with keep(*training) as kept:
+        print(words, file=note, flush=True)
+        yield kept
 
 
 def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:

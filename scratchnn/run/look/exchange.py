@@ -15,9 +15,10 @@ from scratchnn.run import checkpoint, files, recipes
 from scratchnn.run.arguments import data_name
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import HISTORY
-from scratchnn.run.keeping import CHECKPOINT, PICTURES, RESULTS
+from scratchnn.run.keeping import CHECKPOINT, FILES
 from scratchnn.run.look import saved
 from scratchnn.run.recipes import RECIPES
+from scratchnn.run.replacing import replacing
 from scratchnn.run.terminal import escaped
 
 FORMATS: dict[str, Callable[..., None]] = {".safetensors": save_safetensors, ".onnx": save_onnx}
@@ -83,9 +84,9 @@ def import_(arguments: argparse.Namespace) -> int:
     if description.get("recipe") and description.get("data"):
         recipes.get(description["recipe"]).on(description["data"])  # or raises: it fits no other
     folder = RunFolder(arguments.run, overwrite=arguments.overwrite).path
-    for name in (*RESULTS, HISTORY, *PICTURES):  # of the run that it replaces
-        (folder / name).unlink(missing_ok=True)
-    checkpoint.save(folder / CHECKPOINT, network, **description)
+    with replacing(folder, FILES):
+        (folder / HISTORY).unlink(missing_ok=True)
+        checkpoint.save(folder / CHECKPOINT, network, **description)
     print(escaped(f"saved {folder / CHECKPOINT}: {network}{_next_step(description, network)}"))
     return 0
 

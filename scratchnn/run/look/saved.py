@@ -18,8 +18,8 @@ from scratchnn.data.transforms import Transform
 from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.run import checkpoint, recipes, record, watch
-from scratchnn.run.history import to_epoch
+from scratchnn.run import checkpoint, files, recipes, record, watch
+from scratchnn.run.history import GRADIENTS, to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
@@ -156,14 +156,15 @@ def read(path: str | Path) -> Saved:
         )
     network, said = checkpoint.load(path)
     description = {name: value for name, value in said.items() if name not in PLACE}
-    if (path / record.RUN).exists():
+    run = files.current(path)
+    if (run / record.RUN).exists():
         found = record.read(path)
         history = History([to_epoch(row) for row in found["history"]])
         settings = found.get("settings") or description
-        norms = watch.read_gradients(path / watch.GRADIENTS, len(history.epochs))
+        norms = watch.read_gradients(run / GRADIENTS, len(history.epochs))
         return Saved(path, network, history, settings, found, norms)
-    if (path / OLD_HISTORY).exists():
-        settings, history = _read_old(path / OLD_HISTORY)
+    if (run / OLD_HISTORY).exists():
+        settings, history = _read_old(run / OLD_HISTORY)
         return Saved(path, network, history, settings)
     return Saved(path, network, History(), description)
 
