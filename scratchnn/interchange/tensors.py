@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scratchnn.data import DataError
+from scratchnn.data.transforms import describe as describe_transform
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense, from_state_dict, to_state_dict
 from scratchnn.layers import describe, from_description
@@ -28,7 +29,7 @@ def save_safetensors(path: str | Path, network: Parameters, **description: Any) 
 
     Options  path          of the file; its folder must be there
              network       what to write
-             description   JSON values that `load_safetensors` returns
+             description   JSON values that `load_safetensors` returns; a transform is kept in words
     Raises   MissingExtraError; OSError that names the file
     """
     package = need("safetensors.numpy", "interchange")
@@ -36,7 +37,7 @@ def save_safetensors(path: str | Path, network: Parameters, **description: Any) 
     metadata = {
         "format": "pt",  # as torch's users expect it
         "layers": json.dumps([describe(layer) for layer in as_dense(network).layers]),
-        "description": json.dumps(description),
+        "description": json.dumps(description, default=describe_transform),
     }
     metadata["sha256"] = _digest(arrays, metadata)
     content: bytes = package.save(arrays, metadata)

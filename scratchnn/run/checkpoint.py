@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from scratchnn.data import DataError
+from scratchnn.data.transforms import describe as describe_transform
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
@@ -45,10 +46,11 @@ def save(
 
     Options  optimizer     its state is saved, too
              previous      a second name, for the file that had the first one until now
-             description   what `load` returns besides the parameters
-    Raises   OSError that names the file
+             description   what `load` returns besides the parameters. A transform is kept in words:
+                           transform=train.transform
+    Raises   OSError that names the file; TypeError for values that are not JSON's
     """
-    path, text = Path(path), json.dumps(description)
+    path, text = Path(path), json.dumps(description, default=describe_transform)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
     state: dict[str, AnyArray] = {}
     if optimizer is not None:
@@ -80,6 +82,9 @@ def load(
     Files of scratchnn 0.1, which hold sizes in place of layers, load as well. No more memory is
     taken than the file is long.
 
+        network, said = checkpoint.load("runs/mlp")
+        test = data.load(said["data"])[1].with_transform(said["transform"])
+
     Options  path        the file, or the folder of a run, whose last checkpoint is then read
              optimizer   gets the state that was saved
     Raises   FileNotFoundError; DataError for a file that is damaged or something else
@@ -99,7 +104,8 @@ def load(
         state = {name: array for name, array in content.items() if name.startswith(STATE)}
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{path} is missing: `scratchnn train --out DIR` writes parameters"
+            f"{path} is missing: it must be a run's folder, as `scratchnn train --out` makes, or "
+            "its .npz"
         ) from error
     except Exception as error:  # zipfile and NumPy raise a dozen kinds on bytes not their own
         raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
@@ -121,7 +127,8 @@ def _file_of(path: Path) -> Path:
     found = [path / name for name in FILES if (path / name).exists()]
     if not found:
         raise DataError(
-            f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}"
+            f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}: "
+            "`scratchnn train --out` writes one"
         )
     return found[0]
 

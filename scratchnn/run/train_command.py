@@ -198,9 +198,8 @@ def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> 
     settings = _settings(run, arguments)
     folder.facts = {"settings": settings, "data": data}
     names = ("recipe", "data", "activation")
-    folder.description = {name: settings[name] for name in names} | {
-        "transform": repr(run.train.transform)
-    }
+    said = {name: settings[name] for name in names}
+    folder.description = {**said, "transform": run.train.transform}
 
 
 def _fit(
