@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnn.objectives import Objective
-from scratchnn.shown import Shown
+from scratchnn.shown import Shown, reached
 
 
 class Step(NamedTuple):
@@ -78,6 +78,10 @@ class Epoch:
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+
+    def __str__(self) -> str:
+        """What `fit(..., on_epoch=print)` prints."""
+        return f"epoch {self.epoch}: {reached(asdict(self))}"
 
 
 @dataclass
