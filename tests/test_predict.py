@@ -67,7 +67,7 @@ def test_an_array_of_pixels_is_predicted_as_the_data_set_is(run, digits, tmp_pat
     answers = saved.read(run).answers()
     assert [int(one["answer"]) for one in found] == answers.answer[:50].tolist()
     np.testing.assert_allclose([one["probability"] for one in found], answers.p[:50].max(axis=1))
-    assert found[0]["prepared"].startswith("whole numbers: taken as the data set stores them")
+    assert found[0]["prepared"].startswith("whole numbers, taken as the data set stores them")
     same = predictions(capsys, run, tmp_path / "images.npy")
     assert [one["probability"] for one in same] == [one["probability"] for one in found]
     for one, p in zip(found, answers.p, strict=False):
@@ -101,6 +101,14 @@ def test_other_arrays_are_refused(run, tmp_path, capsys, array, words):
     assert main(["predict", str(run), str(tmp_path / "X.npy")]) == 3
     with pytest.raises(DataError, match=words):
         main(["predict", str(run), str(tmp_path / "X.npy"), "--debug"])
+
+
+@pytest.mark.parametrize(("value", "got"), [(17, "17 to 17"), (-1, "-1 to -1")])
+def test_pixels_of_another_range_are_refused(run, tmp_path, capsys, value, got):
+    np.save(tmp_path / "own.npy", np.full((2, 64), value))
+    assert main(["predict", str(run), str(tmp_path / "own.npy")]) == 3
+    words = f"own.npy: the pixels of digits are whole numbers from 0 to 16, got {got}: scale them"
+    assert words in capsys.readouterr().err
 
 
 def test_a_regression_predicts_numbers(tmp_path, capsys):
@@ -271,6 +279,8 @@ def test_damaged_pictures_of_a_folder_are_passed_over(Image, run, tmp_path, caps
         ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 3, "cannot be read"),
         ("empty", "folder", 3, "empty must have a picture, one of .jpg"),
         ("a.npy", b"\x93NUMPY", 3, "expected an array saved by np.save"),
+        ("a.npy", b"text", 3, "got Python objects, or another kind of file"),
+        ("a.txt", b"text", 3, "file: give a picture, a folder of pictures, or an array (.npy)"),
     ],
 )
 def test_what_is_no_picture_is_one_line(Image, run, tmp_path, capsys, name, content, status, words):
@@ -362,6 +372,19 @@ def test_import_of_an_unknown_network_says_what_is_missing(tmp_path, capsys):
     wrong = ["--recipe", "linear-regression", "--data", "digits"]
     assert main(["import", str(path), str(tmp_path / "wrong"), *wrong]) == 2
     assert not (tmp_path / "wrong").exists()
+
+
+def test_import_names_what_is_no_file(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    assert main(["import", str(tmp_path), str(tmp_path / "run")]) == 3
+    assert f"{tmp_path} is no file: it must be a .safetensors file" in capsys.readouterr().err
+
+
+def test_a_network_that_takes_no_images_is_named(tmp_path, capsys):
+    said = {"recipe": "mlp", "data": "digits"}
+    checkpoint.save(tmp_path / "checkpoint.npz", mlp.init([63, 10], rng=1), **said)
+    assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
+    assert "predict takes an array (.npy) with 63 numbers a row" in capsys.readouterr().err
 
 
 def test_an_imported_network_of_other_sizes_is_looked_at(tmp_path, capsys):

@@ -63,7 +63,8 @@ def load_safetensors(
     package = need("safetensors", "interchange")
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: it must be a .safetensors file")
+        what = "no file" if path.exists() else "missing"
+        raise FileNotFoundError(f"{path} is {what}: it must be a .safetensors file")
     if path.suffix == ".onnx":
         raise DataError(f"{path}: .safetensors files can be read, and .onnx files only written")
     try:
@@ -72,7 +73,10 @@ def load_safetensors(
             names: list[str] = list(file.keys())
             arrays: dict[str, AnyArray] = {name: file.get_tensor(name) for name in names}
     except Exception as error:  # SafetensorError, and TypeError for dtypes that NumPy lacks
-        raise DataError(f"{path}: expected safetensors of float numbers, got {error}") from error
+        raise DataError(
+            f"{path}: expected safetensors of float numbers, as scratchnn's export and torch's "
+            f"safetensors.torch.save_file write them, got {error}"
+        ) from error
     if "sha256" in metadata and _digest(arrays, metadata) != metadata["sha256"]:
         raise DataError(f"{path}: the content does not match its SHA-256: export it again")
     try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STATE = "state_"  # in front of the names of an optimizer's arrays
 KIND = STATE + "of"  # which optimizer has that state
 FILES = ("checkpoint.npz", "parameters.npz")  # in a run's folder; the second is that of 0.1
+OTHERS = ("previous.npz", "best.npz")  # beside the first
 
 
 def save(
@@ -108,9 +109,13 @@ def load(
             "its .npz"
         ) from error
     except Exception as error:  # zipfile and NumPy raise a dozen kinds on bytes not their own
-        raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
+        raise DataError(
+            f"{path}: expected parameters saved by scratchnn, got {error}{_beside(path)}"
+        ) from error
     if _digest(signed, theta, state, text if "format" in content else "") != sha256:
-        raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+        raise DataError(
+            f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…{_beside(path)}"
+        )
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
         if kind not in ("", type(optimizer).__name__):
@@ -126,11 +131,19 @@ def _file_of(path: Path) -> Path:
         return path
     found = [path / name for name in FILES if (path / name).exists()]
     if not found:
+        advice = _beside(path / FILES[0]) or ": `scratchnn train --out` writes one"
         raise DataError(
-            f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}: "
-            "`scratchnn train --out` writes one"
+            f"{path}: expected parameters saved by scratchnn, got a folder without "
+            f"{FILES[0]}{advice}"
         )
     return found[0]
+
+
+def _beside(path: Path) -> str:
+    """Return which other files of a run's folder may be whole, or nothing."""
+    names = [name for name in OTHERS if name != path.name and path.with_name(name).exists()]
+    whole = " or ".join(str(path.with_name(name)) for name in names)
+    return f": try {whole}" if path.name in (*FILES, *OTHERS) and whole else ""
 
 
 def _read(path: Path) -> dict[str, AnyArray]:

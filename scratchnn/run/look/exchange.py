@@ -68,8 +68,7 @@ def export(arguments: argparse.Namespace) -> int:
     description = {name: run.settings[name] for name in SAID if run.settings.get(name)}
     if run.transform:
         description["transform"] = run.transform
-    with files.naming(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder_of(path)
     FORMATS[path.suffix](path, run.network, scratchnn=__version__, **description)
     print(escaped(f"saved {path}: {run.network}"))
     if any(isinstance(layer, Kronecker) for layer in run.network.layers):
@@ -96,6 +95,7 @@ def import_(arguments: argparse.Namespace) -> int:
         raise FileExistsError(words) from error
     for name in (*RESULTS, HISTORY, *PICTURES):  # of the run that it replaces
         (folder / name).unlink(missing_ok=True)
+    description["imported"] = Path(arguments.file).name
     checkpoint.save(folder / CHECKPOINT, network, **description)
     print(escaped(f"saved {folder / CHECKPOINT}: {network}{_next_step(description, network)}"))
     return 0

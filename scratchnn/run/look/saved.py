@@ -145,7 +145,11 @@ class Saved:
         recipe = self.recipe()
         if recipe.data not in PIXELS:
             return Expected.of(self.data())
-        pixels, size = PIXELS[recipe.data], examine.image_size_of(self.network)
+        pixels = PIXELS[recipe.data]
+        try:
+            size = examine.image_size_of(self.network)
+        except ValueError:  # imported: it takes something else
+            size = None
         classes = {**CLASSES, "digits": DIGIT_CLASSES}[recipe.data]
         if recipe.classes:
             classes = tuple(classes[c] for c in recipe.classes)
@@ -169,8 +173,13 @@ def read(path: str | Path) -> Saved:
     description = {name: value for name, value in said.items() if name not in PLACE}
     transform = str(description.get("transform") or "")
     if (path / record.RUN).exists():
-        found = record.read(path)
-        history = History([to_epoch(row) for row in found["history"]])
+        try:
+            found = record.read(path)
+            history = History([to_epoch(row) for row in found["history"]])
+        except (DataError, FileNotFoundError) as error:
+            raise DataError(
+                f"{error}: name the .npz alone, {path / checkpoint.FILES[0]}"
+            ) from error
         settings = found.get("settings") or description
         norms = watch.read_gradients(path / watch.GRADIENTS, len(history.epochs))
         return Saved(path, network, history, settings, found, norms, transform)

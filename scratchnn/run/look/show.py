@@ -108,16 +108,23 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     settings, record = run.settings, run.record
     names = ("recipe", "data", "learning_rate", "momentum", "batch_size", "epochs", "seed", "dtype")
     environment = record.get("environment", settings)
-    ended = [(str(record.get("status", "")), f"after {len(run.history.epochs)} epochs")]
+    ended = [(str(record.get("status", "")), f"after {length(run.history)}")]
     if record.get("error"):
         ended.append(("because of", str(record["error"])))
     groups = [
+        ("imported", [("from", str(settings["imported"]))] if "imported" in settings else []),
         ("trained", _present(settings, names)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
         ("status", ended if "status" in record else []),
     ]
     return [(title, facts) for title, facts in groups if facts]
+
+
+def length(history: History) -> str:
+    """Return how many epochs a history has, in words."""
+    count = len(history.epochs)
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _present(facts: Any, names: tuple[str, ...]) -> list[tuple[str, str]]:
