@@ -315,7 +315,10 @@ def test_report_of_a_regression_shows_the_fit(line, tmp_path):
     path = tmp_path / "new" / "page.html"
     assert main(["report", str(line), "--html", str(path)]) == 0
     headings = ["Curves", "Fit", "Repeat it", "What was run"]
-    assert Page(path.read_text("utf-8")).headings == headings
+    html = path.read_text("utf-8")
+    assert Page(html).headings == headings
+    assert html.count("<svg") == 3  # the loss, and a picture for each of two features
+    assert "<dt>status</dt><dd>done after 1 epoch</dd>" in html
 
 
 def test_page_escapes_all_texts():

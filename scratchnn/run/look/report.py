@@ -15,6 +15,7 @@ from scratchnn.data import Dataset
 from scratchnn.examine import Answers, Mistake, first_weights
 from scratchnn.history import History
 from scratchnn.plots.classifiers import draw_counts, draw_gaps
+from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
 from scratchnn.run import files
 from scratchnn.run.look import page, saved
@@ -27,6 +28,7 @@ UNITS = 40  # of the first layer
 MISTAKES = 12  # of each kind
 LIKELIEST = 3  # classes whose probabilities are shown
 MOST_CLASSES = 40  # of a matrix on a page
+MOST_FEATURES = 12  # over which a target is drawn
 
 
 def add_report(commands: Any) -> None:
@@ -218,9 +220,13 @@ def _weights(run: Saved, data: Dataset) -> Iterator[Section]:
 
 def _line(run: Saved, data: Dataset) -> Section:
     """Return the picture of a regression."""
-    figure = plots.scatter(data, network=run.network)
+    drawn = []
+    for k in range(min(data.features, MOST_FEATURES)):
+        figure, (axis,) = plots.new_figure(1)
+        draw_scatter(axis, data, k, run.network)
+        drawn.append(page.picture(figure, f"the target over feature {k + 1}, and the fitted line"))
     words = "The target over each feature, and the line that was fitted."
-    return Section("Fit", words, page.picture(figure, "the fitted line over the examples"))
+    return Section("Fit", words, page.panels(*drawn))
 
 
 def _repeat(run: Saved) -> Iterator[Section]:

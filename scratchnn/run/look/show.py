@@ -108,11 +108,11 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     settings, record = run.settings, run.record
     names = ("recipe", "data", "learning_rate", "momentum", "batch_size", "epochs", "seed", "dtype")
     environment = record.get("environment", settings)
-    ended = [(str(record.get("status", "")), f"after {length(run.history)}")]
+    ended = [("", f"{record.get('status', '')} after {length(run.history)}")]
     if record.get("error"):
         ended.append(("because of", str(record["error"])))
     groups = [
-        ("imported", [("from", str(settings["imported"]))] if "imported" in settings else []),
+        ("imported", [("", f"from {settings['imported']}")] if "imported" in settings else []),
         ("trained", _present(settings, names)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
