@@ -274,7 +274,8 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
              optimizer   of the training
     """
     less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
-    return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
+    below = f"{optimizer.learning_rate:g}"
+    return FloatingPointError(f"{what}: try a learning rate below {below}{less}")
 
 
 def _check_kinds(parameters: object, optimizer: object, checkpoint: object) -> None:

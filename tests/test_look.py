@@ -140,6 +140,8 @@ def test_show_counts_right(run, capsys):
     found = saved.read(run).answers()
     right = found.confusion.trace()
     assert f"{right} of 360 right ({right / 360:.2%})" in out
+    true, answer, count = found.confused(1)[0]
+    assert f"commonest mistakes: {true} taken for {answer} ({count})" in out
     rows = re.findall(r"^(\d) ((?: +(?:\d+|·)){10})$", out, re.MULTILINE)
     shown = [[int(n.replace("·", "0")) for n in cells.split()] for _, cells in rows]
     np.testing.assert_array_equal(shown, found.confusion)

@@ -120,7 +120,7 @@ def _training(run: Saved) -> Iterator[Section]:
 
 
 def _answers(answers: Answers) -> list[Section]:
-    common = ", ".join(f"{a} for {b} ({n})" for a, b, n in answers.confused(5))
+    common = ", ".join(f"{a} taken for {b} ({n})" for a, b, n in answers.confused(5))
     words = "Each row is a true class, each column an answer. The shade is the share of the row."
     words += f" The commonest mistakes: {common}." if common else " There are no mistakes."
     matrix = _matrix(answers) if len(answers.data.classes) <= MOST_CLASSES else ""

@@ -174,7 +174,7 @@ def confusion(answers: Answers, width: int) -> list[str]:
         ]
         header = ["true \\ answer", *map(str, range(len(names)))]
         lines += ["", *text.table(header, rows).splitlines()]
-    common = [f"{true} for {answer} ({count})" for true, answer, count in answers.confused(5)]
+    common = [f"{true} taken for {answer} ({count})" for true, answer, count in answers.confused(5)]
     if common:
         lines += ["", *_wrapped([f"commonest mistakes: {', '.join(common)}"], width)]
     return lines
