@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchnn import SGD, checkpoint, data, fit, mlp
+from scratchnn import SGD, checkpoint, data, evaluate, fit, mlp
 from scratchnn.run.cli import main
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.look import compare, page, saved, show, text
@@ -110,6 +110,15 @@ def test_damaged_files_of_a_run_say_which_may_be_whole(run, tmp_path, capsys, co
         damage(broken / "checkpoint.npz")
         others = f"{broken / 'previous.npz'} or {broken / 'best.npz'}"
         fails(capsys, [command, broken], 3, f": try {others}\n")
+
+
+def test_a_run_of_ones_own_program_may_say_what_it_knows(tmp_path, capsys):
+    train, test = data.digits(normalize=True)
+    network, said = mlp.init([64, 20, 10], rng=1), {"recipe": "mlp", "data": "digits"}
+    folder = RunFolder(tmp_path / "own", description={**said, "transform": train.transform})
+    fit(network, train, optimizer=SGD(0.1), epochs=1, rng=1, checkpoint=folder)
+    assert main(["evaluate", str(tmp_path / "own"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["loss"] == evaluate(network, test).loss
 
 
 # show
