@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnn.data import Dataset
 from scratchnn.objectives import Objective
-from scratchnn.shown import Shown
+from scratchnn.shown import Shown, reached
 
 
 class Task(NamedTuple):
@@ -96,6 +96,10 @@ class Epoch:
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+
+    def __str__(self) -> str:
+        """What `fit(..., on_epoch=print)` prints."""
+        return f"epoch {self.epoch}: {reached(asdict(self))}"
 
 
 @dataclass

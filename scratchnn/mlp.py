@@ -181,7 +181,9 @@ def init(
         if isinstance(layer, type):
             raise TypeError(f"network must be layers, got the class {layer.__name__}: add ()")
     if not all(hasattr(layer, "shapes") for layer in given) or (sizes and given):
-        raise ValueError(f"network must be whole numbers, or layers, got {list(network)}")
+        raise ValueError(
+            f"network must be whole numbers, as [64, 30, 10], or layers, got {network!r}"
+        )
     if given and (activation != "relu" or kronecker):
         raise ValueError("activation and kronecker are for sizes, and network is layers")
     made = given or layers(sizes, activation=activation, kronecker=kronecker)
@@ -252,6 +254,11 @@ _activation = activation  # `layers` and `init` have an argument of that name
 
 
 def _check_inputs(X: Array, D: int) -> None:
+    if isinstance(X, np.ndarray) and X.dtype.kind in "iub":
+        raise TypeError(
+            f"X must be floating point, scaled as in the training, got {X.dtype}: of a data set, "
+            "X, _ = data.batch(slice(None), np.float32)"
+        )
     check_float(X=X)
     if X.ndim != 2 or X.shape[1] != D:
         advice = ": pass one example as X[None]" if X.shape == (D,) else ""

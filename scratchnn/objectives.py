@@ -190,12 +190,17 @@ OBJECTIVES: dict[str, Objective] = {
 def get(objective: str | Objective) -> Objective:
     """Return the objective of this name, or the objective itself.
 
-    Raises   ValueError that lists the names
+    Raises   TypeError; ValueError that lists the names
     """
     if isinstance(objective, Objective):
         return objective
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
+    if isinstance(objective, np.ndarray):
+        raise TypeError("objective must be a loss, got an array: arrays go together, as (X, y)")
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
+        raise ValueError(
+            f"objective must be one of {', '.join(OBJECTIVES)}, or an object such as "
+            f"CrossEntropy(), got {objective!r}"
+        )
     return OBJECTIVES[objective]
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 Row = dict[str, float | None]
 REACHED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+RUNNING = ("running_loss", "running_accuracy")
 
 
 class Shown:
@@ -18,12 +19,8 @@ class Shown:
 
     def __repr__(self) -> str:
         rows = self.as_dicts()
-        last = rows[-1] if rows else {}
-        found = ((name, last.get(name)) for name in REACHED)
-        words = [
-            f"{_words(name)} {_number(name, value)}" for name, value in found if value is not None
-        ]
-        return f"<{', '.join([f'{type(self).__name__} of {len(rows)} epochs', *words])}>"
+        words = f"{type(self).__name__} of {len(rows)} epochs"
+        return f"<{words}, {reached(rows[-1])}>" if rows else f"<{words}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the columns that have values."""
@@ -37,6 +34,19 @@ class Shown:
         lines = ("".join(f"<td>{_number(name, row[name])}</td>" for name in names) for row in rows)
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def reached(row: Row) -> str:
+    """Return what an epoch reached, in words; where it was not measured, its running figures.
+
+    Options  row   of a history
+    """
+    names = REACHED if row["train_loss"] is not None else RUNNING
+    return ", ".join(
+        f"{_words(name)} {_number(name, value)}"
+        for name in names
+        if (value := row[name]) is not None
+    )
 
 
 def _words(name: str) -> str:

@@ -180,7 +180,8 @@ def fit(
                           reached if Ctrl-C ends the training. One that stands in the middle of
                           an epoch goes on there, with the rng of that epoch
              on_batch     a function that is called with a Batch after each step
-             on_epoch     a function that is called with an Epoch after each epoch
+             on_epoch     a function that is called with an Epoch after each epoch: print, for
+                          instance, or one of scratchnn.run.watch
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
              validation   a data set to choose the best epoch by: see `Dataset.split`
@@ -299,7 +300,8 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
              optimizer   of the training
     """
     less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
-    return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
+    below = f"{optimizer.learning_rate:g}"
+    return FloatingPointError(f"{what}: try a learning rate below {below}{less}")
 
 
 def _check_kinds(parameters: object, optimizer: object, checkpoint: object) -> None:
@@ -330,11 +332,13 @@ def _check_fits(
             continue
         if parameters.sizes[0] != data.features:
             raise ValueError(
-                f"{data.name} has {data.features} features per example, "
-                f"and the network takes {parameters.sizes[0]}"
+                f"{data.name} has {data.features} features per example, and the network takes "
+                f"{parameters.sizes[0]}: take other data, or a network that begins with "
+                f"{data.features}"
             )
         if parameters.sizes[-1] != objective.outputs(data):
             raise ValueError(
-                f"{data.name} needs {objective.outputs(data)} outputs, "
-                f"and the network has {parameters.sizes[-1]}"
+                f"{data.name} needs {objective.outputs(data)} outputs, and the network has "
+                f"{parameters.sizes[-1]}: take other data, or a network that ends with "
+                f"{objective.outputs(data)}"
             )

@@ -77,12 +77,12 @@ def test_data_page_python_runs(monkeypatch, tmp_path):
     assert names["augmented"].batch(slice(3), float, rng)[0].shape == (3, 64)
 
 
-def test_looking_page_python_runs_and_its_table_draws():
+def test_looking_page_python_runs_and_its_table_draws(monkeypatch, tmp_path):
     """Each line of the table is evaluated as it stands."""
     pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
     names = {}
-    (code,) = python_of("docs/looking.md")
-    exec(code, names)
+    exec("".join(python_of("docs/looking.md")), names)
     line = data.synthetic_line(examples=100)
     names |= {
         "other": names["history"],

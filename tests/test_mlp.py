@@ -335,6 +335,14 @@ def test_predict_of_one_logit_is_its_sign():
     np.testing.assert_array_equal(mlp.predict(parameters, X), [0, 0, 1])
 
 
+def test_predict_says_how_pixels_become_inputs(digits):
+    network = mlp.init([64, 10], rng=0)
+    with pytest.raises(TypeError, match=r"got uint8: of a data set, X, _ = data\.batch\("):
+        mlp.predict(network, digits[1].X)
+    X, _ = digits[1].batch(slice(None), np.float32)
+    assert mlp.predict(network, X).shape == (360,)
+
+
 @pytest.mark.parametrize(
     ("network", "options"),
     [
@@ -343,6 +351,7 @@ def test_predict_of_one_logit_is_its_sign():
         ([4, 3.5], {}),
         ([Dense(4, 3)], {"activation": "tanh"}),
         ([Dense(4, 3)], {"kronecker": 2}),
+        ("64-10", {}),
     ],
 )
 def test_init_refuses_what_it_would_not_use(network, options):

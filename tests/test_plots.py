@@ -61,6 +61,14 @@ def test_curves_of_one_epoch_can_be_seen():
     assert all(line.get_marker() == "." for axis in figure.axes for line in axis.get_lines())
 
 
+def test_epochs_are_whole_numbers():
+    for axis in plots.curves(History(CLASSIFIER.epochs[:1])).axes:
+        low, high = axis.get_xlim()
+        assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]
+    for axis in plots.curves(History(CLASSIFIER.epochs[:2])).axes:
+        assert axis.get_xlim()[0] > 0.9  # no room where no epoch is
+
+
 def test_curves_differ_without_colour():
     (axis, _) = plots.curves(CLASSIFIER).axes
     assert len({line.get_linestyle() for line in axis.get_lines()}) == 3

@@ -11,11 +11,12 @@ from numpy.typing import DTypeLike
 
 from scratchnn.data.batches import minibatches
 from scratchnn.data.idx import DataError
-from scratchnn.data.transforms import Transform, as_float
+from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float, from_description
 from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array
 
 # Takes the images (N, height, width) of a batch and a random generator, and returns images.
 Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
+SCALING = (ToTensor, Normalize)  # know the value of a white pixel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +156,23 @@ class Dataset:
         return replace(
             self, X=images.reshape(len(images), -1), image_size=(images.shape[1], images.shape[2])
         )
+
+    def with_transform(self, transform: Transform | str) -> Dataset:
+        """Return the same examples, to be transformed as those that a network learned from.
+
+            network, said = checkpoint.load("runs/mlp")
+            test = test.with_transform(said["transform"])
+
+        Only the value of a white pixel stays that of this data set.
+
+        Options  transform   a function, or in words, as a checkpoint names it
+        Raises   ValueError for words of a function that is not in this package
+        """
+        found = from_description(transform) if isinstance(transform, str) else transform
+        own = self.transform
+        if isinstance(own, SCALING) and isinstance(found, SCALING):
+            found = replace(found, max_value=own.max_value)
+        return replace(self, transform=found)
 
     def labels(self, rows: IntArray | slice = slice(None)) -> list[str]:
         """Return the names of the classes of some rows.

@@ -24,6 +24,8 @@ def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
     """
     if isinstance(given, Dataset):
         return given
+    if isinstance(given, (tuple, list)) and any(isinstance(part, Dataset) for part in given):
+        raise TypeError("data must be one data set, got several: give the test part alone")
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         words = "a data set, or arrays (X, y)"
         raise TypeError(f"data must be {words}, got {type(given).__name__}")

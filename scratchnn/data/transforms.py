@@ -5,6 +5,7 @@ A data set applies its transform to one batch at a time.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -73,3 +74,35 @@ def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
     Options  dtype   the precision
     """
     return values.astype(dtype, copy=False)
+
+
+KINDS = {"ToTensor": ToTensor, "Normalize": Normalize}
+
+
+def describe(transform: Transform) -> str:
+    """Return a transform in words, for a file: "ToTensor(max_value=16)"; a function by its name.
+
+    Raises   TypeError for what cannot be called
+    """
+    if not callable(transform):
+        raise TypeError(f"transform must be a function such as ToTensor(), got {transform!r}")
+    return getattr(transform, "__name__", None) or repr(transform)
+
+
+def from_description(text: str) -> Transform:
+    """Return the transform that `describe` described. The text is read, and not run.
+
+    Raises   ValueError for another text, as of a function of your own
+    """
+    if text == as_float.__name__:
+        return as_float
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
+            raise ValueError("no transform with its options")
+        options = {str(part.arg): ast.literal_eval(part.value) for part in call.keywords}
+        return KINDS[call.func.id](**options)
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"transform must be as_float, or {' or '.join(KINDS)} with its options, got {text!r}"
+        ) from error

@@ -100,7 +100,11 @@ def _check_fit(X: Array, W: Array) -> None:
     if W.ndim != 2:
         raise ValueError(f"W must have shape (D, H), got {W.shape}")
     if X.shape[-1:] != W.shape[:1]:
-        raise ValueError(f"X must have {W.shape[0]} features, as W {W.shape} says, got {X.shape}")
+        torchs = X.shape[-1:] == W.shape[1:]
+        advice = ": pass W.T if W is (H, D), as torch has it" if torchs else ""
+        raise ValueError(
+            f"X must have {W.shape[0]} features, as W {W.shape} says, got {X.shape}{advice}"
+        )
 
 
 def as_rows(X: AnyArray) -> AnyArray:

@@ -157,9 +157,8 @@ def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> 
     facts = settings.of_run(run, arguments)
     folder.facts = {"settings": facts}
     names = ("recipe", "data", "activation", "label_smoothing")
-    folder.description = {name: facts[name] for name in names} | {
-        "transform": repr(run.train.transform)
-    }
+    said = {name: facts[name] for name in names}
+    folder.description = {**said, "transform": run.train.transform}
 
 
 def _fit(
