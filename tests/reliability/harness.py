@@ -92,10 +92,11 @@ def run(arguments: list[str], prepare: Callable[[], None] = lambda: None) -> End
 
 @dataclass
 class Found:
-    """What a fault did: how many cases were tried, and what was wrong, in words."""
+    """What a fault did: how many cases were tried, what was wrong, what was measured, in words."""
 
     cases: int = 0
     wrong: list[str] = field(default_factory=list)
+    said: str = ""
 
     def expect(self, right: bool, words: str) -> bool:
         """Note what is wrong where something is; return whether it is right."""
@@ -174,10 +175,13 @@ class Tripwire:
     Options  at       the number of the call, from 1; 0: none
              error    its error number; None: the process is killed in it
              onwards  whether all calls after it fail, too
+             share    of its content that a write has written when it fails
     """
 
-    def __init__(self, at: int = 0, error: int | None = None, onwards: bool = False) -> None:
-        self.at, self.error, self.onwards, self.calls = at, error, onwards, 0
+    def __init__(
+        self, at: int = 0, error: int | None = None, onwards: bool = False, share: float = 0.5
+    ) -> None:
+        self.at, self.error, self.onwards, self.share, self.calls = at, error, onwards, share, 0
         self.names: list[str] = []
 
     def trip(self, name: str) -> bool:
@@ -218,14 +222,15 @@ class Tripwire:
 
 
 class Written:
-    """An open file whose writes are counted; one that fails has written half."""
+    """An open file whose writes are counted; one that fails has written a share."""
 
     def __init__(self, file: io.IOBase, wire: Tripwire) -> None:
         self.file, self.wire = file, wire
 
     def write(self, content: bytes) -> int:
         if self.wire.trip("write"):
-            self.file.write(memoryview(content).cast("B")[: len(memoryview(content)) // 2])
+            whole = memoryview(content).cast("B")
+            self.file.write(whole[: int(self.wire.share * len(whole))])
             self.file.flush()
             self.wire.fail()
         return self.file.write(content)
