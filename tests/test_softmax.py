@@ -260,7 +260,7 @@ def test_logsumexp_over_several_axes_equals_complex_step():
 
 
 def test_logsumexp_names_axes_that_are_the_same():
-    with pytest.raises(ValueError, match="repeated axis"):
+    with pytest.raises(ValueError, match="axis must name each axis once"):
         F.logsumexp(np.ones((N, C)), (1, -1))
 
 

@@ -36,6 +36,7 @@ from tests.reliability.harness import (
     run,
     undisturbed,
 )
+from tests.reliability.wrong_arguments import wrong_arguments
 
 
 def kill_at_random(cases: int) -> Found:
@@ -397,6 +398,7 @@ FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "same seed: eight threads at once": (threads_side_by_side, 8, 160),
     "memory over epochs": (memory, 300, 20_000),
     "memory over seconds of training": (memory_over_time, 2, 1_800),
+    "wrong kinds, shapes and values of arguments": (wrong_arguments, 3_000, 60_000),
 }
 
 
