@@ -92,7 +92,8 @@ class Parameters:
         _activation(activation)
         for i, pair in enumerate(pairs, 1):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(f"pairs must hold (W, b) of each layer, got {pair!r} of layer {i}")
+                got = type(pair).__name__
+                raise TypeError(f"pairs must hold (W, b) of each layer, got {got} for layer {i}")
             W, b = pair
             check_float(**{f"W of layer {i}": W, f"b of layer {i}": b})
             if W.ndim != 2:
