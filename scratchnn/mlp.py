@@ -17,6 +17,7 @@ from scratchnn.layers import Dense, Kronecker, Layer, Sized, activation
 from scratchnn.ops.shared import (
     Array,
     IntArray,
+    check_array,
     check_dtype,
     check_float,
     check_rates,
@@ -303,10 +304,13 @@ def _check_outputs(outputs: list[Array], parameters: Parameters) -> None:
     """Raise for anything but what `forward` returned."""
     if not isinstance(outputs, (list, tuple)) or len(outputs) != len(parameters.layers) + 1:
         raise ValueError("outputs must be the list that forward returned, with X at first")
-    check_float(**{f"outputs[{i}]": output for i, output in enumerate(outputs)})
-    features = [parameters.sizes[0]]
-    for layer in parameters.layers:
-        features.append(layer.H if isinstance(layer, Sized) else features[-1])
+    for i, output in enumerate(outputs):
+        if type(output) is not np.ndarray:
+            check_array(**{f"outputs[{i}]": output})
+    first, *sizes = parameters.sizes
+    features, after = [first], iter(sizes)
+    for layer in parameters.layers:  # an activation keeps the number of features
+        features.append(next(after) if layer.shapes else features[-1])
     got, expected = [z.shape for z in outputs], [(len(outputs[-1]), D) for D in features]
     if got != expected:
         raise ValueError(f"outputs must have the shapes {expected} that forward made, got {got}")

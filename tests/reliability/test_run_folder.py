@@ -1,6 +1,5 @@
 """A run's folder from Python: kept, gone on with bit for bit, and refused where that cannot be."""
 
-import errno
 import hashlib
 import json
 import os
@@ -8,7 +7,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -721,40 +719,3 @@ def test_page_shows_code_that_runs(tmp_path, monkeypatch):
     page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
     for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(code, {})
-
-
-# What other systems do
-
-
-def test_windows_syncs_no_folder(monkeypatch, tmp_path):
-    missing = tmp_path / "missing"
-    with pytest.raises(FileNotFoundError):
-        files.sync_folder(missing)
-    monkeypatch.setattr(files.os, "name", "nt")
-    files.sync_folder(missing)
-
-
-@pytest.mark.parametrize("free", [True, False])
-def test_windows_locks_a_byte_behind_the_content(monkeypatch, tmp_path, free):
-    def locking(descriptor, mode, count):
-        assert (mode, count) == ("now", 1)
-        if not free:
-            raise OSError(errno.EAGAIN, "locked")
-
-    windows = SimpleNamespace(locking=locking, LK_NBLCK="now")
-    monkeypatch.setitem(sys.modules, "msvcrt", windows)
-    with (tmp_path / "lock").open("wb") as file:
-        monkeypatch.setattr(files.sys, "platform", "win32")
-        assert files.lock(file) == free
-        assert file.tell() == 1 << 30
-
-
-def test_a_processor_may_have_no_name(monkeypatch):
-    monkeypatch.setattr(record.Path, "exists", lambda _: True)
-    monkeypatch.setattr(record.Path, "read_text", lambda *_, **__: "Hardware\t: a board\n")
-    assert isinstance(record.environment()["processor"], str)
-
-
-def test_signals_that_a_system_lacks_are_left_out(monkeypatch):
-    monkeypatch.setattr(signals, "NAMES", ("SIGNONE",))
-    signals.ignore()

@@ -32,6 +32,12 @@ from tests.reliability.kinds import BY_ROLE, Kind, role
 H = 1e-20  # the step of complex-step differentiation
 
 
+TAKEN = {  # what the documentation says is taken
+    "dloss": ("1.0",), "dlse": ("1.0",),  # a number
+    "mean": ("[a]", "(a,)", "np.array([a])"), "std": ("[a]", "(a,)", "np.array([a])"),  # by column
+    "confusion": ("a + 0.5",),  # shares
+    "dtype": ("float",),  # NumPy's name of float64
+}  # fmt: skip
 NAN_PASSES = {  # where NaN does not matter, as the documentation says
     ("F.relu_backward", "z"), ("F.relu_backward", "y"), ("F.nll_loss_backward", "log_p"),
     ("F.linear_backward", "b"), ("F.kronecker_linear_backward", "b"),
@@ -159,26 +165,17 @@ def judged(
 
 def right_of(call: Call, name: str, kind: Kind) -> str:
     """Return what is right of a kind for this argument: what the documentation says is taken."""
-    sample = call.arguments[name]
-    if kind.code == "None" and call.optional(name):
-        return "any"
-    if kind.code == "float" and name == "dtype":
-        return "any"  # NumPy's name of float64
-    upstream = name in ("dloss", "dlse") and kind.code in ("1.0", "np.float64(1.0)", "a.tolist()")
-    if upstream or (kind.code == "a.tolist()" and np.ndim(sample) == 0 and name != "target"):
-        return "any"  # a number
-    if name == "out" and kind.right in ("nan", "analytic"):
-        return "any"  # it is overwritten
-    numbers = ("a.astype(int)", "a.astype(np.uint8)", "a.astype(bool)")
-    if kind.code in numbers and ("dtype" in call.arguments or call.name == "data.Dataset"):
-        return "any"  # they are converted
-    if name == "undefined" or (name == "confusion" and kind.code == "a + 0.5"):
-        return "any" if kind.right == "nan" or name == "confusion" else kind.right  # shares
-    if name in ("mean", "std") and kind.code in ("[a]", "(a,)", "np.array([a])"):
-        return "any"  # one per column, where there is one
-    if kind.right == "nan" and (call.name, name) in NAN_PASSES:
-        return "any"
-    return kind.right
+    one_number = kind.code == "a.tolist()" and np.ndim(call.arguments[name]) == 0
+    converts = "dtype" in call.arguments or call.name == "data.Dataset"
+    taken = (
+        (kind.code == "None" and call.optional(name))
+        or kind.code in TAKEN.get(name, ())
+        or (one_number and name != "target")
+        or (converts and kind.code in ("a.astype(int)", "a.astype(np.uint8)", "a.astype(bool)"))
+        or (name in ("out", "undefined") and kind.right in ("nan", "analytic"))
+        or (kind.right == "nan" and (call.name, name) in NAN_PASSES)
+    )
+    return "any" if taken else kind.right
 
 
 def analytic(call: Call, name: str, given: dict[str, Any], got: Any) -> bool:
