@@ -262,13 +262,19 @@ def drift_table(found: dict) -> str:
 
 
 def faults_table(found: dict) -> str:
-    """Return how often each fault was tried, and how often something was wrong."""
-    lines = ["| fault | tried | wrong |", "|---|--:|--:|"]
-    lines += [f"| {r['fault']} | {r['cases']:,} | {len(r['wrong'])} |" for r in found["faults"]]
-    facts, minutes = found["environment"], sum(row["seconds"] for row in found["faults"]) / 60
+    """Return how often each fault was tried, how often something was wrong, and when."""
+    rows = found["faults"]
+    lines = ["| fault | tried | wrong | measured |", "|---|--:|--:|---|"]
+    lines += [f"| {r['fault']} | {r['cases']:,} | {len(r['wrong'])} | {r['date']} |" for r in rows]
+    lines += ["", *(f"{r['fault'].capitalize()}: {r['said']}.\n" for r in rows if "said" in r)]
+    used = [
+        f"NumPy {e['numpy']}, Python {e['python']}, {e['system']}, {e['processor']}"
+        for e in (row["environment"] for row in rows)
+    ]
+    minutes = sum(row["seconds"] for row in rows) / 60
     return (
-        "\n".join(lines) + f"\n\nMeasured in {minutes:.0f} minutes with NumPy {facts['numpy']}, "
-        f"Python {facts['python']}, {facts['system']}, {facts['processor']}.\n"
+        "\n".join(lines)
+        + f"\nMeasured in {minutes:.0f} minutes with {'; '.join(dict.fromkeys(used))}.\n"
     )
 
 

@@ -6,7 +6,6 @@ A layer holds sizes and no numbers: its parameters are views into the network's 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -26,7 +25,7 @@ from scratchnn.ops.activations import (
 )
 from scratchnn.ops.kronecker import kronecker_linear
 from scratchnn.ops.linear import bias_gradient, input_gradient, weight_gradient
-from scratchnn.ops.shared import Array
+from scratchnn.ops.shared import Array, check_whole
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -263,7 +262,7 @@ def activation(name: str) -> Layer:
 
     Raises   ValueError that lists the names
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
     return ACTIVATIONS[name]()
 
@@ -297,6 +296,7 @@ def from_description(description: dict[str, str | int | float]) -> Layer:
 def _check_sizes(layer: Dense | Kronecker) -> None:
     """Make the sizes Python's integers, which JSON can hold; raise for sizes below 1."""
     for name, size in vars(layer).items():
-        object.__setattr__(layer, name, operator.index(size))  # the layer is frozen
+        check_whole(**{name: size})
+        object.__setattr__(layer, name, int(size))  # the layer is frozen
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {layer}")

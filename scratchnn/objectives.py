@@ -10,7 +10,15 @@ from numpy.typing import DTypeLike
 
 import scratchnn.functional as F
 from scratchnn.data import Dataset
-from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array, check_labels
+from scratchnn.ops.shared import (
+    AnyArray,
+    Array,
+    IntArray,
+    check_array,
+    check_dtype,
+    check_labels,
+    check_whole,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +217,8 @@ def one_hot(target: IntArray, classes: int, dtype: DTypeLike = np.float32) -> Ar
 
     Shapes   target (N,) → (N, classes)
     """
+    check_whole(1, classes=classes)
+    check_dtype(dtype)
     check_array(target=target)
     check_labels(target, (target.size,), classes)
     rows = np.zeros((len(target), classes), dtype)

@@ -18,9 +18,9 @@ from scratchnn import fast, objectives
 from scratchnn.data import Dataset
 from scratchnn.data.given import Given, as_dataset, as_parts
 from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Task, Totals
-from scratchnn.mlp import Parameters, backward, forward
+from scratchnn.mlp import Parameters, backward, check_network, forward
 from scratchnn.objectives import Objective
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import AnyArray, Array, check_flag, check_whole, generator
 from scratchnn.optim import Optimizer
 from scratchnn.shown import survives
 from scratchnn.threads import fitting, limited
@@ -80,6 +80,7 @@ def evaluate(
     Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
              that is not finite
     """
+    check_network(parameters)
     goal = objectives.get(objective)
     data = as_dataset(data, parameters.sizes[-1], classes=goal.classes)
     totals = total(parameters, data, goal, range(0, len(data), EVALUATION_BATCH))
@@ -197,7 +198,8 @@ def fit(
              does not fit the data, or a batch size below 1
     """
     _check_kinds(parameters, optimizer, checkpoint)
-    goal, any_order, rng = objectives.get(objective), rng is None, np.random.default_rng(rng)
+    check_flag(evaluation=evaluation)
+    goal, any_order, rng = objectives.get(objective), rng is None, generator(rng)
     steps = steps or steps_through(blas, parameters, optimizer)
     evaluate = evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
@@ -305,8 +307,7 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
 
 
 def _check_kinds(parameters: object, optimizer: object, checkpoint: object) -> None:
-    if not isinstance(parameters, Parameters):
-        raise TypeError(f"parameters must be a network from mlp.init, got {parameters!r}")
+    check_network(parameters)
     if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
         raise TypeError(f"optimizer must be an object such as SGD(0.1), got {optimizer!r}")
     if checkpoint is not None and not callable(checkpoint):
@@ -322,11 +323,7 @@ def _check_fits(
     **numbers: int,
 ) -> None:
     """Raise for a network that does not fit the data, or a number below 1."""
-    for name, number in numbers.items():
-        if not isinstance(number, (int, np.integer)):
-            raise TypeError(f"{name} must be a whole number, got {number!r}")
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    check_whole(1, **numbers)
     for data in parts:
         if data is None:
             continue

@@ -337,3 +337,18 @@ def test_scatter_draws_the_fitted_line():
         others = 4 + (2, -3)[1 - k] * line.X[:, 1 - k].mean()
         np.testing.assert_allclose(y, (2, -3)[k] * x + others)
         assert (x.min(), x.max()) == (line.X[:, k].min(), line.X[:, k].max())
+
+
+def test_gradients_without_numbers_are_an_empty_figure():
+    (axis,) = plots.gradients({}).axes
+    assert axis.get_legend() is None
+    (axis,) = plots.gradients({"layer 1": [0.0, 0.0]}).axes
+    assert axis.get_yscale() == "linear"  # a logarithm has no place for them
+
+
+def test_remove_takes_both_files_away(tmp_path):
+    for path in plots.save(plots.new_figure(1)[0], tmp_path, "drawn"):
+        assert path.exists()
+    for _ in range(2):  # also where there are none
+        plots.remove(tmp_path, "drawn")
+        assert not list(tmp_path.iterdir())

@@ -55,3 +55,8 @@ def test_another_blas_needs_threadpoolctl(monkeypatch):
         pass
     with threads.limited(None):
         pass
+
+
+def test_a_blas_of_another_name_is_not_known(monkeypatch):
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: object())
+    assert threads._openblas() is None

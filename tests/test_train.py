@@ -4,6 +4,7 @@ Where numbers are compared they are integers, or sums of powers of two, so that 
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from scratchnn.history import Batch, Epoch, Score
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run.watch import epoch_line
+from scratchnn.shown import Shown
 from scratchnn.train import EVALUATION_BATCH
 from tests.helpers import DTYPES, C, D, H
 
@@ -579,3 +581,13 @@ def test_options_that_make_no_training_are_named(options, message):
     train, _ = data.digits()
     with pytest.raises((TypeError, ValueError), match=message):
         fit(mlp.init([64, 10], rng=0), train, **{"optimizer": SGD(0.1)} | options)
+
+
+def test_history_shows_what_was_not_measured_as_nothing():
+    first = Epoch(1, 2.0, None, None, None, 1.5, 0.25, 0.1, 0.2)
+    second = replace(first, epoch=2, test_loss=None, test_accuracy=None)
+    html = History([first, second])._repr_html_()
+    assert "<td>25.00%</td>" in html
+    assert "<td></td>" in html
+    with pytest.raises(NotImplementedError):
+        Shown().as_dicts()

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import AnyArray, Array, check_array, check_dtype, check_number
 
 # Takes stored values and the precision to compute in.
 Transform: TypeAlias = Callable[[AnyArray, DTypeLike], Array]
@@ -34,7 +34,11 @@ class ToTensor:
 
     max_value: int = 255
 
+    def __post_init__(self) -> None:
+        _check_positive("max_value", self.max_value)
+
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
+        _check_values(dtype, pixels=pixels)
         x = pixels.astype(dtype)
         if pixels.dtype.kind != "f":
             x /= self.max_value
@@ -60,8 +64,20 @@ class Normalize:
     std: float | Sequence[float]
     max_value: int = 255
 
+    def __post_init__(self) -> None:
+        _check_positive("max_value", self.max_value)
+        _check_numbers("mean", self.mean)
+        _check_numbers("std", self.std)
+        if not (np.asarray(self.std, float) > 0).all():
+            raise ValueError(f"std must be positive, got {self.std}")
+
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         x = ToTensor(self.max_value)(pixels, dtype)
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if np.ndim(numbers) and x.shape[-1:] != np.shape(numbers):
+                raise ValueError(
+                    f"{name} must be one number, or one per column {x.shape[-1:]}, got {numbers}"
+                )
         x -= np.asarray(self.mean, x.dtype)
         x /= np.asarray(self.std, x.dtype)
         return x
@@ -73,6 +89,7 @@ def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
     Shapes   values (...) → the same
     Options  dtype   the precision
     """
+    _check_values(dtype, values=values)
     return values.astype(dtype, copy=False)
 
 
@@ -106,3 +123,26 @@ def from_description(text: str) -> Transform:
         raise ValueError(
             f"transform must be as_float, or {' or '.join(KINDS)} with its options, got {text!r}"
         ) from error
+
+
+def _check_values(dtype: DTypeLike, **values: AnyArray) -> None:
+    check_array(**values)
+    check_dtype(dtype)
+    for name, array in values.items():
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+
+
+def _check_positive(name: str, number: float) -> None:
+    check_number(**{name: number})
+    if not 0 < number < np.inf:
+        raise ValueError(f"{name} must be positive and finite, got {number}")
+
+
+def _check_numbers(name: str, numbers: float | Sequence[float]) -> None:
+    """Raise for anything but a finite number, or a row of them."""
+    several = isinstance(numbers, (tuple, list)) or np.ndim(numbers) == 1
+    for number in numbers if several else [numbers]:  # type: ignore[union-attr]
+        check_number(**{name: number})
+        if not np.isfinite(number):
+            raise ValueError(f"{name} must be finite, got {numbers}")
