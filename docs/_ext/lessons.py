@@ -258,7 +258,8 @@ class Mistakes(SphinxDirective):
         path, line = sources.place(flaw.wrong) or ("", 0)
         link = sources.reference(self.env.app, self.env.docname, path, line)
         link += nodes.Text(name)
-        text = flaw.cause + ("" if flaw.cause.endswith(".") else ".")
+        text = flaw.cause.replace("ε ≈ {epsilon}", "ε").replace("{epsilon}", "ε")
+        text += "" if text.endswith(".") else "."
         entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
         if checks := found_by(flaw):
             entry += nodes.emphasis("", words(self)["found"].format(", ".join(checks)))
