@@ -142,5 +142,8 @@ def test_paths_in_code_font_are_there(page):
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_example_runs(example, capsys):
+    pytest.importorskip("matplotlib")
+    if "from PIL" in example.read_text("utf-8"):
+        pytest.importorskip("PIL.Image")
     runpy.run_path(str(example), run_name="__main__")
     assert capsys.readouterr().out
