@@ -252,9 +252,9 @@ class Mistakes(SphinxDirective):
         )
         link += nodes.Text(flaw_in(name))
         text = flaw_in(flaw.cause)
-        text = f": {text}" + ("" if text.endswith((".", "。")) else ".")
-        text = text.replace("{epsilon}", epsilon(flaw))
-        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(text))
+        text = text.replace("ε ≈ {epsilon}", "ε").replace("{epsilon}", "ε")
+        text += "" if text.endswith((".", "。")) else "."
+        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
         if checks := found_by(flaw):
             said = block_in(" Found by: {}.").format(block_in(", ").join(map(check_in, checks)))
             entry += nodes.emphasis("", said)
@@ -269,12 +269,6 @@ def flaws() -> list[Any]:
         for name in ("softmax", "cross_entropy", "probabilities", "losses", "layers", "training")
         for flaw in importlib.import_module(f"parity.flaws.{name}").FLAWS
     ]
-
-
-def epsilon(flaw: Any) -> str:
-    """Return the ε of a bug that has one."""
-    option = inspect.signature(flaw.wrong).parameters.get("epsilon")
-    return f"{option.default:g}" if option else ""
 
 
 def found_by(flaw: Any) -> list[str]:

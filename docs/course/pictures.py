@@ -263,13 +263,10 @@ def found_by(say: Say = str) -> Figure:
 def overconfident() -> tuple[np.ndarray, np.ndarray]:
     """Return logits and targets of the test digits from a network that was trained too long."""
     train, test = data.digits()
-    few = data.Dataset(
-        "few digits", train.X[:300], train.target[:300], train.classes, train.transform
-    )
+    X, target = train.batch(slice(300), np.float64)
     network = mlp.init([64, 100, 10], rng=0, dtype=np.float64)
-    scratchnn.fit(
-        network, few, optimizer=SGD(0.5), epochs=150, batch_size=32, rng=0, evaluation=False
-    )
+    options = {"epochs": 150, "batch_size": 32, "rng": 0, "evaluation": False}
+    scratchnn.fit(network, X, target, optimizer=SGD(0.5), **options)
     X, target = test.batch(slice(None), np.float64)
     return mlp.forward(network, X)[-1], target
 
