@@ -25,7 +25,7 @@ import re
 import runpy
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 DOCS = Path(__file__).resolve().parents[1]
 TORCH = DOCS / "results/course-torch.json"
 MUTANTS = DOCS / "results/mutants.json"
+CORRECTIONS = "tests/test_corrections.py"
 
 
 def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
@@ -168,10 +169,9 @@ class CodeOf(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"without-docstring": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        module, _, name = self.arguments[0].rpartition(".")
         try:
-            obj = getattr(imported(module), name)
-            code = textwrap.dedent(inspect.getsource(obj)).rstrip()
+            obj = named(self.arguments[0])
+            code = source_of(obj)
         except (ImportError, AttributeError, TypeError) as error:
             raise self.error(f"there is no {self.arguments[0]}: {error}") from error
         if "without-docstring" in self.options:
@@ -186,14 +186,18 @@ class CodeOf(SphinxDirective):
         return [nodes.container("", caption, block, classes=["code-of"], literal_block=True)]
 
 
-def imported(name: str) -> Any:
-    """Import a module, or the class in a module that this names."""
+def named(name: str) -> Any:
+    """Return the function or class, or the method of a class, that this names."""
+    module, _, rest = name.rpartition(".")
     try:
-        return importlib.import_module(name)
+        return getattr(importlib.import_module(module), rest)
     except ModuleNotFoundError:
-        module, _, rest = name.rpartition(".")
-        importlib.import_module(module)
-        return getattr(sys.modules[module], rest)
+        return getattr(named(module), rest)
+
+
+def source_of(obj: Any) -> str:
+    """Return the code of a function or class."""
+    return textwrap.dedent(inspect.getsource(obj)).rstrip()
 
 
 def without_docstring(code: str) -> str:
@@ -233,16 +237,14 @@ class Mistakes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(MUTANTS))
         entries = nodes.bullet_list(classes=["mistakes"])
-        for wanted in self.content:
-            op, _, names = wanted.partition(": ")
-            for name in names.split("; "):
-                entries += self.entry(op, name)
+        for op, name in bugs(self.content):
+            entries += self.entry(op, name)
         return [entries]
 
     def entry(self, op: str, name: str) -> nodes.list_item:
         """Return a bug: its name with a link, what is wrong, and what finds it."""
         try:
-            flaw = next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
+            flaw = flaw_of(op, name)
         except StopIteration:
             raise self.error(f"parity/flaws has no {name} in {op}") from None
         path, line = sources.place(flaw.wrong) or ("", 0)
@@ -259,6 +261,18 @@ class Mistakes(SphinxDirective):
             said = block_in(" Found by: {}.").format(block_in(", ").join(map(check_in, checks)))
             entry += nodes.emphasis("", said)
         return nodes.list_item("", entry)
+
+
+def bugs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the bugs that lines "operation: name; name" ask for."""
+    for line in lines:
+        op, _, names = line.partition(": ")
+        yield from ((op, name) for name in names.split("; "))
+
+
+def flaw_of(op: str, name: str) -> Any:
+    """Return the planted bug of this name."""
+    return next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
 
 
 @cache
@@ -305,15 +319,12 @@ class Errata(SphinxDirective):
     """What tutorials get wrong: a row for each test of tests/test_corrections.py."""
 
     def run(self) -> list[nodes.Node]:
-        path = "tests/test_corrections.py"
+        path = CORRECTIONS
         say = wording.sayer(self.config.language, "errata")
         block_in = wording.sayer(self.config.language, "blocks")
         self.env.note_dependency(str(sources.ROOT / path))
-        tree = ast.parse((sources.ROOT / path).read_text(encoding="utf-8"))
         entries = nodes.bullet_list(classes=["errata"])
-        for test in tree.body:
-            if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_r"):
-                continue
+        for test in corrections():
             belief, truth = split_belief(say(believed(test)))
             link = sources.reference(self.env.app, self.env.docname, path, test.lineno)
             link += nodes.Text(block_in("test"))
@@ -323,6 +334,13 @@ class Errata(SphinxDirective):
             entry += [nodes.emphasis("", belief), nodes.Text(f" {truth} ("), link, nodes.Text(")")]
             entries += nodes.list_item("", entry)
         return [entries]
+
+
+def corrections() -> list[ast.FunctionDef]:
+    """Return the tests that each correct a belief."""
+    tree = ast.parse((sources.ROOT / CORRECTIONS).read_text(encoding="utf-8"))
+    tests = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return [test for test in tests if test.name.startswith("test_r")]
 
 
 def believed(test: ast.FunctionDef) -> str:
