@@ -253,10 +253,10 @@ class Mistakes(SphinxDirective):
             wording.sayer(self.config.language, kind) for kind in ("flaws", "checks", "blocks")
         )
         link += nodes.Text(flaw_in(name))
-        text = flaw_in(flaw.cause)
+        text = block_in(": ") + flaw_in(flaw.cause)
         text = text.replace("ε ≈ {epsilon}", "ε").replace("{epsilon}", "ε")
         text += "" if text.endswith((".", "。")) else "."
-        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
+        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(text))
         if checks := found_by(flaw):
             said = block_in(" Found by: {}.").format(block_in(", ").join(map(check_in, checks)))
             entry += nodes.emphasis("", said)
