@@ -120,6 +120,21 @@ def test_the_playground_says_nothing_that_has_no_english():
     assert not stale
 
 
+def test_the_playground_says_everything_in_chinese():
+    """Every text that a script hands to `say`, or to an element."""
+    folder = ROOT / "docs/playground"
+    words = (folder / "chinese.js").read_text(encoding="utf-8")
+    keys = {a or b for a, b in re.findall(r'^  (?:"([^"]+)"|(\w+)):', words, re.MULTILINE)}
+    for name in ("scores", "training", "pad"):
+        script = (folder / f"{name}.js").read_text(encoding="utf-8")
+        script = re.sub(r'" \+\n\s*"', "", script)
+        found = re.findall(r'\b(?:say|button|slider|choice)\("([^"]+)"', script)
+        found += re.findall(r'make\("(?:h2|p|th|span)", \{\}, "([^"]+)"', script)
+        found += re.findall(r'says =\s+"([^"]+)"', script)
+        assert found
+        assert not set(found) - keys
+
+
 def terms(page: Path, row: str) -> set[tuple[str, ...]]:
     found = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
     return {pair for pair in found if "English" not in pair}
