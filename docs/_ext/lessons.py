@@ -8,8 +8,6 @@
 ```{picture} name a figure of docs/course/pictures.py; the text below is its caption
 ```{mistakes}     bugs of parity/flaws, a line for each operation
 ```{errata}       the beliefs that tests/test_corrections.py corrects
-```{example} 01_the_gradient_of_softmax.py
-                  a file of examples/, with what it prints
 ```{answer}       hidden until it is asked for
 """
 
@@ -22,7 +20,6 @@ import inspect
 import io
 import json
 import re
-import runpy
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -295,26 +292,6 @@ def found_by(flaw: Any) -> list[str]:
     return []
 
 
-class Example(SphinxDirective):
-    """A file of examples/, with what it prints."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        file = sources.ROOT / "examples" / self.arguments[0]
-        self.env.note_dependency(str(file))
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            runpy.run_path(str(file), run_name="__main__")
-        code, printed = file.read_text(encoding="utf-8").rstrip(), out.getvalue().rstrip()
-        link = sources.reference(self.env.app, self.env.docname, f"examples/{file.name}")
-        link += nodes.Text(f"examples/{file.name}")
-        block = nodes.literal_block(code, code, language="python")
-        caption = nodes.caption("", "", link)
-        shown = nodes.container("", caption, block, classes=["code-of"], literal_block=True)
-        return [shown, nodes.literal_block(printed, printed, language="text")]
-
-
 class Errata(SphinxDirective):
     """What tutorials get wrong: a row for each test of tests/test_corrections.py."""
 
@@ -375,7 +352,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "code-of": CodeOf,
         "picture": Picture,
         "mistakes": Mistakes,
-        "example": Example,
         "errata": Errata,
         "answer": Answer,
     }.items():

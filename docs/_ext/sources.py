@@ -31,7 +31,7 @@ FOLDERS = ("scratchnn", "parity", "benchmarks", "tests", "examples", "docs", ".c
 FILES = ("pyproject.toml", "Makefile", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "README.md")
 TEXT = {".py", ".md", ".toml", ".js", ".css", ".html", ".cff", ""}
 LONGEST = 100_000  # characters
-SKIPPED = {"__pycache__", "_build", "digits.js"}
+SKIPPED = {"__pycache__", "_build", "gallery", "digits.js"}
 
 
 @cache

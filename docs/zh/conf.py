@@ -13,3 +13,4 @@ english_site = "../"
 html_static_path = ["../_static"]
 templates_path = ["../_templates"]
 exclude_patterns: list[str] = []
+extensions.remove("sphinx_gallery.gen_gallery")  # noqa: F405 - the English edition has them
