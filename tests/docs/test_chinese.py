@@ -14,8 +14,11 @@ from tests.docs.test_course import BLOCK, CHAPTERS, typed_numbers
 
 ROOT = Path(__file__).parents[2]
 CHINESE = ROOT / "docs/zh"
+SHOWN = CHINESE / "readme.md"  # shows README.zh.md
 PAGES = {ROOT / "README.zh.md": ROOT / "README.md"} | {
-    page: ROOT / "docs" / page.relative_to(CHINESE) for page in sorted(CHINESE.rglob("*.md"))
+    page: ROOT / "docs" / page.relative_to(CHINESE)
+    for page in sorted(CHINESE.rglob("*.md"))
+    if page != SHOWN
 }
 FORMULA = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -73,7 +76,12 @@ def same(english: str, other: str) -> bool:
     (head, code), (other_head, other_code) = (DIRECTIVE.match(b).groups() for b in (english, other))
     if head != other_head:
         return False
-    trees = [ast.parse(code), ast.parse(other_code)]
+    return same_code(code, other_code)
+
+
+def same_code(english: str, other: str) -> bool:
+    """Tell whether Python is the same, but for comments and Chinese words in strings."""
+    trees = [ast.parse(english), ast.parse(other)]
     nodes = [list(ast.walk(tree)) for tree in trees]
     for a, b in zip(*nodes, strict=False):
         texts = [getattr(node, "value", None) for node in (a, b)]
@@ -133,6 +141,33 @@ def test_the_playground_says_everything_in_chinese():
         found += re.findall(r'says =\s+"([^"]+)"', script)
         assert found
         assert not set(found) - keys
+
+
+def readme_blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_readmes_show_the_same():
+    """The same commands, results, code, links to the outside, and numbers in tables."""
+    english, other = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")
+    )
+    assert readme_blocks(other, "text") == readme_blocks(english, "text")
+    commands = [
+        [re.sub(r" *# .*", "", block) for block in readme_blocks(text, "sh")]
+        for text in (english, other)
+    ]
+    assert commands[0] == commands[1]
+    code = [readme_blocks(text, "python") for text in (english, other)]
+    assert all(same_code(a, b) for a, b in zip(*code, strict=True))
+    outside, tables = (
+        [re.findall(pattern, text, re.MULTILINE) for text in (english, other)]
+        for pattern in (r"\]\((https?:[^)]*)\)", r"^\|.*\|$")
+    )
+    assert outside[0] == outside[1]
+    numbers = [[re.findall(r"(?<=\| )[\d.,e%-]+(?= \|)", row) for row in rows] for rows in tables]
+    assert numbers[0] == numbers[1]
+    assert any(numbers[0])
 
 
 def terms(page: Path, row: str) -> set[tuple[str, ...]]:
