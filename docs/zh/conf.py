@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conf import *  # noqa: F403
 
 language = "zh_CN"  # the search cuts words by jieba
+locale_dirs = ["locale"]  # what the theme says
 html_title = "scratchnn 中文"
 english_site = "../"
 html_static_path = ["../_static"]
