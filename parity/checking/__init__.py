@@ -36,6 +36,7 @@ from parity.checking.findings import CHECKS, GRADES, PLACES, WRONG, Finding
 from parity.checking.gradients import probes
 from parity.checking.identify import Identified, fits_alone, identify, read_as
 from parity.checking.lost import lost
+from parity.checking.names import STEP
 from parity.checking.repairs import mend
 from parity.checking.report import Report
 from parity.checking.rows import ALL
@@ -170,6 +171,7 @@ def _backward(subject: Subject, found: Identified) -> str:
         "logits": "; it is the gradient of the logits",
     }
     none = "" if how.takes_dy else "; no upstream gradient"
+    none += "; dW, db are (before - after) / rate" if how.updates else ""
     return f"{name}({given}){none}{words.get(how.of, '')}"
 
 
@@ -177,6 +179,7 @@ _ROLES = {
     "dy": "the upstream gradient",
     "result": "the result",
     "probabilities": "softmax or σ of the logits",
+    "rate": f"a rate of {STEP}",
 }
 
 

@@ -116,6 +116,7 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
     if "W" in given:
         D = given["X"].shape[-1] if given["X"].shape[-1] in given["W"].shape else len(given["X"])
         sizes = iter((D, given["W"].size // D))
+        named |= {p.name: names.STEP for p in needed if plain(p.name) in names.RATES}
         for p in (p for p in needed if p.name not in named):
             role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), "")
             named[p.name] = given[role].copy() if role in given else next(sizes, None)
@@ -126,7 +127,28 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
     instance, _ = quietly(owner, [], named, tensors=False)
     for role in [r for r in HELD if r in given]:
         _place(instance, role, given[role])
+    for holder, name in rates(instance) if "W" in given else ():
+        holder[name] = names.STEP
     return instance
+
+
+def rates(instance: Any) -> list[tuple[dict[str, Any], str]]:
+    """Return the numbers by which an object may change its parameters."""
+    return [
+        (holder, name)
+        for holder, name in attributes(instance)
+        if plain(name) in names.RATES and isinstance(holder[name], float)
+    ]
+
+
+def parameters(instance: Any) -> dict[str, Any]:
+    """Return the parameters that an object keeps, by role."""
+    found: dict[str, Any] = {}
+    for holder, name in attributes(instance):
+        for role, known in HELD.items():
+            if plain(name) in known.split() and isinstance(holder[name], np.ndarray):
+                found.setdefault(role, holder[name])
+    return found
 
 
 def _place(instance: Any, role: str, array: AnyArray) -> None:

@@ -2,7 +2,8 @@
 
 A role is the name of an array of a row ("z", "target", "X"), or what a backward may be given
 besides: "dy", the upstream gradient; "result", what the function returned; "cache", what else it
-returned; "probabilities", those of the logits; "logits", those of the probabilities.
+returned; "probabilities", those of the logits; "logits", those of the probabilities; "rate", by
+which it changes its own parameters.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def listed(words: str) -> tuple[str, ...]:
 
 
 DY, RESULT, P, CACHE, LOGITS = "dy", "result", "probabilities", "cache", "logits"
+RATE, STEP = "rate", 0.5  # STEP is the rate that is given: a power of two rounds nothing
 BIAS = ("b", "bias")
 ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}  # names of options
 
@@ -60,6 +62,7 @@ UPSTREAM = listed(
     gradoutputs upstreamgrad upstreamgradient v gout goutput cotangent ct gradin
     """
 )
+RATES = listed("learningrate lr eta alpha stepsize rate step learnrate lrate")
 CACHES = ("cache", "ctx", "saved", "memo", "context", "tape", "caches")
 DY_LIKE = re.compile(r"d[a-z0-9]{0,12}|grad[a-z]*|[a-z]*grad(ient)?s?")
 OF_A_RESULT = re.compile(r"\b(output|result|activat|already|return value)", re.IGNORECASE)
@@ -139,6 +142,8 @@ def roles_of_backward(
 def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> list[str]:
     n, found = plain(name), []
     loss = "target" in op.arguments
+    if n in RATES:
+        return [RATE]
     if n in CACHES:
         found += [CACHE, RESULT]
     if n in UPSTREAM or (DY_LIKE.fullmatch(n) and n not in TARGETS):
@@ -154,7 +159,9 @@ def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> li
     if found[:1] not in ([DY], [RESULT]) or n in INPUTS:
         alike = roles_of_forward(op, name)
         told = len(alike) == 1 or n == "y" or not found
+        unknown = not found and n not in INPUTS and n not in map(plain, op.arguments)
         found = (alike + found if loss and P not in found[:1] else found + alike) if told else found
+        found += [DY] * unknown
     found = [role for role in dict.fromkeys(found) if role in pool]
     return found or list(pool)
 

@@ -27,6 +27,7 @@ from parity.checking.classes import (
     method,
     of_instance,
     owner_of,
+    parameters,
     signed,
 )
 from parity.checking.names import Parameters, listed, plain
@@ -158,6 +159,7 @@ class Subject:
         if any(p.kind is p.VAR_POSITIONAL for p in self.backward_parameters):
             return [names.DY, *self.op.arguments]
         known = {*names.TARGETS, "b", "bias", "biases", "dout", "dvalues", "grad", "gradoutput"}
+        known |= {*names.RATES}
         taken = set(self.backward_options.values())
         return names.places(self.backward_parameters, list(taken), lambda n: plain(n) in known)
 
@@ -182,16 +184,28 @@ class Subject:
         outcome.value = _array(outcome.value)
         return outcome
 
-    def pull(self, ran: Outcome, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
-        """Call the backward after a forward call; its value is gradients, a list or by role."""
+    def pull(
+        self,
+        ran: Outcome,
+        arrays: Sequence[Any],
+        options: Mapping[str, object],
+        updates: bool = False,
+    ) -> Outcome:
+        """Call the backward after a forward call; its value is gradients, a list or by role.
+
+        Options  updates   it changes the parameters, by names.STEP times their gradients
+        """
         named = {
             self.backward_options[o]: v for o, v in options.items() if o in self.backward_options
         }
         places = self.backward_places()
         arrays, named = _split(arrays, named, places, self.backward_parameters)
         function = of_instance(self.backward, ran.instance)
+        before = {r: np.array(x) for r, x in parameters(ran.instance).items()} if updates else {}
         result, warned = quietly(function, arrays, named, self.tensors)
-        return Outcome(gradients_in(result, ran.instance), None, ran.instance, warned)
+        now = parameters(ran.instance) if updates else {}
+        changes = {r: (x - now[r]) / x.dtype.type(names.STEP) for r, x in before.items()}
+        return Outcome(gradients_in(result, ran.instance, changes), None, ran.instance, warned)
 
     @property
     def second_is_gradient(self) -> bool:
@@ -259,8 +273,13 @@ def _left(instance: Any) -> Any:
     return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
 
 
-def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
-    """Return what a backward returned or left in attributes: a list, or a mapping by role."""
+def gradients_in(
+    result: Any, instance: Any, changes: Mapping[str, AnyArray] | None = None
+) -> list[Any] | dict[str, Any]:
+    """Return what a backward returned or left in attributes: a list, or a mapping by role.
+
+    Options  changes   of the parameters, divided by the rate
+    """
     found: dict[str, Any] = {}
     for holder, name in attributes(instance, gradients=True):
         for role, known in LEFT.items():
@@ -268,6 +287,9 @@ def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
             if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
                 found.setdefault(role, holder[name])
     found = {role: value for role, value in found.items() if value is not None}
+    for role, change in (changes or {}).items():
+        if role not in found or np.any(change):
+            found[role] = change
     if isinstance(result, dict):
         for name, value in result.items():
             match = [r for r, known in LEFT.items() if plain(str(name)) in known.split()]
