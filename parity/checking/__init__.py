@@ -22,10 +22,14 @@ In reading order:
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from parity.checking import loading
 from parity.checking.asking import Asked
@@ -37,6 +41,7 @@ from parity.checking.gradients import probes
 from parity.checking.identify import Identified, fits_alone, identify, read_as
 from parity.checking.lost import lost
 from parity.checking.names import STEP
+from parity.checking.readings import Reading, is_default
 from parity.checking.repairs import mend
 from parity.checking.report import Report
 from parity.checking.rows import ALL
@@ -99,16 +104,26 @@ def _name(thing: object, where: str) -> str:
     return "" if getattr(thing, "__qualname__", "") == given else given
 
 
-def _quiet(show: bool) -> contextlib.AbstractContextManager[object]:
-    return contextlib.nullcontext() if show else contextlib.redirect_stdout(io.StringIO())
+@contextlib.contextmanager
+def _quiet(show: bool) -> Iterator[None]:
+    """Hold back what the user's code prints, warns of and logs."""
+    if show:
+        yield
+        return
+    held, before = io.StringIO(), logging.root.manager.disable
+    logging.disable()
+    try:
+        with contextlib.redirect_stdout(held), contextlib.redirect_stderr(held):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _report(subject: Subject, found: Identified) -> Report:
     value = Asked(subject, found.reading)
-    findings = [_explained(value, f) for f in examine(value)]
+    findings = [*examine(value)]
     if found.reading.gradient is not None:
-        pair = Asked.of_gradient(subject, found.reading)
-        findings += [_explained(pair, f) for f in examine(pair)]
+        findings += examine(Asked.of_gradient(subject, found.reading))
     findings.sort(key=lambda f: GRADES.index(f.grade))
     findings = _alone(subject, found, findings)
     ulps = measured(value) if not any(f.grade == WRONG for f in findings) else None
@@ -117,7 +132,7 @@ def _report(subject: Subject, found: Identified) -> Report:
         subject.name,
         subject.op.name,
         reading.words,
-        tuple(reading.differences),
+        (*reading.differences, *_other_defaults(subject, reading)),
         tuple(findings),
         value,
         found.orders,
@@ -130,10 +145,30 @@ def _report(subject: Subject, found: Identified) -> Report:
 
 
 def examine(asked: Asked) -> list[Finding]:
-    """Run all checks of a value or a gradient."""
+    """Run all checks of a value or a gradient, and explain what they find.
+
+    Where an option is wrong, what is lost at extreme numbers is looked for at default options.
+    """
     place = PLACES[asked.gradient]
     bad = [*lost(asked, place)]
-    return [*bad, *differences(asked, place, bad)]
+    explained = [_explained(asked, f) for f in bad]
+    if any((f.check, f.grade) == ("options", WRONG) for f in bad):
+        plain = replace(asked, reading=replace(asked.reading, at_defaults=True))
+        explained = [e for e in explained if e.check == "options"]
+        explained += [_explained(plain, f) for f in lost(plain, place)]
+    return [*explained, *(_explained(asked, f) for f in differences(asked, place, bad))]
+
+
+def _other_defaults(subject: Subject, reading: Reading) -> Iterator[str]:
+    """Yield the options that have another default than the operation's, which was given."""
+    for option in sorted(reading.varied):
+        own, default = subject.default(option), reading.row.defaults[option]
+        alike = is_default(own, default) or (option == "axis" and own in (1, -1))
+        if alike or own is None or own is inspect.Parameter.empty or isinstance(own, np.ndarray):
+            continue
+        name = subject.options[option]
+        given = f"it was called with {name}={default!r}"
+        yield f"{name} is {own!r} by default, and {default!r} in {reading.row.function}: {given}"
 
 
 def _explained(asked: Asked, finding: Finding) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,19 +133,25 @@ class Asked:
             p = given[self.row.inputs[0]]
             pool[names.LOGITS] = np.log(p) - (np.log1p(-p) if kind(self.row) == "entries" else 0)
         arrays = [self._own(pool[role]) for role in how.roles]
-        pulled = subject.pull(ran, arrays, self._options(case), how.updates)
+        pulled = subject.pull(ran, arrays, self._options(case, reading.taken), how.updates)
         return self._matched(pulled.value, case), pulled
 
     def run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
         instance = self.subject.start(given)
         arrays = [self._own(given[role]) for role in self.reading.binding]
-        return self.subject.call(instance, arrays, self._options(case))
+        return self.subject.call(instance, arrays, self._options(case, self.subject.options))
 
     def _own(self, x: Any) -> Any:
         return self.copy(x) if isinstance(x, np.ndarray) and x.ndim else x
 
-    def _options(self, case: Case) -> dict[str, object]:
-        return {option: case[option] for option in self.reading.taken}
+    def _options(self, case: Case, taken: Iterable[str]) -> dict[str, object]:
+        """Return the values of options; a weight of 1 for each class where None is no choice."""
+        found = {o: case[o] for o in taken if o in case and o not in self.reading.settings}
+        for option in {"weight", "pos_weight"} & found.keys():
+            if found[option] is None and self.subject.default(option) is not None:
+                z = case[self.row.inputs[0]]
+                found[option] = np.ones(z.shape[-1], z.dtype)
+        return found
 
     def _p(self, given: Mapping[str, AnyArray]) -> AnyArray:
         """Return the probabilities of the logits, in the function's layout."""

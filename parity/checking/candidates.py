@@ -71,7 +71,11 @@ def bindings(subject: Subject, row: Op, order: Sequence[str] | None) -> Iterator
     if len(places) != len(needed):
         return
 
+    pair = {names.plain(name) for name in places} == {"a", "b"}  # which tells nothing
+
     def known(name: str) -> list[str]:
+        if pair and "target" in needed:
+            return list(needed)
         return [r for r in names.roles_of_forward(row, name) if r in needed] or list(needed)
 
     yield from names.assignments(places, known, needed)

@@ -52,6 +52,7 @@ class Reading:
     reduction: Reduction = NO_REDUCTION
     factor: Factor = ONE
     kept: bool = False  # the answer has axes of length 1 more or less
+    at_defaults: bool = False  # the cases vary no option
     gradient: Gradient | None = None
 
     @property
@@ -61,6 +62,8 @@ class Reading:
     @property
     def varied(self) -> frozenset[str]:
         """The options that the cases vary: of those taken, no axis where one example has no two."""
+        if self.at_defaults:
+            return frozenset()
         return self.taken - {"axis"} if self.layout.each else self.taken
 
     @property
@@ -73,7 +76,7 @@ class Reading:
     def prepared(self, case: Case) -> Case:
         """Return a case of two dimensions at the options of the function."""
         row = self.row
-        if "ignore_index" in row.options and "ignore_index" not in self.taken and "target" in case:
+        if "ignore_index" in row.options and "ignore_index" not in self.varied and "target" in case:
             case = case | {"target": np.maximum(case["target"], 0)}
         case, logs = as_rows(row, case), case.get("log_target", False)
         for option, default in row.defaults.items():

@@ -111,12 +111,13 @@ class Subject:
             self.parameters is None
             and (getattr(self.thing, "__module__", "") or "torch") == "torch"
         ):
-            return {o: n[-1] for o, n in names.ALIASES.items() if o in self.op.options}
-        return names.taken(self.op, self.parameters)
+            return {o: name for o, name in names.OF_TORCH.items() if o in self.op.options}
+        return names.taken(self.op, self.parameters, f"{self.name} {self.words} {self.source}")
 
     @cached_property
     def backward_options(self) -> dict[str, str]:
-        return names.taken(self.op, self.backward_parameters)
+        words = f"{self.backward_words} {self.source}"
+        return names.taken(self.op, self.backward_parameters, words)
 
     @cached_property
     def words(self) -> str:
@@ -135,6 +136,11 @@ class Subject:
             return inspect.getsource(self.forward)
         except (OSError, TypeError):
             return ""
+
+    def default(self, option: str) -> object:
+        """Return the function's own default of an option; `Parameter.empty` where it has none."""
+        given = {p.name: p.default for p in self.parameters or []}
+        return given.get(self.options.get(option, ""), inspect.Parameter.empty)
 
     def places(self, count: int = 0) -> list[str] | None:
         """Return the names of the arguments that arrays go to; None where Python cannot tell.
