@@ -19,12 +19,12 @@ import numpy as np
 from parity.checking import names
 from parity.checking.calls import quietly
 from parity.checking.classes import (
-    BACKWARD,
     FORWARD,
     attributes,
-    bound,
+    backward_of,
+    forward_of,
     make,
-    method,
+    needs_object,
     of_instance,
     owner_of,
     parameters,
@@ -77,14 +77,18 @@ class Subject:
         self.backward: Any = self.other
         if self.owner is not None:
             if self.thing is self.owner:
-                self.forward = method(self.owner, FORWARD, "__call__")
+                self.forward = forward_of(self.owner, self.op)
             if self.backward is None or self.backward is self.owner:
-                self.backward = method(self.owner, BACKWARD)
-            if self.backward is self.forward or self.owner.__module__.startswith("torch"):
+                self.backward = backward_of(self.owner, getattr(self.forward, "__name__", ""))
+            if self.owner.__module__.startswith("torch"):
                 self.backward = self.other
         elif not inspect.isroutine(self.thing):
-            self.forward = self.thing
-            self.backward = self.backward or bound(self.thing, BACKWARD)
+            of_class = forward_of(type(self.thing), self.op)
+            name = getattr(of_class, "__name__", "")
+            if not callable(self.thing):
+                self.forward = getattr(self.thing, name, None)
+            own = backward_of(type(self.thing), name)
+            self.backward = self.backward or (own and getattr(self.thing, own.__name__))
         if self.forward is None:
             wanted = ", ".join(FORWARD[:5])
             raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
@@ -173,7 +177,8 @@ class Subject:
 
     def start(self, given: Mapping[str, AnyArray]) -> Any:
         """Return a new object of the class whose methods are called, or None."""
-        if self.owner is None:
+        methods = (self.forward, self.backward)
+        if self.owner is None or not any(needs_object(m, self.owner) for m in methods):
             return None
         return make(self.owner, given, self.settings)
 

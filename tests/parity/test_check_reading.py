@@ -381,3 +381,67 @@ def test_main_check_holds_back_what_goes_to_stderr(tmp_path):
         [*command, "--show-output"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert all(words in loud.stderr for words in ("loads", "runs", "logged"))
+
+
+# ---- classes whose methods are called as the operation ------------------------------------------
+
+
+class Activations:
+    def softmax(self, z):
+        return F.softmax(z)
+
+
+class Several:
+    def __init__(self, size):
+        raise NotImplementedError("static methods need no object")
+
+    @staticmethod
+    def relu(z):
+        return np.maximum(z, 0)
+
+    @staticmethod
+    def relu_derivative(z):
+        return (z > 0).astype(z.dtype)
+
+    @classmethod
+    def sigmoid(cls, z):
+        return np.exp(-np.logaddexp(0, -z))
+
+    @classmethod
+    def d_sigmoid(cls, z):
+        return cls.sigmoid(z) * (1 - cls.sigmoid(z))
+
+
+class Losses:
+    def mse(self, y, y_hat):
+        return ((y - y_hat) ** 2).mean()
+
+    def mse_grad(self, y, y_hat):
+        return 2 * (y_hat - y) / y.size
+
+    def crossEntropy(self, z, labels):
+        return F.cross_entropy(z, labels)
+
+
+class Only:
+    def transform(self, z):
+        return np.maximum(z, 0)
+
+
+METHODS = [
+    (Activations, "softmax", ""),
+    (Activations(), "softmax", ""),
+    (Several, "relu", "Several.relu_derivative(z)"),
+    (Several, "sigmoid", "Several.d_sigmoid(z)"),
+    (Losses, "mse_loss", "Losses.mse_grad(y = target, y_hat = prediction)"),
+    (Losses.mse, "mse_loss", "Losses.mse_grad(y = target, y_hat = prediction)"),
+    (Losses, "cross_entropy", ""),
+    (Only, "relu", ""),
+]
+
+
+@pytest.mark.parametrize(("thing", "op", "backward"), METHODS)
+def test_check_takes_methods_that_are_called_as_the_operation(thing, op, backward):
+    report = parity.check(thing, op)
+    assert report.grade == "right", str(report)
+    assert report.backward.partition(";")[0] == backward
