@@ -4,7 +4,7 @@
 
 In reading order:
 
-    loading       what the user named, from a file, a notebook or a package
+    loading, notebooks    what the user named, from a file, a notebook or a package
     names         which argument is what, by its name
     calls, classes, subject    anyone's function or class and its backward, called as they come
     rows          losses of probabilities, besides the rows of the table
