@@ -12,7 +12,7 @@ In reading order:
     asking        a subject asked by a reading, and what is wrong with an answer
     candidates, gradients, identify    the reading that fits
     inputs        ordinary, extreme and special inputs
-    findings, lost, differences        the checks: wrong, unstable, differs
+    findings, lost, calls_again, differences    the checks: wrong, unstable, differs
     causes, facts the known flaw, or factor, that explains an answer; else what is known
     repairs       the user's line, and a mended one
     report        what was found
@@ -34,9 +34,10 @@ import numpy as np
 from parity.checking import loading
 from parity.checking.asking import Asked
 from parity.checking.calls import RaisedError
+from parity.checking.calls_again import between_calls, of_one_object
 from parity.checking.causes import FLAWS, diagnose, find
 from parity.checking.differences import differences, measured
-from parity.checking.findings import CHECKS, GRADES, PLACES, WRONG, Finding
+from parity.checking.findings import CHECKS, DIFFERS, GRADES, PLACES, WRONG, Finding
 from parity.checking.gradients import probes
 from parity.checking.identify import Identified, fits_alone, identify, read_as
 from parity.checking.lost import lost
@@ -150,13 +151,19 @@ def examine(asked: Asked) -> list[Finding]:
     Where an option is wrong, what is lost at extreme numbers is looked for at default options.
     """
     place = PLACES[asked.gradient]
-    bad = [*lost(asked, place)]
+    again, bad = between_calls(asked, place), [*lost(asked, place)]
+    if again and again.problem:
+        least = 10 * again.problem.size if again.grade == DIFFERS else np.finfo(float).max
+        bad = [f for f in bad if f.problem and f.problem.size > least]  # others may be its own
+        return [*(_explained(asked, f) for f in bad), _explained(asked, again)]
     explained = [_explained(asked, f) for f in bad]
     if any((f.check, f.grade) == ("options", WRONG) for f in bad):
         plain = replace(asked, reading=replace(asked.reading, at_defaults=True))
         explained = [e for e in explained if e.check == "options"]
         explained += [_explained(plain, f) for f in lost(plain, place)]
-    return [*explained, *(_explained(asked, f) for f in differences(asked, place, bad))]
+    kept = of_one_object(asked, place)
+    others = [*([kept] if kept else []), *differences(asked, place, bad)]
+    return [*explained, *(_explained(asked, f) for f in others)]
 
 
 def _other_defaults(subject: Subject, reading: Reading) -> Iterator[str]:

@@ -61,6 +61,7 @@ class Asked:
     reading: Reading
     gradient: bool = False
     copy: Callable[[Any], Any] = np.array  # of each argument, before each call
+    objects: list[Any] | None = None  # of one object that is asked again and again
     heard: list[tuple[Case, str]] = field(default_factory=list)  # warnings, where it was right
 
     @property
@@ -137,7 +138,9 @@ class Asked:
         return self._matched(pulled.value, case), pulled
 
     def run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
-        instance = self.subject.start(given)
+        how = self.reading.gradient
+        moved = self.gradient and how is not None and how.updates
+        instance = self.subject.start(given, self.objects, moved)
         arrays = [self._own(given[role]) for role in self.reading.binding]
         return self.subject.call(instance, arrays, self._options(case, self.subject.options))
 

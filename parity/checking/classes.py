@@ -159,8 +159,7 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
         words = " ".join(f"--set {name}=..." for name in lacking)
         raise ValueError(f"{owner.__name__} needs {', '.join(lacking)}: give {words} or settings=")
     instance, _ = quietly(owner, [], named, tensors=False)
-    for role in [r for r in HELD if r in given]:
-        _place(instance, role, given[role])
+    place(instance, given)
     for holder, name in rates(instance) if "W" in given else ():
         holder[name] = names.STEP
     return instance
@@ -183,6 +182,12 @@ def parameters(instance: Any) -> dict[str, Any]:
             if plain(name) in known.split() and isinstance(holder[name], np.ndarray):
                 found.setdefault(role, holder[name])
     return found
+
+
+def place(instance: Any, given: Mapping[str, AnyArray]) -> None:
+    """Put the parameters of a case where an object keeps its own."""
+    for role in [r for r in HELD if r in given]:
+        _place(instance, role, given[role])
 
 
 def _place(instance: Any, role: str, array: AnyArray) -> None:

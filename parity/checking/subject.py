@@ -28,6 +28,7 @@ from parity.checking.classes import (
     of_instance,
     owner_of,
     parameters,
+    place,
     signed,
 )
 from parity.checking.names import Parameters, listed, plain
@@ -175,12 +176,32 @@ class Subject:
 
     # Calls
 
-    def start(self, given: Mapping[str, AnyArray]) -> Any:
-        """Return a new object of the class whose methods are called, or None."""
-        methods = (self.forward, self.backward)
-        if self.owner is None or not any(needs_object(m, self.owner) for m in methods):
+    @property
+    def makes_objects(self) -> bool:
+        """Whether methods are called on an object of a class."""
+        methods, owner = (self.forward, self.backward), self.owner
+        return owner is not None and any(needs_object(m, owner) for m in methods)
+
+    def start(
+        self,
+        given: Mapping[str, AnyArray],
+        objects: list[Any] | None = None,
+        moved: bool = False,
+    ) -> Any:
+        """Return an object of the class whose methods are called, or None.
+
+        Options  objects   holds the object that is asked again, once there is one; None: always new
+                 moved     its parameters have changed since: put them back
+        """
+        if self.owner is None or not self.makes_objects:
             return None
-        return make(self.owner, given, self.settings)
+        if objects:
+            place(objects[0], given if moved else {})
+            return objects[0]
+        made = make(self.owner, given, self.settings)
+        if objects is not None:
+            objects.append(made)
+        return made
 
     def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
