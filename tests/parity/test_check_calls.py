@@ -106,3 +106,97 @@ def test_check_remarks_that_gradients_add_up():
     report = parity.check(Adding, "linear")
     (remark,) = report.findings
     assert (report.grade, remark.what.partition(":")[0]) == ("right", "dW, db"), str(report)
+
+
+# ---- columns of numbers: (N, 1), labels (N, 1), a bias (1, H) -----------------------------------
+
+
+def bce(p, t):
+    assert p.shape == t.shape == (len(p), 1)
+    return F.binary_cross_entropy_with_logits(np.log(p) - np.log1p(-p), t)
+
+
+def bce_gradient(p, t):
+    return (p - t) / (p * (1 - p)) / len(p)
+
+
+def bce_gradient_of_the_sum(p, t):
+    return (p - t) / (p * (1 - p))
+
+
+def bce_of_logits(z, t):
+    assert z.shape == t.shape == (len(z), 1)
+    return F.binary_cross_entropy_with_logits(z, t, reduction="sum")
+
+
+def bce_of_logits_gradient(dloss, z, t):
+    return dloss * (F.sigmoid(z) - t)
+
+
+def of_column(z, labels):
+    assert labels.shape == (len(z), 1)
+    return F.cross_entropy(z, labels[:, 0])
+
+
+def of_column_gradient(z, labels):
+    return F.cross_entropy_backward(1.0, z, labels[:, 0])
+
+
+def of_column_gradient_of_the_sum(z, labels):
+    return F.cross_entropy_backward(1.0, z, labels[:, 0], reduction="sum")
+
+
+def affine(X, W, b):
+    assert b.shape == (1, W.shape[1])
+    return X @ W + b
+
+
+def affine_gradients(dY, X, W, b):
+    return dY @ W.T, X.T @ dY, dY.sum(axis=0, keepdims=True)
+
+
+def affine_gradients_of_the_mean(dY, X, W, b):
+    return dY @ W.T, X.T @ dY, dY.mean(axis=0, keepdims=True)
+
+
+IN_COLUMNS = {
+    (bce, bce_gradient): ("binary_cross_entropy", "right", "a number per example, (N, 1)"),
+    (bce, bce_gradient_of_the_sum): ("binary_cross_entropy", "wrong", "(N, 1)"),
+    (bce_of_logits, bce_of_logits_gradient): (
+        "binary_cross_entropy_with_logits",
+        "right",
+        "sum of binary cross-entropy of logits, a number per example, (N, 1)",
+    ),
+    (of_column, of_column_gradient): ("cross_entropy", "right", "class indices in a column (N, 1)"),
+    (of_column, of_column_gradient_of_the_sum): ("cross_entropy", "wrong", "a column (N, 1)"),
+    (affine, affine_gradients): ("linear", "right", "X W + b, weight (D, H)"),
+    (affine, affine_gradients_of_the_mean): ("linear", "wrong", "X W + b, weight (D, H)"),
+}
+
+
+@pytest.mark.parametrize(("function", "backward"), IN_COLUMNS)
+def test_check_takes_columns_of_numbers(function, backward):
+    op, gradient, words = IN_COLUMNS[function, backward]
+    report = parity.check(function, op, backward)
+    assert words in report.taken_for
+    assert report.of("value") in ("right", "unstable"), str(report)
+    assert report.of("gradient") == gradient, str(report)
+
+
+def bce_of_pairs(p, t):
+    assert p.shape == (len(p), 1)
+    t = t.reshape(-1)  # (N, 1) and (N,) make (N, N)
+    return -(t * np.log(p) + (1 - t) * np.log1p(-p)).mean()
+
+
+def of_pairs(z, labels):
+    assert labels.shape == (len(z), 1)
+    return -F.log_softmax(z)[np.arange(len(z)), labels].mean()
+
+
+@pytest.mark.parametrize(
+    ("function", "op"), [(bce_of_pairs, "binary_cross_entropy"), (of_pairs, "cross_entropy")]
+)
+def test_check_sees_that_a_column_and_a_row_make_a_matrix(function, op):
+    report = parity.check(function, op)
+    assert report.of("value") == "wrong", str(report)
