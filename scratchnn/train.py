@@ -50,9 +50,7 @@ def steps(
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = backpropagate(parameters, X, target, objective, out=grad)
                 optimizer.step(parameters.theta, grad.theta)
-            step = Step(loss, correct, objective.count(target), len(X))
-            del X  # so that the next batch takes its place in memory, and in the cache
-            yield step
+            yield Step(loss, correct, objective.count(target), len(X))
 
 
 def backpropagate(
