@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -18,6 +17,7 @@ from parity.checking.conventions import kind
 from parity.checking.readings import Reading
 from parity.checking.subject import Outcome, Subject, gradients_in
 from parity.digits import Numbers
+from parity.ops import Op
 from scratchnn.ops.shared import AnyArray, Array
 
 DY = names.DY  # in a case of a gradient, the upstream gradient of the function's own result
@@ -38,7 +38,7 @@ class Problem:
 
     kind: str
     words: str
-    got: Any = None
+    got: object = None
     right: AnyArray | None = None
     size: float = np.inf
     role: str = ""
@@ -49,7 +49,7 @@ class Problem:
 class Answer:
     """What a function returned for a case: one array or, of a backward, one for each role."""
 
-    arrays: dict[str, Any]
+    arrays: dict[str, object]
     warned: tuple[str, ...] = ()
 
 
@@ -60,12 +60,12 @@ class Asked:
     subject: Subject
     reading: Reading
     gradient: bool = False
-    copy: Callable[[Any], Any] = np.array  # of each argument, before each call
-    objects: list[Any] | None = None  # of one object that is asked again and again
+    copy: Callable[[AnyArray], AnyArray] = np.array  # of each argument, before each call
+    objects: list[object] | None = None  # of one object that is asked again and again
     heard: list[tuple[Case, str]] = field(default_factory=list)  # warnings, where it was right
 
     @property
-    def row(self) -> Any:
+    def row(self) -> Op:
         return self.reading.row
 
     def prepared(self, case: Case, seed: int | None = 0) -> Case:
@@ -113,7 +113,7 @@ class Asked:
 
     def _one(
         self, case: Case, n: int, given: dict[str, AnyArray]
-    ) -> tuple[dict[str, Any], Outcome]:
+    ) -> tuple[dict[str, object], Outcome]:
         subject, reading = self.subject, self.reading
         ran = self.run(given, case)
         if not self.gradient:
@@ -122,11 +122,12 @@ class Asked:
         assert how is not None
         if how.second:
             return self._matched(gradients_in(ran.extra, None), case), ran
-        pool: dict[str, Any] = {**given, names.RESULT: ran.value, names.CACHE: ran.extra}
+        pool: dict[str, object] = {**given, names.RESULT: ran.value, names.CACHE: ran.extra}
         dy = case[DY][n] if reading.layout.each and reading.layout.each != "number" else case[DY]
         dy = case[DY].reshape(-1)[n] if reading.layout.each == "number" else dy
-        if np.shape(ran.value) != np.shape(dy) and np.size(ran.value) == np.size(dy):
-            dy = np.reshape(dy, np.shape(ran.value))
+        shape = np.asarray(ran.value).shape
+        if shape != np.shape(dy) and np.prod(shape) == np.size(dy):
+            dy = np.reshape(dy, shape)
         pool |= {names.DY: np.array(dy)[()], names.RATE: names.STEP}
         if names.P in how.roles:
             pool[names.P] = self._p(given)
@@ -135,7 +136,7 @@ class Asked:
             pool[names.LOGITS] = np.log(p) - (np.log1p(-p) if kind(self.row) == "entries" else 0)
         arrays = [self._own(pool[role]) for role in how.roles]
         pulled = subject.pull(ran, arrays, self._options(case, reading.taken), how.updates)
-        return self._matched(pulled.value, case), pulled
+        return self._matched(pulled.gradients, case), pulled
 
     def run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
         how = self.reading.gradient
@@ -144,7 +145,7 @@ class Asked:
         arrays = [self._own(given[role]) for role in self.reading.binding]
         return self.subject.call(instance, arrays, self._options(case, self.subject.options))
 
-    def _own(self, x: Any) -> Any:
+    def _own(self, x: object) -> object:
         return self.copy(x) if isinstance(x, np.ndarray) and x.ndim else x
 
     def _options(self, case: Case, taken: Iterable[str]) -> dict[str, object]:
@@ -165,7 +166,7 @@ class Asked:
             return np.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(z.dtype)
         return e / e.sum(axis=axis, keepdims=True)
 
-    def _stacked(self, found: list[Any], case: Case, role: str = "") -> Any:
+    def _stacked(self, found: list[object], case: Case, role: str = "") -> object:
         each = self.reading.layout.each
         if not each:
             return found[0]
@@ -185,7 +186,7 @@ class Asked:
             return stack[:, 0]
         return stack
 
-    def _matched(self, found: list[Any] | dict[str, Any], case: Case) -> dict[str, Any]:
+    def _matched(self, found: list[object] | dict[str, object], case: Case) -> dict[str, object]:
         """Return gradients by role: as they are named, else by their shapes, else in order."""
         first = self.row.inputs[0]
         if isinstance(found, dict):
@@ -193,10 +194,11 @@ class Asked:
         wanted = {role: self._gradient_shape(role, case) for role in self.row.inputs}
         if self.reading.gradient and self.reading.gradient.of != "inputs":
             wanted = {first: None}
-        roles: dict[str, Any] = {}
+        roles: dict[str, object] = {}
         for value in found:
             left = [role for role in wanted if role not in roles]
-            fits = [r for r in left if wanted[r] is None or alike(np.shape(value), wanted[r])]
+            shape = np.asarray(value).shape
+            fits = [r for r in left if wanted[r] is None or alike(shape, wanted[r])]
             if left:
                 roles[(fits or left)[0]] = value
         return roles
@@ -269,11 +271,12 @@ class Asked:
         found = judged(got, rights[role], bound, dtype, strict, self.floor)
         return found and replace(found, role=role)
 
-    def reshaped(self, got: Any, shape: tuple[int, ...]) -> Any:
+    def reshaped(self, got: object, shape: tuple[int, ...]) -> object:
         """Return an answer in another shape, if that differs by axes of length 1 alone."""
         kept = self.reading.kept or (self.gradient and not self.subject.as_torch)
-        if kept and np.size(got) == np.prod(shape) and alike(np.shape(got), shape):
-            return np.reshape(got, shape)
+        array = np.asarray(got) if kept else None
+        if array is not None and array.size == np.prod(shape) and alike(array.shape, shape):
+            return array.reshape(shape)
         return got
 
 
@@ -297,7 +300,7 @@ def _plain(right: Numbers, case: Case, asked: Asked) -> AnyArray:
     return digits.rounded(right, judge.value_dtype(asked.row, case))
 
 
-def numbers(answer: Any, dtype: DTypeLike) -> AnyArray | None:
+def numbers(answer: object, dtype: DTypeLike) -> AnyArray | None:
     """Return an answer in the precision it should have; None where it is no array of numbers."""
     try:
         with np.errstate(all="ignore"):
@@ -310,7 +313,7 @@ def numbers(answer: Any, dtype: DTypeLike) -> AnyArray | None:
 
 
 def judged(
-    answer: Any,
+    answer: object,
     exact: Numbers,
     bound: ArrayLike,
     dtype: DTypeLike,
@@ -336,12 +339,7 @@ def judged(
     if strict:
         tolerance = tolerance - float(np.finfo(np.dtype(dtype)).tiny)
     tolerance = np.broadcast_to(tolerance, right.shape)
-    with np.errstate(all="ignore"):
-        beyond = np.where(
-            np.isfinite(right), np.isfinite(tolerance) & (error > tolerance), error > 0
-        )
-    beyond &= ~(np.isinf(right) & (abs(found) >= 0.99 * np.finfo(found.dtype).max))
-    beyond &= ~np.isnan(right)
+    beyond = _beyond(found, right, error, tolerance)
     if not beyond.any():
         return None
     size = apart(found, right, floor)
@@ -354,6 +352,16 @@ def judged(
         f"{float(error[worst]):.2g}, where rounding explains {float(tolerance[worst]):.2g}"
     )
     return Problem("value", words, found, right, size)
+
+
+def _beyond(found: AnyArray, right: AnyArray, error: Array, tolerance: Array) -> AnyArray:
+    """Return which entries are wrong: those that are judged and beyond their tolerance."""
+    with np.errstate(all="ignore"):
+        wrong = np.where(
+            np.isfinite(right), np.isfinite(tolerance) & (error > tolerance), error > 0
+        )
+    wrong &= ~(np.isinf(right) & (abs(found) >= 0.99 * np.finfo(found.dtype).max))
+    return wrong & ~np.isnan(right)
 
 
 def apart(a: AnyArray, b: AnyArray, floor: float = 0.0) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -33,8 +32,8 @@ class RaisedError(Exception):
 
 
 def quietly(
-    function: Function, arrays: Sequence[Any], named: Mapping[str, object], tensors: bool
-) -> tuple[Any, list[str]]:
+    function: Function, arrays: Sequence[object], named: Mapping[str, object], tensors: bool
+) -> tuple[object, list[str]]:
     """Call a function; return what it returned, and its warnings.
 
     Raises   RaisedError for whatever it raises
@@ -51,7 +50,7 @@ def quietly(
     return result, [str(w.message) for w in warned]
 
 
-def tensor(array: Any) -> Any:
+def tensor(array: object) -> object:
     """Return an array as a tensor, and the name of a dtype as torch's dtype; all else as it is."""
     import torch
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from parity.checking import names
 from parity.checking.calls import quietly, tensor
 from parity.checking.names import listed, plain
-from parity.ops import Op
+from parity.ops import Function, Op
 from scratchnn.ops.shared import AnyArray
 
 FORWARD = listed(
@@ -44,11 +44,21 @@ HELD = {
 MODULE = "torch.nn.modules.module", "Module"  # its __call__ takes anything
 
 
+@runtime_checkable
+class Tensor(Protocol):
+    """What is needed of a parameter of torch's."""
+
+    shape: Sequence[int]
+    data: object
+
+    def detach(self) -> Tensor: ...
+
+
 class Mismatch(Exception):  # noqa: N818
     """An object keeps its weight in another layout."""
 
 
-def owner_of(thing: Any) -> type | None:
+def owner_of(thing: Function) -> type | None:
     """Return the class that a method belongs to, or that is checked itself."""
     if inspect.isclass(thing):
         return thing
@@ -58,7 +68,7 @@ def owner_of(thing: Any) -> type | None:
     path, given = qualified.rpartition(".")[0], names.parameters(thing)
     if "<locals>" in path or not given or given[0].name not in ("self", "this", "_"):
         return None
-    found: Any = thing.__globals__
+    found: object = thing.__globals__
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
     if not inspect.isclass(found) or isinstance(vars(found).get(thing.__name__), staticmethod):
@@ -66,7 +76,7 @@ def owner_of(thing: Any) -> type | None:
     return found
 
 
-def forward_of(owner: type, op: Op) -> Any:
+def forward_of(owner: type, op: Op) -> Function | None:
     """Return the method that computes the operation: by its name, by a usual one, or the only one.
 
     None where there is none.
@@ -81,7 +91,7 @@ def forward_of(owner: type, op: Op) -> Any:
     return next((getattr(owner, n) for n in (*called, *usual, *only)), None)
 
 
-def backward_of(owner: type, forward: str) -> Any:
+def backward_of(owner: type, forward: str) -> Function | None:
     """Return the method that computes the gradient of another, of this name, or None.
 
     It is called as its forward and as a gradient (sigmoid_prime), or as a gradient alone (prime).
@@ -118,13 +128,13 @@ def _of_any_module(owner: type, name: str) -> bool:
     return (base.__module__, base.__name__) == MODULE
 
 
-def signed(thing: Any) -> Any:
+def signed(thing: Function) -> Function:
     """Return what has a thing's signature: its forward, of a module of torch's, else itself."""
     of_torch = any((base.__module__, base.__name__) == MODULE for base in type(thing).__mro__)
-    return thing.forward if of_torch else thing
+    return getattr(thing, "forward", thing) if of_torch else thing
 
 
-def needs_object(method: Any, owner: type) -> bool:
+def needs_object(method: Function | None, owner: type) -> bool:
     """Whether a method of a class is called on an object: static and class methods are not."""
     if not inspect.isfunction(method):
         return False
@@ -132,14 +142,14 @@ def needs_object(method: Any, owner: type) -> bool:
     return own is not None and not isinstance(own, staticmethod)
 
 
-def of_instance(method: Any, instance: Any) -> Any:
+def of_instance(method: Function, instance: object) -> Function:
     """Return a method of an instance; static ones and functions as they are."""
     if instance is None or not needs_object(method, type(instance)):
         return method
-    return getattr(instance, method.__name__)
+    return getattr(instance, method.__name__, method)
 
 
-def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> Any:
+def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, object]) -> object:
     """Return an object of a class, with sizes or weights for what its constructor wants.
 
     Raises   ValueError where it wants something else; RaisedError, Mismatch
@@ -165,7 +175,7 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
     return instance
 
 
-def rates(instance: Any) -> list[tuple[dict[str, Any], str]]:
+def rates(instance: object) -> list[Place]:
     """Return the numbers by which an object may change its parameters."""
     return [
         (holder, name)
@@ -174,9 +184,9 @@ def rates(instance: Any) -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-def parameters(instance: Any) -> dict[str, Any]:
+def parameters(instance: object) -> dict[str, object]:
     """Return the parameters that an object keeps, by role."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for holder, name in attributes(instance):
         for role, known in HELD.items():
             if plain(name) in known.split() and isinstance(holder[name], np.ndarray):
@@ -184,20 +194,21 @@ def parameters(instance: Any) -> dict[str, Any]:
     return found
 
 
-def place(instance: Any, given: Mapping[str, AnyArray]) -> None:
+def place(instance: object, given: Mapping[str, AnyArray]) -> None:
     """Put the parameters of a case where an object keeps its own."""
     for role in [r for r in HELD if r in given]:
         _place(instance, role, given[role])
 
 
-def _place(instance: Any, role: str, array: AnyArray) -> None:
+def _place(instance: object, role: str, array: AnyArray) -> None:
     """Put a parameter where an object keeps it, if it does."""
     for holder, name in attributes(instance):
         if plain(name) in HELD[role].split():
-            if hasattr(holder[name], "detach"):
-                _place_tensor(holder[name], name, array)
+            kept = holder[name]
+            if isinstance(kept, Tensor):
+                _place_tensor(kept, name, array)
                 return
-            old = np.asarray(holder[name])
+            old = np.asarray(kept)
             if old.shape == array.shape or (old.ndim == 0 and old == None):  # noqa: E711
                 holder[name] = array.copy()
             elif old.size == array.size and role == "b":
@@ -207,14 +218,17 @@ def _place(instance: Any, role: str, array: AnyArray) -> None:
             return
 
 
-def _place_tensor(parameter: Any, name: str, array: AnyArray) -> None:
+def _place_tensor(parameter: Tensor, name: str, array: AnyArray) -> None:
     if tuple(parameter.shape) == array.shape:
         parameter.data = tensor(array)
     elif tuple(parameter.shape) == array.T.shape:
         raise Mismatch(f"{name} has shape {tuple(parameter.shape)}")
 
 
-def attributes(instance: Any, gradients: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+Place: TypeAlias = tuple[dict[str, object], str]  # a dictionary, and a key
+
+
+def attributes(instance: object, gradients: bool = False) -> Iterator[Place]:
     """Yield each attribute of an object, and each entry of those that are dictionaries.
 
     Options  gradients   of the dictionaries called grads or the like, or of all others
@@ -226,7 +240,7 @@ def attributes(instance: Any, gradients: bool = False) -> Iterator[tuple[dict[st
             yield from ((value, key) for key in list(value) if isinstance(key, str))
 
 
-def held(instance: Any) -> set[str]:
+def held(instance: object) -> set[str]:
     """Return the parameters that an object keeps itself."""
     kept = {plain(name) for _, name in attributes(instance)}
     return {role for role, known in HELD.items() if kept & set(known.split())}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ def _gradient_fits(asked: Asked, case: Case) -> bool:
     return all(_near(asked, found[r], right[r]) for r in found if r in right)
 
 
-def _near(asked: Asked, found: Any, right: Any) -> bool:
+def _near(asked: Asked, found: object, right: object) -> bool:
     right = np.asarray(right, np.float64)
     got = numbers(asked.reshaped(found, right.shape), np.float64)
     return got is not None and apart(got, right) <= FITS
@@ -132,10 +131,11 @@ def _uses_what_was_kept(subject: Subject, reading: Reading, places: Sequence[str
     one, other = (_arrays(asked, given) for given in (case, case | {first: -case[first]}))
     if one is None or other is None:
         return False
-    return any(r not in other or not np.array_equal(one[r], other[r]) for r in one)
+    pairs = ((np.asarray(x), np.asarray(other.get(role))) for role, x in one.items())
+    return not all(np.array_equal(a, b) for a, b in pairs)
 
 
-def _arrays(asked: Asked, case: Case) -> dict[str, Any] | None:
+def _arrays(asked: Asked, case: Case) -> dict[str, object] | None:
     try:
         return asked(case).arrays
     except (RaisedError, Mismatch, LookupError):
@@ -180,7 +180,7 @@ def _asked(subject: Subject, reading: Reading) -> Iterator[tuple[Gradient, Asked
         yield how, asked, asked.prepared(probes(reading.row)[0])
 
 
-def _parallel(asked: Asked, found: dict[str, Any], case: Case) -> bool:
+def _parallel(asked: Asked, found: dict[str, object], case: Case) -> bool:
     first = asked.row.inputs[0]
     right = np.asarray(asked.rights(case)[0][first], np.float64)
     got = numbers(found.get(first), np.float64)

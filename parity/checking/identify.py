@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -255,7 +254,7 @@ def _fits(subject: Subject, reading: Reading, as_torch: bool, found: _Search) ->
         for f in factors(reading, as_torch)
         for r in reductions(reading, as_torch)
     ]
-    answers: list[Any] = []
+    answers: list[object] = []
     first, second = probes(reading.row)
     found.seen.append(options[0])
     try:
@@ -276,12 +275,12 @@ def _fits(subject: Subject, reading: Reading, as_torch: bool, found: _Search) ->
             yield replace(candidate, kept=kept)
 
 
-def _value(subject: Subject, reading: Reading, case: Case) -> Any:
+def _value(subject: Subject, reading: Reading, case: Case) -> object:
     asked = Asked(subject, reading)
     return asked(asked.prepared(case)).arrays[""]
 
 
-def _distance(reading: Reading, answer: Any, case: Case, as_torch: bool) -> tuple[float, bool]:
+def _distance(reading: Reading, answer: object, case: Case, as_torch: bool) -> tuple[float, bool]:
     asked = Asked(None, reading)  # type: ignore[arg-type]
     with np.errstate(all="ignore"):
         right = np.asarray(reading.right(asked.prepared(case)), np.float64)

@@ -12,7 +12,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from parity.checking.classes import (
     signed,
 )
 from parity.checking.names import Parameters, listed, plain
-from parity.ops import Op
+from parity.ops import Function, Op
 from scratchnn.ops.shared import AnyArray
 
 LEFT = {  # attributes in which a backward leaves gradients, in lower case without underscores
@@ -46,12 +45,16 @@ GRADIENTS = listed("grad grads gradient gradients dx dz dw dscores dlogits")
 
 @dataclass
 class Outcome:
-    """What a call returned: its value, what else it returned, and what it was a method of."""
+    """What a call returned: its value, what else it returned, and what it was a method of.
 
-    value: Any
-    extra: Any = None
-    instance: Any = None
+    Of a backward, the gradients: a list, or by role.
+    """
+
+    value: object
+    extra: object = None
+    instance: object = None
     warned: list[str] = field(default_factory=list)
+    gradients: list[object] | dict[str, object] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -65,8 +68,8 @@ class Subject:
     """
 
     op: Op
-    thing: Any
-    other: Any = None
+    thing: Function
+    other: Function | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     tensors: bool = False
     as_torch: bool = False
@@ -74,25 +77,27 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.owner = owner_of(self.thing)
-        self.forward: Any = self.thing
-        self.backward: Any = self.other
-        if self.owner is not None:
-            if self.thing is self.owner:
-                self.forward = forward_of(self.owner, self.op)
-            if self.backward is None or self.backward is self.owner:
-                self.backward = backward_of(self.owner, getattr(self.forward, "__name__", ""))
-            if self.owner.__module__.startswith("torch"):
-                self.backward = self.other
-        elif not inspect.isroutine(self.thing):
-            of_class = forward_of(type(self.thing), self.op)
-            name = getattr(of_class, "__name__", "")
-            if not callable(self.thing):
-                self.forward = getattr(self.thing, name, None)
-            own = backward_of(type(self.thing), name)
-            self.backward = self.backward or (own and getattr(self.thing, own.__name__))
-        if self.forward is None:
+        forward, self.backward = self._methods()
+        if forward is None:
             wanted = ", ".join(FORWARD[:5])
             raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
+        self.forward: Function = forward
+
+    def _methods(self) -> tuple[Function | None, Function | None]:
+        """Return what computes the value, and the gradient; None where there is none."""
+        thing, other = self.thing, self.other
+        if self.owner is not None:
+            forward = forward_of(self.owner, self.op) if thing is self.owner else thing
+            if self.owner.__module__.startswith("torch"):
+                return forward, other
+            own = backward_of(self.owner, getattr(forward, "__name__", ""))
+            return forward, own if other is None or other is self.owner else other
+        if inspect.isroutine(thing):
+            return thing, other
+        name = getattr(forward_of(type(thing), self.op), "__name__", "")
+        own = backward_of(type(thing), name)
+        forward = thing if callable(thing) else getattr(thing, name, None)
+        return forward, other or (own and getattr(thing, own.__name__))
 
     @property
     def name(self) -> str:
@@ -185,9 +190,9 @@ class Subject:
     def start(
         self,
         given: Mapping[str, AnyArray],
-        objects: list[Any] | None = None,
+        objects: list[object] | None = None,
         moved: bool = False,
-    ) -> Any:
+    ) -> object:
         """Return an object of the class whose methods are called, or None.
 
         Options  objects   holds the object that is asked again, once there is one; None: always new
@@ -203,7 +208,9 @@ class Subject:
             objects.append(made)
         return made
 
-    def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
+    def call(
+        self, instance: object, arrays: Sequence[object], options: Mapping[str, object]
+    ) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
         arrays, named = _split(arrays, named, self.places(len(arrays)), self.parameters)
         result, warned = quietly(of_instance(self.forward, instance), arrays, named, self.tensors)
@@ -219,7 +226,7 @@ class Subject:
     def pull(
         self,
         ran: Outcome,
-        arrays: Sequence[Any],
+        arrays: Sequence[object],
         options: Mapping[str, object],
         updates: bool = False,
     ) -> Outcome:
@@ -232,12 +239,14 @@ class Subject:
         }
         places = self.backward_places()
         arrays, named = _split(arrays, named, places, self.backward_parameters)
+        assert self.backward is not None
         function = of_instance(self.backward, ran.instance)
         before = {r: np.array(x) for r, x in parameters(ran.instance).items()} if updates else {}
         result, warned = quietly(function, arrays, named, self.tensors)
         now = parameters(ran.instance) if updates else {}
         changes = {r: (x - now[r]) / x.dtype.type(names.STEP) for r, x in before.items()}
-        return Outcome(gradients_in(result, ran.instance, changes), None, ran.instance, warned)
+        found = gradients_in(result, ran.instance, changes)
+        return Outcome(None, None, ran.instance, warned, found)
 
     @property
     def second_is_gradient(self) -> bool:
@@ -255,7 +264,7 @@ class Subject:
         return [name.id for pair in pairs for name in ast.walk(pair) if isinstance(name, ast.Name)]
 
 
-def own_parameters(method: Any, owner: type | None) -> Parameters | None:
+def own_parameters(method: Function, owner: type | None) -> Parameters | None:
     found = names.parameters(signed(method))
     if found and owner is not None and inspect.isfunction(method):
         own = inspect.getattr_static(owner, method.__name__, None)
@@ -264,10 +273,10 @@ def own_parameters(method: Any, owner: type | None) -> Parameters | None:
     return found
 
 
-def told_by(thing: Any) -> str:
+def told_by(thing: Function | None) -> str:
     """Return the docstrings and comments of a function or class."""
     try:
-        source = inspect.getsource(thing)
+        source = inspect.getsource(thing) if thing else ""
     except (OSError, TypeError):
         return getattr(thing, "__doc__", "") or ""
     comments = [line.partition("#")[2] for line in source.splitlines() if "#" in line]
@@ -275,11 +284,11 @@ def told_by(thing: Any) -> str:
 
 
 def _split(
-    arrays: Sequence[Any],
-    named: dict[str, Any],
+    arrays: Sequence[object],
+    named: dict[str, object],
     places: list[str] | None,
     given: Parameters | None,
-) -> tuple[Sequence[Any], dict[str, Any]]:
+) -> tuple[Sequence[object], dict[str, object]]:
     """Give those arrays by name that are wanted so."""
     keywords = names.by_keyword(given)
     if not keywords or places is None:
@@ -292,27 +301,27 @@ def _split(
 # Results
 
 
-def _array(value: Any) -> Any:
+def _array(value: object) -> object:
     """Return a tensor as an array, and a list of numbers; all else as it is."""
     if hasattr(value, "detach"):
         return value.detach().numpy()
     return np.array(value) if isinstance(value, list) else value
 
 
-def _left(instance: Any) -> Any:
+def _left(instance: object) -> object:
     """Return the result that a forward left in an attribute."""
     kept = {plain(name): value for name, value in vars(instance).items()}
     return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
 
 
 def gradients_in(
-    result: Any, instance: Any, changes: Mapping[str, AnyArray] | None = None
-) -> list[Any] | dict[str, Any]:
+    result: object, instance: object, changes: Mapping[str, AnyArray] | None = None
+) -> list[object] | dict[str, object]:
     """Return what a backward returned or left in attributes: a list, or a mapping by role.
 
     Options  changes   of the parameters, divided by the rate
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for holder, name in attributes(instance, gradients=True):
         for role, known in LEFT.items():
             inside = holder is not getattr(instance, "__dict__", None)
