@@ -29,6 +29,7 @@ from parity import report, theirs
 from parity.digits import Precision
 from parity.report import Report, Section
 from scratchnn.extras import need, need_all
+from scratchnn.run import files
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
 from scratchnn.run.recipes import RECIPES
@@ -57,7 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for add in COMMANDS:
         add(parsers)
     arguments = parser.parse_args(argv)
-    return run_command(arguments.command, arguments, program="parity")
+    return run_command(_run, arguments, program="parity")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run the command that was given, if what it is to write can be written."""
+    if folder := getattr(arguments, "out", None):
+        files.check_folder(Path(folder))
+    for name in ("json", "html"):
+        if path := getattr(arguments, name, None):
+            files.check_place(Path(path))
+    return int(arguments.command(arguments))
 
 
 def _add(parsers: Subparsers, name: str, command: Command, words: str) -> Parser:
@@ -232,7 +243,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 
 def _add_accuracy(parsers: Subparsers) -> None:
-    words = "measure errors in ulps, compared with other libraries'"
+    words = "measure errors in ulps, compared with other libraries': some minutes"
     sub = _add(parsers, "accuracy", run_accuracy, words)
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
     sub.add_argument("--json", metavar="FILE", help="save every cell as JSON")

@@ -83,6 +83,8 @@ def _status(error: Exception) -> int:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
     if isinstance(error, expected):
         return str(error)
