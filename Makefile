@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-lowest dist-test bench-quick lint docs docs-test
+.PHONY: demo test test-long test-lowest coverage dist-test bench-quick lint docs docs-test
 
 # torch without CUDA: make demo CPU=1 takes it from here, as pytorch.org says for pip.
 TORCH_CPU ?= https://download.pytorch.org/whl/cpu
@@ -23,6 +23,14 @@ test-lowest:
 	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install --quiet -c .venv-lowest/constraints.txt --editable '.[tests]'
 	.venv-lowest/bin/python -m pytest
+
+# The lines and branches of scratchnn/ that no test takes. The tests of parity are left out.
+coverage: .venv/ready
+	$(BIN)/python -m pip install --quiet 'coverage>=7.10'
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest --ignore tests/parity --ignore tests/benchmarks
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 # Build the wheel and the sdist, and use each in an empty environment with NumPy alone.
 dist-test:

@@ -128,13 +128,18 @@ def environment(threads: list[int], seed: int) -> JSON:
 def variables(threads: int) -> dict[str, str]:
     """Return the environment variables of a process that is timed.
 
-    Libraries read them when they are imported. What parity sets for its comparisons is left out:
-    with a passive OMP_WAIT_POLICY torch's threads sleep after each product, and a step takes up to
-    twice as long.
+    Libraries read them when they are imported. Two kinds are left out. What parity sets for its
+    comparisons: with a passive OMP_WAIT_POLICY torch's threads sleep after each product, and a step
+    takes up to twice as long. And what sets up a BLAS by hand: with OPENBLAS_CORETYPE=Haswell, as
+    some machines have it for the same bits everywhere, products do without AVX-512.
     """
     one = " --xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
     return {
-        **{name: value for name, value in os.environ.items() if name not in OF_PARITY},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if name not in OF_PARITY and not name.startswith(("OPENBLAS_", "MKL_"))
+        },
         **dict.fromkeys(THREADS, str(threads)),
         "XLA_FLAGS": (os.environ.get("XLA_FLAGS", "") + one).strip(),
         "JAX_PLATFORMS": "cpu",

@@ -46,7 +46,10 @@ def pages(machines: list[Results]) -> dict[Path, dict[str, str]]:
     return {
         ROOT / "README.md": {"benchmarks": summary(machines) or NOTHING},
         ROOT / "docs/benchmarks.md": {
-            "benchmark-tables": _joined(*(details(r) + _shown(r) for r in machines)) or NOTHING
+            "benchmark-tables": _joined(
+                *_epochs(machines), *(details(r) + _shown(r) for r in machines)
+            )
+            or NOTHING
         },
     }
 
@@ -73,7 +76,6 @@ def summary(machines: list[Results]) -> str:
     names = ", ".join(results.machine for results in shown)
     return _joined(
         tables.answers(shown),
-        *(tables.epochs_table(shown, model) for model in tables.MODELS),
         *(tables.noise_line(results, ("epoch",)) for results in shown),
         *_once(tables.not_run(results) for results in shown),
         f"![seconds per epoch on {names}](docs/images/benchmarks/epochs.png)\n",
@@ -98,8 +100,12 @@ def details(results: Results) -> str:
 
 def text(machines: list[Results]) -> str:
     """Return the tables of some machines, for the terminal."""
-    both = (tables.epochs_table(machines, model) for model in tables.MODELS)
-    return _joined(*both, *(details(results) for results in machines))
+    return _joined(*_epochs(machines), *(details(results) for results in machines))
+
+
+def _epochs(machines: list[Results]) -> list[str]:
+    """Return the epochs of both models in all backends, machine by machine in columns."""
+    return [tables.epochs_table(machines, model) for model in tables.MODELS]
 
 
 def _shown(results: Results) -> str:

@@ -16,6 +16,7 @@ version = release = tomllib.loads((ROOT / "pyproject.toml").read_text())["projec
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx_gallery.gen_gallery",
     # of docs/_ext:
     "maths",  # formulas as MathML, which browsers draw themselves
     "docstrings",  # the sections of this project's docstrings
@@ -27,6 +28,21 @@ extensions = [
 ]
 exclude_patterns = ["_build", "playground", "zh"]
 english_site = ""  # where it is, seen from the root of this edition: see zh/conf.py
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/\d\d_",
+    "ignore_pattern": "flawed",
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("scraper.figures",),  # of docs/_ext
+    "abort_on_example_error": True,
+    "run_stale_examples": True,  # they depend on the package, too
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "min_reported_time": 60,
+    "reset_modules": (),
+    "show_signature": False,
+}
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 default_role = "py:obj"

@@ -132,9 +132,19 @@ def readme() -> dict[str, str]:
     results = read("reference")
     cells = [cell for cell in accuracy.read(accuracy.RESULTS) if cell.op in SHOWN]
     return {
-        "models": models_table(results),
+        "models": parity_table(results),
         "environment": environment_line(results["environment"]),
         "accuracy": accuracy.table(cells, "float32"),
+    }
+
+
+def recipes_page() -> dict[str, str]:
+    """Return what the recipes reach."""
+    results = read("reference")
+    return {
+        "models": models_table(results),
+        "environment": environment_line(results["environment"]),
+        "mlp": mlp_table(results),
     }
 
 
@@ -185,7 +195,7 @@ def mutants_page() -> dict[str, str]:
 
 PAGES = {
     "README.md": readme,
-    "docs/recipes.md": lambda: {"mlp": mlp_table(read("reference"))},
+    "docs/recipes.md": recipes_page,
     "docs/accuracy.md": accuracy_page,
     "docs/bounds.md": lambda: {"ops": ops_table(read("ops"))},
     "docs/distributed.md": scaling_page,
@@ -194,6 +204,25 @@ PAGES = {
     "docs/reliability.md": lambda: {"faults": faults_table(read("reliability"))},
     "docs/parity-training.md": lambda: {"drift": drift_table(read("free-run"))},
 }
+
+
+def parity_table(results: dict) -> str:
+    """Return how close NumPy and torch stayed in each recipe."""
+    lines = [
+        "| recipe | data | test accuracy | steps compared | largest difference, of its tolerance "
+        "| \\|Δθ\\|, float64 |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for run, sides in zip(results["train"], results["parity"], strict=True):
+        assert all(side["holds"] for side in sides)
+        accuracy = run["history"][-1]["test_accuracy"]
+        shown = "" if accuracy is None else f"{accuracy:.1%}"
+        lines.append(
+            f"| `{run['recipe']}` | {run['data']} | {shown} "
+            f"| {sides[1]['steps']:,} | {max(side['worst']['ratio'] for side in sides):.0%} "
+            f"| {sides[1]['free_run']:.1e} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def models_table(results: dict) -> str:
@@ -262,13 +291,19 @@ def drift_table(found: dict) -> str:
 
 
 def faults_table(found: dict) -> str:
-    """Return how often each fault was tried, and how often something was wrong."""
-    lines = ["| fault | tried | wrong |", "|---|--:|--:|"]
-    lines += [f"| {r['fault']} | {r['cases']:,} | {len(r['wrong'])} |" for r in found["faults"]]
-    facts, minutes = found["environment"], sum(row["seconds"] for row in found["faults"]) / 60
+    """Return how often each fault was tried, how often something was wrong, and when."""
+    rows = found["faults"]
+    lines = ["| fault | tried | wrong | measured |", "|---|--:|--:|---|"]
+    lines += [f"| {r['fault']} | {r['cases']:,} | {len(r['wrong'])} | {r['date']} |" for r in rows]
+    lines += ["", *(f"{r['fault'].capitalize()}: {r['said']}.\n" for r in rows if "said" in r)]
+    used = [
+        f"NumPy {e['numpy']}, Python {e['python']}, {e['system']}, {e['processor']}"
+        for e in (row["environment"] for row in rows)
+    ]
+    minutes = sum(row["seconds"] for row in rows) / 60
     return (
-        "\n".join(lines) + f"\n\nMeasured in {minutes:.0f} minutes with NumPy {facts['numpy']}, "
-        f"Python {facts['python']}, {facts['system']}, {facts['processor']}.\n"
+        "\n".join(lines)
+        + f"\nMeasured in {minutes:.0f} minutes with {'; '.join(dict.fromkeys(used))}.\n"
     )
 
 

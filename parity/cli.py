@@ -103,7 +103,7 @@ def run_ops(arguments: argparse.Namespace) -> int:
     need_all(dict.fromkeys(["torch", "hypothesis", "mpmath", *pictures], "parity"))
     from parity import devices
     from parity.judge import OURS
-    from parity.search import ROWS, search
+    from parity.search import ROWS, leaving_no_folder, search
 
     names = devices.available() if arguments.device == "all" else [arguments.device]
     device = [devices.prepare(name, deterministic=False) for name in names][-1]
@@ -112,7 +112,7 @@ def run_ops(arguments: argparse.Namespace) -> int:
     if not rows:
         raise ValueError("--dtype tf32 is for operations that multiply matrices, got none")
     cells = []
-    with devices.threads(arguments.threads):
+    with devices.threads(arguments.threads), leaving_no_folder():
         environment = devices.environment(device)
         sides = [OURS, *(f"torch {name}" for name in names)]
         print(report.cells_header(sides))

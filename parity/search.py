@@ -8,14 +8,16 @@ cases are alike, and a planted overflow was missed that as many different cases 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
+from tempfile import TemporaryDirectory
 from textwrap import indent
 from typing import TypeVar
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import HealthCheck, Phase, configuration, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, NoSuchExample
 
@@ -132,6 +134,17 @@ def search(
         smallest(drawn, fails, examples, random_seed)
     cell.refusals = dict(refusals)
     return cell
+
+
+@contextmanager
+def leaving_no_folder() -> Iterator[None]:
+    """Let Hypothesis write to a temporary folder, and not to .hypothesis/ in the working one."""
+    with TemporaryDirectory() as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(None)
 
 
 def smallest(

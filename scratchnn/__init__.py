@@ -20,6 +20,7 @@ The subject, in reading order:
     train.py         fit and evaluate: the loop over minibatches
     history.py       what a training records
     shown.py         how a history shows itself; optional reading
+    fast.py          the same steps through SciPy's BLAS; optional reading
     threads.py       how many threads the matrix products take; optional reading
 
 Around the subject:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnn.information import check_distributions
-from scratchnn.ops.shared import Array, IntArray, check_float, check_labels, check_matrix
+from scratchnn.ops.shared import (
+    Array,
+    IntArray,
+    check_labels,
+    check_matrix,
+    check_number,
+    check_real,
+    check_whole,
+)
 from scratchnn.ops.softmax import softmax
 
 ROUNDING = 2 * float(np.finfo(np.float64).eps)
@@ -48,8 +56,7 @@ def reliability_bins(p: Array, target: IntArray, *, bins: int = 15) -> Reliabili
     Source   Guo et al. 2017, arXiv:1706.04599
     """
     _check(p, target)
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+    check_whole(1, bins=bins)
     confidence = p.max(axis=1).astype(np.float64)
     right = p.argmax(axis=1) == target
     edges = np.linspace(0, 1, bins + 1)
@@ -159,6 +166,7 @@ def temperature_derivatives(z: Array, target: IntArray, T: float) -> tuple[float
              indices, or T ≤ 0
     """
     _check_logits(z, target)
+    check_number(T=T)
     if not T > 0:
         raise ValueError(f"T must be positive, got {T}")
     gaps = _gaps(z)
@@ -184,14 +192,14 @@ def _derivatives(gaps: Array, at_target: Array, beta: float) -> tuple[float, flo
 
 
 def _check(p: Array, target: IntArray) -> None:
-    check_float(p=p)
+    check_real(p=p)
     check_matrix(p=p)
     check_distributions(1, p=p)
     check_labels(target, p.shape[:1], p.shape[1])
 
 
 def _check_logits(z: Array, target: IntArray) -> None:
-    check_float(z=z)
+    check_real(z=z)
     check_matrix(z=z)
     check_labels(target, z.shape[:1], z.shape[1])
     infinite = ~np.isfinite(z).all(axis=1)

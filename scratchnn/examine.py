@@ -59,7 +59,7 @@ class Calibration:
     after: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """What a classifier answers to each example of a data set.
 
@@ -69,6 +69,11 @@ class Answers:
     data: Dataset
     z: Array
     p: Array
+
+    def __repr__(self) -> str:
+        right, examples = int(self.confusion.trace()), len(self.z)
+        share = f"{right:,} of {examples:,} right ({right / examples:.2%})"
+        return f"<{type(self).__name__} to {self.data.name}: {share}>"
 
     @property
     def answer(self) -> IntArray:

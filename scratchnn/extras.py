@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+NAMES = {"PIL": "Pillow"}  # what pip calls a module
+
 
 class MissingExtraError(ImportError):
     """A package of an optional extra is not installed; the message names the extra."""
@@ -35,7 +37,7 @@ def need_all(extras: Mapping[str, str]) -> list[Any]:
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != package:  # it lacks something itself
                 raise
-            missing[package] = extra
+            missing[NAMES.get(package, package)] = extra
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise MissingExtraError(

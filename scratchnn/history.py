@@ -11,8 +11,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnn.data import Dataset
 from scratchnn.objectives import Objective
-from scratchnn.shown import Shown
+from scratchnn.shown import Shown, reached
+
+
+class Task(NamedTuple):
+    """What a training is given besides network and optimizer: one that goes on needs the same.
+
+    Parts    train, test, validation   the data; None: none
+             objective                 the loss
+             batch_size                how many examples a step uses
+             rng                       of the order of the examples; None: no matter which
+    """
+
+    train: Dataset
+    test: Dataset | None
+    validation: Dataset | None
+    objective: Objective
+    batch_size: int
+    rng: np.random.Generator | None
 
 
 class Step(NamedTuple):
@@ -78,6 +96,10 @@ class Epoch:
     seconds: float
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+
+    def __str__(self) -> str:
+        """What `fit(..., on_epoch=print)` prints."""
+        return f"epoch {self.epoch}: {reached(asdict(self))}"
 
 
 @dataclass

@@ -9,9 +9,8 @@ import math
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
-from scratchnn.ops.shared import Array, check_float, check_same_shape
+from scratchnn.ops.shared import Array, check_axis, check_choice, check_real, check_same_shape
 
 Unit: TypeAlias = Literal["nats", "bits"]
 
@@ -138,10 +137,8 @@ def check_probabilities(*, above_one: float = 0.0, **arrays: Array) -> None:
              arrays      the arrays, by the names that messages give them
     Raises   TypeError, ValueError
     """
-    check_float(**arrays)
+    check_real(**arrays)
     for name, p in arrays.items():
-        if p.dtype.kind == "c":
-            raise TypeError(f"{name} must be real, got {p.dtype}")
         wrong = ~((p >= 0) & (p <= 1 + above_one))  # True for NaN, too
         if wrong.any():
             at = tuple(map(int, np.argwhere(wrong)[0]))
@@ -161,13 +158,10 @@ def check_distributions(axis: int, **arrays: Array) -> None:
     Raises   TypeError, ValueError
     """
     for name, p in arrays.items():
-        check_float(**{name: p})
+        check_real(**{name: p})
         if not p.ndim:
             raise ValueError(f"{name} must have an axis of classes, got a single number")
-        try:
-            C = p.shape[normalize_axis_index(axis, p.ndim)]
-        except TypeError:
-            raise TypeError(f"axis must be an integer, got {axis!r}") from None
+        C = p.shape[check_axis(axis, p.ndim)]
         tolerance = C * float(np.finfo(p.dtype).eps)
         check_probabilities(above_one=tolerance, **{name: p})
         total = p.sum(axis=axis)
@@ -217,8 +211,7 @@ def _kl_terms(p: Array, q: Array, d: Array) -> Array:
 
 
 def _log(unit: Unit) -> np.ufunc:
-    if unit not in LOG:
-        raise ValueError(f'unit must be "nats" or "bits", got {unit!r}')
+    check_choice(LOG, unit=unit)
     return LOG[unit]
 
 

@@ -6,7 +6,6 @@ A layer holds sizes and no numbers: its parameters are views into the network's 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -25,8 +24,8 @@ from scratchnn.ops.activations import (
     tanh_backward,
 )
 from scratchnn.ops.kronecker import kronecker_linear
-from scratchnn.ops.linear import bias_gradient, input_gradient, linear, weight_gradient
-from scratchnn.ops.shared import Array
+from scratchnn.ops.linear import bias_gradient, input_gradient, weight_gradient
+from scratchnn.ops.shared import Array, check_whole
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -70,8 +69,9 @@ class Sized(Protocol):
 class Dense:
     """Y = X W + b, from D to H features.
 
-    `backward` and `gradients` are the two halves of functional.linear_backward: dX
-    is not needed in the first layer, and dW and db go straight into their places.
+    These are functional.linear and linear_backward without their checks: the network
+    has checked X and θ. dX is not needed in the first layer, and dW and db go straight
+    into their places.
 
     In θ, W (D, H) and b (H,) lie one after the other.
 
@@ -103,7 +103,9 @@ class Dense:
 
     def forward(self, X: Array, *parameters: Array) -> Array:
         W, b = parameters
-        return linear(X, W, b)
+        Y = X @ W
+        Y += b
+        return Y
 
     def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
         W, _ = parameters
@@ -260,7 +262,7 @@ def activation(name: str) -> Layer:
 
     Raises   ValueError that lists the names
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
     return ACTIVATIONS[name]()
 
@@ -294,6 +296,7 @@ def from_description(description: dict[str, str | int | float]) -> Layer:
 def _check_sizes(layer: Dense | Kronecker) -> None:
     """Make the sizes Python's integers, which JSON can hold; raise for sizes below 1."""
     for name, size in vars(layer).items():
-        object.__setattr__(layer, name, operator.index(size))  # the layer is frozen
+        check_whole(**{name: size})
+        object.__setattr__(layer, name, int(size))  # the layer is frozen
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {layer}")

@@ -7,10 +7,11 @@ import numpy as np
 from scratchnn.ops.shared import (
     Array,
     IntArray,
-    check_float,
     check_labels,
     check_matrix,
     check_number,
+    check_real,
+    check_whole,
 )
 
 
@@ -48,6 +49,7 @@ def top_k_accuracy(z: Array, target: IntArray, k: int) -> float:
              class indices
     """
     _check(z, target)
+    check_whole(k=k)
     if not 1 <= k <= z.shape[1]:
         raise ValueError(f"k must be from 1 to the number of classes {z.shape[1]}, got {k}")
     z_target = np.take_along_axis(z, target[:, None], 1)
@@ -109,7 +111,7 @@ def _check(z: Array, target: IntArray) -> None:
             "z must be logits or probabilities (N, C), got class indices: "
             "objectives.one_hot(z, C) makes rows of them"
         )
-    check_float(z=z)
+    check_real(z=z)
     check_matrix(z=z)
     check_labels(target, z.shape[:1], z.shape[1])
     unordered = np.isnan(z).any(axis=1)

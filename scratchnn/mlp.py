@@ -6,7 +6,6 @@ regression [784, 1]. What differs is the loss.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
@@ -15,7 +14,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn.layers import Dense, Kronecker, Layer, Sized, activation
-from scratchnn.ops.shared import Array, IntArray, check_float, check_same_shape
+from scratchnn.ops.shared import (
+    Array,
+    IntArray,
+    check_array,
+    check_dtype,
+    check_float,
+    check_rates,
+    check_same_shape,
+    check_whole,
+    generator,
+    upstream,
+)
 
 __all__ = ["Parameters", "backward", "count", "forward", "init", "layers", "predict"]
 
@@ -35,8 +45,8 @@ class Parameters:
     """
 
     def __init__(self, layers: Sequence[Layer], theta: Array) -> None:
+        self.sizes = _checked(layers)
         self.layers = tuple(layers)
-        self.sizes = _checked(self.layers)
         check_float(theta=theta)
         if theta.shape != (count(layers),):
             raise ValueError(f"theta must have shape ({count(layers)},), got {theta.shape}")
@@ -63,6 +73,8 @@ class Parameters:
     @classmethod
     def zeros(cls, layers: Sequence[Layer], dtype: DTypeLike = np.float32) -> Parameters:
         """Return parameters that are all zero."""
+        _checked(layers)
+        check_dtype(dtype)
         return cls(layers, np.zeros(count(layers), dtype))
 
     @classmethod
@@ -74,9 +86,16 @@ class Parameters:
         Options  activation   between the layers, by name
         Raises   TypeError, ValueError when a shape does not fit the layer before
         """
+        if not isinstance(pairs, (tuple, list)):
+            raise TypeError(f"pairs must be a list of (W, b), got {type(pairs).__name__}")
         if not pairs:
             raise ValueError("pairs must hold (W, b) of at least one layer, got none")
-        for i, (W, b) in enumerate(pairs, 1):
+        _activation(activation)
+        for i, pair in enumerate(pairs, 1):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                got = type(pair).__name__
+                raise TypeError(f"pairs must hold (W, b) of each layer, got {got} for layer {i}")
+            W, b = pair
             check_float(**{f"W of layer {i}": W, f"b of layer {i}": b})
             if W.ndim != 2:
                 raise ValueError(f"W of layer {i} must have shape (D, H), got {W.shape}")
@@ -131,9 +150,14 @@ def layers(
                           default: dense ones
     Raises   ValueError for fewer than two sizes, sizes below 1, or an unknown activation
     """
+    if not _is_list(sizes):
+        raise TypeError(f"sizes must be a list of whole numbers, got {sizes!r}")
+    check_whole(**{f"sizes[{i}]": size for i, size in enumerate(sizes)})
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes must be two or more positive numbers, got {list(sizes)}")
-    *hidden, last = pairwise(map(operator.index, sizes))
+    if kronecker is not None:
+        check_whole(1, kronecker=kronecker)
+    *hidden, last = pairwise(map(int, sizes))
     found: list[Layer] = []
     for D, H in hidden:
         found += [Kronecker(D, H, kronecker) if kronecker else Dense(D, H), _activation(activation)]
@@ -172,16 +196,21 @@ def init(
     Raises   TypeError, ValueError for sizes or layers that make no network, or a dtype that is
              not floating point
     """
-    if np.dtype(dtype).kind != "f":
-        raise TypeError(f"dtype must be floating point, got {np.dtype(dtype)}")
-    rng = np.random.default_rng(rng)
+    check_dtype(dtype)
+    if std is not None:
+        check_rates(std=std)
+    if not _is_list(network):
+        raise TypeError(f"network must be whole numbers, or layers, got {network!r}")
+    rng = generator(rng)
     sizes = [part for part in network if isinstance(part, (int, np.integer))]
     given = [part for part in network if not isinstance(part, (int, np.integer))]
     for layer in given:
         if isinstance(layer, type):
             raise TypeError(f"network must be layers, got the class {layer.__name__}: add ()")
     if not all(hasattr(layer, "shapes") for layer in given) or (sizes and given):
-        raise ValueError(f"network must be whole numbers, or layers, got {list(network)}")
+        raise ValueError(
+            f"network must be whole numbers, as [64, 30, 10], or layers, got {network!r}"
+        )
     if given and (activation != "relu" or kronecker):
         raise ValueError("activation and kronecker are for sizes, and network is layers")
     made = given or layers(sizes, activation=activation, kronecker=kronecker)
@@ -202,6 +231,7 @@ def forward(parameters: Parameters, X: Array) -> list[Array]:
     Shapes   X (N, D) → [X (N, D), z_1 (N, H_1), a_1 (N, H_1), ..., z (N, C)]
     Raises   TypeError, ValueError for anything but rows of D floating-point numbers
     """
+    check_network(parameters)
     _check_inputs(X, parameters.sizes[0])
     outputs = [X]
     for layer, views in zip(parameters.layers, parameters.views, strict=True):
@@ -224,7 +254,9 @@ def backward(
     Options  out   parameters that are overwritten by the gradient
     Raises   TypeError, ValueError for a dz that does not have the shape of the logits
     """
-    check_float(dz=dz)
+    check_network(parameters)
+    _check_outputs(outputs, parameters)
+    dz = upstream(outputs[-1].dtype, dz=dz)
     check_same_shape(z=outputs[-1], dz=dz)
     grad = out or parameters.like(np.empty_like(parameters.theta))
     dy = dz
@@ -242,16 +274,56 @@ def predict(parameters: Parameters, X: Array) -> IntArray:
         z > 0 exactly where σ(z) > 1/2
 
     Shapes   X (N, D) → (N,)
-    Raises   as `forward`
+    Raises   as `forward`; ValueError where an output is NaN
     """
     z = forward(parameters, X)[-1]
+    unordered = np.isnan(z).any(axis=1)
+    if unordered.any():
+        raise ValueError(f"X gives NaN, which has no order, in row {unordered.argmax()}")
     return z.argmax(axis=1) if z.shape[1] > 1 else (z[:, 0] > 0).astype(np.intp)
 
 
 _activation = activation  # `layers` and `init` have an argument of that name
 
 
+def _is_list(value: object) -> bool:
+    """Whether a value is a list, a tuple, or an array with an axis."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def check_network(parameters: object) -> None:
+    """Raise for anything but a network.
+
+    Raises   TypeError
+    """
+    if not isinstance(parameters, Parameters):
+        raise TypeError(f"parameters must be a network from mlp.init, got {parameters!r}")
+
+
+def _check_outputs(outputs: list[Array], parameters: Parameters) -> None:
+    """Raise for anything but what `forward` returned."""
+    if not isinstance(outputs, (list, tuple)) or len(outputs) != len(parameters.layers) + 1:
+        raise ValueError("outputs must be the list that forward returned, with X at first")
+    for i, output in enumerate(outputs):
+        if type(output) is not np.ndarray:
+            check_array(**{f"outputs[{i}]": output})
+    first, *sizes = parameters.sizes
+    features, after = [first], iter(sizes)
+    for layer in parameters.layers:  # an activation keeps the number of features
+        features.append(next(after) if layer.shapes else features[-1])
+    got, expected = [z.shape for z in outputs], [(len(outputs[-1]), D) for D in features]
+    if got != expected:
+        raise ValueError(f"outputs must have the shapes {expected} that forward made, got {got}")
+
+
 def _check_inputs(X: Array, D: int) -> None:
+    if isinstance(X, np.ndarray) and X.dtype.kind in "iub":
+        raise TypeError(
+            f"X must be floating point, scaled as in the training, got {X.dtype}: of a data set, "
+            "X, _ = data.batch(slice(None), np.float32)"
+        )
     check_float(X=X)
     if X.ndim != 2 or X.shape[1] != D:
         advice = ": pass one example as X[None]" if X.shape == (D,) else ""
@@ -260,6 +332,11 @@ def _check_inputs(X: Array, D: int) -> None:
 
 def _checked(layers: Sequence[Layer]) -> tuple[int, ...]:
     """Return the sizes of a network; raise where layers do not fit each other."""
+    if not _is_list(layers):
+        raise TypeError(f"layers must be a list of layers, got {layers!r}")
+    for layer in layers:
+        if isinstance(layer, type) or not hasattr(layer, "shapes"):
+            raise TypeError(f"layers must hold layers such as Dense(64, 10), got {layer!r}")
     if not layers or not layers[0].shapes:
         raise ValueError(f"layers must begin with one that has weights, got {list(layers)}")
     sized = [layer for layer in layers if isinstance(layer, Sized)]

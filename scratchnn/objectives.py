@@ -10,7 +10,15 @@ from numpy.typing import DTypeLike
 
 import scratchnn.functional as F
 from scratchnn.data import Dataset
-from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array, check_labels
+from scratchnn.ops.shared import (
+    AnyArray,
+    Array,
+    IntArray,
+    check_array,
+    check_dtype,
+    check_labels,
+    check_whole,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +198,17 @@ OBJECTIVES: dict[str, Objective] = {
 def get(objective: str | Objective) -> Objective:
     """Return the objective of this name, or the objective itself.
 
-    Raises   ValueError that lists the names
+    Raises   TypeError; ValueError that lists the names
     """
     if isinstance(objective, Objective):
         return objective
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
+    if isinstance(objective, np.ndarray):
+        raise TypeError("objective must be a loss, got an array: arrays go together, as (X, y)")
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
+        raise ValueError(
+            f"objective must be one of {', '.join(OBJECTIVES)}, or an object such as "
+            f"CrossEntropy(), got {objective!r}"
+        )
     return OBJECTIVES[objective]
 
 
@@ -204,6 +217,8 @@ def one_hot(target: IntArray, classes: int, dtype: DTypeLike = np.float32) -> Ar
 
     Shapes   target (N,) → (N, classes)
     """
+    check_whole(1, classes=classes)
+    check_dtype(dtype)
     check_array(target=target)
     check_labels(target, (target.size,), classes)
     rows = np.zeros((len(target), classes), dtype)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 Row = dict[str, float | None]
 REACHED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+RUNNING = ("running_loss", "running_accuracy")
 
 
 class Shown:
@@ -18,12 +19,8 @@ class Shown:
 
     def __repr__(self) -> str:
         rows = self.as_dicts()
-        last = rows[-1] if rows else {}
-        found = ((name, last.get(name)) for name in REACHED)
-        words = [
-            f"{_words(name)} {_number(name, value)}" for name, value in found if value is not None
-        ]
-        return f"<{', '.join([f'{type(self).__name__} of {len(rows)} epochs', *words])}>"
+        words = f"{type(self).__name__} of {len(rows)} epochs"
+        return f"<{words}, {reached(rows[-1])}>" if rows else f"<{words}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the columns that have values."""
@@ -39,6 +36,19 @@ class Shown:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def reached(row: Row) -> str:
+    """Return what an epoch reached, in words; where it was not measured, its running figures.
+
+    Options  row   of a history
+    """
+    names = REACHED if row["train_loss"] is not None else RUNNING
+    return ", ".join(
+        f"{_words(name)} {_number(name, value)}"
+        for name in names
+        if (value := row[name]) is not None
+    )
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
@@ -52,7 +62,7 @@ def _number(name: str, value: float | None) -> str:
 
 
 @contextmanager
-def survives(_: object, __: object, history: Shown) -> Generator[Callable[[], None]]:
+def survives(_: object, __: object, history: Shown, ___: object) -> Generator[Callable[[], None]]:
     """Let Ctrl-C bring the history with it: what `fit` would have returned is lost otherwise."""
     try:
         yield lambda: None

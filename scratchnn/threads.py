@@ -9,58 +9,108 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
+from math import prod
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
 
 from scratchnn.extras import MissingExtraError, need
 
 SMALL = 8_000_000  # multiplications; one thread takes about 0.2 ms for as many
+TRIALS = 8  # products that are timed
 
 
 def fitting(sizes: Sequence[int], batch_size: int) -> int | None:
-    """Return 1 where all products of a training step are small; None: as many as NumPy takes.
+    """Return 1 where one thread is the best choice for a training; None: as many as NumPy takes.
+
+    It is where all products of a step are small. Of a large one, a few are timed: where other
+    processes keep the cores busy, one thread may be the faster. The bits of a result depend on the
+    number of threads; whoever wants the same bits under any load says how many.
 
     Options  sizes        of the network, [D, H_1, ..., C]
              batch_size   rows of a batch
     """
-    return 1 if batch_size * max(D * H for D, H in pairwise(sizes)) < SMALL else None
+    D, H = max(pairwise(sizes), key=prod)
+    if batch_size * D * H < SMALL:
+        return 1
+    return None if _several_are_faster(batch_size, D, H) else 1
+
+
+def _several_are_faster(N: int, D: int, H: int) -> bool:
+    X, W = np.ones((N, D), np.float32), np.ones((D, H), np.float32)
+
+    def seconds(threads: int | None) -> float:
+        with limited(threads):
+            start = perf_counter()
+            for _ in range(TRIALS):
+                X @ W
+            return perf_counter() - start
+
+    try:
+        seconds(None)  # the first call starts the threads
+        return seconds(None) < seconds(1)
+    except MissingExtraError:  # the number cannot be changed
+        return True
+
+
+def all_threads() -> int | None:
+    """Return how many threads NumPy's products take by themselves; None where that is unknown."""
+    blas = openblas()
+    return blas.threads() if blas else None
 
 
 @contextmanager
 def limited(number: int | None) -> Iterator[None]:
     """Let NumPy's products take so many threads in a block; None: as many as before.
 
-    threadpoolctl knows every BLAS. Without it, this knows the OpenBLAS in NumPy's wheels.
+    This knows the OpenBLAS in NumPy's wheels. For another BLAS it needs threadpoolctl, which is
+    slower: it looks through all libraries of the process.
 
     Raises   MissingExtraError for another BLAS without threadpoolctl
     """
     if number is None:
         yield
         return
-    try:
-        limits = need("threadpoolctl", "cli").threadpool_limits
-    except MissingExtraError:
-        openblas = _openblas()
-        if openblas is None:
-            raise
-    else:
-        with limits(number):
+    blas = openblas()
+    if blas is None:
+        with need("threadpoolctl", "cli").threadpool_limits(number):
             yield
         return
-    get, put = openblas
-    before = get()
-    put(number)
+    before = blas.threads()
+    blas.limit(number)
     try:
         yield
     finally:
-        put(before)
+        blas.limit(before)
 
 
-def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """Return the functions that tell and set the threads of NumPy's own OpenBLAS, if it has one."""
-    spec = find_spec("numpy._core._multiarray_umath")
+class OpenBLAS(NamedTuple):
+    """An OpenBLAS in this process.
+
+    threads   tells how many threads it has, and
+    limit     sets it
+    """
+
+    threads: Callable[[], int]
+    limit: Callable[[int], None]
+
+
+@cache
+def openblas(module: str = "numpy._core._multiarray_umath") -> OpenBLAS | None:
+    """Return the OpenBLAS in the wheel of NumPy, or of SciPy; None where it has another BLAS.
+
+    Options  module   one that uses it: "scipy.linalg._fblas" for SciPy's
+    """
+    spec = find_spec(module)
     library = ctypes.CDLL(spec.origin if spec else None)
-    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads"):
-        if hasattr(library, name.format("set")):
-            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    for name in ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+        if hasattr(library, name.format("set_num_threads")):
+            return OpenBLAS(
+                getattr(library, name.format("get_num_threads")),
+                getattr(library, name.format("set_num_threads")),
+            )
     return None

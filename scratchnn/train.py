@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from copy import deepcopy
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from scratchnn import objectives
+from scratchnn import fast, objectives
 from scratchnn.data import Dataset
 from scratchnn.data.given import Given, as_dataset, as_parts
-from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Totals
-from scratchnn.mlp import Parameters, backward, forward
+from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Task, Totals
+from scratchnn.mlp import Parameters, backward, check_network, forward
 from scratchnn.objectives import Objective
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import AnyArray, Array, check_flag, check_whole, generator
 from scratchnn.optim import Optimizer
 from scratchnn.shown import survives
 from scratchnn.threads import fitting, limited
@@ -49,7 +50,9 @@ def steps(
             with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what diverges
                 loss, correct = backpropagate(parameters, X, target, objective, out=grad)
                 optimizer.step(parameters.theta, grad.theta)
-            yield Step(loss, correct, objective.count(target), len(X))
+            step = Step(loss, correct, objective.count(target), len(X))
+            del X  # so that the next batch takes its place in memory, and in the cache
+            yield step
 
 
 def backpropagate(
@@ -77,6 +80,7 @@ def evaluate(
     Raises   ValueError for a network that does not fit the data; FloatingPointError for a loss
              that is not finite
     """
+    check_network(parameters)
     goal = objectives.get(objective)
     data = as_dataset(data, parameters.sizes[-1], classes=goal.classes)
     totals = total(parameters, data, goal, range(0, len(data), EVALUATION_BATCH))
@@ -112,10 +116,10 @@ Steps: TypeAlias = Callable[
     [Parameters, Dataset, Optimizer, Objective, int, np.random.Generator, int], Generator[Step]
 ]
 Evaluate: TypeAlias = Callable[[Parameters, Dataset, Objective], Score]
-# Is entered before the first step, where it may set all three to where a run stopped, and gives
-# a function that `fit` calls after each step and each epoch.
+# Is entered before the first step, where it may set the first three to where a run stopped, and
+# gives a function that `fit` calls after each step and each epoch.
 Checkpoint: TypeAlias = Callable[
-    [Parameters, Optimizer, History], AbstractContextManager[Callable[[], None]]
+    [Parameters, Optimizer, History, Task], AbstractContextManager[Callable[[], None]]
 ]
 
 
@@ -136,6 +140,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     validation: Given | None = None,
     threads: int | None = None,
+    blas: Literal["numpy", "scipy"] = "numpy",
     steps: Steps | None = None,
     evaluate: Evaluate | None = None,
 ) -> History:
@@ -176,12 +181,16 @@ def fit(
                           reached if Ctrl-C ends the training. One that stands in the middle of
                           an epoch goes on there, with the rng of that epoch
              on_batch     a function that is called with a Batch after each step
-             on_epoch     a function that is called with an Epoch after each epoch
+             on_epoch     a function that is called with an Epoch after each epoch: print, for
+                          instance, or one of scratchnn.run.watch
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
              validation   a data set to choose the best epoch by: see `Dataset.split`
-             threads      how many NumPy's matrix products may take; default: one for a small
-                          network, which more would slow down, else as many as NumPy takes
+             threads      how many the matrix products may take; default: one where more would
+                          slow them down, in a small network or on a busy machine, else as many
+                          as NumPy takes. The last bits of θ depend on it
+             blas         "numpy", or "scipy" for faster steps of SGD (see scratchnn.fast), which
+                          need SciPy. Other optimizers take the plain steps, with a warning
              steps        replaces the loop over the batches of an epoch, and
              evaluate     replaces the evaluation: for training on several processes, see
                           scratchnn.distributed
@@ -189,15 +198,18 @@ def fit(
              does not fit the data, or a batch size below 1
     """
     _check_kinds(parameters, optimizer, checkpoint)
-    goal, rng = objectives.get(objective), np.random.default_rng(rng)
-    steps, evaluate = steps or _steps, evaluate or _evaluate
+    check_flag(evaluation=evaluation)
+    goal, any_order, rng = objectives.get(objective), rng is None, generator(rng)
+    steps = steps or steps_through(blas, parameters, optimizer)
+    evaluate = evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
     parts = as_parts(train, test, validation, parameters.sizes[-1], classes=goal.classes)
     _check_fits(parameters, parts, goal, batch_size=batch_size, epochs=epochs)
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
-    with limit, (checkpoint or survives)(parameters, optimizer, history) as keep:
+    task = Task(*parts, goal, batch_size, None if any_order else rng)
+    with limit, (checkpoint or survives)(parameters, optimizer, history, task) as keep:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))
@@ -216,6 +228,23 @@ def fit(
 
 
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
+
+
+def steps_through(blas: str, parameters: Parameters, optimizer: Optimizer) -> Steps:
+    """Return the loop over the batches of an epoch that a training takes.
+
+    Options  blas   "numpy" or "scipy", as in `fit`
+    Raises   ValueError for another name; MissingExtraError without SciPy
+    """
+    if blas not in ("numpy", "scipy"):
+        raise ValueError(f'blas must be "numpy" or "scipy", got {blas!r}')
+    if blas == "numpy":
+        return _steps
+    reason = fast.reason_against(parameters, optimizer)
+    if reason is None:
+        return fast.steps
+    warnings.warn(f'blas="scipy" takes the plain steps here: {reason}', stacklevel=3)
+    return _steps
 
 
 def _ignore(_: object) -> None:
@@ -273,12 +302,12 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
              optimizer   of the training
     """
     less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
-    return FloatingPointError(f"{what}: try a learning rate below {optimizer.learning_rate}{less}")
+    below = f"{optimizer.learning_rate:g}"
+    return FloatingPointError(f"{what}: try a learning rate below {below}{less}")
 
 
 def _check_kinds(parameters: object, optimizer: object, checkpoint: object) -> None:
-    if not isinstance(parameters, Parameters):
-        raise TypeError(f"parameters must be a network from mlp.init, got {parameters!r}")
+    check_network(parameters)
     if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
         raise TypeError(f"optimizer must be an object such as SGD(0.1), got {optimizer!r}")
     if checkpoint is not None and not callable(checkpoint):
@@ -294,21 +323,19 @@ def _check_fits(
     **numbers: int,
 ) -> None:
     """Raise for a network that does not fit the data, or a number below 1."""
-    for name, number in numbers.items():
-        if not isinstance(number, (int, np.integer)):
-            raise TypeError(f"{name} must be a whole number, got {number!r}")
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    check_whole(1, **numbers)
     for data in parts:
         if data is None:
             continue
         if parameters.sizes[0] != data.features:
             raise ValueError(
-                f"{data.name} has {data.features} features per example, "
-                f"and the network takes {parameters.sizes[0]}"
+                f"{data.name} has {data.features} features per example, and the network takes "
+                f"{parameters.sizes[0]}: take other data, or a network that begins with "
+                f"{data.features}"
             )
         if parameters.sizes[-1] != objective.outputs(data):
             raise ValueError(
-                f"{data.name} needs {objective.outputs(data)} outputs, "
-                f"and the network has {parameters.sizes[-1]}"
+                f"{data.name} needs {objective.outputs(data)} outputs, and the network has "
+                f"{parameters.sizes[-1]}: take other data, or a network that ends with "
+                f"{objective.outputs(data)}"
             )

@@ -250,3 +250,17 @@ def test_logits_whose_differences_overflow_are_named():
     z = np.array([[1e308, -1e308], [-1e308, 1e308], [0.0, 1.0]])
     with pytest.raises(ValueError, match="z must have differences within a row that are finite"):
         fit_temperature(z, np.array([0, 0, 1]))
+
+
+@pytest.mark.parametrize("T", [0, -1.0, np.nan])
+def test_temperatures_are_positive(T):
+    z, target = labelled_logits(0)
+    with pytest.raises(ValueError, match="T must be positive, got"):
+        temperature_derivatives(z, target, T)
+
+
+def test_a_temperature_that_is_not_found_is_an_error(monkeypatch):
+    """No logits are known that need as many steps as are allowed."""
+    monkeypatch.setattr("scratchnn.calibration.MOST_STEPS", 1)
+    with pytest.raises(ValueError, match="no temperature is found"):
+        fit_temperature(*labelled_logits(0))

@@ -55,7 +55,7 @@ def test_r4_relative_entropy_is_not_symmetric():
 
 
 def test_r4_the_third_line_of_the_loss_plot_is_the_signed_derivative():
-    """Belief: it is the absolute value of the gradient. It is a line, ±1, and a clipped line."""
+    """Belief: the plot's third line is |slope|. It is the slope: a line, ±1, and a clipped line."""
     r = np.array([-3.0, -0.5, 0.0, 0.5, 3.0])
     nothing = np.zeros_like(r)
     slopes = {
@@ -69,7 +69,7 @@ def test_r4_the_third_line_of_the_loss_plot_is_the_signed_derivative():
 
 
 def test_r4_structure_divides_the_cost_of_a_layer_by_n():
-    """Belief: the cost O(dq) falls to O(dqn). It falls to O(dq/n): n Kronecker products."""
+    """Belief: a layer's cost O(dq) falls to O(dqn). It falls to O(dq/n): n Kronecker products."""
     D = H = 256
     for n in (2, 4, 8):
         structured, dense = mlp.count([Kronecker(D, H, n)]), mlp.count([Dense(D, H)])
@@ -78,7 +78,7 @@ def test_r4_structure_divides_the_cost_of_a_layer_by_n():
 
 
 def test_r4_cross_entropy_with_ln_is_in_nats():
-    """Belief: the cross-entropy of ln is in bits. It is in nats; a bit is ln 2 = 0.693 of them."""
+    """Belief: cross-entropy with ln is in bits. It is in nats; a bit is ln 2 = 0.693 of them."""
     logits, target = np.zeros((1, 2)), np.array([0])
     assert F.cross_entropy(logits, target) == math.log(2)
     half = np.array([0.5, 0.5])
@@ -103,7 +103,7 @@ def test_r4_the_floor_of_cross_entropy_is_the_entropy():
 
 
 def test_r4_cross_entropy_is_no_metric():
-    """Belief: it is a distance. It is not 0 from P to itself, and is not symmetric."""
+    """Belief: cross-entropy is a distance. It is not 0 from P to itself, and is not symmetric."""
     assert information.cross_entropy(P, P) != 0
     assert information.cross_entropy(P, Q) != information.cross_entropy(Q, P)
 
@@ -252,7 +252,7 @@ def test_r2_the_log_of_a_softmax_is_infinite_where_it_need_not_be(dtype):
 
 
 def test_r2_the_concise_model_starts_with_another_bias():
-    """Belief: both forms are one model. The concise one keeps torch's random bias; zero it."""
+    """Belief: the concise form is the same model. It keeps torch's random bias: set it to 0."""
     ours = mlp.init([2, 1], std=0.01, rng=0)
     default = mlp.init([2, 1], rng=0)
     assert ours.views[0][1] == 0
@@ -265,7 +265,7 @@ def test_r2_the_concise_model_starts_with_another_bias():
 
 
 def test_r1_evaluation_draws_nothing_and_moves_nothing():
-    """Belief: the test loop evaluates as its text says; it never calls eval(). Ours has no mode.
+    """Belief: the test loop evaluates, as its text says. It never calls eval(). Ours has no mode.
 
     Evaluation is a pure function of θ and the data, so the order of the two cannot matter.
     """
@@ -277,7 +277,7 @@ def test_r1_evaluation_draws_nothing_and_moves_nothing():
 
 
 def test_r1_normalize_leaves_the_range_of_minus_one_to_one():
-    """Belief: it gives (0, 1), within -1..1. The range is -0.424 to 2.821, the shape unchanged."""
+    """Belief: Normalize gives -1..1. It gives -0.424 to 2.821 for MNIST, and the same shape."""
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     x = Normalize(0.1307, 0.3081)(pixels)
     assert x.shape == pixels.shape
@@ -285,7 +285,7 @@ def test_r1_normalize_leaves_the_range_of_minus_one_to_one():
 
 
 def test_r1_normalize_gives_mean_0_and_deviation_1_of_the_data_it_was_measured_on():
-    """Belief: (0.1307, 0.3081) are a range. They are the data's own mean and deviation."""
+    """Belief: Normalize's (0.1307, 0.3081) are a range. They are the data's mean and deviation."""
     pixels = np.random.default_rng(0).integers(0, 256, 1000).astype(np.uint8)
     scaled = pixels / 255
     x = Normalize(scaled.mean(), scaled.std())(pixels, np.float64)
@@ -304,7 +304,7 @@ def test_r1_percent_d_truncates_and_ours_rounds():
 
 
 def test_r1_the_last_batches_are_reported(capsys):
-    """Belief: a line each 300 batches reports all. Of 938, the last 38 are never reported."""
+    """Belief: a line every 300 batches reports all. Of 938, the last 38 are never reported."""
     log = BatchLog(300, sys.stdout)
     for number in range(1, 939):
         log(Batch(1, number, 938, loss=1.0 if number <= 900 else 3.0, examples=64))
@@ -366,7 +366,7 @@ def test_r0_data_in_memory_want_no_workers():
 
 
 def test_r0_r2_running_figures_are_of_moving_weights():
-    """Belief: the train figure stands beside the test figure. It averages over moving weights."""
+    """Belief: train and test accuracy are alike. The printed train one is of moving weights."""
     data, start = toy(rows=12), mlp.init([3, 2], rng=0, dtype=np.float64)
     options = {"epochs": 1, "batch_size": 4, "rng": 0}
     moving = fit(start.copy(), data, data, optimizer=SGD(0.5), **options).epochs[0]

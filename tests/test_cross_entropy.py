@@ -188,8 +188,8 @@ def test_nll_loss_takes_no_probabilities(z):
     ("z", "error", "message"),
     [
         (np.ones((N, C), int), TypeError, "z must be floating point, got int64"),
-        (np.ones((N, 0)), ValueError, r"logits must have shape .* with C > 0, got \(5, 0\)"),
-        (np.ones(()), ValueError, r"logits must have shape .* with C > 0, got \(\)"),
+        (np.ones((N, 0)), ValueError, r"z must have shape .* with C > 0, got \(5, 0\)"),
+        (np.ones(()), ValueError, r"z must have shape .* with C > 0, got \(\)"),
     ],
 )
 def test_bad_logits_are_named(z, error, message):

@@ -37,14 +37,16 @@ def run(capsys, *arguments):
 
 def test_list_says_what_is_here(folder, capsys):
     status, out, _ = run(capsys, "list", "--data-dir", folder)
-    said = dict(re.match(r"(\S+) +(.*?)  ", line).groups() for line in out.splitlines())
+    *lines, last = out.splitlines()
+    said = dict(re.match(r"(\S+) +(.*?)  ", line).groups() for line in lines)
     assert status == 0
     assert said == {
-        "digits": "ready",
-        "mnist": "ready",
+        "digits": "here",
+        "mnist": "here",
         "fashion-mnist": "0 of 4 files",
-        "line": "ready",
+        "line": "here",
     }
+    assert "does not read them: `scratchnn data verify` does" in last
     assert "no folder" in run(capsys, "list")[1]
 
 

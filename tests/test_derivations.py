@@ -484,6 +484,12 @@ def backwards() -> dict[str, str]:
     return {name: name.partition("_backward")[0] for name in F.__all__ if "_backward" in name}
 
 
+def test_every_function_has_a_backward_and_so_a_derivation():
+    """`cross_entropy_with_gradient` computes the gradient of `cross_entropy`, and has no own."""
+    public = {name for name in F.__all__ if "_backward" not in name}
+    assert public - {*backwards().values()} == {"cross_entropy_with_gradient"}
+
+
 @pytest.mark.parametrize(("backward", "function"), backwards().items())
 def test_every_backward_is_derived(backward, function):
     assert function in sections(), f"docs/derivations.md has no heading ## {function}"

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from scratchnn import SGD, History, RunFolder, data, distributed, evaluate, mlp, resume
-from scratchnn.distributed import ALONE, Ranks
+from scratchnn.distributed import ALONE, Ranks, launch, ranks
 from scratchnn.layers import Dense
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run import cli, record
@@ -447,3 +447,80 @@ def test_shards_without_a_mean_are_refused():
     with pytest.raises(ValueError, match="label_smoothing with a class of weight 0"):
         distributed.fit(network, classes, objective=goal, ranks=two, **options)
     distributed.fit(network, classes, objective=goal, ranks=ALONE, **options)
+
+
+# What ends all ranks, without MPI
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(SystemExit(3), 3), (SystemExit("words"), 1), (SystemExit(), 0), (RuntimeError("planted"), 1)],
+)
+def test_a_command_on_a_rank_ends_with_a_status(end, status, capsys):
+    def command():
+        raise end
+
+    assert launch._status(command) == status
+    assert ("planted" in capsys.readouterr().err) == isinstance(end, RuntimeError)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_ends_all(monkeypatch, capsys, rank):
+    """Under mpiexec a test sees it from outside: MPI_Abort ends the process at once."""
+    ended = []
+    comm = Fake(rank, 2)
+    comm.Abort = ended.append
+    for name in ("PATIENCE", "FORWARDING"):
+        monkeypatch.setattr(launch, name, 0.0)
+    monkeypatch.setattr(launch, "world", lambda: Ranks(comm))
+    monkeypatch.setattr(launch.signals, "ignore", lambda: None)
+
+    def command():
+        print("the reason", file=sys.stderr)
+        return 2
+
+    assert launch.together(command) == 2
+    assert ended == [2]
+    assert capsys.readouterr().err == "rank 1 of 2: the reason\n" * rank or not rank
+    assert launch.together(lambda: 0) == 0
+    assert ended == [2]
+
+
+def test_an_error_of_a_program_ends_all_ranks(monkeypatch, capsys):
+    ended, comm = [], Fake(1, 2)
+    comm.Abort = ended.append
+    monkeypatch.setattr(launch, "FORWARDING", 0.0)
+    monkeypatch.setattr(launch, "launched", lambda: True)
+    monkeypatch.setattr(launch, "need", lambda *_: SimpleNamespace(COMM_WORLD=comm))
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    launch.world()
+    sys.excepthook(ValueError, ValueError("planted"), None)
+    assert ended == [1]
+    assert "rank 1 of 2:\nValueError: planted" in capsys.readouterr().err
+    comm.size = 1
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    launch.world()
+    assert sys.excepthook is sys.__excepthook__  # one rank has no others to end
+
+
+def test_cores_are_counted_where_the_system_names_none(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert ranks._cores() == {0, 1, 2}
+
+
+def test_a_rank_without_rows_takes_the_same_steps(no_mpi):
+    """Batches of one row on two ranks: one of them has nothing to add."""
+    train, _ = data.digits()
+    few = dataclasses.replace(train, X=train.X[:3], target=train.target[:3])
+
+    def trained(ranks):
+        network = mlp.init([64, 10], rng=1, dtype=np.float64)
+        distributed.fit(
+            network, few, optimizer=SGD(0.1), epochs=2, batch_size=1, rng=1, ranks=ranks
+        )
+        return network.theta
+
+    alone = trained(ALONE)
+    for theta in on_threads(2, trained):
+        np.testing.assert_allclose(theta, alone, rtol=0, atol=TOLERANCE)

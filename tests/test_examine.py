@@ -50,6 +50,8 @@ def test_answers_agree_with_evaluate(digits):
     )
     assert found.confusion.sum() == found.reliability.count.sum() == len(test)
     assert 0 < found.calibration_error < 1
+    right = round(score.accuracy * 360)
+    assert repr(found) == f"<Answers to digits test: {right} of 360 right ({score.accuracy:.2%})>"
 
 
 def test_answers_of_one_logit_have_two_classes(digits):

@@ -146,5 +146,5 @@ def test_image_folder_refuses_pixels_of_16_bits(folder):
 
 def test_image_folder_needs_pillow(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(MissingExtraError, match=r"needs PIL.*'\.\[data\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs Pillow.*'\.\[data\]'"):
         image_folder(folder)

@@ -1,5 +1,7 @@
 """gradcheck passes what is right, and names what is wrong."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -443,7 +445,7 @@ def test_exception_of_backward_is_shown_with_its_line():
     report = gradcheck.check(F.softmax, backward, Z)
     assert not report.ok
     line = backward.__code__.co_firstlineno + 2
-    assert "backward raises ValueError: dp must have the shape of p (5, 2)" in report.causes
+    assert "backward raises ValueError: dp must have the shape of z (5, 2)" in report.causes
     assert f"(line {line}: return F.softmax_backward(dy, part)" in report.causes
     report = gradcheck.check(np.tanh, np.linalg.solve, Z)  # not a square matrix
     assert "backward raises LinAlgError" in report.causes
@@ -562,3 +564,43 @@ def test_order_is_the_slope_above_the_noise():
         assert order(5 * t**p, 1e-18) == pytest.approx(p)
         assert order(5 * t**p + 1e-9 * rng().random(t.size), 1e-9) == pytest.approx(p, abs=0.3)
     assert order(0 * t, 1e-18) == order(t**2, 1.0) == np.inf
+
+
+class Unknown:
+    """A function that Python cannot tell the arguments of, as of some that are written in C."""
+
+    __signature__ = "not said"
+
+    def __call__(self, *arguments):
+        return np.sin(arguments[0])
+
+
+def test_functions_whose_arguments_python_does_not_know():
+    with pytest.raises((TypeError, ValueError)):
+        inspect.signature(Unknown())
+    report = gradcheck.check(Unknown(), lambda dy, x: dy * np.cos(x), np.ones(3))
+    assert report.ok, report
+    report = gradcheck.check(Unknown(), lambda dy, x: 2 * dy * np.cos(x), np.ones(3))
+    assert "argument 0" in str(report)
+
+
+def test_only_a_finite_function_of_floats_has_derivatives():
+    x = np.ones(3)
+    report = gradcheck.check(lambda x: x > 0, lambda dy, x: dy, x)
+    assert "f must return a floating-point array, got bool" in str(report)
+    report = gradcheck.check(lambda x: x + np.inf, lambda dy, x: dy, x)
+    assert "f is not finite here" in str(report)
+
+
+def test_a_function_that_is_not_finite_nearby():
+    def f(x):
+        return np.where(x > 1, np.inf, x)
+
+    report = gradcheck.check(f, lambda dy, x: 3 * dy, np.ones(3))
+    assert "f is not finite nearby" in str(report)
+
+
+def test_a_slope_of_zero_has_no_factor():
+    report = gradcheck.check(lambda x: 0 * x, lambda dy, x: dy, np.ones(3))
+    assert not report.ok
+    assert "times too" not in str(report)

@@ -186,3 +186,30 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path, module
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"\[interchange\]"):
         use(tmp_path / "model", network())
+
+
+def test_onnx_files_are_not_read(tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "model.onnx").write_bytes(b"\x08")
+    with pytest.raises(DataError, match=r"files can be read, and .onnx files only written"):
+        interchange.load_safetensors(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("description", ["[1]", "5", "null"])
+def test_a_description_is_by_name(tmp_path, description):
+    numpy = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "model.safetensors"
+    numpy.save_file(interchange.to_state_dict(network()), path, {"description": description})
+    with pytest.raises(DataError, match="expected a description by name"):
+        interchange.load_safetensors(path)
+
+
+def test_what_makes_no_network_is_named(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "model.safetensors"
+    numpy.save_file({"0.weight": np.zeros(3, np.float32)}, path)
+    with pytest.raises(DataError, match=r"model.safetensors"):
+        interchange.load_safetensors(path)
+    numpy.save_file(interchange.to_state_dict(network()), path)
+    with pytest.raises(ValueError, match="activation must be one of"):
+        interchange.load_safetensors(path, activation="step")

@@ -137,7 +137,7 @@ def test_sizes_below_1(sizes):
 def test_sizes_are_whole_numbers():
     assert type(Dense(np.int64(4), np.int64(3)).D) is int
     assert json.dumps(describe(Kronecker(np.int64(4), np.int64(2), np.int64(2))))
-    with pytest.raises(TypeError, match="integer"):
+    with pytest.raises(TypeError, match=r"D must be a whole number, got 4\.0"):
         Dense(4.0, 3)
 
 
@@ -230,3 +230,11 @@ def test_init_gives_a_kronecker_weight_the_variance_of_a_dense_one(std):
     assert abs(kronecker_weight(A, S).var() - expected) < 5 * standard_error
     assert abs(np.square(A).mean() * 4 - 1) < 5 * np.sqrt(2 / A.size)
     assert b.any() == (std is None)
+
+
+def test_describe_refuses_a_layer_of_ones_own():
+    class Own(ReLU):
+        """It has no name in LAYERS, so nothing could make it again."""
+
+    with pytest.raises(ValueError, match=r"layer must be of a kind in scratchnn.layers.LAYERS"):
+        describe(Own())

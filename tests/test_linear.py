@@ -141,6 +141,8 @@ def test_linear_names_the_number_of_features():
         F.linear(X, W)
     with pytest.raises(ValueError, match=r"X must have 4 features, as W \(4, 7\) says"):
         F.linear_backward(dY, X, W)
+    with pytest.raises(ValueError, match=r"got \(5, 3\): pass W.T if W is \(H, D\), as torch has"):
+        F.linear(X, np.ones((4, 3)))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])

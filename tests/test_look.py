@@ -3,14 +3,16 @@
 import argparse
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from scratchnn import SGD, checkpoint, data, fit, mlp
+from scratchnn import SGD, checkpoint, data, evaluate, fit, mlp
 from scratchnn.run.cli import main
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.look import compare, page, saved, show, text
@@ -98,6 +100,27 @@ def test_a_run_of_ones_own_program_says_that_it_knows_no_data(digits, tmp_path, 
     assert "loss     • train   ○ test" in out
 
 
+@pytest.mark.parametrize("command", ["show", "report", "evaluate"])
+def test_damaged_files_of_a_run_say_which_may_be_whole(run, tmp_path, capsys, command):
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken)
+    (broken / "history.jsonl").write_text("no history\n")
+    fails(capsys, [command, broken], 3, f"name the .npz alone, {broken / 'checkpoint.npz'}")
+    for damage in (lambda path: path.write_bytes(b"no zip"), Path.unlink):
+        damage(broken / "checkpoint.npz")
+        others = f"{broken / 'previous.npz'} or {broken / 'best.npz'}"
+        fails(capsys, [command, broken], 3, f": try {others}\n")
+
+
+def test_a_run_of_ones_own_program_may_say_what_it_knows(tmp_path, capsys):
+    train, test = data.digits(normalize=True)
+    network, said = mlp.init([64, 20, 10], rng=1), {"recipe": "mlp", "data": "digits"}
+    folder = RunFolder(tmp_path / "own", description={**said, "transform": train.transform})
+    fit(network, train, optimizer=SGD(0.1), epochs=1, rng=1, checkpoint=folder)
+    assert main(["evaluate", str(tmp_path / "own"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["loss"] == evaluate(network, test).loss
+
+
 # show
 
 
@@ -126,6 +149,8 @@ def test_show_counts_right(run, capsys):
     found = saved.read(run).answers()
     right = found.confusion.trace()
     assert f"{right} of 360 right ({right / 360:.2%})" in out
+    true, answer, count = found.confused(1)[0]
+    assert f"commonest mistakes: {true} taken for {answer} ({count})" in out
     rows = re.findall(r"^(\d) ((?: +(?:\d+|·)){10})$", out, re.MULTILINE)
     shown = [[int(n.replace("·", "0")) for n in cells.split()] for _, cells in rows]
     np.testing.assert_array_equal(shown, found.confusion)
@@ -301,7 +326,10 @@ def test_report_of_a_regression_shows_the_fit(line, tmp_path):
     path = tmp_path / "new" / "page.html"
     assert main(["report", str(line), "--html", str(path)]) == 0
     headings = ["Curves", "Fit", "Repeat it", "What was run"]
-    assert Page(path.read_text("utf-8")).headings == headings
+    html = path.read_text("utf-8")
+    assert Page(html).headings == headings
+    assert html.count("<svg") == 3  # the loss, and a picture for each of two features
+    assert "<dt>status</dt><dd>done after 1 epoch</dd>" in html
 
 
 def test_page_escapes_all_texts():
@@ -364,8 +392,42 @@ def test_compare_of_folders_with_one_name_takes_their_paths(run, tmp_path, capsy
 def test_compare_takes_a_checkpoint_that_does_not_say_all(run, capsys):
     assert main(["compare", str(run), str(run / "best.npz")]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^best.npz +0 +- +- +- +- +0.0$", out, re.M)
+    assert re.search(r"^best.npz +- +- +- +- +- +-$", out, re.M)
     assert "what differs" not in out
+
+
+def test_compare_and_show_say_what_was_imported(run, tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    path, back = str(tmp_path / "model.safetensors"), str(tmp_path / "back")
+    assert main(["export", str(run), path]) == 0
+    assert main(["import", path, back]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(run), back, str(run / "best.npz")]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    nothing = ["-"] * 5
+    assert [row[:2] for row in rows] == [["first", "3"], ["back", "imported"], ["best.npz", "-"]]
+    assert rows[1][2:] == rows[2][2:] == nothing
+    assert main(["show", back]) == 0
+    assert "imported   from model.safetensors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_a_page_says_what_stands_in_its_place(run, tmp_path, capsys, command):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("")
+    folder = [command, run, "--html", tmp_path]
+    fails(capsys, folder, 3, f"{tmp_path} is a folder: name a file in it")
+    below = [command, run, "--html", tmp_path / "file" / "page.html"]
+    fails(capsys, below, 3, f"cannot be written, as {tmp_path / 'file'} is no folder: name another")
+
+
+def test_report_warns_where_it_has_no_answers(run, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    checkpoint.save(tmp_path / "checkpoint.npz", saved.read(run).network)
+    assert main(["report", str(tmp_path)]) == 0
+    err = capsys.readouterr().err
+    assert "the page has no answers" in err
+    assert "does not say what it was trained on" in err
 
 
 def test_compare_knows_data_by_their_content(run):

@@ -335,6 +335,14 @@ def test_predict_of_one_logit_is_its_sign():
     np.testing.assert_array_equal(mlp.predict(parameters, X), [0, 0, 1])
 
 
+def test_predict_says_how_pixels_become_inputs(digits):
+    network = mlp.init([64, 10], rng=0)
+    with pytest.raises(TypeError, match=r"got uint8: of a data set, X, _ = data\.batch\("):
+        mlp.predict(network, digits[1].X)
+    X, _ = digits[1].batch(slice(None), np.float32)
+    assert mlp.predict(network, X).shape == (360,)
+
+
 @pytest.mark.parametrize(
     ("network", "options"),
     [
@@ -343,8 +351,41 @@ def test_predict_of_one_logit_is_its_sign():
         ([4, 3.5], {}),
         ([Dense(4, 3)], {"activation": "tanh"}),
         ([Dense(4, 3)], {"kronecker": 2}),
+        ("64-10", {}),
     ],
 )
 def test_init_refuses_what_it_would_not_use(network, options):
     with pytest.raises(ValueError, match="network"):
         mlp.init(network, **options)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([], "pairs must hold .W, b. of at least one layer, got none"),
+        (None, "pairs must be a list of .W, b., got NoneType"),
+        ([np.ones((2, 2))], "pairs must hold .W, b. of each layer, got ndarray for layer 1"),
+    ],
+)
+def test_from_arrays_names_what_is_no_list_of_pairs(pairs, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Parameters.from_arrays(pairs)
+
+
+def test_backward_takes_what_forward_returned():
+    network = mlp.init([D, H, C], rng=0)
+    outputs = mlp.forward(network, np.ones((N, D), np.float32))
+    dz = np.ones((N, C), np.float32)
+    for wrong in (outputs[:-1], outputs[-1], None):
+        with pytest.raises(ValueError, match="outputs must be the list that forward returned"):
+            mlp.backward(network, wrong, dz)
+    with pytest.raises(ValueError, match=r"outputs must have the shapes .* that forward made"):
+        mlp.backward(network, outputs[::-1], dz)
+
+
+def test_predict_does_not_choose_among_nan():
+    network = mlp.init([D, C], rng=0)
+    X = np.ones((N, D), np.float32)
+    X[2] = np.nan
+    with pytest.raises(ValueError, match="X gives NaN, which has no order, in row 2"):
+        mlp.predict(network, X)

@@ -61,6 +61,14 @@ def test_curves_of_one_epoch_can_be_seen():
     assert all(line.get_marker() == "." for axis in figure.axes for line in axis.get_lines())
 
 
+def test_epochs_are_whole_numbers():
+    for axis in plots.curves(History(CLASSIFIER.epochs[:1])).axes:
+        low, high = axis.get_xlim()
+        assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]
+    for axis in plots.curves(History(CLASSIFIER.epochs[:2])).axes:
+        assert axis.get_xlim()[0] > 0.9  # no room where no epoch is
+
+
 def test_curves_differ_without_colour():
     (axis, _) = plots.curves(CLASSIFIER).axes
     assert len({line.get_linestyle() for line in axis.get_lines()}) == 3
@@ -329,3 +337,18 @@ def test_scatter_draws_the_fitted_line():
         others = 4 + (2, -3)[1 - k] * line.X[:, 1 - k].mean()
         np.testing.assert_allclose(y, (2, -3)[k] * x + others)
         assert (x.min(), x.max()) == (line.X[:, k].min(), line.X[:, k].max())
+
+
+def test_gradients_without_numbers_are_an_empty_figure():
+    (axis,) = plots.gradients({}).axes
+    assert axis.get_legend() is None
+    (axis,) = plots.gradients({"layer 1": [0.0, 0.0]}).axes
+    assert axis.get_yscale() == "linear"  # a logarithm has no place for them
+
+
+def test_remove_takes_both_files_away(tmp_path):
+    for path in plots.save(plots.new_figure(1)[0], tmp_path, "drawn"):
+        assert path.exists()
+    for _ in range(2):  # also where there are none
+        plots.remove(tmp_path, "drawn")
+        assert not list(tmp_path.iterdir())

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from scratchnn import checkpoint, mlp
-from scratchnn.data import DataError, Dataset, ToTensor, as_float, resize
+from scratchnn import checkpoint, data, evaluate, mlp
+from scratchnn.data import DataError, Dataset, Normalize, ToTensor, as_float, resize
+from scratchnn.interchange import save_onnx, save_safetensors
 from scratchnn.run.cli import main
 from scratchnn.run.look import images, saved
 
@@ -65,7 +67,7 @@ def test_an_array_of_pixels_is_predicted_as_the_data_set_is(run, digits, tmp_pat
     answers = saved.read(run).answers()
     assert [int(one["answer"]) for one in found] == answers.answer[:50].tolist()
     np.testing.assert_allclose([one["probability"] for one in found], answers.p[:50].max(axis=1))
-    assert found[0]["prepared"].startswith("whole numbers: taken as the data set stores them")
+    assert found[0]["prepared"].startswith("whole numbers, taken as the data set stores them")
     same = predictions(capsys, run, tmp_path / "images.npy")
     assert [one["probability"] for one in same] == [one["probability"] for one in found]
     for one, p in zip(found, answers.p, strict=False):
@@ -99,6 +101,14 @@ def test_other_arrays_are_refused(run, tmp_path, capsys, array, words):
     assert main(["predict", str(run), str(tmp_path / "X.npy")]) == 3
     with pytest.raises(DataError, match=words):
         main(["predict", str(run), str(tmp_path / "X.npy"), "--debug"])
+
+
+@pytest.mark.parametrize(("value", "got"), [(17, "17 to 17"), (-1, "-1 to -1")])
+def test_pixels_of_another_range_are_refused(run, tmp_path, capsys, value, got):
+    np.save(tmp_path / "own.npy", np.full((2, 64), value))
+    assert main(["predict", str(run), str(tmp_path / "own.npy")]) == 3
+    words = f"own.npy: the pixels of digits are whole numbers from 0 to 16, got {got}: scale them"
+    assert words in capsys.readouterr().err
 
 
 def test_a_regression_predicts_numbers(tmp_path, capsys):
@@ -269,6 +279,8 @@ def test_damaged_pictures_of_a_folder_are_passed_over(Image, run, tmp_path, caps
         ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 3, "cannot be read"),
         ("empty", "folder", 3, "empty must have a picture, one of .jpg"),
         ("a.npy", b"\x93NUMPY", 3, "expected an array saved by np.save"),
+        ("a.npy", b"text", 3, "got Python objects, or another kind of file"),
+        ("a.txt", b"text", 3, "file: give a picture, a folder of pictures, or an array (.npy)"),
     ],
 )
 def test_what_is_no_picture_is_one_line(Image, run, tmp_path, capsys, name, content, status, words):
@@ -339,7 +351,9 @@ def test_import_replaces_a_run_only_when_asked(run, tmp_path, capsys):
     assert main(["export", str(run), str(path)]) == 0
     assert main(["train", "mlp", "--epochs", "1", "--out", str(back)]) == 0
     assert main(["import", str(path), str(back)]) == 3
-    assert "back holds a run" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"scratchnn: {back} holds a run: replace it by --overwrite, or name another folder\n"
+    )
     assert saved.read(back).network.sizes == (64, 512, 256, 128, 64, 10)
     assert main(["import", str(path), str(back), "--overwrite"]) == 0
     assert [file.name for file in back.iterdir()] == ["checkpoint.npz"]
@@ -358,6 +372,69 @@ def test_import_of_an_unknown_network_says_what_is_missing(tmp_path, capsys):
     wrong = ["--recipe", "linear-regression", "--data", "digits"]
     assert main(["import", str(path), str(tmp_path / "wrong"), *wrong]) == 2
     assert not (tmp_path / "wrong").exists()
+
+
+def test_import_names_what_is_no_file(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    assert main(["import", str(tmp_path), str(tmp_path / "run")]) == 3
+    assert f"{tmp_path} is no file: it must be a .safetensors file" in capsys.readouterr().err
+
+
+def test_a_network_that_takes_no_images_is_named(tmp_path, capsys):
+    said = {"recipe": "mlp", "data": "digits"}
+    checkpoint.save(tmp_path / "checkpoint.npz", mlp.init([63, 10], rng=1), **said)
+    assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
+    assert "predict takes an array (.npy) with 63 numbers a row" in capsys.readouterr().err
+
+
+def test_an_imported_network_of_other_sizes_is_looked_at(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    network, back = mlp.init([64, 30, 10], rng=1), str(tmp_path / "back")
+    save_safetensors(tmp_path / "mine.safetensors", network)
+    named = ["--recipe", "mlp", "--data", "digits"]
+    assert main(["import", str(tmp_path / "mine.safetensors"), back, *named]) == 0
+    assert main(["evaluate", back, "--json"]) == 0
+    score = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert score["loss"] == evaluate(network, data.digits(normalize=True)[1]).loss
+    assert main(["show", back]) == 0
+
+
+def test_a_transform_goes_along(tmp_path):
+    """To safetensors, to a run, to what evaluates and predicts: all see the same inputs."""
+    pytest.importorskip("safetensors")
+    kept = Normalize(0.5, 0.25, 16)
+    network, said = mlp.init([64, 10], rng=1), {"recipe": "softmax-regression", "data": "digits"}
+    checkpoint.save(tmp_path / "run" / "checkpoint.npz", network, **said, transform=kept)
+    path, back = str(tmp_path / "m.safetensors"), tmp_path / "back"
+    assert main(["export", str(tmp_path / "run"), path]) == 0
+    assert main(["import", path, str(back)]) == 0
+    assert checkpoint.load(back)[1]["transform"] == "Normalize(mean=0.5, std=0.25, max_value=16)"
+    run = saved.read(back)
+    assert run.data().transform == run.expected().transform == kept
+    assert main(["import", path, str(tmp_path / "named"), "--recipe", "mlp"]) == 0
+    assert saved.read(tmp_path / "named").data().transform == Normalize(0.3054, 0.3755, 16)
+
+
+def test_onnx_names_the_transform(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    save_onnx(tmp_path / "m.onnx", mlp.init([4, 2], rng=1), transform=as_float, recipe="mlp")
+    found = {one.key: one.value for one in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert found == {"transform": "as_float", "recipe": "mlp"}
+
+
+def test_evaluate_gives_other_data_the_transform_of_the_training(tmp_path, capsys):
+    network, own = mlp.init([64, 10], rng=1), tmp_path / "own"
+    test, pixels = data.digits()[1], np.arange(360 * 64).reshape(360, 64) % 256
+    own.mkdir()
+    np.save(own / "X.npy", pixels.astype(np.uint8))
+    np.save(own / "y.npy", test.target)
+    said = {"recipe": "mlp", "data": "digits", "transform": Normalize(0.5, 0.25, 16)}
+    checkpoint.save(tmp_path / "checkpoint.npz", network, **said)
+    assert main(["evaluate", str(tmp_path), "--data", str(own), "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    mine = replace(test, X=pixels.astype(np.uint8), transform=Normalize(0.5, 0.25, 255))
+    expected = evaluate(network, mine)
+    assert score["loss"] == expected.loss
 
 
 def test_export_takes_two_kinds_of_file(run, tmp_path, capsys):

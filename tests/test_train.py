@@ -4,6 +4,7 @@ Where numbers are compared they are integers, or sums of powers of two, so that 
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from scratchnn.history import Batch, Epoch, Score
 from scratchnn.layers import ACTIVATIONS
 from scratchnn.objectives import CrossEntropy
 from scratchnn.run.watch import epoch_line
+from scratchnn.shown import Shown
 from scratchnn.train import EVALUATION_BATCH
 from tests.helpers import DTYPES, C, D, H
 
@@ -308,9 +310,10 @@ def test_evaluate_leaves_theta_alone():
 # Errors
 
 
-@pytest.mark.parametrize("objective", ["hinge", "", "CROSS_ENTROPY"])
+@pytest.mark.parametrize("objective", ["hinge", "", "CROSS_ENTROPY", CrossEntropy, None, []])
 def test_fit_and_evaluate_refuse_unknown_objectives(objective):
-    message = f"objective must be one of cross_entropy, .*, got {objective!r}"
+    message = r"objective must be one of cross_entropy, .*, or an object such as CrossEntropy\(\), "
+    message += re.escape(f"got {objective!r}")
     with pytest.raises(ValueError, match=message):
         fit(plane(), regression(8), optimizer=SGD(0.1), objective=objective)
     with pytest.raises(ValueError, match=message):
@@ -318,7 +321,10 @@ def test_fit_and_evaluate_refuse_unknown_objectives(objective):
 
 
 def test_fit_and_evaluate_refuse_data_of_another_size():
-    message = "plane has 3 features per example, and the network takes 7"
+    message = (
+        "plane has 3 features per example, and the network takes 7: take other data, or a network "
+        "that begins with 3"
+    )
     with pytest.raises(ValueError, match=message):
         fit(mlp.init([H, 1]), regression(8), optimizer=SGD(0.1), objective="mse_loss")
     with pytest.raises(ValueError, match=message):
@@ -472,6 +478,14 @@ def test_history_shows_what_was_reached_in_one_line():
     assert repr(History(rows)) == expected
 
 
+def test_an_epoch_prints_what_it_reached():
+    """As `fit(..., on_epoch=print)` prints it."""
+    row = Epoch(3, 0.5, 0.25, 0.125, 0.75, 0.375, None, 1.0, 2.0)
+    assert str(row) == "epoch 3: train loss 0.1250, test loss 0.3750, train accuracy 75.00%"
+    row = Epoch(1, 0.5, 0.25, None, None, None, None, 1.0, 2.0)
+    assert str(row) == "epoch 1: running loss 0.5000, running accuracy 25.00%"
+
+
 def test_history_is_a_table_in_a_notebook():
     rows = [Epoch(n, 0.5, None, 0.125, None, None, None, 1.0, 2.0) for n in (1, 2)]
     html = History(rows)._repr_html_()
@@ -537,6 +551,18 @@ def test_fit_takes_arrays_of_real_numbers():
 def test_arrays_that_are_no_data_are_named(given, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fit(mlp.init([2, 2], rng=0), given, optimizer=SGD(0.1))
+    with pytest.raises((TypeError, ValueError), match=message):
+        evaluate(mlp.init([2, 2], rng=0), given)
+
+
+def test_evaluate_names_arguments_of_fit():
+    """It takes one data set, and arrays as a pair."""
+    train, test = data.digits()
+    network = mlp.init([64, 10], rng=0)
+    with pytest.raises(TypeError, match="got several: give the test part alone"):
+        evaluate(network, (train, test))
+    with pytest.raises(TypeError, match=r"got an array: arrays go together, as \(X, y\)"):
+        evaluate(network, test.X, test.target)
 
 
 @pytest.mark.parametrize(
@@ -555,3 +581,13 @@ def test_options_that_make_no_training_are_named(options, message):
     train, _ = data.digits()
     with pytest.raises((TypeError, ValueError), match=message):
         fit(mlp.init([64, 10], rng=0), train, **{"optimizer": SGD(0.1)} | options)
+
+
+def test_history_shows_what_was_not_measured_as_nothing():
+    first = Epoch(1, 2.0, None, None, None, 1.5, 0.25, 0.1, 0.2)
+    second = replace(first, epoch=2, test_loss=None, test_accuracy=None)
+    html = History([first, second])._repr_html_()
+    assert "<td>25.00%</td>" in html
+    assert "<td></td>" in html
+    with pytest.raises(NotImplementedError):
+        Shown().as_dicts()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from scratchnn.data import Normalize, ToTensor, as_float, fashion_mnist, mnist
+from scratchnn.data import Normalize, ToTensor, as_float, digits, fashion_mnist, mnist
 from scratchnn.data.datasets import PIXELS
+from scratchnn.data.transforms import describe, from_description
 from tests.helpers import DTYPES, torchvision
 
 ALL_PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -89,6 +90,44 @@ def test_transforms_leave_the_pixels_alone(transform):
     pixels.flags.writeable = False
     assert transform(pixels).dtype == np.float32
     np.testing.assert_array_equal(pixels, ALL_PIXELS)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [ToTensor(16), Normalize(*MNIST), Normalize((0.1, 2.0), (1.0, 3e-7), 16), as_float],
+)
+def test_transforms_come_back_from_their_words(transform):
+    assert from_description(describe(transform)) == transform
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "lower", "ToTensor", "ToTensor(", "ToTensor(255)", "ToTensor(white=1)", "print(end='')",
+        "Normalize(mean=print(), std=1)", "data.ToTensor()", "<function as_float at 0x7f047>",
+    ],
+)  # fmt: skip
+def test_other_words_make_no_transform(text, capsys):
+    with pytest.raises(ValueError, match="transform must be as_float, or ToTensor or Normalize"):
+        from_description(text)
+    assert capsys.readouterr().out == ""  # nothing ran
+
+
+def test_a_function_of_ones_own_is_named():
+    def halved(values, dtype):
+        return values.astype(dtype) / 2
+
+    assert describe(halved) == "halved"
+    with pytest.raises(TypeError, match="transform must be a function"):
+        describe(0.5)
+
+
+def test_a_data_set_takes_the_transform_of_a_training_and_keeps_its_white():
+    test = digits()[1]
+    found = test.with_transform("Normalize(mean=0.1307, std=0.3081, max_value=255)")
+    assert found.transform == Normalize(*MNIST, max_value=16)
+    assert found.X is test.X
+    assert test.with_transform(as_float).transform is as_float
 
 
 def test_as_float_changes_only_the_precision():

@@ -13,7 +13,7 @@ from scratchnn import SGD, fit, mlp, plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.history import Batch, Epoch
 from scratchnn.objectives import CrossEntropy
-from scratchnn.run import watch
+from scratchnn.run import train_command, watch
 from scratchnn.train import backpropagate
 
 ROW = Epoch(3, 0.25, 0.5, 0.125, 0.987654, 1.5, 1.0, 0.5, 2.0)
@@ -282,3 +282,7 @@ def test_gradient_norms_that_are_incomplete_are_none(tmp_path, content):
     if content is not None:
         path.write_text(content)
     assert watch.read_gradients(path, 1) == {}
+
+
+def test_a_rank_that_writes_no_folder_keeps_no_norms():
+    assert train_command._norms(None, None) is None

@@ -175,6 +175,14 @@ ROWS = (
         imports="import scratchnn; scratchnn.fit",
     ),
     Backend(
+        "scratchnn fast",
+        "on_numpy.OnNumpy",
+        '`fit(blas="scipy")`: momentum inside the products',
+        {"blas": "scipy"},
+        ("epoch", "memory"),
+        ("epoch", "memory"),
+    ),
+    Backend(
         "scratchnn floats",
         "on_numpy.OnNumpy",
         "`fit`, with all pixels as floats in memory",

@@ -8,8 +8,6 @@
 ```{picture} name a figure of docs/course/pictures.py; the text below is its caption
 ```{mistakes}     bugs of parity/flaws, a line for each operation
 ```{errata}       the beliefs that tests/test_corrections.py corrects
-```{example} 01_the_gradient_of_softmax.py
-                  a file of examples/, with what it prints
 ```{answer}       hidden until it is asked for
 """
 
@@ -22,14 +20,16 @@ import inspect
 import io
 import json
 import re
-import runpy
 import sys
 import textwrap
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import sources
+import svg
+import wording
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -40,16 +40,7 @@ logger = logging.getLogger(__name__)
 DOCS = Path(__file__).resolve().parents[1]
 TORCH = DOCS / "results/course-torch.json"
 MUTANTS = DOCS / "results/mutants.json"
-WORDS = {  # what the blocks say, by the language of the site
-    "en": {"answer": "Answer", "torch": "torch {} says", "found": " Found by: {}."},
-    "zh_CN": {"answer": "答案", "torch": "torch {} 的结果", "found": " 由这些检验发现：{}。"},
-}
-INK = "#010203"  # drawn in the colour of the page's text
-
-
-def words(directive: SphinxDirective) -> dict[str, str]:
-    """Return what blocks say in the language of the site."""
-    return WORDS.get(directive.config.language, WORDS["en"])
+CORRECTIONS = "tests/test_corrections.py"
 
 
 def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
@@ -58,11 +49,7 @@ def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
     A last expression is shown as Python's prompt shows it, unless it is None.
     """
     shown = []
-    lines = code.splitlines()
-    body = ast.parse(code).body
-    for i, statement in enumerate(body):
-        end = body[i + 1].lineno - 1 if i + 1 < len(body) else len(lines)
-        text = "\n".join(lines[statement.lineno - 1 : end]).rstrip()
+    for text, statement in zip(statements(code), ast.parse(code).body, strict=True):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             if isinstance(statement, ast.Expr):
@@ -75,7 +62,20 @@ def session(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
     return shown
 
 
-def as_console(steps: list[tuple[str, str]]) -> str:
+def statements(code: str) -> list[str]:
+    """Return the text of each statement, with the comments before the next."""
+    lines = code.splitlines()
+    starts = [statement.lineno - 1 for statement in ast.parse(code).body]
+    ends = [*starts[1:], len(lines)]
+    return ["\n".join(lines[a:b]).rstrip() for a, b in zip(starts, ends, strict=True)]
+
+
+def without_comments(code: str) -> str:
+    """Return code that is the same whatever its comments say."""
+    return ast.dump(ast.parse(code))
+
+
+def as_console(steps: Iterable[tuple[str, str]]) -> str:
     """Return code and results as a Python session."""
     lines = []
     for text, out in steps:
@@ -111,11 +111,16 @@ class Torch(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         code, results = "\n".join(self.content), torch_results()
         self.env.note_dependency(str(TORCH))
-        if code not in results["blocks"]:
-            raise self.error("torch's results are missing: python docs/course/with_torch.py")
-        steps = [(text, out) for text, out in results["blocks"][code]]
-        shown = as_console(steps)
-        caption = nodes.caption("", words(self)["torch"].format(results["torch"]))
+        plain = without_comments(code)
+        try:
+            kept = next(b for c, b in results["blocks"].items() if without_comments(c) == plain)
+        except StopIteration:
+            raise self.error(
+                "torch's results are missing: python docs/course/with_torch.py"
+            ) from None
+        shown = as_console(zip(statements(code), (out for _, out in kept), strict=True))
+        said = wording.sayer(self.config.language, "blocks")("torch {} says")
+        caption = nodes.caption("", said.format(results["torch"]))
         block = nodes.literal_block(shown, shown, language="pycon")
         return [nodes.container("", caption, block, classes=["torch"], literal_block=True)]
 
@@ -161,14 +166,14 @@ class CodeOf(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"without-docstring": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        module, _, name = self.arguments[0].rpartition(".")
         try:
-            obj = getattr(imported(module), name)
-            code = textwrap.dedent(inspect.getsource(obj)).rstrip()
+            obj = named(self.arguments[0])
+            code = source_of(obj)
         except (ImportError, AttributeError, TypeError) as error:
             raise self.error(f"there is no {self.arguments[0]}: {error}") from error
         if "without-docstring" in self.options:
             code = without_docstring(code)
+        code = wording.with_comments(code, self.config.language)
         path, line = sources.place(obj) or ("", 0)
         self.env.note_dependency(str(sources.ROOT / path))
         link = sources.reference(self.env.app, self.env.docname, path, line)
@@ -178,14 +183,18 @@ class CodeOf(SphinxDirective):
         return [nodes.container("", caption, block, classes=["code-of"], literal_block=True)]
 
 
-def imported(name: str) -> Any:
-    """Import a module, or the class in a module that this names."""
+def named(name: str) -> Any:
+    """Return the function or class, or the method of a class, that this names."""
+    module, _, rest = name.rpartition(".")
     try:
-        return importlib.import_module(name)
+        return getattr(importlib.import_module(module), rest)
     except ModuleNotFoundError:
-        module, _, rest = name.rpartition(".")
-        importlib.import_module(module)
-        return getattr(sys.modules[module], rest)
+        return getattr(named(module), rest)
+
+
+def source_of(obj: Any) -> str:
+    """Return the code of a function or class."""
+    return textwrap.dedent(inspect.getsource(obj)).rstrip()
 
 
 def without_docstring(code: str) -> str:
@@ -206,33 +215,15 @@ class Picture(SphinxDirective):
             pictures = importlib.import_module("pictures")
         finally:
             sys.path.pop(0)
-        svg = svg_of(getattr(pictures, name)(), name)
+        drawn = svg.of_figure(getattr(pictures, name), name, self.config.language)
         label = " ".join(self.content).replace('"', "'") or name
-        svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+        drawn = drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
         figure = nodes.figure("", classes=["picture"])
-        figure += nodes.raw("", svg, format="html")
+        figure += nodes.raw("", drawn, format="html")
         if self.content:
             parsed, _ = self.parse_inline(" ".join(self.content), lineno=self.lineno)
             figure += nodes.caption("", "", *parsed)
         return [figure]
-
-
-def svg_of(figure: Any, name: str) -> str:
-    """Return a matplotlib figure as SVG to stand in a page."""
-    import matplotlib
-
-    file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(
-        r'\bid="(?=figure|axes|patch|line2d|text|xtick|ytick|legend|matplotlib|PathColl|PolyColl)',
-        f'id="{name}-',
-        svg,
-    )
-    return svg.replace(INK, "currentColor")
 
 
 class Mistakes(SphinxDirective):
@@ -243,26 +234,42 @@ class Mistakes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(MUTANTS))
         entries = nodes.bullet_list(classes=["mistakes"])
-        for wanted in self.content:
-            op, _, names = wanted.partition(": ")
-            for name in names.split("; "):
-                entries += self.entry(op, name)
+        for op, name in bugs(self.content):
+            entries += self.entry(op, name)
         return [entries]
 
     def entry(self, op: str, name: str) -> nodes.list_item:
         """Return a bug: its name with a link, what is wrong, and what finds it."""
         try:
-            flaw = next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
+            flaw = flaw_of(op, name)
         except StopIteration:
             raise self.error(f"parity/flaws has no {name} in {op}") from None
         path, line = sources.place(flaw.wrong) or ("", 0)
         link = sources.reference(self.env.app, self.env.docname, path, line)
-        link += nodes.Text(name)
-        text = flaw.cause + ("" if flaw.cause.endswith(".") else ".")
-        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(f": {text}"))
+        flaw_in, check_in, block_in = (
+            wording.sayer(self.config.language, kind) for kind in ("flaws", "checks", "blocks")
+        )
+        link += nodes.Text(flaw_in(name))
+        text = block_in(": ") + flaw_in(flaw.cause)
+        text = text.replace("ε ≈ {epsilon}", "ε").replace("{epsilon}", "ε")
+        text += "" if text.endswith((".", "。")) else "."
+        entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(text))
         if checks := found_by(flaw):
-            entry += nodes.emphasis("", words(self)["found"].format(", ".join(checks)))
+            said = block_in(" Found by: {}.").format(block_in(", ").join(map(check_in, checks)))
+            entry += nodes.emphasis("", said)
         return nodes.list_item("", entry)
+
+
+def bugs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the bugs that lines "operation: name; name" ask for."""
+    for line in lines:
+        op, _, names = line.partition(": ")
+        yield from ((op, name) for name in names.split("; "))
+
+
+def flaw_of(op: str, name: str) -> Any:
+    """Return the planted bug of this name."""
+    return next(flaw for flaw in flaws() if (flaw.op, flaw.name) == (op, name))
 
 
 @cache
@@ -285,41 +292,19 @@ def found_by(flaw: Any) -> list[str]:
     return []
 
 
-class Example(SphinxDirective):
-    """A file of examples/, with what it prints."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        file = sources.ROOT / "examples" / self.arguments[0]
-        self.env.note_dependency(str(file))
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            runpy.run_path(str(file), run_name="__main__")
-        code, printed = file.read_text(encoding="utf-8").rstrip(), out.getvalue().rstrip()
-        link = sources.reference(self.env.app, self.env.docname, f"examples/{file.name}")
-        link += nodes.Text(f"examples/{file.name}")
-        block = nodes.literal_block(code, code, language="python")
-        caption = nodes.caption("", "", link)
-        shown = nodes.container("", caption, block, classes=["code-of"], literal_block=True)
-        return [shown, nodes.literal_block(printed, printed, language="text")]
-
-
 class Errata(SphinxDirective):
     """What tutorials get wrong: a row for each test of tests/test_corrections.py."""
 
     def run(self) -> list[nodes.Node]:
-        path = "tests/test_corrections.py"
+        path = CORRECTIONS
+        say = wording.sayer(self.config.language, "errata")
+        block_in = wording.sayer(self.config.language, "blocks")
         self.env.note_dependency(str(sources.ROOT / path))
-        tree = ast.parse((sources.ROOT / path).read_text(encoding="utf-8"))
         entries = nodes.bullet_list(classes=["errata"])
-        for test in tree.body:
-            if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_r"):
-                continue
-            said = " ".join((ast.get_docstring(test) or "").split()).removeprefix("Belief: ")
-            belief, truth = split_belief(said)
+        for test in corrections():
+            belief, truth = split_belief(say(believed(test)))
             link = sources.reference(self.env.app, self.env.docname, path, test.lineno)
-            link += nodes.Text("test")
+            link += nodes.Text(block_in("test"))
             text = test.name.split("_")[1:]
             who = ", ".join(part.upper() for part in text if re.fullmatch(r"r\d", part))
             entry = nodes.paragraph("", f"{who}: ")
@@ -328,10 +313,22 @@ class Errata(SphinxDirective):
         return [entries]
 
 
+def corrections() -> list[ast.FunctionDef]:
+    """Return the tests that each correct a belief."""
+    tree = ast.parse((sources.ROOT / CORRECTIONS).read_text(encoding="utf-8"))
+    tests = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return [test for test in tests if test.name.startswith("test_r")]
+
+
+def believed(test: ast.FunctionDef) -> str:
+    """Return a test's docstring, after the word that begins it."""
+    return " ".join((ast.get_docstring(test) or "").split()).removeprefix("Belief: ")
+
+
 def split_belief(said: str) -> tuple[str, str]:
     """Return the belief, and what is true."""
-    match = re.match(r"(.*?[.;])\s(.*)", said)
-    return (match[1], match[2]) if match else (said, "")
+    match = re.match(r"(.*?(?:[.;]\s|。))(.*)", said)
+    return (match[1].strip(), match[2]) if match else (said, "")
 
 
 class Answer(SphinxDirective):
@@ -340,7 +337,8 @@ class Answer(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        summary = f"<summary>{words(self)['answer']}</summary>"
+        answer = wording.sayer(self.config.language, "blocks")("Answer")
+        summary = f"<summary>{answer}</summary>"
         before = nodes.raw("", f"<details class='answer'>{summary}", format="html")
         after = nodes.raw("", "</details>", format="html")
         return [before, *self.parse_content_to_nodes(), after]
@@ -354,7 +352,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "code-of": CodeOf,
         "picture": Picture,
         "mistakes": Mistakes,
-        "example": Example,
         "errata": Errata,
         "answer": Answer,
     }.items():

@@ -28,10 +28,11 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("scratchnn", "parity", "benchmarks", "tests", "examples", "docs", ".ci")
-FILES = ("pyproject.toml", "Makefile", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "README.md")
+FILES = ("pyproject.toml", "Makefile", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md")
+FILES += ("README.md", "README.zh.md")
 TEXT = {".py", ".md", ".toml", ".js", ".css", ".html", ".cff", ""}
 LONGEST = 100_000  # characters
-SKIPPED = {"__pycache__", "_build", "digits.js"}
+SKIPPED = {"__pycache__", "_build", "gallery", "digits.js"}
 
 
 @cache
@@ -123,10 +124,15 @@ def link_files(app: Sphinx, doctree: nodes.document) -> None:
         if path is None or page_of(path) is None:
             continue  # a download
         if path.startswith("docs/") and path.endswith(".md"):
-            if not app.config.english_site or path.startswith("docs/zh/"):
-                continue  # a page of this edition
             page = path.removeprefix("docs/").removesuffix(".md")
-            link = nodes.reference("", "", internal=True, refuri=english(app, docname, page))
+            if not app.config.english_site:
+                continue  # a page of this edition
+            if page.startswith("zh/"):
+                uri = app.builder.get_relative_uri(docname, page.removeprefix("zh/"))
+            else:
+                uri = english(app, docname, page)
+            anchor = node.get("reftargetid") or node["reftarget"].partition("#")[2]
+            link = nodes.reference("", "", internal=True, refuri=uri + (anchor and f"#{anchor}"))
         else:
             link = reference(app, docname, path)
         link += [child.deepcopy() for child in node.children]
@@ -134,12 +140,16 @@ def link_files(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def path_of(app: Sphinx, node: nodes.Element) -> str | None:
-    """Return the path in the repository that a link leads to; None where it leaves it."""
+    """Return the path in the repository that a link leads to; None where it leaves it.
+
+    A page that shows the README has its links, which begin at the root.
+    """
     if node.get("refdomain") == "doc":  # a page, by its path from the first folder of the site
         target = Path(app.srcdir) / f"{node['reftarget']}.md"
     else:
         folder = Path(app.env.doc2path(app.env.docname)).parent
-        target = folder / node["reftarget"].partition("#")[0]
+        name = node["reftarget"].partition("#")[0]
+        target = folder / name if (folder / name).exists() else ROOT / name
     target = Path(os.path.normpath(target))
     return target.relative_to(ROOT).as_posix() if target.is_relative_to(ROOT) else None
 

@@ -4,7 +4,7 @@
 
 In reading order:
 
-    loading       what the user named, from a file, a notebook or a package
+    loading, notebooks    what the user named, from a file, a notebook or a package
     names         which argument is what, by its name
     calls, classes, subject    anyone's function or class and its backward, called as they come
     rows          losses of probabilities, besides the rows of the table
@@ -12,7 +12,7 @@ In reading order:
     asking        a subject asked by a reading, and what is wrong with an answer
     candidates, gradients, identify    the reading that fits
     inputs        ordinary, extreme and special inputs
-    findings, lost, differences        the checks: wrong, unstable, differs
+    findings, lost, calls_again, differences    the checks: wrong, unstable, differs
     causes, facts the known flaw, or factor, that explains an answer; else what is known
     repairs       the user's line, and a mended one
     report        what was found
@@ -22,20 +22,27 @@ In reading order:
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from parity.checking import loading
 from parity.checking.asking import Asked
 from parity.checking.calls import RaisedError
+from parity.checking.calls_again import between_calls, of_one_object
 from parity.checking.causes import FLAWS, diagnose, find
 from parity.checking.differences import differences, measured
-from parity.checking.findings import CHECKS, GRADES, PLACES, WRONG, Finding
+from parity.checking.findings import CHECKS, DIFFERS, GRADES, PLACES, WRONG, Finding
 from parity.checking.gradients import probes
 from parity.checking.identify import Identified, fits_alone, identify, read_as
 from parity.checking.lost import lost
+from parity.checking.names import STEP
+from parity.checking.readings import Reading, is_default
 from parity.checking.repairs import mend
 from parity.checking.report import Report
 from parity.checking.rows import ALL
@@ -98,16 +105,26 @@ def _name(thing: object, where: str) -> str:
     return "" if getattr(thing, "__qualname__", "") == given else given
 
 
-def _quiet(show: bool) -> contextlib.AbstractContextManager[object]:
-    return contextlib.nullcontext() if show else contextlib.redirect_stdout(io.StringIO())
+@contextlib.contextmanager
+def _quiet(show: bool) -> Iterator[None]:
+    """Hold back what the user's code prints, warns of and logs."""
+    if show:
+        yield
+        return
+    held, before = io.StringIO(), logging.root.manager.disable
+    logging.disable()
+    try:
+        with contextlib.redirect_stdout(held), contextlib.redirect_stderr(held):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _report(subject: Subject, found: Identified) -> Report:
     value = Asked(subject, found.reading)
-    findings = [_explained(value, f) for f in examine(value)]
+    findings = [*examine(value)]
     if found.reading.gradient is not None:
-        pair = Asked.of_gradient(subject, found.reading)
-        findings += [_explained(pair, f) for f in examine(pair)]
+        findings += examine(Asked.of_gradient(subject, found.reading))
     findings.sort(key=lambda f: GRADES.index(f.grade))
     findings = _alone(subject, found, findings)
     ulps = measured(value) if not any(f.grade == WRONG for f in findings) else None
@@ -116,7 +133,7 @@ def _report(subject: Subject, found: Identified) -> Report:
         subject.name,
         subject.op.name,
         reading.words,
-        tuple(reading.differences),
+        (*reading.differences, *_other_defaults(subject, reading)),
         tuple(findings),
         value,
         found.orders,
@@ -129,10 +146,36 @@ def _report(subject: Subject, found: Identified) -> Report:
 
 
 def examine(asked: Asked) -> list[Finding]:
-    """Run all checks of a value or a gradient."""
+    """Run all checks of a value or a gradient, and explain what they find.
+
+    Where an option is wrong, what is lost at extreme numbers is looked for at default options.
+    """
     place = PLACES[asked.gradient]
-    bad = [*lost(asked, place)]
-    return [*bad, *differences(asked, place, bad)]
+    again, bad = between_calls(asked, place), [*lost(asked, place)]
+    if again and again.problem:
+        least = 10 * again.problem.size if again.grade == DIFFERS else np.finfo(float).max
+        bad = [f for f in bad if f.problem and f.problem.size > least]  # others may be its own
+        return [*(_explained(asked, f) for f in bad), _explained(asked, again)]
+    explained = [_explained(asked, f) for f in bad]
+    if any((f.check, f.grade) == ("options", WRONG) for f in bad):
+        plain = replace(asked, reading=replace(asked.reading, at_defaults=True))
+        explained = [e for e in explained if e.check == "options"]
+        explained += [_explained(plain, f) for f in lost(plain, place)]
+    kept = of_one_object(asked, place)
+    others = [*([kept] if kept else []), *differences(asked, place, bad)]
+    return [*explained, *(_explained(asked, f) for f in others)]
+
+
+def _other_defaults(subject: Subject, reading: Reading) -> Iterator[str]:
+    """Yield the options that have another default than the operation's, which was given."""
+    for option in sorted(reading.varied):
+        own, default = subject.default(option), reading.row.defaults[option]
+        alike = is_default(own, default) or (option == "axis" and own in (1, -1))
+        if alike or own is None or own is inspect.Parameter.empty or isinstance(own, np.ndarray):
+            continue
+        name = subject.options[option]
+        given = f"it was called with {name}={default!r}"
+        yield f"{name} is {own!r} by default, and {default!r} in {reading.row.function}: {given}"
 
 
 def _explained(asked: Asked, finding: Finding) -> Finding:
@@ -170,6 +213,7 @@ def _backward(subject: Subject, found: Identified) -> str:
         "logits": "; it is the gradient of the logits",
     }
     none = "" if how.takes_dy else "; no upstream gradient"
+    none += "; dW, db are (before - after) / rate" if how.updates else ""
     return f"{name}({given}){none}{words.get(how.of, '')}"
 
 
@@ -177,6 +221,7 @@ _ROLES = {
     "dy": "the upstream gradient",
     "result": "the result",
     "probabilities": "softmax or σ of the logits",
+    "rate": f"a rate of {STEP}",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,7 @@ class Asked:
     reading: Reading
     gradient: bool = False
     copy: Callable[[Any], Any] = np.array  # of each argument, before each call
+    objects: list[Any] | None = None  # of one object that is asked again and again
     heard: list[tuple[Case, str]] = field(default_factory=list)  # warnings, where it was right
 
     @property
@@ -107,7 +108,8 @@ class Asked:
         if not self.gradient:
             return Answer({"": self._stacked([f[""] for f, _ in found], case)}, warned)
         roles = [role for role in found[0][0] if all(role in f for f, _ in found)]
-        return Answer({r: self._stacked([f[r] for f, _ in found], case) for r in roles}, warned)
+        stacked = {r: self._stacked([f[r] for f, _ in found], case, r) for r in roles}
+        return Answer(stacked, warned)
 
     def _one(
         self, case: Case, n: int, given: dict[str, AnyArray]
@@ -125,26 +127,34 @@ class Asked:
         dy = case[DY].reshape(-1)[n] if reading.layout.each == "number" else dy
         if np.shape(ran.value) != np.shape(dy) and np.size(ran.value) == np.size(dy):
             dy = np.reshape(dy, np.shape(ran.value))
-        pool[names.DY] = np.array(dy)[()]
+        pool |= {names.DY: np.array(dy)[()], names.RATE: names.STEP}
         if names.P in how.roles:
             pool[names.P] = self._p(given)
         if names.LOGITS in how.roles:
             p = given[self.row.inputs[0]]
             pool[names.LOGITS] = np.log(p) - (np.log1p(-p) if kind(self.row) == "entries" else 0)
         arrays = [self._own(pool[role]) for role in how.roles]
-        pulled = subject.pull(ran, arrays, self._options(case))
+        pulled = subject.pull(ran, arrays, self._options(case, reading.taken), how.updates)
         return self._matched(pulled.value, case), pulled
 
     def run(self, given: dict[str, AnyArray], case: Case) -> Outcome:
-        instance = self.subject.start(given)
+        how = self.reading.gradient
+        moved = self.gradient and how is not None and how.updates
+        instance = self.subject.start(given, self.objects, moved)
         arrays = [self._own(given[role]) for role in self.reading.binding]
-        return self.subject.call(instance, arrays, self._options(case))
+        return self.subject.call(instance, arrays, self._options(case, self.subject.options))
 
     def _own(self, x: Any) -> Any:
         return self.copy(x) if isinstance(x, np.ndarray) and x.ndim else x
 
-    def _options(self, case: Case) -> dict[str, object]:
-        return {option: case[option] for option in self.reading.taken}
+    def _options(self, case: Case, taken: Iterable[str]) -> dict[str, object]:
+        """Return the values of options; a weight of 1 for each class where None is no choice."""
+        found = {o: case[o] for o in taken if o in case and o not in self.reading.settings}
+        for option in {"weight", "pos_weight"} & found.keys():
+            if found[option] is None and self.subject.default(option) is not None:
+                z = case[self.row.inputs[0]]
+                found[option] = np.ones(z.shape[-1], z.dtype)
+        return found
 
     def _p(self, given: Mapping[str, AnyArray]) -> AnyArray:
         """Return the probabilities of the logits, in the function's layout."""
@@ -155,7 +165,7 @@ class Asked:
             return np.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(z.dtype)
         return e / e.sum(axis=axis, keepdims=True)
 
-    def _stacked(self, found: list[Any], case: Case) -> Any:
+    def _stacked(self, found: list[Any], case: Case, role: str = "") -> Any:
         each = self.reading.layout.each
         if not each:
             return found[0]
@@ -163,11 +173,14 @@ class Asked:
             stack = np.stack([np.asarray(value) for value in found])
         except ValueError:
             return found
+        if role in self.reading.parameters:
+            return stack.sum(axis=0)
         if each == "number":
             shape = np.shape(case[self.row.inputs[0]])
             return stack.reshape(shape) if stack.size == np.prod(shape) else stack
-        if each == "column" and stack.ndim == 3 and stack.shape[-1] == 1:
-            stack = stack[..., 0]
+        if each in ("row", "column") and stack.ndim == 3:
+            axis = 1 if each == "row" else 2
+            stack = stack.squeeze(axis) if stack.shape[axis] == 1 else stack
         if stack.ndim == 2 and stack.shape[-1] == 1 and not self.gradient:
             return stack[:, 0]
         return stack
@@ -192,6 +205,8 @@ class Asked:
         given = self.reading.given(case)
         shape = given[role].shape if role in given else np.shape(case[role])
         each = self.reading.layout.each
+        if role in self.reading.parameters:
+            return shape
         return () if each == "number" else shape[1:] if each else shape
 
     # Judging

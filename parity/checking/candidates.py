@@ -71,7 +71,11 @@ def bindings(subject: Subject, row: Op, order: Sequence[str] | None) -> Iterator
     if len(places) != len(needed):
         return
 
+    pair = {names.plain(name) for name in places} == {"a", "b"}  # which tells nothing
+
     def known(name: str) -> list[str]:
+        if pair and "target" in needed:
+            return list(needed)
         return [r for r in names.roles_of_forward(row, name) if r in needed] or list(needed)
 
     yield from names.assignments(places, known, needed)
@@ -110,7 +114,8 @@ def shapes(base: Reading, as_torch: bool) -> Iterator[Reading]:
         forms = ("indices", "binary") if binary else ("indices",)
     layer = how == "layer" and not as_torch
     weights = (False, True) if layer and "W" in base.row.inputs else (False,)
-    biases: tuple[str, ...] = ("(H, 1)", *BIASES) if base.layout.turned else ("(H,)", "(1, H)")
+    columns = base.layout.turned or base.layout.each == "column"
+    biases: tuple[str, ...] = ("(H, 1)", *BIASES) if columns else ("(H,)", "(1, H)")
     biases = biases if layer and "b" in base.row.inputs else biases[:1]
     for form, weight, bias in product(forms, weights, biases):
         for more in _missing_options(base, as_torch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from parity.checking import names
 from parity.checking.calls import quietly, tensor
 from parity.checking.names import listed, plain
+from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
 
 FORWARD = listed(
@@ -25,6 +26,17 @@ BACKWARD = listed(
     compute_gradient loss_gradient d deriv f_prime df diff loss_prime loss_grad dloss
     """
 )
+LIKE_BACKWARD = "backward", "grad", "deriv", "prime", "backprop", "diff"
+NICKNAMES = {  # of operations
+    "crossentropy": "ce xent categoricalcrossentropy softmaxcrossentropy softmaxloss",
+    "binarycrossentropy": "bce bceloss logloss",
+    "mse": "meansquarederror squarederror",
+    "l1": "mae meanabsoluteerror",
+    "nll": "negativeloglikelihood",
+    "kldiv": "kl kldivergence",
+    "linear": "affine dense",
+    "logsumexp": "lse",
+}
 HELD = {
     "W": "w weight weights kernel theta",
     "b": "b bias biases",
@@ -54,29 +66,50 @@ def owner_of(thing: Any) -> type | None:
     return found
 
 
-def method(owner: type, among: Sequence[str], call: str = "") -> Any:
-    """Return the method of a class with one of these names, else its only public one."""
-    public = [
-        n
-        for n, _ in inspect.getmembers(owner, callable)
-        if not n.startswith("_") and not _of_any_module(owner, n)
-    ]
-    for name in among:
-        if name in public:
-            return _static(owner, name)
-    for name in among:
-        for own in public:
-            if len(name) > 3 and name in own.lower() and own.lower() not in FORWARD + BACKWARD:
-                return _static(owner, own)
-    if call and call in vars(owner):
-        return _static(owner, call)
-    if call and any(call in vars(base) for base in owner.__mro__[:-1]):
-        return _static(owner, call)
-    return None
+def forward_of(owner: type, op: Op) -> Any:
+    """Return the method that computes the operation: by its name, by a usual one, or the only one.
+
+    None where there is none.
+    """
+    public = _public(owner)
+    called = [n for n in public if plain(n) in names_of(op)]
+    usual = [n for n in FORWARD if n in public]
+    usual += [n for part in FORWARD for n in public if _has(n, part)]
+    if any("__call__" in vars(base) for base in owner.__mro__[:-1]):
+        usual.append("__call__")
+    only = public if len(public) == 1 and public[0] not in BACKWARD else []
+    return next((getattr(owner, n) for n in (*called, *usual, *only)), None)
 
 
-def _static(owner: type, name: str) -> Any:
-    return getattr(owner, name)
+def backward_of(owner: type, forward: str) -> Any:
+    """Return the method that computes the gradient of another, of this name, or None.
+
+    It is called as its forward and as a gradient (sigmoid_prime), or as a gradient alone (prime).
+    """
+    public = _public(owner)
+    gradients = [n for n in public if any(w in plain(n) for w in LIKE_BACKWARD) or n[:1] == "d"]
+    of_it = [n for n in gradients if plain(forward) in plain(n) and len(forward) > 1]
+    others = {plain(n) for n in public if n not in (forward, *FORWARD, *BACKWARD)}
+    free = [n for n in public if not any(o in plain(n) and o != plain(n) for o in others)]
+    usual = [n for n in BACKWARD if n in public]
+    usual += [n for part in BACKWARD for n in free if _has(n, part)]
+    return next((getattr(owner, n) for n in (*of_it, *usual) if n != forward), None)
+
+
+def _public(owner: type) -> list[str]:
+    found = inspect.getmembers(owner, callable)
+    return [n for n, _ in found if not n.startswith("_") and not _of_any_module(owner, n)]
+
+
+def _has(name: str, part: str) -> bool:
+    return len(part) > 3 and part in name.lower() and name.lower() not in FORWARD + BACKWARD
+
+
+def names_of(op: Op) -> set[str]:
+    """Return what an operation is called, in lower case and without underscores."""
+    name = plain(op.function)
+    short = name.removesuffix("withlogits").removesuffix("ofprobabilities").removesuffix("loss")
+    return {name, short, f"{short}loss", *NICKNAMES.get(short, "").split()}
 
 
 def _of_any_module(owner: type, name: str) -> bool:
@@ -91,16 +124,17 @@ def signed(thing: Any) -> Any:
     return thing.forward if of_torch else thing
 
 
-def bound(thing: Any, among: Sequence[str]) -> Any:
-    return next((getattr(thing, n) for n in among if callable(getattr(thing, n, None))), None)
+def needs_object(method: Any, owner: type) -> bool:
+    """Whether a method of a class is called on an object: static and class methods are not."""
+    if not inspect.isfunction(method):
+        return False
+    own = inspect.getattr_static(owner, method.__name__, None)
+    return own is not None and not isinstance(own, staticmethod)
 
 
 def of_instance(method: Any, instance: Any) -> Any:
     """Return a method of an instance; static ones and functions as they are."""
-    if instance is None or not inspect.isfunction(method):
-        return method
-    own = inspect.getattr_static(type(instance), method.__name__, None)
-    if isinstance(own, staticmethod) or own is None:
+    if instance is None or not needs_object(method, type(instance)):
         return method
     return getattr(instance, method.__name__)
 
@@ -116,6 +150,7 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
     if "W" in given:
         D = given["X"].shape[-1] if given["X"].shape[-1] in given["W"].shape else len(given["X"])
         sizes = iter((D, given["W"].size // D))
+        named |= {p.name: names.STEP for p in needed if plain(p.name) in names.RATES}
         for p in (p for p in needed if p.name not in named):
             role = next((r for r, known in HELD.items() if plain(p.name) in known.split()), "")
             named[p.name] = given[role].copy() if role in given else next(sizes, None)
@@ -124,9 +159,35 @@ def make(owner: type, given: Mapping[str, AnyArray], settings: Mapping[str, obje
         words = " ".join(f"--set {name}=..." for name in lacking)
         raise ValueError(f"{owner.__name__} needs {', '.join(lacking)}: give {words} or settings=")
     instance, _ = quietly(owner, [], named, tensors=False)
+    place(instance, given)
+    for holder, name in rates(instance) if "W" in given else ():
+        holder[name] = names.STEP
+    return instance
+
+
+def rates(instance: Any) -> list[tuple[dict[str, Any], str]]:
+    """Return the numbers by which an object may change its parameters."""
+    return [
+        (holder, name)
+        for holder, name in attributes(instance)
+        if plain(name) in names.RATES and isinstance(holder[name], float)
+    ]
+
+
+def parameters(instance: Any) -> dict[str, Any]:
+    """Return the parameters that an object keeps, by role."""
+    found: dict[str, Any] = {}
+    for holder, name in attributes(instance):
+        for role, known in HELD.items():
+            if plain(name) in known.split() and isinstance(holder[name], np.ndarray):
+                found.setdefault(role, holder[name])
+    return found
+
+
+def place(instance: Any, given: Mapping[str, AnyArray]) -> None:
+    """Put the parameters of a case where an object keeps its own."""
     for role in [r for r in HELD if r in given]:
         _place(instance, role, given[role])
-    return instance
 
 
 def _place(instance: Any, role: str, array: AnyArray) -> None:

@@ -31,7 +31,7 @@ class Layout:
              turned   an example is a column, and not a row
              flat     arrays have one dimension, with a number per example
              narrow   there is one number per example
-             each     one example per call: as a "vector", a "column", or a "number"
+             each     one example per call: as a "vector", a "row", a "column", or a "number"
     """
 
     words: str = ""
@@ -54,13 +54,14 @@ class Layout:
 ROWS = Layout()
 COLUMNS = Layout("an example per column", turned=True)
 EACH = Layout("one example per call", each="vector")
+EACH_ROW = Layout("one example per call, as a row (1, D)", each="row")
 EACH_COLUMN = Layout("one example per call, as a column", each="column")
 EACH_NUMBER = Layout("one number per call", each="number")
 FLAT = Layout("a number per example, (N,)", flat=True, narrow=True)
 ONE_ROW = Layout("a number per example, (1, N)", turned=True, narrow=True)
 ONE_COLUMN = Layout("a number per example, (N, 1)", narrow=True)
 LAYOUTS = {
-    "layer": (ROWS, COLUMNS),
+    "layer": (ROWS, COLUMNS, EACH, EACH_ROW, EACH_COLUMN),
     "distribution": (ROWS, COLUMNS, EACH, EACH_COLUMN),
     "classes": (ROWS, COLUMNS, EACH, EACH_COLUMN),
     "entries": (ROWS, COLUMNS, FLAT, ONE_ROW, ONE_COLUMN, EACH, EACH_COLUMN, EACH_NUMBER),
@@ -132,12 +133,14 @@ class Gradient:
              of      "inputs", "logits" (those of the probabilities), or "jacobian"
              second  it is what the function returned second
              over    of losses that are not reduced: it is that of their mean, over "N" or "N C"
+             updates it changes the parameters itself, by names.STEP times their gradients
     """
 
     roles: tuple[str, ...] = ()
     of: str = "inputs"
     second: bool = False
     over: str = ""
+    updates: bool = False
 
     @property
     def takes_dy(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,19 @@ from parity.cases import Case
 from parity.checking import names
 from parity.checking.asking import Asked, apart, numbers
 from parity.checking.calls import RaisedError
-from parity.checking.classes import Mismatch
+from parity.checking.classes import Mismatch, rates
 from parity.checking.conventions import Gradient, kind
-from parity.checking.names import CACHE, DY, LOGITS, RESULT, P
+from parity.checking.names import (
+    CACHE,
+    DY,
+    INPUTS,
+    LOGITS,
+    RATE,
+    RESULT,
+    TARGETS,
+    P,
+    plain,
+)
 from parity.checking.readings import Reading
 from parity.checking.subject import Outcome, Subject
 from parity.ops import Op
@@ -93,12 +103,43 @@ def _gradients(subject: Subject, reading: Reading) -> Iterator[Gradient]:
     words = "" if subject.as_torch else subject.backward_words
     bound = dict(zip(subject.places() or (), reading.binding, strict=False))
     roles = lambda name: names.roles_of_backward(reading.row, name, pool, words, bound)  # noqa: E731
+    if _uses_what_was_kept(subject, reading, places):
+        roles = lambda name: [RATE if plain(name) in names.RATES else DY]  # noqa: E731
+    moves = ran is not None and bool(rates(ran.instance))
     for chosen in names.assignments(places, roles, ()):
+        updates = reading.row.products and (moves or RATE in chosen)
         for of in _of(reading, subject.as_torch):
             if of != "jacobian" or DY not in chosen:
-                yield Gradient(chosen, of)
+                yield Gradient(chosen, of, updates=updates)
                 if DY not in chosen and reading.reduction.option == "none":
                     yield from (Gradient(chosen, of, over=over) for over in ("N", "N C"))
+
+
+def _uses_what_was_kept(subject: Subject, reading: Reading, places: Sequence[str]) -> bool:
+    """Whether a backward of one array answers by what the forward left in the object.
+
+    That array is the upstream gradient then, whatever it is called.
+    """
+    arrays = [name for name in places if plain(name) not in names.RATES]
+    if subject.owner is None or len(arrays) != 1:
+        return False
+    if "target" in reading.row.arguments and plain(arrays[0]) in {"y", *TARGETS, *INPUTS}:
+        return False
+    roles = tuple(DY if name in arrays else RATE for name in places)
+    asked = Asked.of_gradient(subject, replace(reading, gradient=Gradient(roles, updates=True)))
+    case = asked.prepared(probes(reading.row)[0])
+    first = reading.row.inputs[0]
+    one, other = (_arrays(asked, given) for given in (case, case | {first: -case[first]}))
+    if one is None or other is None:
+        return False
+    return any(r not in other or not np.array_equal(one[r], other[r]) for r in one)
+
+
+def _arrays(asked: Asked, case: Case) -> dict[str, Any] | None:
+    try:
+        return asked(case).arrays
+    except (RaisedError, Mismatch, LookupError):
+        return None
 
 
 def _of(reading: Reading, as_torch: bool) -> Iterator[str]:
@@ -118,21 +159,25 @@ def likeliest(subject: Subject, reading: Reading) -> Gradient | None:
 
     It is one whose answer is a multiple of the right one, else the first that does not raise.
     """
-    ways = [*_gradients(subject, reading)]
     answering = []
-    for how in ways:
-        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
-        case = asked.prepared(probes(reading.row)[0])
-        try:
-            found = asked(case).arrays
-        except (RaisedError, Mismatch, LookupError):
-            continue
-        if found:
+    for how, asked, case in _asked(subject, reading):
+        if found := _arrays(asked, case):
             answering.append(how)
             if _parallel(asked, found, case):
                 return how
-    plain = [how for how in (*answering, *ways) if how.of == "inputs" and not how.over]
-    return plain[0] if plain else None
+    ways = (*answering, *_gradients(subject, reading))
+    return next((how for how in ways if how.of == "inputs" and not how.over), None)
+
+
+def answers(subject: Subject, reading: Reading) -> bool:
+    """Whether a backward gives an answer for a batch, right or wrong, in any way to call it."""
+    return any(_arrays(asked, case) for _, asked, case in _asked(subject, reading))
+
+
+def _asked(subject: Subject, reading: Reading) -> Iterator[tuple[Gradient, Asked, Case]]:
+    for how in _gradients(subject, reading):
+        asked = Asked.of_gradient(subject, replace(reading, gradient=how))
+        yield how, asked, asked.prepared(probes(reading.row)[0])
 
 
 def _parallel(asked: Asked, found: dict[str, Any], case: Case) -> bool:

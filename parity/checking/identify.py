@@ -26,6 +26,7 @@ from parity.checking.classes import Mismatch
 from parity.checking.conventions import COLUMNS, ONE_ROW, ROWS, kind
 from parity.checking.gradients import (
     FITS,
+    answers,
     gradient_of,
     likeliest,
     probes,
@@ -162,19 +163,36 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
                     return found
     if found.fitting:
         found.orders = _in_words(subject, found.fitting[0], order)
-        found.both = None if as_torch else _alone(subject, found.fitting[0])
+        if not as_torch:
+            _read_alone(found)
     return found
 
 
-def _alone(subject: Subject, reading: Reading) -> Reading | None:
-    """Return a reading of one example per call, if value and gradient fit by that alone."""
-    for layout in (x for x in layouts(reading.row, False) if x.each == "vector"):
+def _read_alone(found: _Search) -> None:
+    """Look for a reading of one example per call, where the gradient fits by that alone.
+
+    A layer is asked so only if its backward takes no batch: with one example alone, nobody sees
+    whether the gradients of its parameters are summed.
+    """
+    subject, reading = found.subject, found.fitting[0]
+    layer, wrong = reading.row.products, []
+    if layer and answers(subject, reading):
+        return
+    for fit in _alone(subject, reading):
+        if how := gradient_of(subject, fit, *probes(fit.row)):
+            found.both = replace(fit, gradient=how)
+            return
+        wrong += [fit] if layer and answers(subject, fit) else []
+    found.fitting[:0] = wrong
+
+
+def _alone(subject: Subject, reading: Reading) -> Iterator[Reading]:
+    """Yield the readings of one example per call that fit the value."""
+    each = ("vector", "row", "column") if reading.row.products else ("vector",)
+    for layout in (x for x in layouts(reading.row, False) if x.each in each):
         base = replace(reading, layout=layout, gradient=None, kept=False)
         for shape in shapes(base, False):
-            for fit in _fits(subject, shape, False, _Search(subject, False, [], [], [])):
-                if how := gradient_of(subject, fit, *probes(fit.row)):
-                    return replace(fit, gradient=how)
-    return None
+            yield from _fits(subject, shape, False, _Search(subject, False, [], [], []))
 
 
 def _with_threshold(subject: Subject, reading: Reading) -> Reading:
@@ -282,9 +300,4 @@ def _has_gradient(subject: Subject, reading: Reading) -> bool:
 
 def fits_alone(subject: Subject, reading: Reading) -> bool:
     """Whether a function that is wrong for a batch is right for one example per call."""
-    for layout in (x for x in layouts(reading.row, False) if x.each == "vector"):
-        found = _Search(subject, False, [], [], [])
-        base = replace(reading, layout=layout, gradient=None, kept=False)
-        if any(True for shape in shapes(base, False) for _ in _fits(subject, shape, False, found)):
-            return True
-    return False
+    return next(_alone(subject, reading), None) is not None

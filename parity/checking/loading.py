@@ -7,26 +7,20 @@ What the code prints while it is loaded is held back by the caller.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
-import json
-import linecache
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+from parity.checking.notebooks import run_cells
 from scratchnn.data import DataError
 
 FORMS = "FILE.py:NAME, FILE.py:Class.method, FILE.ipynb:NAME or package.module:NAME"
 PRIVATE = "parity checks "  # no import has such a name
-CELL_MAGIC = re.compile(r"\s*%%(\w*)")
-OF_PYTHON = "time", "timeit", "capture", "prun"  # cell magics whose cells are Python
-HELP = re.compile(r"\?{1,2}[\w.*]+\s*|[\w.*]+\?{1,2}\s*")  # name? or ?name
-DEFINITIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 
 
 @contextmanager
@@ -37,7 +31,8 @@ def loaded(*wheres: str | None) -> Iterator[list[object]]:
     """
     path, known = list(sys.path), set(sys.modules)
     try:
-        yield [None if where is None else load(where) for where in wheres]
+        wanted = {where.rpartition(":")[2].partition(".")[0] for where in wheres if where}
+        yield [None if where is None else load(where, wanted) for where in wheres]
     finally:
         sys.path[:] = path
         for name in set(sys.modules) - known:
@@ -50,15 +45,18 @@ def loaded(*wheres: str | None) -> Iterator[list[object]]:
 _visited: list[Path] = []  # folders whose modules are forgotten after
 
 
-def load(where: str) -> object:
-    """Return the object that a name such as FILE.py:NAME stands for."""
+def load(where: str, wanted: Set[str]) -> object:
+    """Return the object that a name such as FILE.py:NAME stands for.
+
+    Options  wanted   what a notebook must define
+    """
     file, colon, name = where.rpartition(":")
     if not colon or not name or not file:
         raise ValueError(f"what to check is named {FORMS}, got {where}")
     if file.endswith((".py", ".ipynb")) and not Path(file).is_file():
         raise ValueError(f"there is no file {file}")
     if file.endswith(".ipynb"):
-        module = _run_once(file, _run_cells)
+        module = _run_once(file, partial(run_cells, wanted=wanted))
     elif file.endswith(".py") or Path(file).is_file():
         module = _run_once(file, _run_file)
     else:
@@ -132,44 +130,3 @@ def _package(name: str, folder: Path | None = None) -> ModuleType:
         raise DataError(f"{name} does not run: {error}") from error
     except (Exception, SystemExit) as error:
         raise DataError(f"{name} does not run: {type(error).__name__}: {error}") from error
-
-
-def _run_cells(module: ModuleType, path: Path) -> None:
-    """Run the definitions of a notebook's cells: imports, functions, classes and constants."""
-    cells = json.loads(path.read_text(encoding="utf-8")).get("cells", [])
-    for number, cell in enumerate(c for c in cells if c.get("cell_type") == "code"):
-        source = "".join(cell["source"])
-        magic = CELL_MAGIC.match(source)
-        if magic and magic[1] not in OF_PYTHON:
-            continue
-        lines = [_without_magic(line) for line in source.splitlines()]
-        name, text = f"{path}[{number + 1}]", "\n".join(lines) + "\n"
-        try:
-            tree = ast.parse(text, name)
-        except SyntaxError:
-            continue
-        linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
-        for node in tree.body:
-            _run_definition(node, name, module)
-
-
-def _without_magic(line: str) -> str:
-    stripped = line.lstrip()
-    if not stripped.startswith(("%", "!")) and not HELP.fullmatch(stripped):
-        return line
-    return f"{line[: len(line) - len(stripped)]}pass"
-
-
-def _run_definition(node: ast.stmt, name: str, module: ModuleType) -> None:
-    imports = isinstance(node, ast.Import | ast.ImportFrom)
-    constant = isinstance(node, ast.Assign | ast.AnnAssign) and (
-        isinstance(node.value, ast.Lambda)
-        or not any(isinstance(part, ast.Call) for part in ast.walk(node))
-    )
-    if not (imports or constant or isinstance(node, DEFINITIONS)):
-        return
-    try:
-        exec(compile(ast.Module([node], []), name, "exec", dont_inherit=True), vars(module))
-    except Exception:
-        if isinstance(node, DEFINITIONS):
-            raise  # of imports and constants, those that are needed will be missed

@@ -2,7 +2,8 @@
 
 A role is the name of an array of a row ("z", "target", "X"), or what a backward may be given
 besides: "dy", the upstream gradient; "result", what the function returned; "cache", what else it
-returned; "probabilities", those of the logits; "logits", those of the probabilities.
+returned; "probabilities", those of the logits; "logits", those of the probabilities; "rate", by
+which it changes its own parameters.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def listed(words: str) -> tuple[str, ...]:
 
 
 DY, RESULT, P, CACHE, LOGITS = "dy", "result", "probabilities", "cache", "logits"
+RATE, STEP = "rate", 0.5  # STEP is the rate that is given: a power of two rounds nothing
 BIAS = ("b", "bias")
-ALIASES = {"axis": ("axis", "dim"), "keepdims": ("keepdims", "keepdim")}  # names of options
+OF_TORCH = {"axis": "dim", "keepdims": "keepdim"}  # names of options
 
 # Names, in lower case and without underscores. A name of several roles gets the first that is free.
 TARGETS = listed(
@@ -60,6 +62,16 @@ UPSTREAM = listed(
     gradoutputs upstreamgrad upstreamgradient v gout goutput cotangent ct gradin
     """
 )
+RATES = listed("learningrate lr eta alpha stepsize rate step learnrate lrate")
+OPTIONS = {  # names of options besides their own, in the same form
+    "axis": "dim ax",
+    "keepdims": "keepdim",
+    "label_smoothing": "smoothing smooth labelsmooth",
+    "weight": "weights classweight classweights",
+    "pos_weight": "posweights positiveweight",
+    "ignore_index": "ignorelabel ignore ignoreid padindex padidx paddingidx",
+}
+SMOOTHS = re.compile(r"label\w*[ _-]?smooth|smooth\w*[ _-](the )?(label|target)", re.IGNORECASE)
 CACHES = ("cache", "ctx", "saved", "memo", "context", "tape", "caches")
 DY_LIKE = re.compile(r"d[a-z0-9]{0,12}|grad[a-z]*|[a-z]*grad(ient)?s?")
 OF_A_RESULT = re.compile(r"\b(output|result|activat|already|return value)", re.IGNORECASE)
@@ -78,14 +90,22 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def taken(op: Op, given: Parameters | None) -> dict[str, str]:
-    """Return the options of a row that a function takes, with the names that it gives them."""
+def taken(op: Op, given: Parameters | None, words: str = "") -> dict[str, str]:
+    """Return the options of a row that a function takes, with the names that it gives them.
+
+    Options  words   its code and what its author says: an epsilon may be that of label smoothing
+    """
     given = given or []
     if any(p.kind is p.VAR_KEYWORD for p in given):
         return {option: option for option in op.options}
-    names = {p.name for p in given}
-    known = {option: ALIASES.get(option, (option,)) for option in op.options}
-    return {option: name for option, among in known.items() for name in among if name in names}
+    epsilon = "eps epsilon" if SMOOTHS.search(words) else ""
+    found: dict[str, str] = {}
+    for option in op.options:
+        more = f"{OPTIONS.get(option, '')} {epsilon if option == 'label_smoothing' else ''}"
+        known = [plain(option), *more.split()]
+        if named := [p.name for p in given if plain(p.name) in known]:
+            found[option] = named[0]
+    return found
 
 
 def plain(name: str) -> str:
@@ -139,6 +159,8 @@ def roles_of_backward(
 def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> list[str]:
     n, found = plain(name), []
     loss = "target" in op.arguments
+    if n in RATES:
+        return [RATE]
     if n in CACHES:
         found += [CACHE, RESULT]
     if n in UPSTREAM or (DY_LIKE.fullmatch(n) and n not in TARGETS):
@@ -154,7 +176,9 @@ def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> li
     if found[:1] not in ([DY], [RESULT]) or n in INPUTS:
         alike = roles_of_forward(op, name)
         told = len(alike) == 1 or n == "y" or not found
+        unknown = not found and n not in INPUTS and n not in map(plain, op.arguments)
         found = (alike + found if loss and P not in found[:1] else found + alike) if told else found
+        found += [DY] * unknown
     found = [role for role in dict.fromkeys(found) if role in pool]
     return found or list(pool)
 

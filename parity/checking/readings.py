@@ -28,6 +28,7 @@ from parity.checking.conventions import (
     Reduction,
     kind,
 )
+from parity.checking.names import STEP
 from parity.checking.rows import OF
 from parity.digits import Numbers
 from parity.ops import Op
@@ -51,6 +52,7 @@ class Reading:
     reduction: Reduction = NO_REDUCTION
     factor: Factor = ONE
     kept: bool = False  # the answer has axes of length 1 more or less
+    at_defaults: bool = False  # the cases vary no option
     gradient: Gradient | None = None
 
     @property
@@ -60,14 +62,21 @@ class Reading:
     @property
     def varied(self) -> frozenset[str]:
         """The options that the cases vary: of those taken, no axis where one example has no two."""
+        if self.at_defaults:
+            return frozenset()
         return self.taken - {"axis"} if self.layout.each else self.taken
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The arrays of a layer that are the same for all examples."""
+        return frozenset(self.row.arguments[1:] if self.row.products else ())
 
     # What the function is given
 
     def prepared(self, case: Case) -> Case:
         """Return a case of two dimensions at the options of the function."""
         row = self.row
-        if "ignore_index" in row.options and "ignore_index" not in self.taken and "target" in case:
+        if "ignore_index" in row.options and "ignore_index" not in self.varied and "target" in case:
             case = case | {"target": np.maximum(case["target"], 0)}
         case, logs = as_rows(row, case), case.get("log_target", False)
         for option, default in row.defaults.items():
@@ -119,10 +128,22 @@ class Reading:
         if self.layout.each == "number":
             flat = {role: x.reshape(-1) for role, x in whole.items()}
             return [{r: x[n] for r, x in flat.items()} for n in range(_size(flat))]
-        rows = [{role: x[n] for role, x in whole.items()} for n in range(_count(whole))]
-        if self.layout.each == "column":
-            return [{r: x.reshape(-1, 1) if np.ndim(x) else x for r, x in c.items()} for c in rows]
+        shape = AS_ONE.get(self.layout.each)
+        rows = []
+        for n in range(_count(whole)):
+            row = {r: x if r in self.parameters else x[n] for r, x in whole.items()}
+            for role in row.keys() - self.parameters if shape else ():
+                row[role] = row[role].reshape(shape) if np.ndim(row[role]) else row[role]
+            rows.append(row)
         return rows
+
+    def of_first(self, dy: AnyArray) -> AnyArray:
+        """Return the upstream gradient of the first call."""
+        if not self.layout.each:
+            return dy
+        if self.layout.each == "number" or dy.ndim < 2:
+            return dy.reshape(-1)[:1]
+        return dy[0].reshape(AS_ONE.get(self.layout.each, -1))
 
     # What it must return
 
@@ -181,7 +202,15 @@ class Reading:
         right = self.right_gradients(case, dy) if self._slack(case) else {}
         with np.errstate(all="ignore"):
             extra = {r: 8 * u * abs(np.asarray(g).astype(float)) for r, g in right.items()}
-            return {role: b + extra.get(role, 0.0) for role, b in bounds.items()}
+            bounds = {role: b + extra.get(role, 0.0) for role, b in bounds.items()}
+        return bounds | self._of_updates(case, bounds, u)
+
+    def _of_updates(self, case: Case, bounds: Mapping[str, Array], u: float) -> dict[str, Array]:
+        """Return the bounds of gradients that are told by (W before - W after) / rate."""
+        if self.gradient is None or not self.gradient.updates:
+            return {}
+        held = self.folded({role: abs(case[role]) for role in self.parameters})
+        return {role: 2 * bounds[role] + 4 / STEP * u * w for role, w in held.items()}
 
     def folded(self, gradients: dict[str, Any]) -> dict[str, Any]:
         found = {}
@@ -249,6 +278,9 @@ class Reading:
         if self.gradient and self.gradient.over:
             found.append("the gradient is that of the mean")
         return found
+
+
+AS_ONE = {"row": (1, -1), "column": (-1, 1)}  # the shape of one example
 
 
 def _as(words: str) -> str:

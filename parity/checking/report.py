@@ -11,6 +11,7 @@ import numpy as np
 
 from parity.checking.asking import Asked
 from parity.checking.findings import DIFFERS, GRADES, RIGHT, UNSTABLE, WRONG, Finding
+from parity.checking.names import STEP
 from parity.checking.readings import is_default
 from parity.judge import literal
 
@@ -259,8 +260,9 @@ def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         return arrays, call
     wanted = subject.backward_places() or list(how.roles)
     known = {**names, "result": call, "dy": "dy", "probabilities": "p", "cache": "cache"}
+    known |= {"rate": str(STEP)}
     if how.takes_dy:
-        arrays["dy"] = case["dy"] if not reading.layout.each else case["dy"].reshape(-1)[:1]
+        arrays["dy"] = reading.of_first(case["dy"])
     backward = getattr(subject.backward, "__qualname__", type(subject.backward).__name__)
     text = ", ".join(known.get(role, role) for role in how.roles)
     assert wanted is not None

@@ -19,14 +19,16 @@ import numpy as np
 from parity.checking import names
 from parity.checking.calls import quietly
 from parity.checking.classes import (
-    BACKWARD,
     FORWARD,
     attributes,
-    bound,
+    backward_of,
+    forward_of,
     make,
-    method,
+    needs_object,
     of_instance,
     owner_of,
+    parameters,
+    place,
     signed,
 )
 from parity.checking.names import Parameters, listed, plain
@@ -76,14 +78,18 @@ class Subject:
         self.backward: Any = self.other
         if self.owner is not None:
             if self.thing is self.owner:
-                self.forward = method(self.owner, FORWARD, "__call__")
+                self.forward = forward_of(self.owner, self.op)
             if self.backward is None or self.backward is self.owner:
-                self.backward = method(self.owner, BACKWARD)
-            if self.backward is self.forward or self.owner.__module__.startswith("torch"):
+                self.backward = backward_of(self.owner, getattr(self.forward, "__name__", ""))
+            if self.owner.__module__.startswith("torch"):
                 self.backward = self.other
         elif not inspect.isroutine(self.thing):
-            self.forward = self.thing
-            self.backward = self.backward or bound(self.thing, BACKWARD)
+            of_class = forward_of(type(self.thing), self.op)
+            name = getattr(of_class, "__name__", "")
+            if not callable(self.thing):
+                self.forward = getattr(self.thing, name, None)
+            own = backward_of(type(self.thing), name)
+            self.backward = self.backward or (own and getattr(self.thing, own.__name__))
         if self.forward is None:
             wanted = ", ".join(FORWARD[:5])
             raise ValueError(f"{self.name} has no method such as {wanted}: name it Class.method")
@@ -110,12 +116,13 @@ class Subject:
             self.parameters is None
             and (getattr(self.thing, "__module__", "") or "torch") == "torch"
         ):
-            return {o: n[-1] for o, n in names.ALIASES.items() if o in self.op.options}
-        return names.taken(self.op, self.parameters)
+            return {o: name for o, name in names.OF_TORCH.items() if o in self.op.options}
+        return names.taken(self.op, self.parameters, f"{self.name} {self.words} {self.source}")
 
     @cached_property
     def backward_options(self) -> dict[str, str]:
-        return names.taken(self.op, self.backward_parameters)
+        words = f"{self.backward_words} {self.source}"
+        return names.taken(self.op, self.backward_parameters, words)
 
     @cached_property
     def words(self) -> str:
@@ -134,6 +141,11 @@ class Subject:
             return inspect.getsource(self.forward)
         except (OSError, TypeError):
             return ""
+
+    def default(self, option: str) -> object:
+        """Return the function's own default of an option; `Parameter.empty` where it has none."""
+        given = {p.name: p.default for p in self.parameters or []}
+        return given.get(self.options.get(option, ""), inspect.Parameter.empty)
 
     def places(self, count: int = 0) -> list[str] | None:
         """Return the names of the arguments that arrays go to; None where Python cannot tell.
@@ -158,16 +170,38 @@ class Subject:
         if any(p.kind is p.VAR_POSITIONAL for p in self.backward_parameters):
             return [names.DY, *self.op.arguments]
         known = {*names.TARGETS, "b", "bias", "biases", "dout", "dvalues", "grad", "gradoutput"}
+        known |= {*names.RATES}
         taken = set(self.backward_options.values())
         return names.places(self.backward_parameters, list(taken), lambda n: plain(n) in known)
 
     # Calls
 
-    def start(self, given: Mapping[str, AnyArray]) -> Any:
-        """Return a new object of the class whose methods are called, or None."""
-        if self.owner is None:
+    @property
+    def makes_objects(self) -> bool:
+        """Whether methods are called on an object of a class."""
+        methods, owner = (self.forward, self.backward), self.owner
+        return owner is not None and any(needs_object(m, owner) for m in methods)
+
+    def start(
+        self,
+        given: Mapping[str, AnyArray],
+        objects: list[Any] | None = None,
+        moved: bool = False,
+    ) -> Any:
+        """Return an object of the class whose methods are called, or None.
+
+        Options  objects   holds the object that is asked again, once there is one; None: always new
+                 moved     its parameters have changed since: put them back
+        """
+        if self.owner is None or not self.makes_objects:
             return None
-        return make(self.owner, given, self.settings)
+        if objects:
+            place(objects[0], given if moved else {})
+            return objects[0]
+        made = make(self.owner, given, self.settings)
+        if objects is not None:
+            objects.append(made)
+        return made
 
     def call(self, instance: Any, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
         named = {self.options[o]: value for o, value in options.items() if o in self.options}
@@ -182,16 +216,28 @@ class Subject:
         outcome.value = _array(outcome.value)
         return outcome
 
-    def pull(self, ran: Outcome, arrays: Sequence[Any], options: Mapping[str, object]) -> Outcome:
-        """Call the backward after a forward call; its value is gradients, a list or by role."""
+    def pull(
+        self,
+        ran: Outcome,
+        arrays: Sequence[Any],
+        options: Mapping[str, object],
+        updates: bool = False,
+    ) -> Outcome:
+        """Call the backward after a forward call; its value is gradients, a list or by role.
+
+        Options  updates   it changes the parameters, by names.STEP times their gradients
+        """
         named = {
             self.backward_options[o]: v for o, v in options.items() if o in self.backward_options
         }
         places = self.backward_places()
         arrays, named = _split(arrays, named, places, self.backward_parameters)
         function = of_instance(self.backward, ran.instance)
+        before = {r: np.array(x) for r, x in parameters(ran.instance).items()} if updates else {}
         result, warned = quietly(function, arrays, named, self.tensors)
-        return Outcome(gradients_in(result, ran.instance), None, ran.instance, warned)
+        now = parameters(ran.instance) if updates else {}
+        changes = {r: (x - now[r]) / x.dtype.type(names.STEP) for r, x in before.items()}
+        return Outcome(gradients_in(result, ran.instance, changes), None, ran.instance, warned)
 
     @property
     def second_is_gradient(self) -> bool:
@@ -259,8 +305,13 @@ def _left(instance: Any) -> Any:
     return next((kept[name] for name in RESULTS if kept.get(name) is not None), None)
 
 
-def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
-    """Return what a backward returned or left in attributes: a list, or a mapping by role."""
+def gradients_in(
+    result: Any, instance: Any, changes: Mapping[str, AnyArray] | None = None
+) -> list[Any] | dict[str, Any]:
+    """Return what a backward returned or left in attributes: a list, or a mapping by role.
+
+    Options  changes   of the parameters, divided by the rate
+    """
     found: dict[str, Any] = {}
     for holder, name in attributes(instance, gradients=True):
         for role, known in LEFT.items():
@@ -268,6 +319,9 @@ def gradients_in(result: Any, instance: Any) -> list[Any] | dict[str, Any]:
             if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
                 found.setdefault(role, holder[name])
     found = {role: value for role, value in found.items() if value is not None}
+    for role, change in (changes or {}).items():
+        if role not in found or np.any(change):
+            found[role] = change
     if isinstance(result, dict):
         for name, value in result.items():
             match = [r for r, known in LEFT.items() if plain(str(name)) in known.split()]

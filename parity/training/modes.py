@@ -64,8 +64,7 @@ def run(arguments: Arguments) -> int:
     mode, device = MODES[arguments.mode], devices.prepare(arguments.device)
     results: dict[str, Result] = {}
     complete = False
-    small = recipe.data in ("digits", "line")  # then a second thread would only wait
-    with devices.threads(arguments.threads or (1 if small else None)):
+    with devices.threads(_threads(arguments, recipe)):
         environment = devices.environment(device)
         facts = [f"{name} {environment[name]}" for name in ("numpy", "torch", "device")]
         head = [", ".join(facts) + (f" {environment['gpu']}" if "gpu" in environment else "")]
@@ -91,7 +90,7 @@ def _prepare(given: Arguments, dtype: str, seed: int) -> Run:
 def _lockstep(arguments: Arguments, device: torch.device, dtype: str) -> News:
     again, precision = partial(_prepare, arguments, dtype, arguments.seed), arguments.precision
     run = again()
-    yield None, f"\n{_describe(run, arguments.steps)}\n{HEADER}"
+    yield None, f"\n{_describe(run, arguments)}\n{HEADER}"
     options = {"precision": precision, "judged_as": arguments.judged_as or "ieee"}
     result = None
     for result, row in lockstep.train(run, device, max_steps=arguments.steps, **options):
@@ -116,7 +115,7 @@ def _command(arguments: Arguments, device: torch.device, dtype: str, step: int) 
 
 def _free_run(arguments: Arguments, device: torch.device, dtype: str) -> News:
     run = _prepare(arguments, dtype, arguments.seed)
-    yield None, f"\n{_describe(run, arguments.steps)}"
+    yield None, f"\n{_describe(run, arguments)}"
     result = free_run.train(run, device, arguments.steps, arguments.precision)
     yield result, f"{result.table()}\n{result.verdict()}"
 
@@ -128,7 +127,7 @@ def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
             run = _prepare(arguments, dtype, seed)
             paired.test_part(run)  # raises before anything is printed
             if seed == arguments.seed:
-                yield None, f"\n{_describe(run, steps)}\n{paired.HEADER}"
+                yield None, f"\n{_describe(run, arguments)}\n{paired.HEADER}"
             result.pairs.append(paired.train(run, device, seed, steps, arguments.precision))
             yield result, str(result.pairs[-1])
     except KeyboardInterrupt:
@@ -136,11 +135,17 @@ def _accuracy(arguments: Arguments, device: torch.device, dtype: str) -> News:
     yield result, result.verdict()
 
 
-def _describe(run: Run, steps: int | None) -> str:
+def _threads(arguments: Arguments, recipe: Recipe) -> int | None:
+    """Return how many threads to train with; for few numbers a second one would only wait."""
+    return arguments.threads or (1 if recipe.data in ("digits", "line") else None)
+
+
+def _describe(run: Run, arguments: Arguments) -> str:
     """Say what is trained, and whether the epochs have fewer steps than were asked for."""
+    steps, threads = arguments.steps, _threads(arguments, run.recipe)
     there = ceil(len(run.train) / run.recipe.batch_size) * run.recipe.epochs
     words = f"\n--steps {steps}: {run.recipe.epochs} epochs have {there:,} steps, and no more"
-    return train_command.describe(run) + (words if steps and steps > there else "")
+    return train_command.describe(run, threads) + (words if steps and steps > there else "")
 
 
 def _save(

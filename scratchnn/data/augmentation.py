@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from scratchnn.data.geometry import hflip, pad, square, vflip
-from scratchnn.ops.shared import AnyArray
+from scratchnn.data.geometry import check_images_in_rows, hflip, pad, square, vflip
+from scratchnn.ops.shared import AnyArray, check_number, generator
 
 
 def random_crop(
@@ -33,7 +33,8 @@ def random_crop(
     Raises   ValueError for a window larger than the padded image
     Torch    torchvision.transforms.RandomCrop, of each image
     """
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
+    check_images_in_rows(images)
     padded = pad(images, padding)
     (N, H, W), (height, width) = padded.shape, square(size)
     if not (0 < height <= H and 0 < width <= W):
@@ -79,7 +80,9 @@ def _flip(
     p: float,
     rng: np.random.Generator | int | None,
 ) -> AnyArray:
+    check_images_in_rows(images)
+    check_number(p=p)
     if not 0 <= p <= 1:
         raise ValueError(f"p must be a probability in [0, 1], got {p}")
-    chosen = np.random.default_rng(rng).random(len(images)) < p
+    chosen = generator(rng).random(len(images)) < p
     return np.where(chosen[:, None, None], flip(images), images)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from scratchnn.ops.shared import IntArray
+from scratchnn.ops.shared import IntArray, check_flag, check_whole, generator
 
 
 def minibatches(
@@ -28,8 +28,10 @@ def minibatches(
     Raises   ValueError for a batch size below 1
     Torch    torch.utils.data.DataLoader(shuffle, drop_last)
     """
-    _check(batch_size=batch_size)
-    order = np.arange(examples) if rng is None else rng.permutation(examples)
+    check_whole(0, examples=examples)
+    check_whole(1, batch_size=batch_size)
+    check_flag(drop_last=drop_last)
+    order = np.arange(examples) if rng is None else generator(rng).permutation(examples)
     end = examples - examples % batch_size if drop_last else examples
     return [order[start : start + batch_size] for start in range(0, end, batch_size)]
 
@@ -59,7 +61,7 @@ def block_minibatches(
                           before they are needed
     Raises   ValueError for a batch size, block or window below 1
     """
-    _check(batch_size=batch_size, block=block, window=window)
+    check_whole(1, batch_size=batch_size, block=block, window=window)
     return _in_windows(examples, batch_size, rng, block, window, announce)
 
 
@@ -83,9 +85,3 @@ def _in_windows(
         rest = rows[whole:]
     if len(rest):
         yield np.sort(rest)
-
-
-def _check(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")

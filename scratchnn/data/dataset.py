@@ -10,12 +10,22 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnn.data.batches import minibatches
+from scratchnn.data.geometry import check_images_in_rows
 from scratchnn.data.idx import DataError
-from scratchnn.data.transforms import Transform, as_float
-from scratchnn.ops.shared import AnyArray, Array, IntArray, check_array
+from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float, from_description
+from scratchnn.ops.shared import (
+    AnyArray,
+    Array,
+    IntArray,
+    check_array,
+    check_number,
+    check_whole,
+    generator,
+)
 
 # Takes the images (N, height, width) of a batch and a random generator, and returns images.
 Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
+SCALING = (ToTensor, Normalize)  # know the value of a white pixel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,6 +55,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         check_array(X=self.X, target=self.target)
+        if not isinstance(self.classes, (tuple, list)) or not all(
+            isinstance(name, str) for name in self.classes
+        ):
+            raise TypeError(f"classes must be a tuple of names, got {self.classes!r}")
         if self.X.ndim != 2 or self.X.size == 0:
             raise DataError(
                 f"{self.name}: X must be a matrix with at least one example, "
@@ -112,6 +126,7 @@ class Dataset:
         Options  name, classes, transform   as of `Dataset`
         Raises   DataError
         """
+        check_images_in_rows(images)
         N, height, width = images.shape
         X = images.reshape(N, height * width)
         return cls(name, X, target, classes, transform, (height, width))
@@ -152,9 +167,29 @@ class Dataset:
         Shapes   images (N, height, width)
         Raises   DataError for another number of images
         """
+        check_images_in_rows(images)
         return replace(
-            self, X=images.reshape(len(images), -1), image_size=(images.shape[1], images.shape[2])
+            self,
+            X=images.reshape(len(images), images.shape[1] * images.shape[2]),
+            image_size=(images.shape[1], images.shape[2]),
         )
+
+    def with_transform(self, transform: Transform | str) -> Dataset:
+        """Return the same examples, to be transformed as those that a network learned from.
+
+            network, said = checkpoint.load("runs/mlp")
+            test = test.with_transform(said["transform"])
+
+        Only the value of a white pixel stays that of this data set.
+
+        Options  transform   a function, or in words, as a checkpoint names it
+        Raises   ValueError for words of a function that is not in this package
+        """
+        found = from_description(transform) if isinstance(transform, str) else transform
+        own = self.transform
+        if isinstance(own, SCALING) and isinstance(found, SCALING):
+            found = replace(found, max_value=own.max_value)
+        return replace(self, transform=found)
 
     def labels(self, rows: IntArray | slice = slice(None)) -> list[str]:
         """Return the names of the classes of some rows.
@@ -219,9 +254,10 @@ class Dataset:
                  rng     a random generator, or the seed of one
         Raises   ValueError for a share outside (0, 1), or one that leaves either without examples
         """
+        check_number(share=share)
         if not 0 < share < 1:
             raise ValueError(f"share must be between 0 and 1, got {share}")
-        rng = np.random.default_rng(rng)
+        rng = generator(rng)
         of_classes = [np.flatnonzero(self.target == c) for c in range(len(self.classes))]
         chosen = np.zeros(len(self), bool)
         for rows in of_classes or [np.arange(len(self))]:
@@ -240,7 +276,16 @@ class Dataset:
         """Return the examples of some classes only.
 
         Options  classes   their indices; they are then numbered from 0, in this order
+        Raises   TypeError, ValueError for anything but different indices of classes
         """
+        if not isinstance(classes, (tuple, list, range)):
+            raise TypeError(f"classes must be a list of indices, got {classes!r}")
+        check_whole(**{f"classes[{i}]": c for i, c in enumerate(classes)})
+        known = set(range(len(self.classes)))
+        if not classes or len(set(classes) & known) < len(classes):
+            raise ValueError(
+                f"classes must be different indices in [0, {len(self.classes)}), got {classes}"
+            )
         keep = np.isin(self.target, classes)
         number = np.zeros(len(self.classes), np.intp)
         number[list(classes)] = np.arange(len(classes))

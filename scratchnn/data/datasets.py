@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from scratchnn.data.layout import read_pair, torchvision_layout
 from scratchnn.data.own import load_own
 from scratchnn.data.published import check_labels
 from scratchnn.data.transforms import Normalize, ToTensor, Transform
+from scratchnn.ops.shared import check_number, check_rates, check_whole, generator
 
 FASHION_CLASSES = (
     "t-shirt",
@@ -129,8 +131,14 @@ def synthetic_line(
              examples   how many points
              noise      the standard deviation of ε
              rng        a random generator, or the seed of one
+    Raises   TypeError, ValueError
     """
-    rng = np.random.default_rng(rng)
+    check_number(b=b)
+    if not math.isfinite(b):
+        raise ValueError(f"b must be finite, got {b}")
+    check_rates(noise=noise)
+    check_whole(1, examples=examples)
+    rng = generator(rng)
     X = rng.normal(size=(examples, len(w)))
     y = X @ np.asarray(w, dtype=float) + b + rng.normal(0, noise, examples)
     return Dataset("line", X, y[:, None])

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from scratchnn.ops.shared import AnyArray, check_array
+from scratchnn.ops.shared import AnyArray, check_array, check_choice, check_number, check_whole
 
 PaddingMode: TypeAlias = Literal["constant", "edge", "reflect", "symmetric"]
 
@@ -30,11 +30,18 @@ def pad(
              fill           their value
              padding_mode   "constant" takes `fill`; "edge" repeats the outermost pixel; "reflect"
                             mirrors the image without it, "symmetric" with it
-    Raises   ValueError for another count of numbers, or negative ones
+    Raises   TypeError, ValueError for another count of numbers, negative ones, or a fill that the
+             pixels cannot have
     Torch    torchvision.transforms.functional.pad
     """
     check_images(images)
+    check_number(fill=fill)
+    check_choice(("constant", "edge", "reflect", "symmetric"), padding_mode=padding_mode)
     left, top, right, bottom = _four_sides(padding)
+    if padding_mode == "constant":
+        _check_fits(fill, images.dtype)
+    elif 0 in images.shape[-2:]:
+        raise ValueError(f"images must have pixels to repeat, got shape {images.shape}")
     widths = [(0, 0)] * (images.ndim - 2) + [(top, bottom), (left, right)]
     if padding_mode == "constant":
         return np.pad(images, widths, constant_values=fill)
@@ -51,6 +58,8 @@ def crop(images: AnyArray, top: int, left: int, height: int, width: int) -> AnyA
     Torch    torchvision.transforms.functional.crop
     """
     check_images(images)
+    check_whole(top=top, left=left, height=height, width=width)
+    top, left, height, width = map(int, (top, left, height, width))  # -np.uint8(1) is 255
     check_size(height, width)
     H, W = images.shape[-2:]
     before = max(-left, 0), max(-top, 0)
@@ -121,6 +130,18 @@ def check_images(images: AnyArray) -> None:
     check_array(images=images)
     if images.ndim < 2:
         raise ValueError(f"images must have shape (..., H, W), got {images.shape}")
+    if images.dtype.kind not in "biuf":
+        raise TypeError(f"images must hold real numbers, got {images.dtype}")
+
+
+def check_images_in_rows(images: AnyArray) -> None:
+    """Raise for what is no array (N, height, width): one image for each example.
+
+    Raises   TypeError, ValueError
+    """
+    check_images(images)
+    if images.ndim != 3:
+        raise ValueError(f"images must have shape (N, H, W), got {images.shape}")
 
 
 def check_size(height: int, width: int) -> None:
@@ -130,6 +151,14 @@ def check_size(height: int, width: int) -> None:
     """
     if height < 1 or width < 1:
         raise ValueError(f"height and width must be at least 1, got {height} and {width}")
+
+
+def _check_fits(fill: float, dtype: np.dtype[Any]) -> None:
+    """Raise for a value that whole-number pixels cannot have: NumPy would cut it off."""
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not (low <= fill <= high and fill == int(fill)):
+            raise ValueError(f"fill must be a whole number in [{low}, {high}], got {fill}")
 
 
 def _middle(length: int, window: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +25,8 @@ def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
     """
     if isinstance(given, Dataset):
         return given
+    if isinstance(given, (tuple, list)) and any(isinstance(part, Dataset) for part in given):
+        raise TypeError("data must be one data set, got several: give the test part alone")
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         words = "a data set, or arrays (X, y)"
         raise TypeError(f"data must be {words}, got {type(given).__name__}")
@@ -32,7 +35,7 @@ def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
     for name, array in (("X", X), ("y", y)):
         if array.dtype.kind not in "biuf" or array.ndim == 0:
             raise ValueError(f"{name} must be an array of real numbers, got {array.dtype}")
-    X, y = X.reshape(len(X), -1), y.astype(int) if y.dtype == bool else y
+    X, y = X.reshape(len(X), math.prod(X.shape[1:])), y.astype(int) if y.dtype == bool else y
     if not classes or y.ndim > 1:
         y = y.astype(np.float64)
         return Dataset(NAME, X, y[:, None] if y.ndim == 1 else y)
@@ -59,11 +62,11 @@ def as_parts(
     """
     if isinstance(train, np.ndarray) and isinstance(test, np.ndarray):
         train, test = (train, test), None
-    if isinstance(train, tuple) and test is None and isinstance(train[0], Dataset):
-        train, test = train
-    made = [
+    match train:
+        case (Dataset() as first, second) if test is None:
+            train, test = first, second
+    tested, valid = (
         None if given is None else as_dataset(given, outputs, classes=classes)  # type: ignore[arg-type]
-        for given in (train, test, validation)
-    ]
-    assert made[0] is not None
-    return made[0], made[1], made[2]
+        for given in (test, validation)
+    )
+    return as_dataset(train, outputs, classes=classes), tested, valid  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scratchnn.ops.shared import AnyArray
+from scratchnn.ops.shared import AnyArray, check_array
 
 # The third byte of the magic number says the type, the fourth the number of dimensions.
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -90,6 +90,8 @@ def write_idx(path: str | Path, values: AnyArray) -> None:
              values   the array
     Raises   TypeError for a dtype that IDX does not have
     """
+    check_array(values=values)
+    values = np.asarray(values)  # a NumPy number would be written in its own byte order
     content = _header(values) + values.astype(_DTYPES[_CODES[values.dtype]]).tobytes()
     compress = str(path).endswith(".gz")
     Path(path).write_bytes(gzip.compress(content, mtime=0) if compress else content)

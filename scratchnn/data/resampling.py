@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnn.data.geometry import check_images, check_size, whole_numbers
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import AnyArray, Array, check_array
 
 BLOCK = 512  # images at a time: 28 x 28 enlarged to 64 x 64 in float64 take 16 MB
 FLOATS = 2**21  # pixels as floats at a time: 16 MB
@@ -30,9 +30,10 @@ def resize(images: AnyArray, size: int | tuple[int, int]) -> AnyArray:
     Raises   TypeError for another dtype; ValueError for images without pixels, and a size below 1
     Torch    torchvision.transforms.functional.resize, of PIL images (bytes) and tensors (floats)
     """
-    check_images(images)
+    check_array(images=images)
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise TypeError(f"images must be uint8 or floating point, got {images.dtype}")
+    check_images(images)
     H, W = images.shape[-2:]
     if H < 1 or W < 1:
         raise ValueError(f"images must have pixels to resize, got shape {images.shape}")

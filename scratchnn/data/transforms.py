@@ -5,6 +5,7 @@ A data set applies its transform to one batch at a time.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import AnyArray, Array, check_array, check_dtype, check_number
 
 # Takes stored values and the precision to compute in.
 Transform: TypeAlias = Callable[[AnyArray, DTypeLike], Array]
@@ -33,7 +34,11 @@ class ToTensor:
 
     max_value: int = 255
 
+    def __post_init__(self) -> None:
+        _check_positive("max_value", self.max_value)
+
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
+        _check_values(dtype, pixels=pixels)
         x = pixels.astype(dtype)
         if pixels.dtype.kind != "f":
             x /= self.max_value
@@ -59,8 +64,20 @@ class Normalize:
     std: float | Sequence[float]
     max_value: int = 255
 
+    def __post_init__(self) -> None:
+        _check_positive("max_value", self.max_value)
+        _check_numbers("mean", self.mean)
+        _check_numbers("std", self.std)
+        if not (np.asarray(self.std, float) > 0).all():
+            raise ValueError(f"std must be positive, got {self.std}")
+
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         x = ToTensor(self.max_value)(pixels, dtype)
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if np.ndim(numbers) and x.shape[-1:] != np.shape(numbers):
+                raise ValueError(
+                    f"{name} must be one number, or one per column {x.shape[-1:]}, got {numbers}"
+                )
         x -= np.asarray(self.mean, x.dtype)
         x /= np.asarray(self.std, x.dtype)
         return x
@@ -72,4 +89,60 @@ def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
     Shapes   values (...) → the same
     Options  dtype   the precision
     """
+    _check_values(dtype, values=values)
     return values.astype(dtype, copy=False)
+
+
+KINDS = {"ToTensor": ToTensor, "Normalize": Normalize}
+
+
+def describe(transform: Transform) -> str:
+    """Return a transform in words, for a file: "ToTensor(max_value=16)"; a function by its name.
+
+    Raises   TypeError for what cannot be called
+    """
+    if not callable(transform):
+        raise TypeError(f"transform must be a function such as ToTensor(), got {transform!r}")
+    return getattr(transform, "__name__", None) or repr(transform)
+
+
+def from_description(text: str) -> Transform:
+    """Return the transform that `describe` described. The text is read, and not run.
+
+    Raises   ValueError for another text, as of a function of your own
+    """
+    if text == as_float.__name__:
+        return as_float
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
+            raise ValueError("no transform with its options")
+        options = {str(part.arg): ast.literal_eval(part.value) for part in call.keywords}
+        return KINDS[call.func.id](**options)
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"transform must be as_float, or {' or '.join(KINDS)} with its options, got {text!r}"
+        ) from error
+
+
+def _check_values(dtype: DTypeLike, **values: AnyArray) -> None:
+    check_array(**values)
+    check_dtype(dtype)
+    for name, array in values.items():
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+
+
+def _check_positive(name: str, number: float) -> None:
+    check_number(**{name: number})
+    if not 0 < number < np.inf:
+        raise ValueError(f"{name} must be positive and finite, got {number}")
+
+
+def _check_numbers(name: str, numbers: float | Sequence[float]) -> None:
+    """Raise for anything but a finite number, or a row of them."""
+    several = isinstance(numbers, (tuple, list)) or np.ndim(numbers) == 1
+    for number in numbers if several else [numbers]:  # type: ignore[union-attr]
+        check_number(**{name: number})
+        if not np.isfinite(number):
+            raise ValueError(f"{name} must be finite, got {numbers}")

@@ -16,7 +16,7 @@ import numpy as np
 from scratchnn import objectives, train
 from scratchnn.data import Dataset
 from scratchnn.distributed.ranks import Ranks
-from scratchnn.history import Batch, Epoch, History, Score, Step, Totals
+from scratchnn.history import Batch, Epoch, History, Score, Step, Task, Totals
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import CrossEntropy, Objective
 from scratchnn.ops.shared import IntArray
@@ -89,10 +89,12 @@ def _alike(
     parameters: Parameters,
     optimizer: Optimizer,
     history: History,
+    task: Task,
 ) -> Generator[Callable[[], None]]:
     """Start all ranks alike, where a run of the first one stopped, too. It alone keeps it."""
     first = checkpoint if ranks.rank == 0 else None
-    with first(parameters, optimizer, history) if first else nullcontext(lambda: None) as keep:
+    kept = first(parameters, optimizer, history, task) if first else nullcontext(lambda: None)
+    with kept as keep:
         parameters.theta = ranks.same(parameters.theta)
         optimizer.state = ranks.same(state_of(parameters.theta, optimizer.state))
         history.epochs[:], history.begun = ranks.same((history.epochs, history.begun))

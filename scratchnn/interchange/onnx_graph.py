@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scratchnn.data.transforms import describe
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense
 from scratchnn.layers import Layer, Softplus
@@ -18,12 +19,13 @@ OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "
 def save_onnx(path: str | Path, network: Parameters, **description: Any) -> None:
     """Write a network as an .onnx file: "input" (N, D) → "logits" (N, C), for any N.
 
-    The inputs are those that the network was trained with, after its transform. Kronecker layers
-    become dense ones. The file takes its place whole.
+    The inputs are those that the network was trained with, after its transform, which the
+    description names where it is given: transform=train.transform. Kronecker layers become dense
+    ones. The file takes its place whole.
 
     Options  path          of the file; its folder must be there
              network       what to write
-             description   is written down in the file
+             description   is written down in the file, by name
     Raises   MissingExtraError; ValueError for a layer that ONNX has not; OSError
     """
     onnx = need("onnx", "interchange")
@@ -47,7 +49,11 @@ def save_onnx(path: str | Path, network: Parameters, **description: Any) -> None
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=FORMAT
     )
-    onnx.helper.set_model_props(model, {key: str(value) for key, value in description.items()})
+    said = {
+        key: describe(value) if callable(value) else str(value)
+        for key, value in description.items()
+    }
+    onnx.helper.set_model_props(model, said)
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scratchnn.data import DataError
+from scratchnn.data.transforms import describe as describe_transform
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense, from_state_dict, to_state_dict
 from scratchnn.layers import describe, from_description
@@ -28,7 +29,7 @@ def save_safetensors(path: str | Path, network: Parameters, **description: Any) 
 
     Options  path          of the file; its folder must be there
              network       what to write
-             description   JSON values that `load_safetensors` returns
+             description   JSON values that `load_safetensors` returns; a transform is kept in words
     Raises   MissingExtraError; OSError that names the file
     """
     package = need("safetensors.numpy", "interchange")
@@ -36,7 +37,7 @@ def save_safetensors(path: str | Path, network: Parameters, **description: Any) 
     metadata = {
         "format": "pt",  # as torch's users expect it
         "layers": json.dumps([describe(layer) for layer in as_dense(network).layers]),
-        "description": json.dumps(description),
+        "description": json.dumps(description, default=describe_transform),
     }
     metadata["sha256"] = _digest(arrays, metadata)
     content: bytes = package.save(arrays, metadata)
@@ -62,7 +63,8 @@ def load_safetensors(
     package = need("safetensors", "interchange")
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: it must be a .safetensors file")
+        what = "no file" if path.exists() else "missing"
+        raise FileNotFoundError(f"{path} is {what}: it must be a .safetensors file")
     if path.suffix == ".onnx":
         raise DataError(f"{path}: .safetensors files can be read, and .onnx files only written")
     try:
@@ -71,7 +73,10 @@ def load_safetensors(
             names: list[str] = list(file.keys())
             arrays: dict[str, AnyArray] = {name: file.get_tensor(name) for name in names}
     except Exception as error:  # SafetensorError, and TypeError for dtypes that NumPy lacks
-        raise DataError(f"{path}: expected safetensors of float numbers, got {error}") from error
+        raise DataError(
+            f"{path}: expected safetensors of float numbers, as scratchnn's export and torch's "
+            f"safetensors.torch.save_file write them, got {error}"
+        ) from error
     if "sha256" in metadata and _digest(arrays, metadata) != metadata["sha256"]:
         raise DataError(f"{path}: the content does not match its SHA-256: export it again")
     try:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, check_float, check_number, check_out, check_same_shape
+from scratchnn.ops.shared import (
+    Array,
+    check_float,
+    check_number,
+    check_out,
+    check_real,
+    check_same_shape,
+)
 
 
 def relu(z: Array, *, out: Array | None = None) -> Array:
@@ -38,10 +45,12 @@ def relu_backward(
     if y is None:
         if z is None:
             raise TypeError("relu_backward needs z, or y = relu(z)")
-        check_float(z=z)
+        check_real(dy=dy, z=z)
+        check_same_shape(z=z, dy=dy)
         y = z  # as good as y: it is positive in the same places
-    check_float(dy=dy, y=y)
-    check_same_shape(y=y, dy=dy)
+    else:
+        check_real(dy=dy, y=y)
+        check_same_shape(y=y, dy=dy)
     check_out(out, y=y)
     passes = ~(y <= 0)  # nan is not ≤ 0
     with np.errstate(invalid="ignore"):  # 0 · inf is nan; torch has 0
@@ -59,7 +68,7 @@ def sigmoid(z: Array) -> Array:
     Shapes   z (...) → p, the same shape
     Torch    torch.sigmoid(z)
     """
-    check_float(z=z)
+    check_real(z=z)
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1, e) / (1 + e)
 
@@ -73,7 +82,7 @@ def sigmoid_backward(dp: Array, z: Array) -> Array:
 
     Shapes   dp, z (...) → dz, the same shape
     """
-    check_float(dp=dp, z=z)
+    check_real(dp=dp, z=z)
     check_same_shape(z=z, dp=dp)
     e = np.exp(-np.abs(z))
     with np.errstate(invalid="ignore"):  # an infinite dp at σ' = 0 is nan, as in torch
@@ -111,18 +120,18 @@ def tanh_backward(
              out   an array for the result; it may be dy
     """
     if y is not None:
-        check_float(dy=dy, y=y)
+        check_real(dy=dy, y=y)
         check_same_shape(y=y, dy=dy)
         slope = (1 - y) * (1 + y)
     elif z is not None:
-        check_float(dy=dy, z=z)
+        check_real(dy=dy, z=z)
         check_same_shape(z=z, dy=dy)
         with np.errstate(over="ignore"):  # 2 |z| may be infinite; e is 0 then
             e = np.exp(-2 * np.abs(z))
         slope = 4 * e / (1 + e) ** 2
     else:
         raise TypeError("tanh_backward needs z, or y = tanh(z)")
-    check_out(out, z=slope)
+    check_out(out, **{"z" if y is None else "y": slope})
     with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
         return np.multiply(dy.astype(slope.dtype, copy=False), slope, out=out)
 
@@ -138,10 +147,11 @@ def softplus(z: Array, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     Shapes   z (...) → y, the same shape
     Options  beta        β > 0: the larger it is, the closer y is to relu(z)
              threshold   where y is z itself
-    Raises   ValueError for β ≤ 0
+    Raises   TypeError, ValueError for β ≤ 0
     Torch    torch.nn.functional.softplus(z, beta, threshold)
     """
-    check_float(z=z)
+    check_real(z=z)
+    _check_threshold(threshold)
     x = _times(beta, z)
     y = (np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))) / float(beta)
     return np.where(x > threshold, z, y)
@@ -156,12 +166,19 @@ def softplus_backward(dy: Array, z: Array, *, beta: float = 1.0, threshold: floa
     Options  as given to `softplus`
     Raises   as `softplus`
     """
-    check_float(dy=dy, z=z)
+    check_real(dy=dy, z=z)
     check_same_shape(z=z, dy=dy)
+    _check_threshold(threshold)
     x = _times(beta, z)
     slope = np.where(x > threshold, 1, sigmoid(x))
     with np.errstate(invalid="ignore"):  # an infinite dy at slope 0 is nan, as in torch
         return dy.astype(slope.dtype, copy=False) * slope
+
+
+def _check_threshold(threshold: float) -> None:
+    check_number(threshold=threshold)
+    if np.isnan(threshold):
+        raise ValueError("threshold must not be NaN: no number is above it")
 
 
 def _times(beta: float, z: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from scratchnn.ops.shared import (
     Array,
     Reduction,
-    check_float,
+    check_real,
     check_same_shape,
     reduce,
     reduce_backward,
@@ -92,7 +92,7 @@ def _weights(
     z: Array, target: Array, weight: Array | None, pos_weight: Array | None
 ) -> tuple[Array | None, Array | int, Array | int]:
     """Return w, w⁺ and s = 1 - t + w⁺ t in the precision of z; without w⁺ the last two are 1."""
-    check_float(z=z, target=target)
+    check_real(z=z, target=target)
     check_same_shape(z=z, target=target)
     w, w_yes = _weight("weight", weight, z), _weight("pos_weight", pos_weight, z)
     return (w, 1, 1) if w_yes is None else (w, w_yes, 1 - target + w_yes * target)
@@ -101,7 +101,7 @@ def _weights(
 def _weight(name: str, weight: Array | None, z: Array) -> Array | None:
     if weight is None:
         return None
-    check_float(**{name: weight})
+    check_real(**{name: weight})
     pairs = zip(weight.shape[::-1], z.shape[::-1], strict=False)
     if weight.ndim > z.ndim or any(length not in (1, n) for length, n in pairs):
         raise ValueError(f"{name} must broadcast to the shape of z {z.shape}, got {weight.shape}")

@@ -30,7 +30,10 @@ from scratchnn.ops.shared import (
     check_float,
     check_labels,
     check_matrix,
+    check_number,
+    check_real,
     check_same_shape,
+    check_whole,
     reduce,
     reduce_backward,
 )
@@ -54,7 +57,7 @@ def cross_entropy_with_gradient(z: Array, target: IntArray) -> tuple[Array, Arra
     Units    nats
     Raises   TypeError, ValueError for a target that does not hold class indices
     """
-    check_float(z=z)
+    check_real(z=z)
     check_matrix(z=z)
     check_labels(target, z.shape[:1], z.shape[1])
     rows = np.arange(len(z))
@@ -153,8 +156,10 @@ def cross_entropy_backward(
              → dz, the shape of z; with probabilities as target (dz, dtarget)
     Options  as given to `cross_entropy`
     """
-    check_float(z=z)
+    check_real(z=z)
     rows, mass = target_mass(z, target, weight, ignore_index, label_smoothing)
+    if mass.v.dtype.kind == "c":
+        check_real(target=target)
     dlosses = reduce_backward(dloss, mass.shape, reduction, mass.divisor, dtype=z.dtype)
     dlosses = dlosses.reshape(-1)
     m, top, e, q = exponentials(rows)
@@ -211,7 +216,7 @@ def nll_loss(
     """
     check_float(log_p=log_p)
     _check_indices(target)
-    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0)
+    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0, name="log_p")
     likelihood = rows[mass.where]
     if weight is not None:  # v may be 0
         likelihood[(mass.v == 0) & (likelihood == -np.inf)] = 0  # 0 · log 0 is 0
@@ -238,9 +243,9 @@ def nll_loss_backward(
              → dlog_p, the shape of log_p
     Options  as given to `nll_loss`
     """
-    check_float(log_p=log_p)
+    check_real(log_p=log_p)
     _check_indices(target)
-    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0)
+    rows, mass = target_mass(log_p, target, weight, ignore_index, 0.0, name="log_p")
     dlosses = reduce_backward(dloss, mass.shape, reduction, mass.divisor, dtype=log_p.dtype)
     dlog_p = np.zeros_like(rows)
     with np.errstate(invalid="ignore"):  # the mean of nothing
@@ -271,22 +276,33 @@ class Mass(NamedTuple):
 
 
 def target_mass(
-    z: Array, target: AnyArray, weight: Array | None, ignore_index: int, label_smoothing: float
+    z: Array,
+    target: AnyArray,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    *,
+    name: str = "z",
 ) -> tuple[Array, Mass]:
     """Return z with one example per row, and the mass v of the target; check all arguments.
 
     Shapes   z (..., C, ...) → rows (N, C)
+    Options  name   what messages call z
     Raises   TypeError, ValueError
     """
+    if type(label_smoothing) is not float:
+        check_number(label_smoothing=label_smoothing)
+    if type(ignore_index) is not int:
+        check_whole(ignore_index=ignore_index)
     axis, epsilon, w = min(z.ndim - 1, 1), float(label_smoothing), None
     if not 0 <= epsilon <= 1:
         raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
     if axis < 0 or z.shape[axis] == 0:
-        raise ValueError(f"logits must have shape (C,), (N, C, ...) with C > 0, got {z.shape}")
+        raise ValueError(f"{name} must have shape (C,), (N, C, ...) with C > 0, got {z.shape}")
     rows, shape = to_rows(z, axis), z.shape[:axis] + z.shape[axis + 1 :]
     N, C = rows.shape
     if weight is not None:
-        check_float(weight=weight)
+        check_real(weight=weight)
         if weight.shape != (C,):
             raise ValueError(f"weight must have shape ({C},), one per class, got {weight.shape}")
         w = weight.astype(z.dtype, copy=False)

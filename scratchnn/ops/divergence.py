@@ -9,7 +9,10 @@ import numpy as np
 from scratchnn.ops.shared import (
     Array,
     Reduction,
+    check_choice,
+    check_flag,
     check_float,
+    check_real,
     check_same_shape,
     reduce,
     reduce_backward,
@@ -34,7 +37,7 @@ def kl_div(
     Units    nats
     Torch    torch.nn.functional.kl_div(log_q, target); information.kl_divergence is the divergence
     """
-    _check(log_q, target)
+    _check(log_q, target, log_target)
     with np.errstate(invalid="ignore"):  # inf - inf and 0 · inf are nan, as in torch
         if log_target:
             losses = np.exp(target) * (target - log_q)
@@ -62,7 +65,8 @@ def kl_div_backward(
     Shapes   dloss () or, for "none", (...); log_q, target (...) → dlog_q, dtarget (...)
     Options  as given to `kl_div`
     """
-    _check(log_q, target)
+    _check(log_q, target, log_target)
+    check_real(log_q=log_q, target=target)
     with np.errstate(invalid="ignore"):  # inf - inf and 0 · inf are nan, as in torch
         p: Array
         slope: Array
@@ -83,15 +87,13 @@ def kl_div_backward(
 
 def _plain(reduction: KLReduction, log_q: Array) -> tuple[Reduction, int | None]:
     """Read "batchmean" as a mean over the rows; return the reduction and its count."""
-    if reduction == "batchmean":
+    if isinstance(reduction, str) and reduction == "batchmean":
         return "mean", log_q.shape[0] if log_q.ndim else 1
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(
-            f'reduction must be "none", "mean", "sum" or "batchmean", got {reduction!r}'
-        )
+    check_choice(("none", "mean", "sum", "batchmean"), reduction=reduction)
     return reduction, None
 
 
-def _check(log_q: Array, target: Array) -> None:
+def _check(log_q: Array, target: Array, log_target: bool) -> None:
+    check_flag(log_target=log_target)
     check_float(log_q=log_q, target=target)
     check_same_shape(log_q=log_q, target=target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnn.ops.linear import as_rows, bias_gradient, check_bias
-from scratchnn.ops.shared import Array, check_float
+from scratchnn.ops.shared import Array, check_float, check_real
 
 
 def kronecker_linear(X: Array, A: Array, S: Array, b: Array | None = None) -> Array:
@@ -28,7 +28,7 @@ def kronecker_linear(X: Array, A: Array, S: Array, b: Array | None = None) -> Ar
     Y = np.tensordot(_XS(X, S), A, ((-3, -2), (1, 0)))  # (..., H/n, n)
     Y = Y.swapaxes(-1, -2).reshape(*X.shape[:-1], n * q)
     if b is not None:
-        check_bias(b, n * q)
+        check_bias(b, n * q, Y.dtype)
         Y += b
     return Y
 
@@ -48,7 +48,7 @@ def kronecker_linear_backward(
     Raises   TypeError, ValueError
     """
     n, p, q = _check_factors(A, S)
-    check_float(dY=dY, X=X)
+    check_real(dY=dY, X=X, A=A, S=S)
     expected = (*X.shape[:-1], n * q)
     if X.shape[-1:] != (n * p,) or dY.shape != expected:
         raise ValueError(
@@ -60,7 +60,7 @@ def kronecker_linear_backward(
     dA, dS = dA.astype(A.dtype, copy=False), dS.astype(S.dtype, copy=False)
     if b is None:
         return dX, dA, dS
-    check_bias(b, n * q)
+    check_bias(b, n * q, dY.dtype)
     return dX, dA, dS, bias_gradient(dY).astype(b.dtype, copy=False)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from scratchnn.ops.shared import AnyArray, Array, check_float
+from scratchnn.ops.shared import AnyArray, Array, check_float, check_real
 
 
 def linear(X: Array, W: Array, b: Array | None = None) -> Array:
@@ -26,7 +27,7 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     _check_fit(X, W)
     Y = X @ W
     if b is not None:
-        check_bias(b, W.shape[1])
+        check_bias(b, W.shape[1], Y.dtype)
         Y += b
     return Y
 
@@ -45,7 +46,7 @@ def linear_backward(
              → dX (..., D), dW (D, H) and, where there is a bias, db (H,)
     Raises   TypeError, ValueError
     """
-    check_float(dY=dY, X=X, W=W)
+    check_real(dY=dY, X=X, W=W)
     _check_fit(X, W)
     expected = (*X.shape[:-1], W.shape[1])
     if dY.shape != expected:
@@ -55,7 +56,7 @@ def linear_backward(
     dW = weight_gradient(dY, X).astype(W.dtype, copy=False)
     if b is None:
         return dX, dW
-    check_bias(b, W.shape[1])
+    check_bias(b, W.shape[1], dY.dtype)
     return dX, dW, bias_gradient(dY).astype(b.dtype, copy=False)
 
 
@@ -86,12 +87,12 @@ def bias_gradient(dY: Array, out: Array | None = None) -> Array:
     return np.matmul(np.ones(len(dY), dY.dtype), dY, out=out)
 
 
-def check_bias(b: Array, features: int) -> None:
-    """Raise where b is not one floating-point bias per feature.
+def check_bias(b: Array, features: int, dtype: np.dtype[Any]) -> None:
+    """Raise where b is not one floating-point bias per feature, or is complex and Y is not.
 
     Raises   TypeError, ValueError
     """
-    check_float(b=b)
+    (check_float if dtype.kind == "c" else check_real)(b=b)
     if b.shape != (features,):
         raise ValueError(f"b must have shape ({features},), one bias per feature, got {b.shape}")
 
@@ -100,9 +101,15 @@ def _check_fit(X: Array, W: Array) -> None:
     if W.ndim != 2:
         raise ValueError(f"W must have shape (D, H), got {W.shape}")
     if X.shape[-1:] != W.shape[:1]:
-        raise ValueError(f"X must have {W.shape[0]} features, as W {W.shape} says, got {X.shape}")
+        torchs = X.shape[-1:] == W.shape[1:]
+        advice = ": pass W.T if W is (H, D), as torch has it" if torchs else ""
+        raise ValueError(
+            f"X must have {W.shape[0]} features, as W {W.shape} says, got {X.shape}{advice}"
+        )
 
 
 def as_rows(X: AnyArray) -> AnyArray:
     """Put all axes but the last into one: (..., D) → (N, D)."""
+    if X.ndim == 2:
+        return X
     return X.reshape(math.prod(X.shape[:-1]), X.shape[-1])  # -1 would not do for D = 0

@@ -13,6 +13,7 @@ from scratchnn.ops.shared import (
     Reduction,
     check_float,
     check_number,
+    check_real,
     check_same_shape,
     reduce,
     reduce_backward,
@@ -45,7 +46,7 @@ def squared_loss_backward(
              → dprediction, dtarget (...)
     Options  as given to `squared_loss`
     """
-    r = _difference(prediction, target)
+    r = _real_difference(prediction, target)
     return _gradients(r, dloss, prediction, target, reduction)
 
 
@@ -72,7 +73,7 @@ def mse_loss_backward(
              → dprediction, dtarget (...)
     Options  as given to `mse_loss`
     """
-    r = _difference(prediction, target)
+    r = _real_difference(prediction, target)
     dloss = upstream(r.dtype, dloss=dloss)
     return _gradients(r, 2 * dloss, prediction, target, reduction)  # 2 r might overflow
 
@@ -89,7 +90,7 @@ def l1_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
     Options  reduction   "mean" over all entries, "sum", or "none"
     Torch    torch.nn.functional.l1_loss(prediction, target)
     """
-    return reduce(np.abs(_difference(prediction, target)), reduction)
+    return reduce(np.abs(_real_difference(prediction, target)), reduction)
 
 
 def l1_loss_backward(
@@ -105,7 +106,7 @@ def l1_loss_backward(
              → dprediction, dtarget (...)
     Options  as given to `l1_loss`
     """
-    r = _difference(prediction, target)
+    r = _real_difference(prediction, target)
     return _gradients(np.sign(r), dloss, prediction, target, reduction)
 
 
@@ -126,7 +127,7 @@ def huber_loss(
     Source   Huber 1964, doi:10.1214/aoms/1177703732
     """
     _check_delta(delta)
-    size = np.abs(_difference(prediction, target))
+    size = np.abs(_real_difference(prediction, target))
     near = np.minimum(size, float(delta))  # a NumPy float64 would widen float32
     return reduce(near * (size - near / 2), reduction)  # near is |r| or δ: both forms at once
 
@@ -148,8 +149,8 @@ def huber_loss_backward(
     Options  as given to `huber_loss`
     """
     _check_delta(delta)
-    r = _difference(prediction, target)
-    return _gradients(np.clip(r, -delta, delta), dloss, prediction, target, reduction)
+    r = _real_difference(prediction, target)
+    return _gradients(np.clip(r, -float(delta), float(delta)), dloss, prediction, target, reduction)
 
 
 def smooth_l1_loss(
@@ -169,7 +170,7 @@ def smooth_l1_loss(
     _check_beta(beta)
     if beta == 0:
         return l1_loss(prediction, target, reduction=reduction)
-    size = np.abs(_difference(prediction, target))
+    size = np.abs(_real_difference(prediction, target))
     near = np.minimum(size, float(beta))
     return reduce(near / float(beta) * (size - near / 2), reduction)
 
@@ -193,8 +194,10 @@ def smooth_l1_loss_backward(
     _check_beta(beta)
     if beta == 0:
         return l1_loss_backward(dloss, prediction, target, reduction=reduction)
-    r = _difference(prediction, target)
-    return _gradients(np.clip(r, -beta, beta) / beta, dloss, prediction, target, reduction)
+    r = _real_difference(prediction, target)
+    return _gradients(
+        np.clip(r, -float(beta), float(beta)) / float(beta), dloss, prediction, target, reduction
+    )
 
 
 def _difference(prediction: Array, target: Array) -> Array:
@@ -203,6 +206,12 @@ def _difference(prediction: Array, target: Array) -> Array:
     check_same_shape(prediction=prediction, target=target)
     with np.errstate(invalid="ignore"):  # inf - inf is nan, as in torch
         return prediction - target
+
+
+def _real_difference(prediction: Array, target: Array) -> Array:
+    """Return r of real numbers: |r| drops an imaginary part, and so does a gradient."""
+    check_real(prediction=prediction, target=target)
+    return _difference(prediction, target)
 
 
 def _gradients(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Collection
+from numbers import Number
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike, NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -14,6 +16,8 @@ IntArray: TypeAlias = NDArray[np.integer[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
 AnyArray: TypeAlias = NDArray[Any]
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
+
+REDUCTIONS = ("none", "mean", "sum")
 
 
 def check_array(**arrays: AnyArray) -> None:
@@ -53,6 +57,19 @@ def check_float(**arrays: AnyArray) -> None:
             raise TypeError(f"{name} must be floating point, got {array.dtype}{advice}")
 
 
+def check_real(**arrays: AnyArray) -> None:
+    """Raise where an argument is not a floating-point array of real numbers.
+
+    What takes |z|, compares numbers or drops an imaginary part would be silently wrong.
+
+    Raises   TypeError
+    """
+    check_float(**arrays)
+    for name, array in arrays.items():
+        if array.dtype.kind == "c":
+            raise TypeError(f"{name} must be real, got {array.dtype}")
+
+
 def check_out(out: Array | None, **like: Array) -> None:
     """Raise where the array for a result would not hold it as it is.
 
@@ -67,6 +84,17 @@ def check_out(out: Array | None, **like: Array) -> None:
             f"out must have the shape and dtype of {name}, {array.shape} {array.dtype}, "
             f"got {out.shape} {out.dtype}"
         )
+    check_writeable(out=out)
+
+
+def check_writeable(**arrays: AnyArray) -> None:
+    """Raise where an array that is to be changed in place is read-only.
+
+    Raises   ValueError
+    """
+    for name, array in arrays.items():
+        if not array.flags.writeable:
+            raise ValueError(f"{name} is changed in place, got a read-only array: pass a copy")
 
 
 def check_number(**numbers: object) -> None:
@@ -75,9 +103,78 @@ def check_number(**numbers: object) -> None:
     Raises   TypeError
     """
     for name, number in numbers.items():
-        if type(number) not in (int, float) and not isinstance(number, Real):
+        if not isinstance(number, (int, float, np.integer, np.floating, np.bool_)):
             got = "an array" if isinstance(number, np.ndarray) else repr(number)
-            raise TypeError(f"{name} must be a number, got {got}")
+            exact = isinstance(number, Number) and not isinstance(number, complex)
+            advice = f": pass float({name})" if exact else ""  # a Fraction, a Decimal
+            raise TypeError(f"{name} must be a number, got {got}{advice}")
+
+
+def check_whole(least: float = -math.inf, /, **numbers: object) -> None:
+    """Raise for anything but a whole number that is not below the least.
+
+    Raises   TypeError, ValueError
+    """
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise TypeError(f"{name} must be a whole number, got {number!r}")
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
+
+
+def check_flag(**flags: object) -> None:
+    """Raise for anything but True and False: the text "no" would count as yes.
+
+    Raises   TypeError
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+
+
+def check_choice(choices: Collection[str], /, **options: object) -> None:
+    """Raise for anything but one of some words.
+
+    Raises   ValueError that lists them
+    """
+    for name, choice in options.items():
+        if not isinstance(choice, str) or choice not in choices:
+            *words, last = (f'"{word}"' for word in choices)
+            raise ValueError(f"{name} must be {', '.join(words)} or {last}, got {choice!r}")
+
+
+def check_dtype(dtype: DTypeLike | None) -> None:
+    """Raise for anything but a floating-point dtype. NumPy takes None for float64.
+
+    Raises   TypeError
+    """
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.kind != "f" or dtype is None:
+        raise TypeError(f"dtype must be floating point, got {found or dtype!r}")
+
+
+def check_axis(axis: object, ndim: int) -> int:
+    """Return the number of an axis, counted from the first one.
+
+    Raises   TypeError; numpy.exceptions.AxisError, a ValueError, where there is no such axis
+    """
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, got {axis!r}")
+    return normalize_axis_index(int(axis), ndim)
+
+
+def generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+    """Return a random generator: the one given, or that of a seed, or for None any.
+
+    Raises   TypeError
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TypeError(f"rng must be a generator, or a seed from 0 up, got {rng!r}") from error
 
 
 def check_rates(**rates: float) -> None:
@@ -164,8 +261,8 @@ def reduce(losses: Array, reduction: Reduction, count: Array | float | None = No
              count       what the mean divides by; default: the number of losses
     Raises   ValueError for another reduction
     """
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
+    if type(reduction) is not str or reduction not in REDUCTIONS:
+        check_choice(REDUCTIONS, reduction=reduction)
     if reduction == "none":
         return losses
     if losses.dtype == np.float16:  # its sums overflow at 65,504
@@ -195,8 +292,8 @@ def reduce_backward(
     Shapes   dloss () or, for "none", also `shape`, that of the losses → the same
     Raises   ValueError for a dloss of another shape
     """
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
+    if type(reduction) is not str or reduction not in REDUCTIONS:
+        check_choice(REDUCTIONS, reduction=reduction)
     dloss = upstream(dtype, dloss=dloss)
     if dloss.shape != () and (reduction != "none" or dloss.shape != shape):
         wanted = f"() or {shape}" if reduction == "none" else "()"
@@ -210,11 +307,14 @@ def reduce_backward(
 def upstream(dtype: DTypeLike, **gradients: Array | float) -> Array:
     """Return an upstream gradient as an array of this dtype; it may come as a number.
 
-    Raises   TypeError for anything but a number or a floating-point array
+    Raises   TypeError for anything but a number or a floating-point array, and for complex
+             numbers where the others are real
     """
     ((name, gradient),) = gradients.items()
     if type(gradient) is not float and not isinstance(gradient, (int, complex)):
         check_float(**{name: gradient})  # type: ignore[arg-type]
+    if np.dtype(dtype).kind == "f" and np.iscomplexobj(gradient):
+        raise TypeError(f"{name} must be real, as the arguments are, got complex numbers")
     return np.asarray(gradient, dtype)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import DTypeLike
 
 from scratchnn.ops.shared import (
@@ -13,12 +13,17 @@ from scratchnn.ops.shared import (
     Array,
     IntArray,
     check_array,
+    check_axis,
+    check_dtype,
+    check_flag,
     check_float,
     check_out,
+    check_real,
     check_same_shape,
     upstream,
 )
 
+FLOAT16_MAX = 65_504  # a sum of more ones than that overflows
 FEW_CLASSES = 32  # up to here, sums over the classes are faster column by column
 
 
@@ -76,11 +81,14 @@ def softmax_backward(
     if p is None:
         if z is None:
             raise TypeError("softmax_backward needs z, or p = softmax(z)")
+        check_float(dp=dp)
         p = softmax(z, axis, dtype=dtype)
+        check_same_shape(z=p, dp=dp)
     check_float(dp=dp, p=p)
     check_same_shape(p=p, dp=dp)
-    _check(axis, p, out)
-    dp = dp.astype(p.dtype, copy=False)
+    check_axis(axis, p.ndim or 1)
+    check_out(out, p=p)
+    dp = upstream(p.dtype, dp=dp)
     with np.errstate(invalid="ignore"):  # an infinite dp at p = 0 is nan, as in torch
         dz = dp - _dot(p > 0.5, dp, axis)  # less the dp of a class with p > 1/2, if there is one
         dz -= _dot(p, dz, axis)  # Σ_i p_i dz_i
@@ -126,7 +134,7 @@ def log_softmax_backward(
     Options  axis, dtype   as given to `log_softmax`
     """
     given, z = z, _converted(z, dtype)
-    check_float(dlog_p=dlog_p)
+    check_real(dlog_p=dlog_p, z=z)
     check_same_shape(z=z, dlog_p=dlog_p)
     _check(axis, z)
     dy = to_rows(dlog_p.astype(z.dtype, copy=False), axis)
@@ -157,6 +165,7 @@ def logsumexp(z: Array, axis: int | tuple[int, ...] = -1, *, keepdims: bool = Fa
     """
     check_float(z=z)
     _check_axes(axis, z)
+    check_flag(keepdims=keepdims)
     rows = to_rows(z, axis)
     m, _, _, q = exponentials(rows)
     lse = m + np.log1p(q)
@@ -176,8 +185,9 @@ def logsumexp_backward(
     Shapes   dlse as `logsumexp` returned it, z (..., C, ...) → dz, the shape of z
     Options  axis, keepdims   as given to `logsumexp`
     """
-    check_float(z=z)
+    check_real(z=z)
     _check_axes(axis, z)
+    check_flag(keepdims=keepdims)
     rows = to_rows(z, axis)
     dlse = upstream(z.dtype, dlse=dlse)
     if dlse.shape != _reduced_shape(z, axis, keepdims):
@@ -203,7 +213,10 @@ def exponentials(z: Array) -> tuple[Array, IntArray, Array, Array]:
     With at most FEW_CLASSES classes, e is stored column by column.
 
     Shapes   z (N, C) → m (N,), top (N,), e (N, C), q (N,)
+    Raises   ValueError for more classes than float16 can sum
     """
+    if z.dtype == np.float16 and z.shape[1] > FLOAT16_MAX:
+        raise _overflow(z.shape[1])
     rows = np.arange(len(z))
     top = z.argmax(axis=1) if z.shape[1] else rows[:0]
     m = z[rows, top] if z.shape[1] else np.full(len(z), -np.inf, z.dtype)
@@ -249,8 +262,9 @@ def from_rows(rows: AnyArray, shape: tuple[int, ...], axis: int | tuple[int, ...
 def _converted(z: Array, dtype: DTypeLike | None) -> Array:
     if dtype is not None:
         check_array(z=z)
-        if z.dtype.kind not in "biufc":
-            raise TypeError(f"z must hold numbers, got {z.dtype}")
+        check_dtype(dtype)
+        if z.dtype.kind not in "biuf":
+            raise TypeError(f"z must hold real numbers, got {z.dtype}")
         z = z.astype(dtype, copy=False)
     check_float(z=z)
     return z
@@ -258,17 +272,22 @@ def _converted(z: Array, dtype: DTypeLike | None) -> Array:
 
 def _check(axis: int, x: AnyArray, out: Array | None = None) -> None:
     check_out(out, z=x)
-    try:
-        normalize_axis_index(axis, x.ndim or 1)
-    except TypeError:
-        raise TypeError(f"axis must be an integer, got {axis!r}") from None
+    at = check_axis(axis, x.ndim or 1)
+    if x.dtype == np.float16 and x.ndim and x.shape[at] > FLOAT16_MAX:
+        raise _overflow(x.shape[at])
+
+
+def _overflow(classes: int) -> ValueError:
+    return ValueError(
+        f"z must not be float16 where there are {classes:,} classes, as their sum overflows: "
+        "pass z.astype(np.float32)"
+    )
 
 
 def _check_axes(axis: int | tuple[int, ...], x: AnyArray) -> None:
-    try:
-        normalize_axis_tuple(axis, x.ndim or 1)
-    except TypeError:
-        raise TypeError(f"axis must be an integer, or a tuple of them, got {axis!r}") from None
+    several = axis if isinstance(axis, tuple) else (axis,)
+    if len({check_axis(each, x.ndim or 1) for each in several}) < len(several):
+        raise ValueError(f"axis must name each axis once, got {axis}")
 
 
 def _reduced_shape(z: Array, axis: int | tuple[int, ...], keepdims: bool) -> tuple[int, ...]:

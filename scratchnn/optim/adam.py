@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, check_float, check_rates, check_same_shape
-from scratchnn.optim.state import state_of
+from scratchnn.ops.shared import Array, check_flag, check_number, check_rates, check_same_shape
+from scratchnn.optim.state import check_step, state_of
 
 
 @dataclass
@@ -46,6 +46,10 @@ class Adam:
 
     def __post_init__(self) -> None:
         check_rates(learning_rate=self.learning_rate, eps=self.eps, weight_decay=self.weight_decay)
+        check_flag(maximize=self.maximize)
+        if not isinstance(self.betas, (tuple, list)):
+            raise TypeError(f"betas must be two numbers in [0, 1), got {self.betas!r}")
+        check_number(**{f"betas[{i}]": beta for i, beta in enumerate(self.betas)})
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas}")
 
@@ -54,8 +58,7 @@ class Adam:
 
         Shapes   theta, grad (n,)
         """
-        check_float(theta=theta, grad=grad)
-        check_same_shape(theta=theta, grad=grad)
+        check_step(theta, grad)
         self.state = state_of(theta, self.state)
         g = -grad if self.maximize else grad
         if self.weight_decay:

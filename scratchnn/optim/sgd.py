@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from scratchnn.ops.shared import Array, check_float, check_number, check_rates, check_same_shape
-from scratchnn.optim.state import state_of
+from scratchnn.ops.shared import Array, check_flag, check_number, check_rates, check_same_shape
+from scratchnn.optim.state import check_step, state_of
 
 BLOCK = 65_536  # numbers: 256 KiB in float32, which stay in the processor's cache
 
@@ -53,6 +53,7 @@ class SGD:
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
+        check_flag(nesterov=self.nesterov, maximize=self.maximize)
         check_number(dampening=self.dampening)
         if not math.isfinite(self.dampening):
             raise ValueError(f"dampening must be finite, got {self.dampening}")
@@ -64,8 +65,7 @@ class SGD:
 
         Shapes   theta, grad (n,)
         """
-        check_float(theta=theta, grad=grad)
-        check_same_shape(theta=theta, grad=grad)
+        check_step(theta, grad)
         self.state = state_of(theta, self.state)
         g = -grad if self.maximize else grad
         if self.weight_decay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 
-from scratchnn.ops.shared import Array
+from scratchnn.ops.shared import Array, check_real, check_same_shape, check_writeable
 
 
 class State(dict[str, Array]):
@@ -17,6 +17,16 @@ class State(dict[str, Array]):
 
     def __reduce__(self) -> tuple[type[dict[str, Array]], tuple[dict[str, Array]]]:
         return dict, (dict(self),)  # a copy belongs to the θ of its first step
+
+
+def check_step(theta: Array, grad: Array) -> None:
+    """Raise where a step cannot be taken.
+
+    Raises   TypeError, ValueError
+    """
+    check_real(theta=theta, grad=grad)
+    check_same_shape(theta=theta, grad=grad)
+    check_writeable(theta=theta)
 
 
 def state_of(theta: Array, state: dict[str, Array]) -> State:

@@ -78,5 +78,5 @@ def draw_gaps(axis: Axes, bins: Reliability) -> None:
 def draw_counts(axis: Axes, bins: Reliability) -> None:
     """Draw the number of predictions in each bin into a panel."""
     widths = bins.edges[1:] - bins.edges[:-1]
-    axis.bar(bins.edges[:-1], bins.count, widths, align="edge", color=BLUE, edgecolor="white")
+    axis.bar(bins.edges[:-1], bins.count, 0.96 * widths, align="edge", color=BLUE)
     axis.set(xlabel="confidence", ylabel="predictions", xlim=(0, 1))

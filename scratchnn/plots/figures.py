@@ -55,8 +55,9 @@ def title_of(figure: Figure, title: str) -> None:
 def whole_numbers(axis: Axes) -> None:
     """Put ticks at whole numbers of the x axis, also where there is only one epoch."""
     low, high = axis.get_xlim()
-    axis.set_xlim(min(low, 0.5), max(high, 1.5))
-    axis.locator_params(axis="x", integer=True)
+    if high - low < 1:
+        axis.set_xlim(low - 0.5, high + 0.5)
+    axis.locator_params(axis="x", integer=True, min_n_ticks=1)
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:

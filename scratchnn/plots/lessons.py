@@ -21,6 +21,7 @@ from scratchnn.plots.figures import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LOSSES = {
@@ -96,18 +97,24 @@ def scatter(data: Dataset, title: str = "", *, network: Parameters | None = None
     Raises   MissingExtraError
     """
     figure, axes = new_figure(data.features)
-    means = data.X.mean(axis=0)
     for k, axis in enumerate(axes):
-        axis.scatter(data.X[:, k], data.target[:, 0], s=3, color=BLUE, alpha=0.35, linewidths=0)
-        axis.set(xlabel=f"x_{k + 1}", ylabel="y")
-        if network is not None:
-            X = np.tile(means, (100, 1))
-            X[:, k] = np.linspace(data.X[:, k].min(), data.X[:, k].max(), len(X))
-            y = forward(network, data.transform(X, network.theta.dtype))[-1][:, 0]
-            axis.plot(X[:, k], y, color=ORANGE, linewidth=2, label="fitted")
-            axis.legend(frameon=False)
+        draw_scatter(axis, data, k, network)
     title_of(figure, title)
     return figure
+
+
+def draw_scatter(axis: Axes, data: Dataset, k: int, network: Parameters | None) -> None:
+    """Draw the target over feature k into a panel, and the line that was fitted."""
+    x = data.X[:, k]
+    axis.scatter(x, data.target[:, 0], s=3, color=BLUE, alpha=0.35, linewidths=0, rasterized=True)
+    axis.set(xlabel=f"x_{k + 1}", ylabel="y")
+    if network is None:
+        return
+    X = np.tile(data.X.mean(axis=0), (100, 1))
+    X[:, k] = np.linspace(x.min(), x.max(), len(X))
+    y = forward(network, data.transform(X, network.theta.dtype))[-1][:, 0]
+    axis.plot(X[:, k], y, color=ORANGE, linewidth=2, label="fitted")
+    axis.legend(frameon=False)
 
 
 def _paler(share: float) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ recipes.py        the reference models by name
 checkpoint.py     save and load θ
 folder.py         the folder of a run: RunFolder, resume
 keeping.py        what is written there when, and how a run goes on
+replacing.py      --overwrite: the old run stays until the new one is saved
 history.py        its history.jsonl
 record.py         its run.json
 files.py          how a file takes its place whole

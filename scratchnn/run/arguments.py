@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import re
 import shlex
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -61,6 +63,19 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(left)}")
         return found, left
 
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse arguments that were not typed, but read from a file.
+
+        Raises   ValueError, where typed ones end the process
+        """
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):
+                return self.parse_args(arguments)
+        except SystemExit as end:
+            words = said.getvalue().removeprefix(f"{self.prog}: ").rpartition(" (see ")[0]
+            raise ValueError(words) from end
+
     def _refuse(self, name: str, options: Sequence[str]) -> NoReturn:
         import difflib  # takes a while
 
@@ -104,7 +119,10 @@ def add_recipe_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
     _add_optimizer(groups.optimizer)
     words = "save the results in this folder; default: do not save them"
     groups.folder.add_argument("--out", metavar="DIR", help=words)
-    words = "threads for matrix products; default: 1 for a small network, else what NumPy takes"
+    words = (
+        "threads for matrix products; default: 1 where more would be slower, in a small network "
+    )
+    words += "or on a busy machine, else what NumPy takes"
     groups.output.add_argument("--threads", type=positive_int, metavar="N", help=words)
     groups.output.add_argument("--debug", action="store_true", help="show tracebacks")
     return groups

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from scratchnn.data import DataError
+from scratchnn.data.transforms import describe as describe_transform
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 STATE = "state_"  # in front of the names of an optimizer's arrays
 KIND = STATE + "of"  # which optimizer has that state
 FILES = ("checkpoint.npz", "parameters.npz")  # in a run's folder; the second is that of 0.1
+OTHERS = ("previous.npz", "best.npz")  # beside the first
 
 
 def save(
@@ -45,10 +47,11 @@ def save(
 
     Options  optimizer     its state is saved, too
              previous      a second name, for the file that had the first one until now
-             description   what `load` returns besides the parameters
-    Raises   OSError that names the file
+             description   what `load` returns besides the parameters. A transform is kept in words:
+                           transform=train.transform
+    Raises   OSError that names the file; TypeError for values that are not JSON's
     """
-    path, text = Path(path), json.dumps(description)
+    path, text = Path(path), json.dumps(description, default=describe_transform)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
     state: dict[str, AnyArray] = {}
     if optimizer is not None:
@@ -80,9 +83,13 @@ def load(
     Files of scratchnn 0.1, which hold sizes in place of layers, load as well. No more memory is
     taken than the file is long.
 
+        network, said = checkpoint.load("runs/mlp")
+        test = data.load(said["data"])[1].with_transform(said["transform"])
+
     Options  path        the file, or the folder of a run, whose last checkpoint is then read
              optimizer   gets the state that was saved
-    Raises   FileNotFoundError; DataError for a file that is damaged or something else
+    Raises   FileNotFoundError; DataError for a file that is damaged or something else; ValueError
+             for an optimizer of another kind
     """
     path = _file_of(Path(path))
     try:
@@ -99,16 +106,24 @@ def load(
         state = {name: array for name, array in content.items() if name.startswith(STATE)}
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{path} is missing: `scratchnn train --out DIR` writes parameters"
+            f"{path} is missing: it must be a run's folder, as `scratchnn train --out` makes, or "
+            "its .npz"
         ) from error
     except Exception as error:  # zipfile and NumPy raise a dozen kinds on bytes not their own
-        raise DataError(f"{path}: expected parameters saved by scratchnn, got {error}") from error
+        raise DataError(
+            f"{path}: expected parameters saved by scratchnn, got {error}{_beside(path)}"
+        ) from error
     if _digest(signed, theta, state, text if "format" in content else "") != sha256:
-        raise DataError(f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…")
+        raise DataError(
+            f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…{_beside(path)}"
+        )
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
         if kind not in ("", _kind(optimizer)):
-            raise DataError(f"{path}: the state saved is {kind}'s, not {_kind(optimizer)}'s")
+            raise ValueError(
+                f"{path} was saved with the optimizer {kind}, whose state fits no other, "
+                f"got {_kind(optimizer)}"
+            )
         optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description
 
@@ -123,12 +138,22 @@ def _kind(optimizer: Optimizer) -> str:
 def _file_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = [path / name for name in FILES if (path / name).exists()]
+    run = files.current(path)
+    found = [run / name for name in FILES if (run / name).exists()]
     if not found:
+        advice = _beside(path / FILES[0]) or ": `scratchnn train --out` writes one"
         raise DataError(
-            f"{path}: expected parameters saved by scratchnn, got a folder without {FILES[0]}"
+            f"{path}: expected parameters saved by scratchnn, got a folder without "
+            f"{FILES[0]}{advice}"
         )
     return found[0]
+
+
+def _beside(path: Path) -> str:
+    """Return which other files of a run's folder may be whole, or nothing."""
+    names = [name for name in OTHERS if name != path.name and path.with_name(name).exists()]
+    whole = " or ".join(str(path.with_name(name)) for name in names)
+    return f": try {whole}" if path.name in (*FILES, *OTHERS) and whole else ""
 
 
 def _read(path: Path) -> dict[str, AnyArray]:

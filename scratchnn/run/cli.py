@@ -8,28 +8,30 @@ where nobody reads the output any more.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from scratchnn import __version__, distributed
-from scratchnn.data import DataError, Dataset
-from scratchnn.data.datasets import is_here
+from scratchnn.data import DataError
 from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError
-from scratchnn.mlp import Parameters
-from scratchnn.run import checkpoint, files, recipes, terminal
+from scratchnn.run import files, terminal
 from scratchnn.run.arguments import Form, Parser, data_name
 from scratchnn.run.data_command import add_data
+from scratchnn.run.look import saved
 from scratchnn.run.look.compare import add_compare
 from scratchnn.run.look.exchange import add_export, add_import
 from scratchnn.run.look.predict import add_predict
 from scratchnn.run.look.report import add_report
 from scratchnn.run.look.show import add_show
-from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.run.recipes import RECIPES
 from scratchnn.run.settings import hyper_parameters
 from scratchnn.run.train_command import add_train
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of writing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,6 +88,8 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
+    if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
+        return f"{error}: standard output"  # a file would be named
     if isinstance(error, expected):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"
@@ -93,39 +97,15 @@ def _in_words(error: Exception) -> str:
 
 def evaluate_saved(arguments: argparse.Namespace) -> int:
     """Evaluate saved parameters on a data set's test part."""
-    path = Path(arguments.parameters)
-    parameters, saved = checkpoint.load(path)
-    found = arguments.data or saved.get("data")
-    if saved.get("recipe") not in list(RECIPES) or not is_here(found):
-        raise DataError(
-            f"{path}: expected parameters saved by `scratchnn train`, on data that are here, "
-            f"got recipe {saved.get('recipe')!r} and data {saved.get('data')!r}: give --data, and "
-            "for a network that was imported, import it again with --recipe"
-        )
-    recipe = recipes.get(saved["recipe"]).on(
-        arguments.data or saved["data"], label_smoothing=saved.get("label_smoothing")
-    )
-    train, test = recipes.load_data(recipe, arguments.data_dir)
-    data = test or train
-    if not arguments.data:
-        _check_fits(path, parameters, recipe, data)
-    score = distributed.evaluate(parameters, data, recipe.objective, ranks=world())
+    run = saved.read(arguments.parameters)
+    recipe, data = run.recipe(arguments.data), run.data(arguments.data, arguments.data_dir)
+    score = distributed.evaluate(run.network, data, recipe.objective, ranks=world())
     if arguments.json:
         print(json.dumps({"data": data.name, "examples": len(data), **score._asdict()}))
     else:
         accuracy = "" if score.accuracy is None else f", accuracy {score.accuracy:.2%}"
         print(f"{recipe.name} on {data.name} ({len(data):,}): loss {score.loss:.4f}{accuracy}")
     return 0
-
-
-def _check_fits(path: Path, parameters: Parameters, recipe: Recipe, data: Dataset) -> None:
-    """Raise where a file says a recipe whose data do not fit the network that it holds."""
-    first, last = data.features, 1 if recipe.classes else data.outputs
-    if (parameters.sizes[0], parameters.sizes[-1]) != (first, last):
-        raise DataError(
-            f"{path}: {recipe.name} on {recipe.data} has {first} inputs and {last} outputs, "
-            f"and the network in the file has the sizes {parameters.sizes}"
-        )
 
 
 def list_recipes(_: argparse.Namespace) -> int:

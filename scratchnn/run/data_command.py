@@ -65,18 +65,19 @@ def list_all(arguments: argparse.Namespace) -> int:
     """Print a line for each data set."""
     for name in DATA:
         print(f"{name:<14}  {_there(name, arguments.data_dir):<11}  {ABOUT[name]}")
+    print("list looks for files and does not read them: `scratchnn data verify` does")
     return 0
 
 
 def _there(name: str, data_dir: str | None) -> str:
     if name not in published.FILES:
-        return "ready"
+        return "here"
     try:
         folder = raw_folder(name, data_dir)
     except FileNotFoundError:  # none was named
         return "no folder"
     found = count(folder)
-    return "ready" if found == len(STEMS) else f"{found} of {len(STEMS)} files"
+    return "here" if found == len(STEMS) else f"{found} of {len(STEMS)} files"
 
 
 def fetch_one(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 PARTIAL = ".partial"  # ends the name of a file that is being written
+REPLACED = ".replaced"  # a run that is being replaced: see scratchnn.run.replacing
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 
 
@@ -26,17 +27,31 @@ def place(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | N
              previous   a second name for the file that is replaced, which stays under it
     Raises   OSError that names `path`; nothing is left behind
     """
-    with naming(path), _beside(path) as partial:
+    with naming(path), beside(path) as partial:
         with partial.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         if previous is not None and path.exists():
-            with _beside(previous) as second:
-                _give_name(path, second)
-                os.replace(second, previous)
+            place_link(path, previous)
         os.replace(partial, path)
         sync_folder(path.parent)
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folder that a file is to be written into.
+
+    Raises   OSError that says what stands in the way
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    try:
+        with naming(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"{path} cannot be written, as {error.filename} is no folder: name another place"
+        ) from error
 
 
 def place_text(path: Path, text: str) -> None:
@@ -44,25 +59,56 @@ def place_text(path: Path, text: str) -> None:
     place(path, lambda file: file.write(text.encode()))
 
 
-def _give_name(path: Path, name: Path) -> None:
+def place_link(path: Path, name: Path) -> None:
+    """Give a file a second name, also where another file has that name."""
+    with beside(name) as second:
+        give_name(path, second)
+        os.replace(second, name)
+
+
+def give_name(path: Path, name: Path) -> None:
+    """Give a file a second name; where the file system has no links, copy it."""
     try:
         os.link(path, name)
-    except OSError:  # a file system without links
-        import shutil  # takes a while, and is seldom needed
+    except OSError:
+        copy(path, name)
 
-        shutil.copyfile(path, name)
+
+def copy(path: Path, name: Path) -> None:
+    """Copy a file, and bring the copy to the disk."""
+    with name.open("xb") as file:
+        file.write(path.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
-def _beside(path: Path) -> Generator[Path]:
+def beside(path: Path) -> Generator[Path]:
     """Give a name beside a file's, for this process alone; nothing has it after the block."""
-    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}"
+    name = f".{path.name.lstrip('.')}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}"
     partial = path.with_name(name)
     try:
         yield partial
     finally:
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+            _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        import shutil  # takes a while, and is seldom needed
+
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def current(folder: Path) -> Path:
+    """Return where the files of a folder's run are: in it, or, while another run is about to
+    take its place, in a folder inside.
+    """
+    aside = folder / REPLACED
+    return aside if aside.is_dir() else folder
 
 
 def prove_writable(folder: Path) -> None:
@@ -70,7 +116,7 @@ def prove_writable(folder: Path) -> None:
 
     Raises   OSError that names the folder
     """
-    with naming(folder), _beside(folder / "probe") as probe:
+    with naming(folder), beside(folder / "probe") as probe:
         probe.write_bytes(b"probe")
 
 
@@ -103,7 +149,7 @@ def sweep(folder: Path) -> None:
     """Remove what killed processes left half written. The folder must be locked."""
     for path in folder.glob(f".*{PARTIAL}"):
         with naming(path):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,18 +11,24 @@ Whoever trains in the folder holds a lock on history.jsonl, which ends with its 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from scratchnn.history import History
+import numpy as np
+
+from scratchnn.data import DataError
+from scratchnn.history import History, Task
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import files, signals
 from scratchnn.run.history import HISTORY
-from scratchnn.run.keeping import BEST, CHECKPOINT, PICTURES, PREVIOUS, RESULTS, Training
-from scratchnn.run.record import RUN, read_record
+from scratchnn.run.keeping import BEST, CHECKPOINT, OLD, PICTURES, PREVIOUS, RESULTS, Training
+from scratchnn.run.record import RUN, history_of, read_record
+
+LOG_EVERY = "log_every must be a number of batches from 1 up"
 
 
 class RunFolder:
@@ -37,7 +43,7 @@ class RunFolder:
              every       how often to save: after so many steps, or after each "epoch"; default:
                          after an epoch, at most once a second, and at the end
              log_every   write the running loss to the history after so many batches, too
-             overwrite   remove the run that the folder holds
+             overwrite   replace the run that the folder holds, as soon as the new one is saved
              facts       what run.json says besides, of JSON values
              description   what the checkpoints say besides: see `checkpoint.save`
              goes_on     restore the run that the folder holds: see `resume`
@@ -56,27 +62,33 @@ class RunFolder:
         description: Mapping[str, Any] | None = None,
         goes_on: bool = False,
     ) -> None:
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f"the folder of a run must be a path, got {folder!r}")
         if not str(folder) or "\0" in str(folder):
             raise ValueError(f"the folder of a run must have a name, got {str(folder)!r}")
-        if not (every is None or every == "epoch" or (isinstance(every, int) and every > 0)):
-            raise ValueError(f"every must be a number of steps from 1 up or 'epoch', got {every!r}")
         self.path, self.begun = Path(folder), False
-        self.every, self.log_every = every, log_every
+        self.every, self.log_every = _every(every), _count(LOG_EVERY, log_every)
         self.overwrite, self.goes_on = overwrite, goes_on
         self.facts, self.description = dict(facts or {}), dict(description or {})
         self.made = False
         if goes_on:
             found = read_record(self.path)
-            self.log_every = log_every or found.get("log_every")
+            history_of(self.path)  # raises where it is missing
+            try:
+                self.every = self.every or _every(found.get("every"))
+                self.log_every = self.log_every or _count(LOG_EVERY, found.get("log_every"))
+            except ValueError as error:
+                raise DataError(f"{self.file(RUN)}: {error}") from error
         else:
             with files.naming(self.path):
                 self.made = not self.path.exists()
                 if not (self.made or self.path.is_dir()):
                     raise NotADirectoryError(f"{self.path} is no folder, and a run is one")
                 self.path.mkdir(parents=True, exist_ok=True)
-            self._refuse_folders()
-            self.refuse_a_run()
+        self._refuse_other_kinds()
         self._prove_writable()
+        if not goes_on:
+            self.refuse_a_run()
 
     def file(self, name: str) -> Path:
         """Return the path of one of its files."""
@@ -95,11 +107,11 @@ class RunFolder:
 
     @contextmanager
     def __call__(
-        self, parameters: Parameters, optimizer: Optimizer, history: History
+        self, parameters: Parameters, optimizer: Optimizer, history: History, task: Task
     ) -> Generator[Callable[[], None]]:
         """Keep a training in a block: `fit` calls what this yields after each step and epoch."""
         with signals.held() as held, self._taken() as file:
-            training = Training(self, file, (parameters, optimizer, history), held)
+            training = Training(self, file, (parameters, optimizer, history, task), held)
             training.begin()
             self.begun = True
             try:
@@ -110,19 +122,26 @@ class RunFolder:
             training.end(None)
 
     def refuse_a_run(self) -> None:
-        held = [name for name in RESULTS if self.file(name).exists()]
+        """Raise where the folder holds a run that is not to be replaced."""
+        run = files.current(self.path)
+        held = [name for name in RESULTS if (run / name).exists()]
         if held and not self.overwrite:
+            go_on = "go on with it (--resume, scratchnn.resume), " if RUN in held else ""
+            old = " of scratchnn 0.1, which cannot go on" if held[0] in OLD else ""
             raise FileExistsError(
-                f"{self.path} holds a run ({', '.join(held)}): go on with it (--resume, "
-                f"scratchnn.resume), replace it (--overwrite, overwrite=True), or name another "
-                "folder"
+                f"{self.path} holds a run{old} ({', '.join(held)}): {go_on}replace it "
+                "(--overwrite, overwrite=True), or name another folder"
             )
 
-    def _refuse_folders(self) -> None:
-        for name in (*RESULTS[:4], HISTORY, *PICTURES):
-            if self.file(name).is_dir():
+    def _refuse_other_kinds(self) -> None:
+        """Raise for a folder in the place of a file; a pipe there would let us wait for ever."""
+        for path in map(self.file, (*RESULTS[:4], HISTORY, *PICTURES)):
+            if path.is_dir():
                 words = "Is a folder, where the run needs a file"
-                raise IsADirectoryError(errno.EISDIR, words, str(self.file(name)))
+                raise IsADirectoryError(errno.EISDIR, words, str(path))
+            if path.exists() and not path.is_file():
+                words = "Is a pipe or a device, where the run needs a file"
+                raise OSError(errno.EINVAL, words, str(path))
 
     def _prove_writable(self) -> None:
         files.prove_writable(self.path)
@@ -142,6 +161,24 @@ class RunFolder:
                     "or name another folder"
                 )
             yield file
+
+
+def _every(value: object) -> int | Literal["epoch"] | None:
+    if isinstance(value, str) and value == "epoch":
+        return "epoch"
+    return _count("every must be a number of steps from 1 up or 'epoch'", value)
+
+
+def _count(words: str, value: object) -> int | None:
+    """Return a number from 1 up as an int; None stays None.
+
+    Raises   ValueError
+    """
+    if value is None:
+        return None
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
+        return int(value)
+    raise ValueError(f"{words}, got {value!r}")
 
 
 def resume(

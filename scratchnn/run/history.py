@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +18,7 @@ from scratchnn.data import DataError
 from scratchnn.history import Begun, Epoch, History, Totals
 from scratchnn.run import files
 
-HISTORY = "history.jsonl"  # its name in a run's folder
+HISTORY, GRADIENTS = "history.jsonl", "gradients.jsonl"  # their names in a run's folder
 NAMES = [field.name for field in fields(Epoch)]
 
 
@@ -55,7 +56,7 @@ def of_begun(begun: Begun) -> dict[str, Any]:
         "batches": begun.batches,
         "running": asdict(begun.running),
         "seconds": begun.seconds,
-        "rng": _of_generator(begun.rng),
+        "rng": of_generator(begun.rng),
     }
 
 
@@ -68,7 +69,7 @@ def to_begun(place: Mapping[str, Any]) -> Begun:
     return Begun(rng, int(place["batches"]), running, float(place["seconds"]))
 
 
-def _of_generator(rng: np.random.Generator) -> dict[str, Any]:
+def of_generator(rng: np.random.Generator) -> dict[str, Any]:
     """Write down a generator: its state, and the seed that its children are spawned from."""
     bits = rng.bit_generator
     written: dict[str, Any] = {"kind": type(bits).__name__, "state": _as_lists(bits.state)}
@@ -124,6 +125,31 @@ def read(path: Path) -> History:
     """
     rows = parse(path, path.read_bytes())
     return History([to_epoch(row) for row in rows if "batch" not in row])
+
+
+def cut_to(path: Path, epochs: int) -> None:
+    """Cut a file with a line per epoch back to the first epochs. It may be missing.
+
+    Options  path     each line is an object with "epoch"
+             epochs   how many
+    Raises   OSError that names the file
+    """
+    if not path.is_file():
+        return
+    with files.naming(path):
+        content = path.read_bytes()
+    lines = takewhile(lambda line: _epoch(line) <= epochs, content.splitlines(keepends=True))
+    kept = b"".join(lines)
+    if kept != content:
+        files.place(path, lambda file: file.write(kept))
+
+
+def _epoch(line: bytes) -> float:
+    """Return the epoch of a line; infinity for one that is torn."""
+    try:
+        return int(json.loads(line)["epoch"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 class HistoryFile:

@@ -7,19 +7,21 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scratchnn.data import DataError
-from scratchnn.history import History
+from scratchnn.history import History, Task
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import checkpoint, files, record
 from scratchnn.run.history import (
+    GRADIENTS,
     HISTORY,
     HistoryFile,
+    cut_to,
     deciding_loss,
     of_batches,
     of_begun,
@@ -29,6 +31,7 @@ from scratchnn.run.history import (
     to_epoch,
 )
 from scratchnn.run.record import RUN, read_record
+from scratchnn.run.replacing import bring_back, replacing
 from scratchnn.run.signals import Held
 from scratchnn.run.terminal import warn
 
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 CHECKPOINT, PREVIOUS, BEST = "checkpoint.npz", "previous.npz", "best.npz"
 OLD = ("parameters.npz", "history.json")  # of version 0.1
 RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
-PICTURES = ("curves.svg", "curves.png", "gradients.jsonl", "report.html")  # may be missing
+PICTURES = ("curves.svg", "curves.png", GRADIENTS, "report.html")  # may be missing
+FILES = (*RESULTS, HISTORY, *PICTURES)
 PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
 
 
@@ -47,7 +51,7 @@ class Training:
 
     Options  folder   of the run
              file     its history, open and locked
-             of       what `fit` trains: the parameters, the optimizer, the history
+             of       what `fit` trains: the parameters, the optimizer, the history, the task
              held     the signals that came
     """
 
@@ -55,11 +59,11 @@ class Training:
         self,
         folder: RunFolder,
         file: BinaryIO,
-        of: tuple[Parameters, Optimizer, History],
+        of: tuple[Parameters, Optimizer, History, Task],
         held: Held,
     ) -> None:
         self.folder, self.held = folder, held
-        self.parameters, self.optimizer, self.history = of
+        self.parameters, self.optimizer, self.history, self.task = of
         self.file = HistoryFile(file, folder.file(HISTORY))
         self.record: dict[str, Any] = {}
         self.rows = 0  # epochs in the history's file
@@ -71,19 +75,27 @@ class Training:
     def begin(self) -> None:
         """Take the folder: restore the run in it, or begin a new one."""
         files.sweep(self.folder.path)
-        if self.folder.goes_on:
-            self.record = read_record(self.folder.path)
-            restored = self._restore()
-        else:
+        task = record.of_task(self.task)
+        if not self.folder.goes_on:
             self.folder.refuse_a_run()  # another process may have been here since
-            self._clear()
-            restored = False
-        if not restored:
-            self.file.cut(b"")
-        self._describe()
+            with replacing(self.folder.path, FILES):
+                self._start(task)
+            return
+        bring_back(self.folder.path, FILES)
+        self.record = read_record(self.folder.path)
+        record.check_task(self.folder.path, self.record, task)
+        if self._restore():
+            self._describe(task)
+            self._write_record("running")
+        else:
+            self._start(task)
+
+    def _start(self, task: Mapping[str, object]) -> None:
+        """Write a run that stands before its first step."""
+        self.file.cut(b"")
+        self._describe(task)
         self._write_record("running")
-        if not restored:
-            self._save()
+        self._save()
 
     def keep(self) -> None:
         """Note a step or an epoch, save where it is time, and stop where a signal came."""
@@ -167,13 +179,6 @@ class Training:
         self.steps, self.unsaved, self.saved_at = 0, False, time.monotonic()
         self.warned = False
 
-    def _clear(self) -> None:
-        """Remove the run that the folder holds; first what makes it one."""
-        for name in (*RESULTS, *PICTURES):
-            with files.naming(self.folder.file(name)):
-                self.folder.file(name).unlink(missing_ok=True)
-        files.sync_folder(self.folder.path)
-
     def _restore(self) -> bool:
         """Go to the last checkpoint, or to the one before; return False where there is none."""
         found = [path for path in map(self.folder.file, (CHECKPOINT, PREVIOUS)) if path.exists()]
@@ -214,21 +219,23 @@ class Training:
         losses = (deciding_loss(row) for row in self.history.epochs)
         self.lowest = min(filter(math.isfinite, losses), default=math.inf)
         self.file.cut(content)
+        cut_to(self.folder.file(GRADIENTS), self.rows)
 
-    def _describe(self) -> None:
+    def _describe(self, task: Mapping[str, object]) -> None:
         """Complete the record, and warn of what is no longer as it was."""
         now: dict[str, Any] = {
             **record.environment(),
             "network": repr(self.parameters),
             "optimizer": repr(self.optimizer),
+            "objective": repr(self.task.objective),
         }
         differ = record.differences(self.record.get("environment", now), now)
         if differ:
             words = "the numbers may differ from those of a run without a stop"
             warn(f"{self.folder.path} goes on with {'; '.join(differ)}: {words}")
         begin = {"format": 1, "run": secrets.token_hex(8), "started": _time(), "environment": now}
-        self.record = {**begin, **self.record, **self.folder.facts}
-        self.record["log_every"] = self.folder.log_every
+        self.record = {**begin, **task, **self.record, **self.folder.facts}
+        self.record |= {"every": self.folder.every, "log_every": self.folder.log_every}
         if self.folder.goes_on:
             stop = {"at": _time(), "epoch": self.rows, "differs": differ}
             self.record["resumed"] = [*self.record.get("resumed", []), stop]

@@ -130,6 +130,11 @@ class Run:
     rng: np.random.Generator
     validation: Dataset | None = None
 
+    @property
+    def parts(self) -> tuple[Dataset, Dataset | None, Dataset | None]:
+        """The data to train on, to test on, and to choose the best epoch by."""
+        return self.train, self.test, self.validation
+
 
 def prepare(
     recipe: Recipe,

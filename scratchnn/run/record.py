@@ -14,8 +14,11 @@ import numpy as np
 from scratchnn.data import DataError, Dataset
 from scratchnn.data.idx import check_file
 from scratchnn.distributed.launch import world
+from scratchnn.history import Task
 from scratchnn.ops.shared import AnyArray
-from scratchnn.run.history import HISTORY, parse
+from scratchnn.run import files
+from scratchnn.run.history import HISTORY, of_generator, parse
+from scratchnn.run.terminal import warn
 
 RUN = "run.json"  # its name in a run's folder
 NEEDED = ("recipe", "data", "epochs", "seed")  # the settings that every run by the command has
@@ -28,17 +31,19 @@ def read_record(path: Path) -> dict[str, Any]:
     Options  path   the run's folder, or the file
     Raises   FileNotFoundError; DataError for something else
     """
-    path = path / RUN if path.is_dir() else path
+    path = files.current(path) / RUN if path.is_dir() else path
     try:
         found = json.loads(check_file(path).read_bytes())
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path} is missing: name a folder of `scratchnn train --out`"
-        ) from error
+        old = path.with_name("parameters.npz").exists()
+        words = "a run of scratchnn 0.1 has none, and cannot go on: train it anew in another folder"
+        words = words if old else "name a folder of `scratchnn train --out`"
+        raise FileNotFoundError(f"{path} is missing: {words}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}") from error
-    kinds = {"run": str, "environment": dict}
-    if not (isinstance(found, dict) and all(isinstance(found.get(n), k) for n, k in kinds.items())):
+    kinds = {"run": str, "environment": dict, "data": dict, "resumed": list}
+    whole: dict[str, Any] = {"data": {}, "resumed": []} | found if isinstance(found, dict) else {}
+    if not all(isinstance(whole.get(name), kind) for name, kind in kinds.items()):
         raise DataError(f"{path}: expected the record of a run, got other JSON")
     return found
 
@@ -49,9 +54,23 @@ def read(folder: str | Path) -> dict[str, Any]:
     Raises   FileNotFoundError; DataError for damaged files
     """
     found = read_record(Path(folder))
-    path = Path(folder) / HISTORY
+    path = history_of(Path(folder))
     rows = parse(path, check_file(path).read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
+
+
+def history_of(folder: Path) -> Path:
+    """Return the path of a run's history.
+
+    Raises   FileNotFoundError
+    """
+    path = files.current(folder) / HISTORY
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing, and a run cannot go on without its history. Its checkpoints hold "
+            "the network all the same"
+        )
+    return path
 
 
 def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -70,16 +89,70 @@ def settings(path: Path, names: Sequence[str]) -> dict[str, Any]:
     return {name: found.get(name) for name in names}
 
 
-def check_data(folder: Path, data: Mapping[str, object]) -> None:
-    """Raise where the data are not those of a run.
+def of_task(task: Task) -> dict[str, Any]:
+    """Return what run.json says of a task: fingerprints of the data, and what decides the order."""
+    rng = json.dumps(of_generator(task.rng)) if task.rng is not None else None
+    return {
+        "data": of_data(task.train, task.test, task.validation),
+        "batch_size": int(task.batch_size),
+        "rng": hashlib.sha256(rng.encode()).hexdigest()[:16] if rng else None,
+    }
+
+
+def of_data(
+    train: Dataset, test: Dataset | None, validation: Dataset | None
+) -> dict[str, dict[str, str | int] | None]:
+    """Return the fingerprints of the data, by part."""
+    parts = {"train": train, "test": test, "validation": validation}
+    return {part: fingerprint(data) for part, data in parts.items()}
+
+
+def check_task(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise where a run cannot go on, because it was given something else when it began.
+
+    The order of the examples goes on as it began, so another rng costs a warning.
 
     Options  folder   of the run
-             data     the fingerprints of its parts
-    Raises   DataError
+             then     its run.json
+             now      the task, as `of_task` returns it
+    Raises   DataError for other data, wherever they are; ValueError for another batch size
     """
-    differ = differences(read_record(folder).get("data", data), data)
+    differ = data_differences(then.get("data", now["data"]), now["data"])
     if differ:
-        raise DataError(f"{folder} was trained on other data: {'; '.join(differ)}")
+        raise DataError(
+            f"{folder} was trained on other data: {'; '.join(differ)}. Give it the same data, or "
+            "train in another folder"
+        )
+    size = then.get("batch_size", now["batch_size"])
+    if size != now["batch_size"]:
+        raise ValueError(
+            f"{folder} was trained with batch_size={size}, got {now['batch_size']}: give it the "
+            "same, or train in another folder"
+        )
+    if then.get("rng") and now["rng"] and then["rng"] != now["rng"]:
+        warn(
+            f"{folder} goes on with the order of the examples that it began with: the rng given is "
+            "another, and is not used"
+        )
+
+
+def data_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return which parts of the data differ, in words; their names may, as data can be moved.
+
+    Options  then, now   fingerprints by part, None where there is none
+    """
+    return [
+        f"{part} {_described(then.get(part))}, now {_described(now.get(part))}"
+        for part in ("train", "test", "validation")
+        if _described(then.get(part)) != _described(now.get(part))
+    ]
+
+
+def _described(found: Mapping[str, Any] | None) -> str:
+    if not isinstance(found, Mapping):
+        return "none"
+    examples, features = found.get("examples"), found.get("features")
+    return f"{examples} x {features} numbers (SHA-256 {str(found.get('sha256'))[:12]})"
 
 
 def environment() -> dict[str, str]:

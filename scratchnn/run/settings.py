@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,25 @@ from typing import Any
 import numpy as np
 
 from scratchnn import __version__
+from scratchnn.data import DataError
+from scratchnn.data.datasets import is_here
 from scratchnn.distributed.launch import world
 from scratchnn.run import record
-from scratchnn.run.arguments import CHANGES
+from scratchnn.run.arguments import CHANGES, as_options
 from scratchnn.run.optimizers import OF_OPTIMIZER, depends_on_epochs
 from scratchnn.run.recipes import Recipe, Run
+from scratchnn.run.terminal import warn
 
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
 SETTINGS = (
     *("recipe", "data", "data_dir", *CHANGES),
-    *("seed", "dtype", "stream", "threads", "validation"),
+    *("seed", "dtype", "stream", "threads", "fast", "validation"),
 )
-DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False}
-FREE = ("epochs", "schedule", "data_dir", "threads")  # what --resume lets be changed
+KEPT = ("checkpoint_every", "log_every", "gradients")  # and these, which change no number
+DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False, "fast": False, "gradients": False}
+FLAGS = ("stream", "fast", "gradients")  # options without a value, which have no --no-
+FREE = ("epochs", "schedule", "data", "data_dir", "threads")  # what --resume takes anew
+OF_DATA = ("recipe", "data", "seed", "stream", "validation")  # what decides the data
 
 
 def check_usage(arguments: argparse.Namespace) -> None:
@@ -32,7 +39,7 @@ def check_usage(arguments: argparse.Namespace) -> None:
     Raises   ValueError
     """
     if not (arguments.recipe or arguments.resume or arguments.config):
-        arguments.usage_error("the following arguments are required: RECIPE, --resume or --config")
+        arguments.parser.error("the following arguments are required: RECIPE, --resume or --config")
     if arguments.live and not (arguments.out or arguments.resume):
         raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
     if arguments.gradients and not (arguments.out or arguments.resume):
@@ -80,7 +87,7 @@ def settle(arguments: argparse.Namespace) -> None:
         settings |= dict.fromkeys(OF_OPTIMIZER)  # those of another optimizer
     if arguments.recipe not in (None, settings.get("recipe")):
         settings["hidden"] = None
-    for name in SETTINGS:
+    for name in (*SETTINGS, *KEPT):
         if getattr(arguments, name) is None:
             setattr(arguments, name, settings.get(name))
     reached = settings.get("reached", 0)
@@ -109,13 +116,52 @@ def _check_schedule(settings: Mapping[str, Any], arguments: argparse.Namespace) 
 
 
 def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of a run; of one that goes on, how many epochs it reached, too."""
-    settings = record.settings(source, SETTINGS)
-    if settings["hidden"] is not None:
-        settings["hidden"] = tuple(settings["hidden"])  # JSON has lists
+    """Return the settings of a run; of one that goes on, how many epochs it reached, too.
+
+    Raises   DataError for data that are not there now, or for settings that the command would not
+             take, as somebody may have edited run.json
+    """
+    path = source / record.RUN if source.is_dir() else source
+    settings = record.settings(source, (*SETTINGS, *KEPT))
+    if arguments.data:
+        settings["data"] = None
+    elif not is_here(settings["data"]):
+        raise DataError(
+            f"{path}: the run was trained on {settings['data']}, which is not there now: say with "
+            "--data where the data are"
+        )
+    try:
+        given = vars(arguments.parser.read(_as_typed(settings)))
+    except ValueError as error:
+        raise DataError(f"{path} has a setting that cannot be: {error}") from error
+    settings |= {name: given[name] for name in settings if given[name] is not None}
     if arguments.resume:
         settings["reached"] = len(record.read(source)["history"])
     return settings
+
+
+def _as_typed(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as one would type them, --name=value, and the recipe at the end."""
+    left_out = ["recipe", *(name for name in FLAGS if not settings[name])]
+    options = [as_options({name: settings[name]}) for name in settings if name not in left_out]
+    typed = ["=".join(shlex.split(option)) for option in options if option]
+    return [*typed, "--", str(settings["recipe"])]
+
+
+def warn_of_differences(run: Run, arguments: argparse.Namespace) -> None:
+    """Warn where a run is repeated elsewhere than it was made, or the data are no longer the same.
+
+    Options  run         as prepared
+             arguments   with all settings, and the run.json to repeat
+    """
+    then, now = record.read_record(Path(arguments.config)), of_run(run, arguments)
+    here = record.environment()
+    differ = record.differences({name: then["environment"].get(name) for name in here}, here)
+    if all(then["settings"].get(name) == now[name] for name in OF_DATA):
+        differ += record.data_differences(then.get("data", {}), record.of_data(*run.parts))
+    if differ:
+        words = "the numbers may differ from those of then"
+        warn(f"{arguments.config} was made with {'; '.join(differ)}: {words}")
 
 
 def of_run(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -135,7 +181,9 @@ def of_run(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "seed": arguments.seed,
         "stream": arguments.stream,
         "threads": arguments.threads,
+        "fast": arguments.fast,
         "validation": arguments.validation,
+        **{name: getattr(arguments, name) for name in KEPT},
         "ranks": world().size,
         "scratchnn": __version__,
         "numpy": np.__version__,

@@ -8,10 +8,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
-from scratchnn.history import History
-from scratchnn.mlp import Parameters
-from scratchnn.optim import Optimizer
-
 # Ctrl-C; `kill` and schedulers; a closed terminal; a limit of processor time. Windows lacks some.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
 
@@ -68,7 +64,7 @@ def held() -> Generator[Held]:
 
 
 @contextmanager
-def stops(_: Parameters, __: Optimizer, ___: History) -> Generator[Callable[[], None]]:
+def stops(*_: object) -> Generator[Callable[[], None]]:
     """Stop `fit` between two steps: give it as `checkpoint` where nothing is to be saved."""
     with held() as signals:
         yield signals.check

@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from typing import Protocol, TextIO
 
+from scratchnn.data.printable import printable
+
 
 class Writer(Protocol):
     """What `print(file=...)` needs."""
@@ -23,11 +25,7 @@ def escaped(text: str) -> str:
 
     Line feeds stay, and so does every letter of every language.
     """
-    return "".join(c if c.isprintable() or c == "\n" else _code(c) for c in text)
-
-
-def _code(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def warn(text: str, program: str = "scratchnn") -> None:

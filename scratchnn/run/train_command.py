@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scratchnn import distributed, plots
+from scratchnn import distributed, fast, plots
 from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import Epoch, History
-from scratchnn.run import files, recipes, record, settings, signals, terminal, watch
+from scratchnn.run import files, recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
     positive_int,
@@ -28,7 +30,7 @@ from scratchnn.run.history import deciding_loss, of_epoch
 from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
-from scratchnn.threads import fitting
+from scratchnn.threads import all_threads, fitting
 from scratchnn.train import Checkpoint
 
 USAGE = """scratchnn train RECIPE [options]
@@ -70,7 +72,10 @@ def add_train(commands: Any) -> None:
     groups.output.add_argument("--tensorboard", metavar="DIR", help=words)
     words = "print the result as JSON, and nothing else"
     groups.output.add_argument("--json", action="store_true", help=words)
-    sub.set_defaults(command=train, usage_error=sub.error, seed=None, stream=None)
+    words = "take the steps through SciPy's BLAS, which adds up momentum faster; for sgd"
+    groups.output.add_argument("--fast", action="store_true", help=words)
+    flags = {"stream": None, "fast": None, "gradients": None}
+    sub.set_defaults(command=train, parser=sub, seed=None, **flags)
 
 
 def _add_folder(group: argparse._ArgumentGroup) -> None:
@@ -109,6 +114,9 @@ def train(arguments: argparse.Namespace) -> int:
             streamed=arguments.stream,
             validation=arguments.validation,
         )
+        if arguments.config and not ranks.rank:
+            settings.warn_of_differences(run, arguments)
+        arguments.threads = arguments.threads or ranks.threads() or _threads(run)
         if folder:
             _describe_in(folder, run, arguments)
         history, stopped = _fit(run, arguments, note, folder)
@@ -139,22 +147,18 @@ def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
     )
 
 
-def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
-    """Give the folder what its files say of the run.
+def _threads(run: Run) -> int | None:
+    """Choose a number of threads; None where nobody can tell how many NumPy takes."""
+    return fitting(run.parameters.sizes, run.recipe.batch_size) or all_threads()
 
-    Raises   DataError for other data than those of the run that goes on
-    """
-    data = {"train": record.fingerprint(run.train), "test": record.fingerprint(run.test)}
-    if run.validation:
-        data["validation"] = record.fingerprint(run.validation)
-    if folder.goes_on:
-        record.check_data(folder.path, data)
+
+def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
+    """Give the folder what its files say of the run."""
     facts = settings.of_run(run, arguments)
-    folder.facts = {"settings": facts, "data": data}
+    folder.facts = {"settings": facts}
     names = ("recipe", "data", "activation", "label_smoothing")
-    folder.description = {name: facts[name] for name in names} | {
-        "transform": repr(run.train.transform)
-    }
+    said = {name: facts[name] for name in names}
+    folder.description = {**said, "transform": run.train.transform}
 
 
 def _fit(
@@ -166,12 +170,9 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    ranks = world()
-    threads = arguments.threads or ranks.threads()
     header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
-    print(describe(run, threads), header, sep="\n", file=note, flush=True)
-    fit = partial(distributed.fit, ranks=ranks) if ranks.size > 1 else training.fit
-    keep: Checkpoint = folder or signals.stops
+    fit, words = _way(run, arguments)
+    first_lines = "\n".join([describe(run, arguments.threads), *words, header])
     try:
         fit(
             run.parameters,
@@ -192,8 +193,8 @@ def _fit(
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 watch.check_learned(run),
             ),
-            checkpoint=keep,
-            threads=threads,
+            checkpoint=partial(_announced, folder or signals.stops, first_lines, note),
+            threads=arguments.threads,
         )
     except (signals.Stopped, Exception) as stopped:
         return history, stopped
@@ -202,6 +203,30 @@ def _fit(
             if opened:
                 watch.close(opened)
     return history, None
+
+
+def _way(run: Run, arguments: argparse.Namespace) -> tuple[Callable[..., History], list[str]]:
+    """Return the `fit` that trains, and a line on what --fast came to."""
+    ranks = world()
+    alone = ranks.size == 1
+    fit = training.fit if alone else partial(distributed.fit, ranks=ranks)
+    if not arguments.fast:
+        return fit, []
+    ranked = "the ranks add up their gradients, which it never has"
+    against = fast.reason_against(run.parameters, run.optimizer) if alone else ranked
+    if against:
+        return fit, [f"plain steps in place of --fast: {against}"]
+    return partial(fit, blas="scipy"), ["fast steps (SciPy)"]
+
+
+@contextmanager
+def _announced(
+    keep: Checkpoint, words: str, note: Writer, *training: Any
+) -> Generator[Callable[[], None]]:
+    """Print the first lines when the run is kept: a pipe that ends there leaves it whole."""
+    with keep(*training) as kept:
+        print(words, file=note, flush=True)
+        yield kept
 
 
 def _norms(run: Run, folder: RunFolder | None) -> watch.GradientNorms | None:
@@ -264,8 +289,7 @@ def _draw(folder: RunFolder, history: History, title: str) -> list[str]:
 def describe(run: Run, threads: int | None = None) -> str:
     """Return a line that says what will be trained, and with how many threads if that is set."""
     ranks = f", {world().size} ranks" if world().size > 1 else ""
-    number = threads or fitting(run.parameters.sizes, run.recipe.batch_size)
-    words = f", {number} thread{'s' if number > 1 else ''}" if number else ""
+    words = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
     return f"{_title(run)}: {run.parameters}; {settings.hyper_parameters(run.recipe)}{ranks}{words}"
 
 

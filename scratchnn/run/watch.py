@@ -17,13 +17,13 @@ from scratchnn.extras import MissingExtraError, need
 from scratchnn.history import Batch, Epoch, History
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
+from scratchnn.run.history import GRADIENTS
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
 from scratchnn.train import EVALUATION_BATCH, backpropagate, diverged
 
 Step = TypeVar("Step", Batch, Epoch)
 
-GRADIENTS = "gradients.jsonl"  # its name in a run's folder
 DIVERGED = 10  # times the loss of the first parameters
 
 HEADER = (

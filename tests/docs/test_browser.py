@@ -113,12 +113,26 @@ def test_text_can_be_read(seen, theme):
     assert not faint
 
 
+def test_the_chinese_playground_speaks_chinese(browse):
+    dom, complaints = browse("zh/playground.html")
+    start = dom.index('<div id="scratchnn-playground">')
+    shown = re.sub(r"<[^>]+>", "\n", dom[start : dom.index("<noscript>", start)])
+    names = {"softmax", "scratchnn", "logit", "float32", "float64"}
+    names |= {"relu", "tanh", "sigmoid", "log"}
+    assert "正确的类别" in shown
+    assert not set(re.findall(r"[A-Za-z][a-z0-9]{2,}", shown)) - names
+    assert not complaints
+
+
 @pytest.mark.parametrize(
     ("address", "page"),
     [
         ("search.html?q=softmax", "course/02-softmax"),
         ("zh/search.html?q=交叉熵", "course/03-surprise"),
         ("zh/search.html?q=反向传播", "course/07-deeper"),
+        ("zh/search.html?q=小批量随机梯度下降", "course/06-sgd"),
+        ("zh/search.html?q=过拟合", "course/10-calibration"),
+        ("zh/search.html?q=熵", "course/03-surprise"),
         ("zh/search.html?q=calibration", "course/10-calibration"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import zlib
 from functools import cache
 from html.parser import HTMLParser
@@ -147,7 +148,20 @@ def test_the_glossary_has_both_languages():
     assert all(re.search(r"[\u4e00-\u9fff]", row[1]) for row in rows)
 
 
-def test_examples_are_shown():
-    page = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
-    files = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
-    assert re.findall(r"```\{example\} (.+)", page) == files
+def test_examples_are_shown(site):
+    """Each has a page, with a figure, what it prints, and its notebook to download."""
+    for example in (ROOT / "examples").glob("*.py"):
+        page = (site / f"gallery/{example.stem}.html").read_text(encoding="utf-8")
+        assert f"sphx_glr_{example.stem}_001.png" in page
+        assert "sphx-glr-script-out" in page
+        assert f"{example.stem}.ipynb" in page
+
+
+def test_notebooks_say_what_their_examples_say():
+    """They are made anew by docs/notebooks.py."""
+    made = runpy.run_path(str(ROOT / "docs/notebooks.py"))
+    found = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}
+    assert found == set(made["NAMES"])
+    for name in made["NAMES"]:
+        kept = (ROOT / f"examples/{name}.ipynb").read_text(encoding="utf-8")
+        assert kept == made["notebook"](name), "run python docs/notebooks.py"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -133,3 +134,9 @@ def test_ops_names_all_that_is_missing_and_one_extra(capsys, monkeypatch, tmp_pa
     assert status == 2
     assert f"needs {' and '.join(missing)}, " in error
     assert "pip install -e '.[parity]'" in error
+
+
+def test_ops_leaves_nothing_in_the_working_folder(tmp_path):
+    command = [sys.executable, "-m", "parity", "ops", "--op", "relu", "--dtype", "float32"]
+    subprocess.run([*command, "--examples", "3", "--device", "cpu"], cwd=tmp_path, check=True)
+    assert not list(tmp_path.iterdir())

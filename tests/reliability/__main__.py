@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,16 @@ def main() -> int:
         start, found = time.monotonic(), fault(given.cases or (long if given.long else short))
         seconds = round(time.monotonic() - start, 1)
         print(f"{name}: {found.cases:,} cases, {len(found.wrong)} wrong, {seconds} s", flush=True)
+        if found.said:
+            print(f"    {found.said}", flush=True)
         for words in found.wrong[:20]:
             print(f"    {words}", flush=True)
         wrong += len(found.wrong)
         if given.json:
             row = {"fault": name, "cases": found.cases, "wrong": found.wrong, "seconds": seconds}
-            write(Path(given.json), row)
+            said = {"said": found.said} if found.said else {}
+            measured = {"date": date.today().isoformat(), "environment": record.environment()}
+            write(Path(given.json), row | said | measured)
     return int(wrong > 0)
 
 
@@ -45,10 +50,7 @@ def write(path: Path, row: dict[str, Any]) -> None:
     """Put a row in the place of an older one of the same fault."""
     rows = json.loads(path.read_text("utf-8"))["faults"] if path.exists() else []
     found = {known["fault"]: known for known in [*rows, row] if known["fault"] in FAULTS}
-    results = {
-        "environment": record.environment(),
-        "faults": [found[name] for name in FAULTS if name in found],
-    }
+    results = {"faults": [found[name] for name in FAULTS if name in found]}
     path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 

@@ -7,25 +7,21 @@ import os
 import random
 import resource
 import signal
-import subprocess
 import sys
 import time
-import tracemalloc
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchnn import SGD, History, data, fit, mlp
+from scratchnn import mlp
 from scratchnn.data import DataError
-from scratchnn.history import Epoch
 from scratchnn.layers import describe
 from scratchnn.run import checkpoint
-from scratchnn.run.folder import RunFolder
 from tests.reliability import data_faults
+from tests.reliability.endurance import memory, memory_over_time, same_seed, threads_side_by_side
 from tests.reliability.harness import (
     ERRORS,
     OFTEN,
@@ -40,6 +36,7 @@ from tests.reliability.harness import (
     run,
     undisturbed,
 )
+from tests.reliability.wrong_arguments import wrong_arguments
 
 
 def kill_at_random(cases: int) -> Found:
@@ -93,17 +90,23 @@ def calls_of_a_run() -> int:
 
 RECIPE = "softmax-regression"
 EACH = [*TRAIN, "--checkpoint-every", "epoch"]
+ROUNDS = 20
 
 
 def kill_at_each_call(cases: int) -> Found:
-    """kill -9 in each open, write, sync, link and rename; `cases`: at most so many of them."""
+    """kill -9 in each open, write, sync, link and rename, 20 times in each.
+
+    A write has written another share of its content each time, from nothing to all.
+    """
     found = Found()
-    for at in chosen(calls_of_a_run(), cases):
+    for number in chosen(ROUNDS * calls_of_a_run(), cases):
+        at, part = 1 + (number - 1) // ROUNDS, (number - 1) % ROUNDS
         found.cases += 1
         with folder() as path:
-            ended = run([*EACH, "--out", str(path)], Tripwire(at).install)
-            found.expect(ended.status == -signal.SIGKILL, f"call {at}: {ended}")
-            check_goes_on(path, found, f"killed in call {at}")
+            wire = Tripwire(at, share=part / (ROUNDS - 1))
+            ended, words = run([*EACH, "--out", str(path)], wire.install), f"call {at}, {part}"
+            found.expect(ended.status == -signal.SIGKILL, f"{words}: {ended}")
+            check_goes_on(path, found, f"killed in {words}")
     return found
 
 
@@ -381,76 +384,6 @@ def write_hostile(file: Path, good: dict[str, Any], change: dict[str, Any]) -> P
     return file
 
 
-def same_seed(cases: int) -> Found:
-    """The same seed in other processes: hash seeds, locales, -O, threads, and from its run.json."""
-    found = Found()
-    tried: list[tuple[dict[str, str], list[str], list[str]]] = [
-        ({"PYTHONHASHSEED": "99"}, ["-O"], []),
-        ({"LC_ALL": "C", "OMP_NUM_THREADS": "2"}, [], []),
-        ({"LC_ALL": "tr_TR.UTF-8", "OMP_NUM_THREADS": "4"}, ["-X", "dev", "-W", "ignore"], []),
-        ({"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}, ["-OO"], []),
-    ]
-    for case in range(cases):
-        variables, flags, more = tried[case % len(tried)]
-        found.cases += 1
-        with folder() as path:
-            command = [sys.executable, *flags, "-m", "scratchnn", *TRAIN, *more]
-            environment = {**os.environ, **variables}
-            ended = subprocess.run(
-                [*command, "--out", str(path)], env=environment, capture_output=True, check=False
-            )
-            words = f"{variables} {flags}"
-            if found.expect(ended.returncode == 0, f"{words}: {ended}"):
-                found.expect(result(path) == undisturbed(), f"{words}: another result")
-                again = path.with_name("again")
-                run(["train", "--config", str(path / "run.json"), *KEPT, "--out", str(again)])
-                found.expect(result(again) == undisturbed(), f"{words}: run.json repeats another")
-    return found
-
-
-KEPT = ["--log-every", "9"]
-
-
-def threads_side_by_side(cases: int) -> Found:
-    """Trainings in eight threads of one process: each as if it were alone."""
-    train, test = data.digits()
-
-    def trained(seed: int) -> bytes:
-        network = mlp.init([64, 10], rng=seed)
-        options = {"epochs": 2, "batch_size": 64, "rng": seed}
-        fit(network, train, test, optimizer=SGD(0.5, 0.5), **options)
-        return network.theta.tobytes()
-
-    found = Found(cases)
-    with ThreadPoolExecutor(8) as pool:
-        side_by_side = list(pool.map(trained, range(cases)))
-    for seed, theta in enumerate(side_by_side):
-        found.expect(theta == trained(seed), f"seed {seed}")
-    return found
-
-
-def memory(cases: int) -> Found:
-    """So many epochs: beyond the rows of the history, memory does not grow."""
-    train, test = data.digits()
-    found, network, history = Found(cases), mlp.init([64, 10], rng=1), History()
-    with folder() as path:
-        kept = RunFolder(path, every=100)
-        options = {"batch_size": 256, "rng": 1, "evaluation": False, "history": history}
-
-        def at(row: Epoch) -> None:
-            if row.epoch == cases // 2:
-                tracemalloc.start()
-
-        optimizer = SGD(0.1, 0.5)
-        fit(network, train, test, optimizer=optimizer, epochs=cases, checkpoint=kept, on_epoch=at,
-            **options)  # fmt: skip
-        grown, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    rows = cases - cases // 2
-    found.expect(grown < 20_000 + 1_000 * rows, f"{grown:,} bytes for {rows} epochs")
-    return found
-
-
 FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "kill -9 at random moments, and go on": (kill_at_random, 15, 500),
     "kill -9 at each open, write, sync, rename of all saves": (kill_at_each_call, 60, 1_000_000),
@@ -461,9 +394,11 @@ FAULTS: dict[str, tuple[Callable[[int], Found], int, int]] = {
     "standard output full, closed, a pipe that ends": (outputs_that_fail, 7, 7),
     "checkpoint cut at every byte, each bit flipped": (damaged_checkpoints, 2_000, 100_000),
     "hostile arrays and bombs in a checkpoint": (hostile_checkpoints, 41, 41),
-    "same seed: processes, threads, locale, -O": (same_seed, 2, 20),
-    "same seed: eight threads at once": (threads_side_by_side, 8, 72),
+    "same seed: processes, threads 1, 2, 4, locale, -O": (same_seed, 2, 120),
+    "same seed: eight threads at once": (threads_side_by_side, 8, 160),
     "memory over epochs": (memory, 300, 20_000),
+    "memory over seconds of training": (memory_over_time, 2, 1_800),
+    "wrong kinds, shapes and values of arguments": (wrong_arguments, 3_000, 60_000),
 }
 
 

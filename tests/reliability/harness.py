@@ -57,12 +57,13 @@ class Child:
     def _run(self, arguments: list[str], prepare: Callable[[], None]) -> None:
         status = 70
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # not before the command begins
             for number, file in enumerate(self.files, 1):
                 os.dup2(file.fileno(), number)
             sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
             train_command._has_plots = lambda: False
             prepare()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             status = main(arguments)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
@@ -92,10 +93,11 @@ def run(arguments: list[str], prepare: Callable[[], None] = lambda: None) -> End
 
 @dataclass
 class Found:
-    """What a fault did: how many cases were tried, and what was wrong, in words."""
+    """What a fault did: how many cases were tried, what was wrong, what was measured, in words."""
 
     cases: int = 0
     wrong: list[str] = field(default_factory=list)
+    said: str = ""
 
     def expect(self, right: bool, words: str) -> bool:
         """Note what is wrong where something is; return whether it is right."""
@@ -174,10 +176,13 @@ class Tripwire:
     Options  at       the number of the call, from 1; 0: none
              error    its error number; None: the process is killed in it
              onwards  whether all calls after it fail, too
+             share    of its content that a write has written when it fails
     """
 
-    def __init__(self, at: int = 0, error: int | None = None, onwards: bool = False) -> None:
-        self.at, self.error, self.onwards, self.calls = at, error, onwards, 0
+    def __init__(
+        self, at: int = 0, error: int | None = None, onwards: bool = False, share: float = 0.5
+    ) -> None:
+        self.at, self.error, self.onwards, self.share, self.calls = at, error, onwards, share, 0
         self.names: list[str] = []
 
     def trip(self, name: str) -> bool:
@@ -218,14 +223,15 @@ class Tripwire:
 
 
 class Written:
-    """An open file whose writes are counted; one that fails has written half."""
+    """An open file whose writes are counted; one that fails has written a share."""
 
     def __init__(self, file: io.IOBase, wire: Tripwire) -> None:
         self.file, self.wire = file, wire
 
     def write(self, content: bytes) -> int:
         if self.wire.trip("write"):
-            self.file.write(memoryview(content).cast("B")[: len(memoryview(content)) // 2])
+            whole = memoryview(content).cast("B")
+            self.file.write(whole[: int(self.wire.share * len(whole))])
             self.file.flush()
             self.wire.fail()
         return self.file.write(content)

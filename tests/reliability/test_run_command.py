@@ -1,20 +1,16 @@
 """`scratchnn train` with a folder: --resume, --config, and what a failing output costs."""
 
-import io
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scratchnn import checkpoint, mlp, plots
-from scratchnn.history import Batch
-from scratchnn.run import record, terminal, train_command, watch
+from scratchnn import checkpoint, mlp
+from scratchnn.run import record, settings, train_command, watch
 from scratchnn.run.cli import main
 from tests.test_cli import assert_one_line, mnist_folder, usage_error
 
@@ -130,7 +126,9 @@ def test_resume_on_other_data(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["train", "--resume", str(tmp_path / "run")]) == 3
     err = capsys.readouterr().err.splitlines()[-1]
-    assert "was trained on other data: train {'name': 'mnist train'" in err
+    assert "was trained on other data: train 12 x 784 numbers (SHA-256 " in err
+    assert ", now 10 x 784 numbers (SHA-256 " in err
+    assert record.read(tmp_path / "run")["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("option", ["--resume", "--config"])
@@ -182,177 +180,6 @@ def test_evaluate_a_network_that_is_not_the_recipes(tmp_path, capsys):
     checkpoint.save(tmp_path / "p.npz", mlp.init([64, 9]), recipe="mlp", data="digits")
     assert main(["evaluate", str(tmp_path / "p.npz")]) == 3
     assert_one_line(capsys, "mlp on digits has 64 inputs and 10 outputs", "has the sizes (64, 9)")
-
-
-# What is shown may fail
-
-
-def test_watcher_that_fails_costs_a_warning_and_rests(capsys):
-    def broken(step):
-        seen.append(step)
-        raise OSError(28, "No space left on device")
-
-    seen = []
-    watcher = watch.tolerant(broken)
-    watcher(Batch(1, 1, 2, 0.5, 4))
-    watcher(Batch(1, 2, 2, 0.5, 4))
-    assert len(seen) == 1
-    assert_one_line(capsys, "the training goes on without function: [Errno 28] No space")
-    assert watch.tolerant(None) is None
-
-
-def test_watcher_that_cannot_be_closed_costs_a_warning(capsys):
-    class Board:
-        def close(self):
-            raise OSError("planted")
-
-    watch.close(Board())
-    assert_one_line(capsys, "Board could not be closed: planted")
-    watch.close(None)
-
-
-def test_curves_that_cannot_be_drawn_cost_a_warning(capsys, monkeypatch, tmp_path):
-    def draw(*_):
-        raise OSError("planted")
-
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr(train_command, "_has_plots", lambda: True)
-    monkeypatch.setattr(plots, "save", draw)
-    assert main([*QUICK, "--out", str(tmp_path)]) == 0
-    assert_one_line(capsys, "the curves could not be drawn: planted", stdout=None)
-
-
-def test_lines_that_cannot_be_printed_cost_a_warning(capsys):
-    class Full(io.StringIO):
-        def write(self, text):
-            raise OSError(28, "No space left on device")
-
-        def flush(self):
-            raise AssertionError("not asked any more")
-
-    lines = terminal.Lines(Full())
-    print("one", file=lines, flush=True)
-    assert_one_line(capsys, "cannot be printed any more: No space left on device")
-    print("nowhere", file=terminal.Lines(None), flush=True)
-
-
-def test_pipe_that_ends_is_not_swallowed():
-    class Ended(io.StringIO):
-        def write(self, text):
-            raise BrokenPipeError
-
-    with pytest.raises(BrokenPipeError):
-        print("one", file=terminal.Lines(Ended()))
-
-
-def test_unexpected_error_is_one_line_that_names_its_kind(capsys, monkeypatch):
-    def load(*_):
-        raise RuntimeError("planted")
-
-    monkeypatch.setattr(checkpoint, "load", load)
-    assert main(["evaluate", "anything"]) == 1
-    assert_one_line(capsys, "RuntimeError: planted (--debug shows where)")
-
-
-def test_data_folder_goes_with_data_from_a_folder(capsys):
-    assert main([*QUICK, "--data-dir", "x"]) == 2
-    assert_one_line(capsys, "--data-dir goes with --data", "got --data digits")
-
-
-def test_ctrl_c_outside_of_a_command(monkeypatch):
-    def parser():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("scratchnn.run.cli._parser", parser)
-    assert main([]) == 130
-
-
-def test_warning_where_there_is_no_standard_error(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
-    terminal.warn("nobody hears")
-    terminal.let_out()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain θ é 日本", "plain θ é 日本"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("a\rb\tc\x9bd", r"a\rb\tc\x9bd"),
-        ("right\u202eleft", r"right\u202eleft"),
-        ("\udce9", r"\udce9"),
-        ("two\nlines", "two\nlines"),
-    ],
-)
-def test_escaped_shows_control_characters(text, shown):
-    assert terminal.escaped(text) == shown
-
-
-def test_control_characters_of_names_do_not_reach_the_terminal(capsys, tmp_path):
-    assert main(["evaluate", "\x1b]0;x\x07"]) == 3
-    assert_one_line(capsys, r"\x1b]0;x\x07")
-    assert usage_error(["train", "mlp", "\x1b[31m"]) == 2
-    assert_one_line(capsys, r"\x1b[31m")
-    assert main([*QUICK, "--out", str(tmp_path / "\x1b[31m")]) == 0
-    captured = capsys.readouterr()
-    assert "\x1b" not in captured.out + captured.err
-
-
-def test_locale_without_the_letters_of_a_folder(tmp_path):
-    command = [sys.executable, "-m", "scratchnn", *QUICK, "--out", str(tmp_path / "é")]
-    environment = os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert b"saved in" in done.stdout
-
-
-# The command's process
-
-
-@pytest.mark.parametrize(
-    "module", ["numpy._core.multiarray", "numpy.random", "scratchnn.mlp", "scratchnn.run.cli"]
-)
-def test_ctrl_c_while_the_command_imports_leaves_no_traceback(module):
-    """Python says which module it has imported, and Ctrl-C comes then."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
-    command = [sys.executable, "-X", "importtime", ROOT / "scratchnn_command.py", "recipes"]
-    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=ROOT)
-    signal.signal(signal.SIGINT, before)
-    with process:
-        while not process.stderr.readline().rstrip().endswith(f" {module}"):
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    # the last: the command was done, and Python gives up its handlers when it ends
-    assert process.returncode in (0, 130, -signal.SIGINT)
-    assert "Traceback" not in err
-
-
-def test_closed_terminal_stops_the_training_and_keeps_it(tmp_path):
-    """The terminal is a pseudo-terminal, and this process closes it."""
-    pty = pytest.importorskip("pty")
-    main_end, terminal_end = pty.openpty()
-    code = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    code += "from scratchnn.run.cli import main; sys.exit(main())"
-    arguments = [*QUICK, "--epochs", "3000", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdin=terminal_end, stdout=terminal_end, stderr=terminal_end, cwd=ROOT,
-        start_new_session=True,
-    )  # fmt: skip
-    os.close(terminal_end)
-    shown = b""
-    while b"    3  " not in shown:
-        shown += os.read(main_end, 4096)
-    os.close(main_end)
-    assert process.wait(60) == 129
-    found = record.read(tmp_path)
-    assert found["status"] == "interrupted"
-    assert "SIGHUP" in found["error"]
-    epochs = str(len(found["history"]) + 2)
-    assert main(["train", "--resume", str(tmp_path), "--epochs", epochs]) == 0
-    assert main([*QUICK, "--epochs", epochs, "--out", str(tmp_path / "whole")]) == 0
-    assert reached(tmp_path) == reached(tmp_path / "whole")
 
 
 def test_theta_of_the_record_is_that_of_the_checkpoint(tmp_path):
@@ -410,3 +237,101 @@ def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name):
     os.mkfifo(finished / name)
     assert main(["train", "--resume", str(finished)]) == 3
     assert_one_line(capsys, f"{name}: expected a file, got a pipe")
+
+
+# what run.json says is kept, and compared with what there is now
+
+
+def altered(path, **changes):
+    """Change settings in a run's run.json, as with an editor."""
+    found = json.loads((path / "run.json").read_text())
+    found["settings"] |= changes
+    (path / "run.json").write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": "many"}, "argument --epochs: must be a whole number from 1 up, got 'many'"),
+        ({"epochs": -1}, "argument --epochs: must be a whole number from 1 up, got '-1'"),
+        ({"epochs": False}, "--no-epochs"),
+        ({"recipe": "resnet"}, "argument RECIPE: invalid choice: 'resnet'"),
+        ({"recipe": 5}, "argument RECIPE: invalid choice: '5'"),
+        ({"seed": {}}, "argument --seed"),
+        ({"dtype": "float16"}, "argument --dtype: invalid choice: 'float16'"),
+        ({"learning_rate": "fast"}, "argument --learning-rate: invalid float value: 'fast'"),
+        ({"hidden": ["a"]}, "argument --hidden: "),
+        ({"stream": "yes"}, "argument --stream: ignored explicit argument 'yes'"),
+        ({"threads": "--help"}, "argument --threads: must be a whole number"),
+        ({"checkpoint_every": "day"}, "argument --checkpoint-every: must be a whole number"),
+    ],
+)
+def test_settings_that_somebody_edited_are_named_with_their_file(capsys, finished, changes, words):
+    altered(finished, **changes)
+    for option in ("--resume", "--config"):
+        assert main(["train", option, str(finished)]) == 3
+        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that cannot be: ", words)
+
+
+def test_settings_that_are_shown_or_saved_are_kept(tmp_path, capsys):
+    first, again = tmp_path / "1", tmp_path / "2"
+    options = ["--checkpoint-every", "7", "--log-every", "9", "--gradients"]
+    assert main([*QUICK, *options, "--out", str(first)]) == 0
+    assert main(["train", "--config", str(first), "--out", str(again)]) == 0
+    assert main(["train", "--resume", str(first), "--epochs", "3"]) == 0
+    assert "epoch 3, batches    1 to    9 of 23: mean loss" in capsys.readouterr().out
+    for path, epochs in ((first, 3), (again, 2)):
+        kept = record.read(path)["settings"]
+        assert [kept[name] for name in settings.KEPT] == [7, 9, True]
+        assert len((path / "gradients.jsonl").read_text().splitlines()) == epochs
+        batches = (path / "history.jsonl").read_text().count('"batch"')
+        assert batches == 2 * epochs
+    assert main(["train", "--resume", str(first), "--checkpoint-every", "epoch"]) == 0
+    assert record.read(first)["settings"]["checkpoint_every"] == "epoch"
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Data of one's own."""
+    rng = np.random.default_rng(0)
+    for name, number in (("mine", 30), ("others", 31)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "X.npy", rng.normal(size=(number, 3)))
+        np.save(tmp_path / name / "y.npy", np.arange(number) % 2)
+    return tmp_path / "mine"
+
+
+def test_data_that_were_moved_are_named_anew(own, tmp_path, capsys):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert main([*QUICK, "--data", str(own), "--out", str(run)]) == 0
+    assert main([*QUICK, "--data", str(own), "--epochs", "3", "--out", str(whole)]) == 0
+    own.rename(tmp_path / "moved")
+    capsys.readouterr()
+    for option in ("--resume", "--config"):
+        assert main(["train", option, str(run)]) == 3
+        words = f"run.json: the run was trained on {own}, which is not there now: say with --data"
+        assert_one_line(capsys, words)
+    again = ["train", "--resume", str(run), "--epochs", "3", "--data"]
+    assert main([*again, str(tmp_path / "others")]) == 3
+    words = "run was trained on other data: train 30 x 3 numbers (SHA-256"
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert main([*again, str(tmp_path / "moved")]) == 0
+    assert reached(run) == reached(whole)
+    assert record.read(run)["settings"]["data"] == str(tmp_path / "moved")
+
+
+def test_config_says_what_differs(own, tmp_path, capsys, monkeypatch):
+    run = tmp_path / "run"
+    assert main([*QUICK, "--data", str(own), "--out", str(run)]) == 0
+    capsys.readouterr()
+    again = ["train", "--config", str(run)]
+    assert main(again) == 0
+    assert capsys.readouterr().err == ""
+    np.save(own / "X.npy", np.ones((30, 3)))
+    there = record.environment() | {"ranks": "4"}
+    monkeypatch.setattr(record, "environment", lambda: there)
+    assert main(again) == 0
+    words = f"{run} was made with ranks 1, now 4; train 30 x 3 numbers (SHA-256 "
+    assert_one_line(capsys, words, "the numbers may differ", stdout=None)
+    assert main([*again, "--data", str(tmp_path / "others")]) == 0
+    assert_one_line(capsys, "was made with ranks 1, now 4: the numbers may differ", stdout=None)

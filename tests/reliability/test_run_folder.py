@@ -2,57 +2,17 @@
 
 import hashlib
 import json
-import os
-import signal
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scratchnn import SGD, Adam, History, RunFolder, checkpoint, data, fit, mlp, resume
-from scratchnn.data import DataError, Dataset, hflip
+from scratchnn.data import DataError, hflip
 from scratchnn.history import Totals
-from scratchnn.run import files, history, keeping, record, signals
+from scratchnn.run import history, keeping, record
 from tests.helpers import C, D, H
-
-CLASSES = tuple("abcd")
-FILES = ["best.npz", "checkpoint.npz", "history.jsonl", "previous.npz", "run.json"]
-
-
-def dataset(n=20, seed=0, **more):
-    rng = np.random.default_rng(seed)
-    return Dataset("t", rng.normal(size=(n, D)), rng.integers(C, size=n), CLASSES, **more)
-
-
-def train(keep=None, *, epochs=4, optimizer=None, network=None, rng=1, on_batch=None, **more):
-    """Train a small network; return it, and its history without the times."""
-    network = network or mlp.init([D, H, C], rng=3)
-    reached = fit(
-        network, more.pop("train", dataset()), more.pop("test", dataset(10, seed=2)),
-        optimizer=optimizer or SGD(0.1, 0.5), epochs=epochs, batch_size=8, rng=rng,
-        checkpoint=keep, on_batch=on_batch, **more,
-    )  # fmt: skip
-    rows = [{n: v for n, v in row.items() if "seconds" not in n} for row in reached.as_dicts()]
-    return network.theta.tobytes(), rows
-
-
-def stop_at(epoch, number, sent=signal.SIGTERM):
-    """Return an on_batch that lets a signal come after a batch; the step after it is the last."""
-
-    def on_batch(batch):
-        if (batch.epoch, batch.number) == (epoch, number):
-            os.kill(os.getpid(), sent)
-
-    return on_batch
-
-
-def stop(path, epoch=2, number=1, **options):
-    """Train until a signal comes."""
-    with pytest.raises(signals.Stopped):
-        train(RunFolder(path), on_batch=stop_at(epoch, number), **options)
-
+from tests.reliability.training import CLASSES, FILES, dataset, stop, train
 
 # Going on
 
@@ -139,11 +99,11 @@ def test_fit_goes_on_in_the_middle_of_an_epoch_without_a_folder():
     assert again == train()
 
 
-def test_fit_refuses_to_go_on_with_batches_of_another_size(tmp_path):
-    stop(tmp_path)
+def test_fit_refuses_to_go_on_with_batches_of_another_size():
     network = mlp.init([D, H, C], rng=3)
+    half = History(begun=history.Begun(np.random.default_rng(1), 2, Totals(examples=16)))
     with pytest.raises(ValueError, match=r"after 2 batches with 16 examples.*got 4 of 30"):
-        fit(network, dataset(30), optimizer=SGD(0.1), batch_size=4, checkpoint=resume(tmp_path))
+        fit(network, dataset(30), optimizer=SGD(0.1), batch_size=4, history=half)
 
 
 def test_resume_of_a_run_that_was_killed_before_its_first_checkpoint_begins_it(tmp_path):
@@ -201,7 +161,8 @@ def test_folder_with_a_run_is_refused_and_stays_as_it_is(tmp_path):
 
 def test_folder_of_version_0_1_is_refused(tmp_path):
     (tmp_path / "parameters.npz").write_bytes(b"")
-    with pytest.raises(FileExistsError, match=r"holds a run \(parameters\.npz\)"):
+    words = r"of scratchnn 0\.1, which cannot go on \(parameters\.npz\): replace it \(--overwrite"
+    with pytest.raises(FileExistsError, match=words):
         RunFolder(tmp_path)
 
 
@@ -272,18 +233,6 @@ def test_resume_of_something_else(tmp_path, content):
         resume(tmp_path)
 
 
-def test_resume_with_another_network(tmp_path):
-    stop(tmp_path)
-    with pytest.raises(ValueError, match=r"holds a run of Parameters\(.*got Parameters\("):
-        train(resume(tmp_path), network=mlp.init([D, C], rng=1))
-
-
-def test_resume_with_another_optimizer(tmp_path):
-    stop(tmp_path)
-    with pytest.raises(DataError, match="the state saved is SGD's, not Adam's"):
-        train(resume(tmp_path), optimizer=Adam())
-
-
 def altered(path, **changes):
     """Save a checkpoint with another description."""
     network, said = checkpoint.load(path)
@@ -348,374 +297,3 @@ def test_environment_names_the_processor_where_the_system_tells(monkeypatch):
     assert record.environment()["processor"]
     monkeypatch.setattr(Path, "exists", lambda path: False)
     assert isinstance(record.environment()["processor"], str)
-
-
-# What is written when
-
-
-def lines(path):
-    return [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()]
-
-
-def test_history_has_a_line_per_epoch_and_per_so_many_batches(tmp_path):
-    stop(tmp_path, epoch=1, number=1, test=None)  # of 3 batches an epoch
-    (tmp_path / "whole").mkdir()
-    train(RunFolder(tmp_path / "whole", log_every=2), test=None, epochs=2)
-    written = lines(tmp_path / "whole")
-    assert [(row["epoch"], row.get("batch")) for row in written] == [
-        (1, 2), (1, None), (2, 2), (2, None),
-    ]  # fmt: skip
-    assert history.read(tmp_path / "whole" / "history.jsonl").column("test_loss") == [None, None]
-
-
-def test_running_loss_that_has_no_value_is_null(tmp_path):
-    from scratchnn.objectives import CrossEntropy
-
-    none = Dataset("none", np.ones((4, D)), np.zeros(4, int), CLASSES)
-    objective = {"objective": CrossEntropy(ignore_index=0), "test": None, "evaluation": False}
-    train(RunFolder(tmp_path, log_every=1), train=none, epochs=2, **objective)
-    assert [row["running_loss"] for row in lines(tmp_path)] == [None] * 4
-    train(resume(tmp_path), train=none, epochs=3, **objective)
-    assert np.isnan(history.read(tmp_path / "history.jsonl").column("running_loss")).all()
-
-
-def test_best_is_the_epoch_with_the_lowest_loss_on_the_test_data(tmp_path):
-    _, rows = train(RunFolder(tmp_path), epochs=6, optimizer=SGD(2.0, 0.9))
-    losses = [row["test_loss"] for row in rows]
-    _, said = checkpoint.load(tmp_path / "best.npz")
-    assert losses.index(min(losses)) < 5
-    assert (said["epoch"], said["loss"]) == (1 + losses.index(min(losses)), min(losses))
-
-
-@pytest.mark.parametrize(
-    ("every", "saves"), [(1, 14), (2, 8), (5, 4), (100, 2), ("epoch", 5), (None, 2)]
-)
-def test_checkpoints_come_as_often_as_asked(tmp_path, monkeypatch, every, saves):
-    """Four epochs of three batches; the first is of the initial θ, and the last of the end."""
-    saved = []
-    save = checkpoint.save
-    monkeypatch.setattr(
-        checkpoint, "save", lambda path, *a, **o: (saved.append(path.name), save(path, *a, **o))
-    )
-    train(RunFolder(tmp_path, every=every))
-    assert saved.count("checkpoint.npz") == saves
-
-
-def test_checkpoint_after_a_second_where_nothing_is_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(keeping, "PATIENCE", 0.0)
-    train(RunFolder(tmp_path))
-    _, said = checkpoint.load(tmp_path / "previous.npz")
-    assert said["epoch"] == 3
-
-
-def test_an_error_of_a_callback_saves_what_was_reached(tmp_path):
-    def fail(batch):
-        if (batch.epoch, batch.number) == (2, 2):
-            raise RuntimeError("planted")
-
-    with pytest.raises(RuntimeError, match="planted"):
-        train(RunFolder(tmp_path), on_batch=fail)
-    found = record.read(tmp_path)
-    assert (found["status"], found["error"]) == ("failed", "RuntimeError: planted")
-    assert train(resume(tmp_path)) == train()
-
-
-@pytest.mark.parametrize("error", [MemoryError, FloatingPointError])
-def test_half_a_step_is_not_saved(tmp_path, error):
-    class Half(SGD):
-        def step(self, theta, grad):
-            if len(steps) == 5:
-                theta[: len(theta) // 2] = 0
-                raise error
-            steps.append(1)
-            super().step(theta, grad)
-
-    steps = []
-    Half.__name__ = Half.__qualname__ = "SGD"
-    with pytest.raises(error):
-        train(RunFolder(tmp_path, every=1), optimizer=Half(0.1, 0.5))
-    assert train(resume(tmp_path)) == train()
-
-
-def test_diverged_run_keeps_the_last_checkpoint(tmp_path):
-    with pytest.raises(FloatingPointError):
-        train(RunFolder(tmp_path), optimizer=SGD(1e200), epochs=50)
-    assert record.read(tmp_path)["status"] == "diverged"
-    assert np.isfinite(checkpoint.load(tmp_path)[0].theta).all()
-
-
-# A disk that fails
-
-
-class FullDisk:
-    """A disk on which no checkpoint has room while it is full."""
-
-    def __init__(self, monkeypatch):
-        self.full, self.place = False, files.place
-        monkeypatch.setattr(files, "place", self)
-
-    def __call__(self, path, write, **options):
-        if self.full:
-            raise OSError(28, "No space left on device", str(path))
-        self.place(path, write, **options)
-
-
-def test_full_disk_costs_one_warning_and_no_training(tmp_path, monkeypatch, capsys):
-    disk = FullDisk(monkeypatch)
-
-    def on_batch(batch):
-        disk.full = batch.epoch < 4
-
-    assert train(RunFolder(tmp_path, every=1), on_batch=on_batch) == train()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no checkpoint could be saved, the training goes on: [Errno 28] No space" in line
-    assert record.read(tmp_path)["status"] == "done"
-
-
-def test_disk_that_is_full_at_the_end_is_an_error(tmp_path, monkeypatch, capsys):
-    disk = FullDisk(monkeypatch)
-
-    def on_batch(batch):
-        disk.full = True
-
-    with pytest.raises(OSError, match=r"No space left on device: .*\.npz"):
-        train(RunFolder(tmp_path), on_batch=on_batch)
-    disk.full = False
-    assert train(resume(tmp_path)) == train()
-
-
-def test_error_on_a_full_disk_stays_that_error(tmp_path, monkeypatch, capsys):
-    disk = FullDisk(monkeypatch)
-
-    def on_batch(batch):
-        disk.full = True
-        if batch.epoch == 2:
-            raise RuntimeError("planted")
-
-    with pytest.raises(RuntimeError, match="planted"):
-        train(RunFolder(tmp_path), on_batch=on_batch)
-    assert "since the last checkpoint could not be saved" in capsys.readouterr().err
-
-
-def test_row_that_cannot_be_written_waits(tmp_path):
-    """Half of it is cut off before the next."""
-
-    class Disk:
-        full = True
-
-        def write(self, content):
-            if not self.full:
-                return file.write(content[:3])
-            file.write(content[:5])
-            raise OSError(28, "No space left on device")
-
-        def fileno(self):
-            return file.fileno()
-
-    with (tmp_path / "h").open("ab", buffering=0) as file:
-        disk = Disk()
-        rows = history.HistoryFile(disk, tmp_path / "h")
-        with pytest.raises(OSError, match=r"No space left on device: .*h'"):
-            rows.add({"epoch": 1})
-        disk.full = False
-        rows.add({"epoch": 2})
-    assert (tmp_path / "h").read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
-    assert rows.length == 26
-
-
-def test_row_that_waits_is_written_with_the_next_checkpoint(tmp_path, monkeypatch, capsys):
-    write = history.HistoryFile.write
-
-    def fail_once(rows):
-        if b'"epoch": 4' in rows.waiting and not failed:
-            failed.append(1)
-            raise OSError(28, "No space left on device")
-        write(rows)
-
-    failed = []
-    monkeypatch.setattr(history.HistoryFile, "write", fail_once)
-    train(RunFolder(tmp_path))
-    assert "a row of the history waits, the training goes on" in capsys.readouterr().err
-    assert [row["epoch"] for row in record.read(tmp_path)["history"]] == [1, 2, 3, 4]
-    assert train(resume(tmp_path)) == train()
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the names of open files")
-def test_what_is_renamed_is_on_the_disk_before_and_its_name_after(tmp_path, monkeypatch):
-    """A power cut then leaves the old file or the new one, and the history that belongs to it."""
-    calls = []
-    fsync, replace = os.fsync, os.replace
-
-    def synced(descriptor):
-        fsync(descriptor)
-        calls.append(("sync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
-
-    def renamed(old, new):
-        replace(old, new)
-        calls.append(("rename", old.name, new.name))
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", renamed)
-    train(RunFolder(tmp_path, every="epoch"))
-    last = 0
-    for at, call in enumerate(calls):
-        if call[0] == "rename" and call[2] != "previous.npz":
-            assert ("sync", call[1]) in calls[last:at], call
-            assert ("sync", tmp_path.name) in calls[at:], call
-            if call[2] == "checkpoint.npz":
-                assert ("sync", "history.jsonl") in calls[last:at], call
-                last = at
-    assert last > 0
-
-
-# Signals
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"])
-def test_signal_stops_after_a_whole_step_and_handlers_are_back(tmp_path, name):
-    number = getattr(signal, name)
-    before = signal.getsignal(number)
-    with pytest.raises(signals.Stopped, match=f"stopped by {name}") as caught:
-        train(RunFolder(tmp_path), on_batch=stop_at(2, 1, number))
-    assert caught.value.status == 128 + number
-    assert signal.getsignal(number) is before
-    assert record.read(tmp_path)["status"] == "interrupted"
-
-
-def test_second_interrupt_quits_at_once_and_writes_nothing(tmp_path):
-    """The run can go on from the checkpoint of before."""
-
-    def press_twice(batch):
-        if batch.epoch == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-            written.update({path: path.read_bytes() for path in tmp_path.iterdir()})
-            os.kill(os.getpid(), signal.SIGINT)
-
-    written = {}
-    with pytest.raises(KeyboardInterrupt) as caught:
-        train(RunFolder(tmp_path), on_batch=press_twice)
-    assert not isinstance(caught.value, signals.Stopped)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == written
-    assert train(resume(tmp_path)) == train()
-
-
-def test_signal_at_the_end_is_not_lost():
-    def stopped_twice():
-        with signals.held():
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGTERM)  # a second one changes nothing
-
-    with pytest.raises(signals.Stopped):
-        stopped_twice()
-
-
-def test_signal_that_is_ignored_stays_ignored():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
-    try:
-        with signals.held() as held:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert held.first is None
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_run_in_a_thread_leaves_the_signals_alone(tmp_path):
-    before, reached = signal.getsignal(signal.SIGINT), []
-
-    def run():
-        keep = RunFolder(tmp_path)
-        reached.append(train(keep, on_batch=lambda _: held.add(signal.getsignal(signal.SIGINT))))
-
-    held = set()
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert reached == [train()]
-    assert held == {before}
-
-
-def test_ranks_but_the_first_ignore_what_asks_them_to_stop():
-    code = "import signal; from scratchnn.run import signals; signals.ignore(); "
-    code += "print({signal.getsignal(getattr(signal, name)) for name in signals.NAMES})"
-    import subprocess
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "{<Handlers.SIG_IGN: 1>}"
-
-
-# Files
-
-
-def test_place_leaves_nothing_behind_and_names_the_file(tmp_path):
-    def write(file):
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "f").write_text("old")
-    with pytest.raises(OSError, match=r"\[Errno 28\] No space left on device: '.*f'"):
-        files.place(tmp_path / "f", write)
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
-    assert (tmp_path / "f").read_text() == "old"
-
-
-def test_place_from_many_threads_is_always_one_whole_file(tmp_path):
-    """Each has a temporary name of its own."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    def place(n):
-        files.place_text(tmp_path / "f", str(n) * 1000)
-        return len(set((tmp_path / "f").read_text()))
-
-    with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(place, [1, 2, 3, 4] * 25)) == {1}
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
-
-
-def test_previous_is_a_copy_where_there_are_no_links(tmp_path, monkeypatch):
-    def link(*_):
-        raise OSError(1, "no links here")
-
-    monkeypatch.setattr(os, "link", link)
-    for text in ("1", "2", "3"):
-        files.place(
-            tmp_path / "f", lambda file, t=text: file.write(t.encode()), previous=tmp_path / "p"
-        )
-    assert [(tmp_path / name).read_text() for name in "fp"] == ["3", "2"]
-
-
-@pytest.mark.parametrize(("number", "raises"), [(22, False), (5, True)])
-def test_folder_that_cannot_be_synced(tmp_path, monkeypatch, number, raises):
-    """Some file systems do not know it; an error of the disk is one."""
-
-    def fsync(_):
-        raise OSError(number, "planted")
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    if not raises:
-        files.sync_folder(tmp_path)
-        return
-    with pytest.raises(OSError, match=f"planted: '{tmp_path}'"):
-        files.sync_folder(tmp_path)
-
-
-def test_error_without_a_number_is_left_as_it_is():
-    with pytest.raises(OSError, match=r"^planted$"), files.naming(Path("f")):
-        raise OSError("planted")
-
-
-def test_folder_that_was_made_for_nothing_is_removed(tmp_path):
-    made, found = RunFolder(tmp_path / "new"), RunFolder(tmp_path)
-    for folder in (made, found):
-        folder.discard()
-    assert tmp_path.exists()
-    assert not (tmp_path / "new").exists()
-
-
-def test_page_shows_code_that_runs(tmp_path, monkeypatch):
-    import re
-
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
-    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(code, {})

@@ -18,7 +18,8 @@ from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
 
-ALIKE = ("scratchnn", "numpy", "data_dir", "threads", "ranks", "stream")  # decide no figure much
+# These decide no figure much
+ALIKE = ("scratchnn", "numpy", "data_dir", "threads", "ranks", "stream", "imported")
 HEADER = ("run", "epochs", "train loss", "loss", "accuracy", "best accuracy", "seconds")
 
 
@@ -42,8 +43,7 @@ def compare(arguments: argparse.Namespace) -> int:
     if arguments.html:
         path = Path(arguments.html)
         html = make(runs)
-        with files.naming(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder_of(path)
         files.place_text(path, html)
         print(escaped(f"saved {path}"))
         return 0
@@ -119,14 +119,15 @@ def _row(named: tuple[str, Saved]) -> list[str]:
     train, (_, losses) = values_of(history, "train_loss"), measured(history, "loss")
     accuracies = measured(history, "accuracy")[1]
     best = max(range(len(accuracies)), key=accuracies.__getitem__, default=0)
+    trained = "imported" if run.settings.get("imported") else "-"
     return [
         name,
-        str(len(history.epochs)),
+        str(len(history.epochs)) if history.epochs or run.record else trained,
         _last(train, ".4f"),
         _last(losses, ".4f"),
         _last(accuracies, ".2%"),
         f"{accuracies[best]:.2%} ({best + 1})" if accuracies else "-",
-        f"{math.fsum(values_of(history, 'seconds')):.1f}",
+        f"{math.fsum(values_of(history, 'seconds')):.1f}" if history.epochs else "-",
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnn import __version__
+from scratchnn.data.datasets import PIXELS
 from scratchnn.interchange import load_safetensors, save_onnx, save_safetensors
 from scratchnn.layers import ACTIVATIONS, Kronecker
 from scratchnn.mlp import Parameters
@@ -15,13 +16,14 @@ from scratchnn.run import checkpoint, files, recipes
 from scratchnn.run.arguments import data_name
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.history import HISTORY
-from scratchnn.run.keeping import CHECKPOINT, PICTURES, RESULTS
+from scratchnn.run.keeping import CHECKPOINT, FILES
 from scratchnn.run.look import saved
 from scratchnn.run.recipes import RECIPES
+from scratchnn.run.replacing import replacing
 from scratchnn.run.terminal import escaped
 
 FORMATS: dict[str, Callable[..., None]] = {".safetensors": save_safetensors, ".onnx": save_onnx}
-SAID = ("recipe", "data", "activation", "transform")  # of a run's settings, in an exported file
+SAID = ("recipe", "data", "activation")  # of a run's settings, in an exported file
 
 
 def add_export(commands: Any) -> None:
@@ -65,8 +67,9 @@ def export(arguments: argparse.Namespace) -> int:
         raise ValueError(f"FILE must end in {' or '.join(FORMATS)}, got {path.name!r}")
     run = saved.read(arguments.run)
     description = {name: run.settings[name] for name in SAID if run.settings.get(name)}
-    with files.naming(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if run.transform:
+        description["transform"] = run.transform
+    files.make_folder_of(path)
     FORMATS[path.suffix](path, run.network, scratchnn=__version__, **description)
     print(escaped(f"saved {path}: {run.network}"))
     if any(isinstance(layer, Kronecker) for layer in run.network.layers):
@@ -77,15 +80,24 @@ def export(arguments: argparse.Namespace) -> int:
 def import_(arguments: argparse.Namespace) -> int:
     """Write the run."""
     network, description = load_safetensors(arguments.file, activation=arguments.activation)
+    if arguments.recipe or arguments.data:
+        description.pop("transform", None)  # is now theirs
     for name in ("recipe", "data", "activation"):
         if value := getattr(arguments, name):
             description[name] = value
     if description.get("recipe") and description.get("data"):
-        recipes.get(description["recipe"]).on(description["data"])  # or raises: it fits no other
-    folder = RunFolder(arguments.run, overwrite=arguments.overwrite).path
-    for name in (*RESULTS, HISTORY, *PICTURES):  # of the run that it replaces
-        (folder / name).unlink(missing_ok=True)
-    checkpoint.save(folder / CHECKPOINT, network, **description)
+        recipe = recipes.get(description["recipe"]).on(description["data"])  # or raises
+        if recipe.data in PIXELS:
+            description.setdefault("transform", PIXELS[recipe.data].transform(recipe.normalize))
+    try:
+        folder = RunFolder(arguments.run, overwrite=arguments.overwrite).path
+    except FileExistsError as error:
+        words = f"{arguments.run} holds a run: replace it by --overwrite, or name another folder"
+        raise FileExistsError(words) from error
+    description["imported"] = Path(arguments.file).name
+    with replacing(folder, FILES):
+        (folder / HISTORY).unlink(missing_ok=True)
+        checkpoint.save(folder / CHECKPOINT, network, **description)
     print(escaped(f"saved {folder / CHECKPOINT}: {network}{_next_step(description, network)}"))
     return 0
 

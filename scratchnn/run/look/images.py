@@ -133,7 +133,8 @@ def _grey(path: Path) -> tuple[Array, str]:
     except DataError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds on bytes that are not an image
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+        said = str(error).removesuffix(f" {str(path)!r}")
+        raise DataError(f"{path} cannot be read as an image: {said}") from error
 
 
 def _without_alpha(image: Any) -> Array:
@@ -189,7 +190,7 @@ def rows_of(array: AnyArray, features: int, path: Path) -> AnyArray:
     """
     shapes: Sequence[tuple[int, ...]] = (array.shape, array.shape[1:])
     fits = any(int(np.prod(shape)) == features for shape in shapes if shape)
-    if array.dtype.kind not in "buif" or not fits or array.ndim > 3:
+    if array.dtype.kind not in "buif" or not fits or array.ndim > 3 or not array.size:
         raise DataError(
             f"{path}: expected numbers of shape ({features},) or (N, {features}), or images of "
             f"{features} pixels, got {array.dtype} of shape {array.shape}"

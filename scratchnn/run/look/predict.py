@@ -23,8 +23,8 @@ from scratchnn.run.look.saved import Expected, Saved
 from scratchnn.run.terminal import escaped, warn
 
 SAID_EACH = 5  # pictures of which each is told how it was prepared
-AS_THEY_ARE = "floats: taken as the network's inputs, as they are"
-AS_STORED = "whole numbers: taken as the data set stores them, and scaled as in the training"
+AS_THEY_ARE = "floats, taken as the network's inputs, as they are"
+AS_STORED = "whole numbers, taken as the data set stores them, and scaled as in the training"
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,21 @@ def _from_array(run: Saved, path: Path) -> _Inputs:
     try:
         array: AnyArray = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: expected an array saved by np.save, got {error}") from error
+        got = "Python objects, or another kind of file" if "pickle" in str(error) else error
+        raise DataError(f"{path}: expected an array saved by np.save, got {got}") from error
     rows = images.rows_of(array, run.network.sizes[0], path)
     names, dtype = [f"{path} row {row}" for row in range(len(rows))], run.network.theta.dtype
     said = run.settings.get("recipe") and run.settings.get("data")
     expected = run.expected() if said or rows.dtype.kind != "f" else None
     if expected is None or rows.dtype.kind == "f":
         return _Inputs(rows.astype(dtype), names, [AS_THEY_ARE] * len(rows), expected)
+    low, high = int(rows.min()), int(rows.max())
+    if expected.image_size and (low < 0 or high > expected.white):
+        raise DataError(
+            f"{path}: the pixels of {run.settings['data']} are whole numbers from 0 to "
+            f"{expected.white:g}, got {low} to {high}: scale them, or save the network's inputs "
+            "as floats"
+        )
     return _Inputs(expected.transform(rows, dtype), names, [AS_STORED] * len(rows), expected)
 
 
@@ -117,7 +125,10 @@ def _from_pictures(run: Saved, path: Path, invert: bool | None) -> tuple[_Inputs
     """Read the pictures; return them, and how many of a folder's could not be read."""
     expected = run.expected()
     if expected.image_size is None:
-        raise ValueError(f"{run.path} was trained on no images: predict takes an array (.npy)")
+        raise ValueError(
+            f"{run.path} was trained on no images: predict takes an array (.npy) with "
+            f"{run.network.sizes[0]} numbers a row"
+        )
     paths = _pictures_in(path) if path.is_dir() else [path]
     read = partial(
         images.read,
@@ -131,8 +142,9 @@ def _from_pictures(run: Saved, path: Path, invert: bool | None) -> tuple[_Inputs
         try:
             found[str(picture)] = read(picture)
         except DataError as error:
-            if len(paths) == 1:
-                raise
+            if path.is_file():
+                words = "give a picture, a folder of pictures, or an array (.npy)"
+                raise DataError(f"{error}: {words}") from error
             warn(str(error))
     if not found:
         raise DataError(f"{path}: none of its {len(paths)} pictures can be read")

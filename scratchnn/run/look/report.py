@@ -13,19 +13,22 @@ import numpy as np
 from scratchnn import plots
 from scratchnn.data import Dataset
 from scratchnn.examine import Answers, Mistake, first_weights
+from scratchnn.history import History
 from scratchnn.plots.classifiers import draw_counts, draw_gaps
+from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
 from scratchnn.run import files
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
-from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of
-from scratchnn.run.terminal import escaped
+from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of, length
+from scratchnn.run.terminal import escaped, warn
 
 UNITS = 40  # of the first layer
 MISTAKES = 12  # of each kind
 LIKELIEST = 3  # classes whose probabilities are shown
 MOST_CLASSES = 40  # of a matrix on a page
+MOST_FEATURES = 12  # over which a target is drawn
 
 
 def add_report(commands: Any) -> None:
@@ -47,8 +50,7 @@ def report(arguments: argparse.Namespace) -> int:
     folder = run.path if run.path.is_dir() else run.path.parent
     path = Path(arguments.html or folder / "report.html")
     html = make(run, arguments.data, arguments.data_dir)
-    with files.naming(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder_of(path)
     files.place_text(path, html)
     print(escaped(f"saved {path}"))
     return 0
@@ -64,18 +66,20 @@ def make(run: Saved, data: str | None = None, data_dir: str | None = None) -> st
     settings = run.settings
     title = f"{settings['recipe']} on {settings['data']}" if "recipe" in settings else run.name
     sections = list(_training(run))
+    trained = f"trained for {length(run.history)}" if run.history.epochs else "a network alone"
     try:
         examples = run.data(data, data_dir)
         if examples.classes:
             answers = run.answers(data, data_dir)
-            verdict = _score(answers, len(run.history.epochs))
+            verdict = _score(answers, run.history)
             sections += _answers(answers) + list(_weights(run, examples))
         else:
-            verdict = f"trained for {len(run.history.epochs)} epochs"
+            verdict = trained
             sections += [_line(run, examples)]
     except (OSError, ValueError) as error:
-        verdict = f"trained for {len(run.history.epochs)} epochs"
+        verdict = trained
         sections += [Section("Answers", f"The answers cannot be shown: {error}.")]
+        warn(f"the page has no answers: {error}")
     facts = {"network": str(run.network)}
     for group, of in facts_of(run):
         facts |= {name or group: value for name, value in of}
@@ -83,13 +87,13 @@ def make(run: Saved, data: str | None = None, data_dir: str | None = None) -> st
     return page.render(title, verdict, sections, facts, facts_title="What was run")
 
 
-def _score(answers: Answers, epochs: int) -> str:
+def _score(answers: Answers, history: History) -> str:
     right = int(answers.confusion.trace())
-    after = f" after {epochs} epochs" if epochs else ""
-    return (
+    words = (
         f"{right:,} of {len(answers.z):,} right ({right / len(answers.z):.2%}) on "
-        f"{answers.data.name}{after}"
+        f"{answers.data.name}"
     )
+    return f"{words} after {length(history)}" if history.epochs else words
 
 
 def _training(run: Saved) -> Iterator[Section]:
@@ -116,7 +120,7 @@ def _training(run: Saved) -> Iterator[Section]:
 
 
 def _answers(answers: Answers) -> list[Section]:
-    common = ", ".join(f"{a} for {b} ({n})" for a, b, n in answers.confused(5))
+    common = ", ".join(f"{a} taken for {b} ({n})" for a, b, n in answers.confused(5))
     words = "Each row is a true class, each column an answer. The shade is the share of the row."
     words += f" The commonest mistakes: {common}." if common else " There are no mistakes."
     matrix = _matrix(answers) if len(answers.data.classes) <= MOST_CLASSES else ""
@@ -216,9 +220,13 @@ def _weights(run: Saved, data: Dataset) -> Iterator[Section]:
 
 def _line(run: Saved, data: Dataset) -> Section:
     """Return the picture of a regression."""
-    figure = plots.scatter(data, network=run.network)
+    drawn = []
+    for k in range(min(data.features, MOST_FEATURES)):
+        figure, (axis,) = plots.new_figure(1)
+        draw_scatter(axis, data, k, run.network)
+        drawn.append(page.picture(figure, f"the target over feature {k + 1}, and the fitted line"))
     words = "The target over each feature, and the line that was fitted."
-    return Section("Fit", words, page.picture(figure, "the fitted line over the examples"))
+    return Section("Fit", words, page.panels(*drawn))
 
 
 def _repeat(run: Saved) -> Iterator[Section]:

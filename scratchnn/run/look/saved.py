@@ -13,13 +13,13 @@ from numpy.typing import DTypeLike
 
 from scratchnn import examine
 from scratchnn.data import DataError, Dataset
-from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS
-from scratchnn.data.transforms import Transform
+from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS, is_here
+from scratchnn.data.transforms import Transform, from_description
 from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.run import checkpoint, recipes, record, watch
-from scratchnn.run.history import to_epoch
+from scratchnn.run import checkpoint, files, recipes, record, watch
+from scratchnn.run.history import GRADIENTS, to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
@@ -79,6 +79,7 @@ class Saved:
              settings     what the training was given; {} where that is unknown
              record       what run.json says besides: how it ended, environment, data
              gradients    the norm of each layer's gradient, an entry per epoch, where recorded
+             transform    what made inputs of the stored values, in words; "" where unknown
     """
 
     path: Path
@@ -87,6 +88,7 @@ class Saved:
     settings: Mapping[str, Any]
     record: Mapping[str, Any] = field(default_factory=dict)
     gradients: Mapping[str, list[float]] = field(default_factory=dict)
+    transform: str = ""
 
     @property
     def name(self) -> str:
@@ -103,7 +105,13 @@ class Saved:
         if name not in list(RECIPES) or not isinstance(data or own, str):
             raise DataError(
                 f"{self.path} does not say what it was trained on, as runs of `scratchnn train` "
-                "do: the data, the loss and the classes are unknown"
+                "do: loss, classes and transform are unknown. Import an exported network again "
+                "with --recipe and --data; in Python, examine.answers(network, data) needs neither"
+            )
+        if not is_here(data or own):
+            raise DataError(
+                f"{self.path} was trained on {own!r}, which is not here: bring it back, or name "
+                "other data by --data"
             )
         smoothing = self.settings.get("label_smoothing")
         return recipes.get(str(name)).on(str(data or own), label_smoothing=smoothing)
@@ -111,13 +119,16 @@ class Saved:
     def data(self, name: str | None = None, data_dir: str | None = None) -> Dataset:
         """Return the examples to look at: the test part, or the training part where there is none.
 
+        They get the transform that the network was trained with.
+
         Options  name       of another data set
                  data_dir   the folder of the data; default: the training's, or $SCRATCHNN_DATA
         Raises   DataError, FileNotFoundError
         """
         recipe = self.recipe(name)
         train, test = recipes.load_data(recipe, data_dir or self.settings.get("data_dir"))
-        return test or train
+        data = test or train
+        return data.with_transform(self.transform) if self.transform else data
 
     def answers(self, name: str | None = None, data_dir: str | None = None) -> examine.Answers:
         """Return what the network answers to the examples of `data`.
@@ -135,12 +146,17 @@ class Saved:
         recipe = self.recipe()
         if recipe.data not in PIXELS:
             return Expected.of(self.data())
-        pixels, size = PIXELS[recipe.data], examine.image_size_of(self.network)
+        pixels = PIXELS[recipe.data]
+        try:
+            size = examine.image_size_of(self.network)
+        except ValueError:  # imported: it takes something else
+            size = None
         classes = {**CLASSES, "digits": DIGIT_CLASSES}[recipe.data]
         if recipe.classes:
             classes = tuple(classes[c] for c in recipe.classes)
         framing = images.FRAMINGS[recipe.data]
-        transform = pixels.transform(recipe.normalize)
+        known = from_description(self.transform) if self.transform else None
+        transform = known or pixels.transform(recipe.normalize)
         return Expected(classes, transform, size, framing, pixels.max_value)
 
 
@@ -156,16 +172,21 @@ def read(path: str | Path) -> Saved:
         )
     network, said = checkpoint.load(path)
     description = {name: value for name, value in said.items() if name not in PLACE}
-    if (path / record.RUN).exists():
-        found = record.read(path)
-        history = History([to_epoch(row) for row in found["history"]])
+    transform = str(description.get("transform") or "")
+    run = files.current(path)
+    if (run / record.RUN).exists():
+        try:
+            found = record.read(path)
+            history = History([to_epoch(row) for row in found["history"]])
+        except (DataError, FileNotFoundError) as error:
+            raise DataError(f"{error}: name the .npz alone, {run / checkpoint.FILES[0]}") from error
         settings = found.get("settings") or description
-        norms = watch.read_gradients(path / watch.GRADIENTS, len(history.epochs))
-        return Saved(path, network, history, settings, found, norms)
-    if (path / OLD_HISTORY).exists():
-        settings, history = _read_old(path / OLD_HISTORY)
+        norms = watch.read_gradients(run / GRADIENTS, len(history.epochs))
+        return Saved(path, network, history, settings, found, norms, transform)
+    if (run / OLD_HISTORY).exists():
+        settings, history = _read_old(run / OLD_HISTORY)
         return Saved(path, network, history, settings)
-    return Saved(path, network, History(), description)
+    return Saved(path, network, History(), description, transform=transform)
 
 
 def _read_old(path: Path) -> tuple[dict[str, Any], History]:

@@ -108,16 +108,23 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     settings, record = run.settings, run.record
     names = ("recipe", "data", "learning_rate", "momentum", "batch_size", "epochs", "seed", "dtype")
     environment = record.get("environment", settings)
-    ended = [(str(record.get("status", "")), f"after {len(run.history.epochs)} epochs")]
+    ended = [("", f"{record.get('status', '')} after {length(run.history)}")]
     if record.get("error"):
         ended.append(("because of", str(record["error"])))
     groups = [
+        ("imported", [("", f"from {settings['imported']}")] if "imported" in settings else []),
         ("trained", _present(settings, names)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
         ("status", ended if "status" in record else []),
     ]
     return [(title, facts) for title, facts in groups if facts]
+
+
+def length(history: History) -> str:
+    """Return how many epochs a history has, in words."""
+    count = len(history.epochs)
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _present(facts: Any, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -167,7 +174,7 @@ def confusion(answers: Answers, width: int) -> list[str]:
         ]
         header = ["true \\ answer", *map(str, range(len(names)))]
         lines += ["", *text.table(header, rows).splitlines()]
-    common = [f"{true} for {answer} ({count})" for true, answer, count in answers.confused(5)]
+    common = [f"{true} taken for {answer} ({count})" for true, answer, count in answers.confused(5)]
     if common:
         lines += ["", *_wrapped([f"commonest mistakes: {', '.join(common)}"], width)]
     return lines

@@ -1,0 +1,87 @@
+"""Replacing a run in its folder: the old run stays whole until the new one can be resumed.
+
+The files of the old run get second names in the folder `.replaced` inside. As long as that is
+there, it holds the run, and what stands beside it does not count (`files.current`). Two renames
+decide: one makes the folder, complete, and one takes it away, when the new run is complete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from scratchnn.run import files
+from scratchnn.run.files import REPLACED
+from scratchnn.run.history import HISTORY
+
+
+@contextmanager
+def replacing(folder: Path, names: Sequence[str]) -> Generator[None]:
+    """Remove the run in a folder for a block that writes another; it is back if the block fails.
+
+    Options  folder   of both runs; no other process may train there
+             names    of all files that a run may have
+    Raises   OSError that names the file
+    """
+    bring_back(folder, names)
+    if any((folder / name).exists() for name in names if name != HISTORY):
+        _set_aside(folder, names)
+        for name in names:
+            if name != HISTORY:  # whoever holds it open has the lock, and empties it
+                with files.naming(folder / name):
+                    (folder / name).unlink(missing_ok=True)
+    try:
+        yield
+    except Exception:
+        with suppress(OSError):  # else the next one who comes brings it back
+            bring_back(folder, names)
+        raise
+    _let_go(folder)
+
+
+def bring_back(folder: Path, names: Sequence[str]) -> None:
+    """Undo a replacement that was not completed, as after a kill. Without one, do nothing.
+
+    Options  folder, names   as of `replacing`
+    Raises   OSError that names the file
+    """
+    aside = folder / REPLACED
+    if not aside.is_dir():
+        return
+    for name in names:
+        with files.naming(folder / name):
+            if name == HISTORY:  # the file stays, for the sake of its lock
+                content = (aside / name).read_bytes() if (aside / name).exists() else b""
+                with (folder / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            elif (aside / name).exists():
+                files.place_link(aside / name, folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    files.sync_folder(folder)
+    _let_go(folder)
+
+
+def _set_aside(folder: Path, names: Sequence[str]) -> None:
+    """Make the folder with second names of a run's files; the history is copied, as it changes."""
+    with files.naming(folder), files.beside(folder / REPLACED) as partial:
+        partial.mkdir()
+        for name in (name for name in names if (folder / name).exists()):
+            give = files.copy if name == HISTORY else files.give_name
+            give(folder / name, partial / name)
+        files.sync_folder(partial)
+        os.replace(partial, folder / REPLACED)
+        files.sync_folder(folder)
+
+
+def _let_go(folder: Path) -> None:
+    """Let the run beside `.replaced` be the one that counts, and remove the other."""
+    if not (folder / REPLACED).is_dir():
+        return
+    with files.naming(folder), files.beside(folder / REPLACED) as partial:
+        os.replace(folder / REPLACED, partial)
+        files.sync_folder(folder)
