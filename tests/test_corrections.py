@@ -114,7 +114,8 @@ def test_r4_nothing_here_tells_openmp_to_go_on_with_two_runtimes():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     kinds = {".py", ".toml", ".yml", ".yaml", ".cfg", ".sh", ""}
     files = [ROOT / line for line in listed.stdout.splitlines() if Path(line).suffix in kinds]
-    files = [path for path in files if path != Path(__file__)]  # which names it
+    texts = {Path(__file__), ROOT / "docs/zh/words.toml"}  # which name it
+    files = [path for path in files if path not in texts]
     files = [path for path in files if path.is_file()] or list(ROOT.glob("*/*.py"))
     assert files
     assert not [path for path in files if name in path.read_text(encoding="utf-8")]

@@ -13,7 +13,8 @@ In reading order:
     candidates, gradients, identify    the reading that fits
     inputs        ordinary, extreme and special inputs
     findings, lost, calls_again, differences    the checks: wrong, unstable, differs
-    causes, facts the known flaw, or factor, that explains an answer; else what is known
+    rounding, ranges    what a small error is of; from where on an answer is lost
+    evidence, causes, facts    the known flaw that explains all answers; else what is known
     repairs       the user's line, and a mended one
     report        what was found
     mutants       every known flaw through every check
@@ -51,6 +52,14 @@ from parity.checking.subject import Subject
 __all__ = ["CHECKS", "FLAWS", "GRADES", "Finding", "Report", "check"]
 
 TRIED = 24  # readings, where none fits
+NEAR = 0.2  # a convention that is farther off is not named
+ABOUT = {  # what the conventions of an operation are about: options
+    "nll_loss": {"weight", "ignore_index"},
+    "cross_entropy": {"weight", "ignore_index"},
+    "softplus": {"threshold"},
+    "smooth_l1_loss": {"beta"},
+    "kl_div": {"reduction"},
+}
 NOT_TESTED = {"axis": "axis (only the last was)"}
 
 
@@ -140,9 +149,32 @@ def _report(subject: Subject, found: Identified) -> Report:
         _backward(subject, found),
         tuple(_not_tested(subject, found)),
         ulps,
-        subject.op.convention,
-        found.nearest,
+        _convention(reading),
+        _nearest(found, findings),
     )
+
+
+def _convention(reading: Reading) -> str:
+    """Return what to know of the operation, if it is about something that the function has."""
+    op = reading.asked
+    about = ABOUT.get(op.function, set())
+    if reading.row is not op or reading.factor.words or (about and not about & reading.taken):
+        return ""
+    return "" if op.name == "relu" and reading.gradient is None else op.convention
+
+
+def _nearest(found: Identified, findings: list[Finding]) -> str:
+    """Say which convention comes nearest where none fits, unless a cause says more."""
+    if found.nearest is None:
+        return ""
+    near, far = found.nearest
+    percent = f"{100 * far:.2g} % off"
+    if near.words == found.reading.words:
+        return f"this one comes nearest, {percent}"
+    known = any(f.known for f in findings if f.place == "value" and f.grade == WRONG)
+    if known or far > NEAR:
+        return ""
+    return f"this is the plainest; by its numbers it is nearest to {near.words}, {percent}"
 
 
 def examine(asked: Asked) -> list[Finding]:

@@ -1,27 +1,21 @@
-"""Why an answer is wrong: by what fits it, and by nothing else.
-
-A cause is named only if, on the input that is shown, it is at least ten times nearer to the answer
-than the right value is, and if it fits all other answers, too.
-"""
+"""Why an answer is wrong: by what fits it, and by nothing else. evidence.py says what fits."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from inspect import signature
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from parity import judge
 from parity.cases import Case
-from parity.checking import inputs
-from parity.checking.asking import DY, Asked, Problem, apart, numbers
-from parity.checking.calls import RaisedError
-from parity.checking.classes import Mismatch
+from parity.checking.asking import DY, Asked, Problem
+from parity.checking.conventions import Layout
+from parity.checking.evidence import Answers, Evidence
 from parity.checking.facts import facts, of_its_own, of_shape
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
@@ -40,6 +34,10 @@ FLAWS: tuple[Flaw, ...] = (
 EPSILONS = [float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)]
 EPSILONS += [10.0**-k for k in range(1, 21)] + [5.0 * 10.0**-k for k in range(2, 13)]
 EPSILONS += [1e-30, 1e-37, 1e-50, 1e-100, 1e-300]
+LIMITS = [1.0, 2.0, 5.0, 6.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 88.0, 100.0]
+LIMITS += [200.0, 250.0, 300.0, 500.0, 600.0, 700.0, 709.0]
+USUAL = {"axis": (-1, 1), "threshold": (1e30,)}  # what a flaw does without the option
+NONE: Mapping[str, float] = {}
 OF_OPTIONS = {"weight", "pos_weight", "label_smoothing", "ignore_index", "log_target"}
 BY_KIND = {
     "modified": "an in-place operation (z -= ...) on the argument: it is the caller's array",
@@ -59,10 +57,8 @@ class Cause:
     words: str
     distance: float
     flaw: Flaw | None = None
+    constants: Mapping[str, float] = field(default_factory=dict)  # of the flaw, as they fit
     pair: bool = False  # of a flaw and a factor
-
-
-Answers = dict[str, AnyArray]
 
 
 def diagnose(asked: Asked, finding: Finding) -> Finding:
@@ -75,7 +71,7 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
         words = _told_by_answers(asked, finding)
     if words:
         return replace(finding, cause=words, known=True)
-    return replace(finding, notes=tuple(facts(finding)))
+    return replace(finding, notes=tuple(facts(asked, finding)))
 
 
 def _told_by_kind(problem: Problem) -> str | None:
@@ -109,8 +105,10 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
     if evidence is None:
         return None
     alone = [c for flaw in _flaws(asked) for c in _of_flaw(evidence, flaw)]
-    if alone:
-        return min(alone, key=lambda cause: round(cause.distance, 3))
+    for found in sorted(alone, key=lambda cause: round(cause.distance, 3)):
+        assert found.flaw is not None
+        if not evidence.spoiled_by(partial(_flawed, asked, found.flaw, constants=found.constants)):
+            return found
     if finding.grade != WRONG:
         return None
     if cause := _factor(evidence, evidence.rights) or _of_form(evidence):
@@ -135,150 +133,37 @@ def _flaws(asked: Asked) -> list[Flaw]:
     return [flaw for flaw in found if not _options(flaw)[0] & lacking]
 
 
-# What came, and what is right, for all cases that are known
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The example first, then other cases that show the problem, then plain ones."""
-
-    asked: Asked
-    cases: list[Case]
-    answers: list[Answers]
-    rights: list[Answers]
-    role: str  # of the gradient that is wrong
-    exact: bool  # it is wrong at ordinary numbers, where a cause must give the same answers
-
-    def sizes(self, case: Case) -> tuple[float, float]:
-        shape = case[self.asked.row.inputs[0]].shape
-        return float(shape[0]), float(shape[-1])
-
-    def may_be_a_multiple(self, flawed: Answers) -> bool:
-        """Whether the example's answer may be flawed answers times a factor."""
-        a, b = (np.ravel(x.get(self.role, np.nan)) for x in (self.answers[0], flawed))
-        if a.shape != b.shape or not np.isfinite([a, b]).all():
-            return False
-        return bool(abs(a @ b) >= 0.999 * np.linalg.norm(a) * np.linalg.norm(b) > 0)
-
-    def scaled(self, answers: Answers, k: float) -> Answers:
-        """Return answers of which the one that is wrong is multiplied."""
-        return {role: x * k if role == self.role else x for role, x in answers.items()}
-
-    @classmethod
-    def of(cls, asked: Asked, finding: Finding) -> Evidence | None:
-        assert finding.case is not None
-        dtype = np.float64
-        plain = [
-            asked.prepared(g.case, 1)
-            for g in inputs.ordinary(asked.row)
-            if g.case[asked.row.inputs[0]].dtype == dtype
-        ]
-        plain += [asked.prepared(g.case, 2) for g in inputs.options(asked.reading)][:24]
-        if finding.grade != WRONG:
-            plain = [*plain[:6], *_smaller(asked, finding.case)]
-        shown = [finding.case, *finding.cases]
-        cases, answers, rights = [], [], []
-        for n, case in enumerate([*shown, *plain]):
-            right = _rights(asked, case)
-            if (found := _answers(asked, case, right)) is None:
-                if n == 0:
-                    return None
-                continue
-            cases.append(case)
-            answers.append(found)
-            rights.append(right)
-        role = finding.problem.role if finding.problem else ""
-        return cls(asked, cases, answers, rights, role, finding.grade == WRONG)
-
-    def explained(self, flawed: list[Answers | None]) -> float | None:
-        """Return the share of the errors that flawed answers leave open; None if they explain none.
-
-        They are of the first cases, or of all. They must explain the example and nine in ten
-        others, and be right wherever the answer is.
-        """
-        floor = self.asked.floor
-        left, misses = [], 0
-        given = zip(self.cases, self.answers, self.rights, flawed, strict=False)
-        for n, (case, answer, right, other) in enumerate(given):
-            if other is None:  # it lacks an option of this case
-                if n == 0:
-                    return None
-                continue
-            wrong, near = (_apart(answer, x, right, floor) for x in (right, other))
-            ok = near <= 0.05 if not np.isfinite(wrong) else near * 10 <= wrong
-            ok &= not self.exact or near <= FITS
-            if (n == 0 and (not ok or wrong == 0)) or wrong <= FITS < near:
-                return None
-            misses += not (ok or near <= FITS)
-            if wrong > 64 * float(np.finfo(case[self.asked.row.inputs[0]].dtype).eps):
-                left.append(min(1.0, near / wrong if np.isfinite(wrong) else near))
-        if misses > len(self.cases) // 10:
-            return None
-        return float(np.mean(left)) if left else 1.0
-
-
-def _smaller(asked: Asked, case: Case) -> list[Case]:
-    """Return an extreme case with smaller and smaller numbers: where a flaw sets in tells which."""
-    name = asked.row.inputs[0]
-    if name in ("p", "q"):
-        return [asked.prepared(given.case, 1) for given in inputs.shares(asked.row)][:20]
-    x = case[name]
-    if asked.row.products or not np.isfinite(x).all() or abs(x).max(initial=0) > 1e5:
-        return []
-    return [case | {name: x * x.dtype.type(0.75**k)} for k in range(1, 18)]
-
-
-def _answers(asked: Asked, case: Case, rights: Answers) -> Answers | None:
-    try:
-        found = asked(case).arrays
-    except (RaisedError, Mismatch):
-        return None
-    kept = {}
-    for role, value in found.items():
-        shape = rights[role].shape if role in rights else None
-        got = numbers(asked.reshaped(value, shape) if shape is not None else value, np.float64)
-        if got is None:
-            return None
-        kept[role] = got
-    return kept
-
-
-def _rights(asked: Asked, case: Case) -> Answers:
-    with np.errstate(all="ignore"):
-        found, _ = asked.rights(case)
-        return {role: np.asarray(x).astype(np.float64) for role, x in found.items()}
-
-
-def _apart(answer: Answers, other: Answers, right: Answers, floor: float) -> float:
-    """Return the largest difference of answers, relative to the right one's largest entry."""
-    worst = 0.0
-    for role in answer.keys() & right.keys():
-        a, b = answer[role], other.get(role)
-        if b is None or a.shape != b.shape:
-            return np.inf
-        scale = abs(right[role][np.isfinite(right[role])]).max(initial=0)
-        shown = apart(a, b, 1.0) if not scale else apart(a, b, max(float(scale), floor))
-        worst = max(worst, shown if a.size else 0.0)
-    return worst
-
-
 # Flaws
 
 
 def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
-    """Return the flaw as a cause, with the ε that fits best, if it explains the evidence."""
+    """Return the flaw as a cause, with the constant that fits best, if it explains the evidence."""
     found = []
-    tiny = float(np.finfo(evidence.cases[0][evidence.asked.row.inputs[0]].dtype).tiny)
-    fitted = [epsilon for epsilon in EPSILONS if epsilon >= tiny]
-    for epsilon in fitted if "epsilon" in _options(flaw)[0] else [None]:
-        if evidence.explained([_flawed(evidence.asked, flaw, evidence.cases[0], epsilon)]) is None:
+    asked, first = evidence.asked, evidence.cases[0]
+    tiny = float(np.finfo(first[asked.row.inputs[0]].dtype).tiny)
+    for constants in _constants(flaw, tiny):
+        if evidence.explained([_flawed(asked, flaw, first, constants)]) is None:
             continue
-        flawed = [_flawed(evidence.asked, flaw, case, epsilon) for case in evidence.cases]
+        flawed = [_flawed(asked, flaw, case, constants) for case in evidence.cases]
         distance = evidence.explained(flawed)
         if distance is not None:
-            said = f"{epsilon:.1g}".replace("e-0", "e-") if epsilon else ""
-            found.append(Cause(flaw.cause.replace("{epsilon}", said), distance, flaw))
+            words = flaw.cause
+            for name, value in constants.items():
+                said = f"{value:.1g}" if name == "epsilon" else f"{value:g}"
+                words = words.replace(f"{{{name}}}", said.replace("e-0", "e-"))
+            found.append(Cause(words, distance, flaw, constants))
     return [min(found, key=lambda cause: cause.distance)] if found else []
+
+
+def _constants(flaw: Flaw, tiny: float) -> Iterator[dict[str, float]]:
+    """Yield what to try for the constant of a flaw; once nothing, if it has none."""
+    names = _options(flaw)[0]
+    if "epsilon" in names:
+        yield from ({"epsilon": epsilon} for epsilon in EPSILONS if epsilon >= tiny)
+    elif "limit" in names:
+        yield from ({"limit": limit} for limit in LIMITS)
+    else:
+        yield {}
 
 
 @cache
@@ -288,19 +173,20 @@ def _options(flaw: Flaw) -> tuple[frozenset[str], bool]:
     return frozenset(known), any(p.kind is p.VAR_KEYWORD for p in known.values())
 
 
-def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) -> Answers | None:
+def _flawed(
+    asked: Asked, flaw: Flaw, case: Case, constants: Mapping[str, float] = NONE
+) -> Answers | None:
     """Return a flaw's answers in the function's form; None where it lacks an option of the case."""
     row, reading = asked.row, asked.reading
     known, every = _options(flaw)
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for option in row.options:
         value, default = case[option], row.defaults[option]
         if every or option in known:
             given[option] = value
-        elif not is_default(value, default) and not (option == "axis" and value in (-1, 1)):
+        elif not is_default(value, default) and value not in USUAL.get(option, ()):
             return None
-    if epsilon is not None:
-        given["epsilon"] = epsilon
+    given |= constants
     arrays = [np.array(case[name]) for name in row.arguments]
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -321,25 +207,11 @@ def _flawed(asked: Asked, flaw: Flaw, case: Case, epsilon: float | None = None) 
 # A factor with a meaning
 
 
-# What is said, and the factor: a number, and powers of the number of rows N and of columns C.
 LARGE = "it is {times} times too large: {of}. Is a division by {by} missing?"
 SMALL = "it is {times} times too small: {of}. Is there one division by {by} too many?"
-LENGTHS = {
-    "N": ("N, the length of axis 0", 1, 0),
-    "C": ("C, the length of axis 1", 0, 1),
-    "N C": ("N C, the number of entries", 1, 1),
-}
-FACTORS: list[tuple[str, float, int, int]] = [
-    ("it is divided by the number of columns, in place of that of the rows.", 1.0, 1, -1),
-    ("it is divided by the number of rows, in place of that of the columns.", 1.0, -1, 1),
-    *(
-        (LARGE.replace("{of}", of).replace("{by}", by), 1.0, n, c)
-        for by, (of, n, c) in LENGTHS.items()
-    ),
-    *(
-        (SMALL.replace("{of}", of).replace("{by}", by), 1.0, -n, -c)
-        for by, (of, n, c) in LENGTHS.items()
-    ),
+OTHER = "it is divided by the number of {}, in place of that of the {}."
+Factor = tuple[str, float, int, int]  # what is said; a number, and powers of N and of C
+NUMBERS: list[Factor] = [
     ("it is twice too large: a factor 2 too many, or a 1/2 missing.", 2.0, 0, 0),
     ("it is half of the right one: a factor 2 is missing.", 0.5, 0, 0),
     ("it is in bits: the logarithm has base 2.", 1 / float(np.log(2)), 0, 0),
@@ -347,12 +219,33 @@ FACTORS: list[tuple[str, float, int, int]] = [
 ]
 
 
+def _factors(layout: Layout) -> list[Factor]:
+    """Return the factors that have a meaning, told by the axes that the function's arrays have."""
+    rows, columns = ("columns", "rows") if layout.turned else ("rows", "columns")
+    swapped = [(OTHER.format(columns, rows), 1.0, 1, -1), (OTHER.format(rows, columns), 1.0, -1, 1)]
+    lengths = {
+        "N": (f"N, the length of axis {int(layout.turned)}", 1, 0),
+        "C": (f"C, the length of axis {int(not layout.turned and not layout.each)}", 0, 1),
+        "N C": ("N C, the number of entries", 1, 1),
+    }
+    if layout.narrow or layout.each:  # there is one of the two alone
+        lengths = {"N": lengths["N"]} if layout.narrow else {"C": lengths["C"]}
+        swapped = []
+    counts: list[Factor] = [
+        (words.replace("{of}", of).replace("{by}", by), 1.0, power * n, power * c)
+        for words, power in ((LARGE, 1), (SMALL, -1))
+        for by, (of, n, c) in lengths.items()
+    ]
+    return [*swapped, *counts, *NUMBERS]
+
+
 def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
     """Return the factor between the answers and others, the same expression in all cases.
 
     Of several gradients, it is that of the one that is wrong.
     """
-    for sign, (words, number, n, c) in product((1, -1), [("", 1.0, 0, 0), *FACTORS]):
+    factors = _factors(evidence.asked.reading.layout)
+    for sign, (words, number, n, c) in product((1, -1), [("", 1.0, 0, 0), *factors]):
         if sign == 1 and not words:
             continue
         scales, flawed = [], []

@@ -16,6 +16,8 @@ from parity.checking.calls import RaisedError
 from parity.checking.conventions import ROWS
 from parity.checking.findings import DIFFERS, RIGHT, WRONG, Finding
 from parity.checking.inputs import DTYPES, Input
+from parity.checking.lost import LOST
+from parity.checking.rounding import in_single
 from scratchnn.ops.shared import AnyArray
 
 
@@ -44,7 +46,8 @@ def _special(asked: Asked, place: str, given: Input, lost: bool) -> Iterator[Fin
         return
     if given.words == inputs.NOTHING and not asked.gradient:
         problem = problem or _of_nothing(asked, case)
-    if problem and not (lost and problem.kind == "value" and given.words != inputs.NOTHING):
+    small = bool(problem and problem.kind == "value" and (lost or problem.size <= LOST))
+    if problem and (not small or given.words == inputs.NOTHING):
         what = f"{given.words}: {problem.words}"
         grade = RIGHT if given.words == inputs.MASKS else DIFFERS  # infinities judge nobody
         yield Finding(place, grade, "special inputs", what, problem, case, (case,))
@@ -77,6 +80,11 @@ def _typical(asked: Asked, dtype: Any) -> Case:
 
 def _dtype(asked: Asked, place: str) -> Iterator[Finding]:
     """float32 in must be float32 out, and float64 float64; a Python number has no precision."""
+    if _computes_in_single(asked):
+        case = _typical(asked, np.float64)
+        problem = Problem("single", SINGLE)
+        yield Finding(place, DIFFERS, "dtype", SINGLE, problem, None, (case,))
+        return
     for dtype in DTYPES:
         case = _typical(asked, dtype)
         try:
@@ -96,6 +104,18 @@ def _dtype(asked: Asked, place: str) -> Iterator[Finding]:
             problem = Problem("dtype", what, got, role=role)
             yield Finding(place, DIFFERS, "dtype", what, problem, None, (case,))
             return
+
+
+SINGLE = "it computes in float32 what it is given in float64"
+
+
+def _computes_in_single(asked: Asked) -> bool:
+    """Whether it computes in float32, and does not return that."""
+    case = _typical(asked, np.float64)
+    lost = asked.problem(case)
+    if lost is None or lost.size > LOST or not in_single(asked, case):
+        return False
+    return all(np.asarray(x).dtype != np.float32 for x in asked(case).arrays.values())
 
 
 def _arguments(asked: Asked, place: str) -> Iterator[Finding]:

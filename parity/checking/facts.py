@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
 from scratchnn.ops.shared import AnyArray
 
+ORDINARY = 80.0  # of smaller numbers no exponential overflows
 LEAST = 5e-4  # of a factor: what four digits show
 
 
@@ -34,37 +36,87 @@ def of_shape(finding: Finding) -> str:
     return ""
 
 
-def facts(finding: Finding) -> Iterator[str]:
+def facts(asked: Asked, finding: Finding) -> Iterator[str]:
     """Yield what can be said of an answer without knowing its cause."""
     problem = finding.problem
     assert problem is not None
     if problem.kind != "value" or problem.right is None:
         return
     got, right = np.asarray(problem.got, float), np.asarray(problem.right, float)
-    if np.isnan(got).any() and not np.isnan(right).any():
-        yield "nan comes from inf - inf, inf / inf or 0 · inf: an overflow on the way, or log 0"
+    if not np.isfinite(got[np.isfinite(right)]).all():
+        yield _of_infinities(asked, finding, bool(np.isnan(got[np.isfinite(right)]).any()))
         return
-    if np.isinf(got).any() and not np.isinf(right).any():
-        yield "inf comes from an overflow on the way, or from log 0"
-        return
-    if finding.grade != WRONG:
+    if finding.grade != WRONG or not np.isfinite(right).all():
         return
     if got.ndim == 2 and got.shape[0] == got.shape[1] and apart(got.T, right) < FITS:
         yield "it is the transposed of the right answer"
-    differences = got - right
-    spread = float(np.ptp(differences)) if differences.size > 1 else np.inf
-    if spread <= FITS * float(abs(differences).max()):
-        yield f"it is a constant apart: {float(differences.flat[0]):.4g} in each entry"
-    with np.errstate(all="ignore"):
-        ratios = got[right != 0] / right[right != 0]
-    far = abs(ratios - 1).max(initial=0)
-    if far > LEAST and np.ptp(ratios) <= FITS * far:
-        yield f"here it is {ratios.flat[0]:.4g} times the right answer"
+    yield from _of_numbers(asked, finding)
     if got.ndim and len(got) > 1:
-        off = [n for n in range(len(got)) if apart(got[n], right[n]) > FITS]
+        off = [n for n in range(len(got)) if apart(got[n], right[n]) > min(FITS, problem.size / 10)]
         if 0 < len(off) < len(got):
             count = f"{len(got) - len(off)} of {len(got)}"
             yield f"{count} rows are right; the first wrong one is {off[0]}"
+
+
+def _of_numbers(asked: Asked, finding: Finding) -> Iterator[str]:
+    """Yield that the answers are a constant apart, or a multiple of the right ones.
+
+    Of all answers, if that is so; else of the example alone.
+    """
+    example, *others = _pairs(asked, finding)
+    got, right = (np.concatenate(x) for x in zip(example, *others, strict=True))
+    differences = got - right
+    if differences.size > 1 and np.ptp(differences) <= FITS * abs(differences).max():
+        each = " in each entry" if example[0].size > 1 else ""
+        yield f"it is a constant apart: {differences[0]:.4g}{each}"
+        return
+    for here, (a, b) in (("", (got, right)), ("here ", example)):
+        with np.errstate(all="ignore"):
+            ratios = a[b != 0] / b[b != 0]
+        far = abs(ratios - 1).max(initial=0)
+        if far > 0 and np.ptp(ratios) <= FITS * far and (b != 0).any():
+            by = float(ratios[0])
+            times = f"{by:.4g}" if far > LEAST else f"1 {'+' if by > 1 else '-'} {abs(by - 1):.4g}"
+            yield f"{here}it is {times} times the right answer"
+            return
+
+
+def _pairs(asked: Asked, finding: Finding) -> Iterator[tuple[AnyArray, AnyArray]]:
+    """Yield the numbers of the example that came, and the right ones, then those of other cases."""
+    problems = [finding.problem, *(asked.problem(case) for case in finding.cases)]
+    for problem in problems:
+        if problem and problem.kind == "value" and problem.right is not None:
+            yield np.ravel(problem.got).astype(float), np.ravel(problem.right).astype(float)
+
+
+def _of_infinities(asked: Asked, finding: Finding, nan: bool) -> str:
+    """Say where nan or inf comes from, by what NumPy warns of."""
+    assert finding.case is not None
+    try:
+        warned = " ".join(asked(finding.case).warned)
+    except (RaisedError, Mismatch):
+        warned = ""
+    found = "nan" if nan else "inf"
+    largest = max(abs(x).max(initial=0) for x in finding.case.values() if _is_float(x))
+    if "overflow" in warned:
+        return (
+            f"{found} comes from an overflow on the way" + nan * ": inf - inf, inf / inf, 0 · inf"
+        )
+    if "divide by zero encountered in log" in warned:
+        return f"{found} comes from log 0 = -inf on the way"
+    if "divide by zero" in warned:
+        return f"{found} comes from a division by 0 on the way"
+    if nan and largest < ORDINARY and "encountered in" in warned:
+        of = warned.partition("encountered in ")[2].split()[0]
+        known = {"divide": "0 / 0", "log": "the logarithm of a negative number"}
+        return f"nan comes from {known.get(of, f'an invalid value in {of}')}"
+    if nan:
+        return "nan comes from 0 / 0, inf - inf, inf / inf or 0 · inf on the way"
+    return "inf comes from an overflow, a division by 0 or log 0 on the way"
+
+
+def _is_float(x: object) -> TypeGuard[AnyArray]:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size > 0
 
 
 def of_its_own(asked: Asked) -> bool:

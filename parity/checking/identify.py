@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,8 @@ from parity.checking.readings import Reading
 from parity.checking.rows import OF
 from parity.checking.subject import Subject
 
+NEAR = 12  # readings that come near on the first probe
+
 
 @dataclass(frozen=True)
 class Identified:
@@ -45,7 +48,7 @@ class Identified:
              value      whether its value fits
              gradient   whether its gradient fits; None where there is none
              orders     in words, how the order of its arguments was found
-             nearest    in words, what comes nearest where no reading fits
+             nearest    the reading that comes nearest, and by how much, where none fits
              others     readings that give an answer of the right shape, where none fits
     """
 
@@ -53,7 +56,7 @@ class Identified:
     value: bool
     gradient: bool | None
     orders: str = ""
-    nearest: str = ""
+    nearest: tuple[Reading, float] | None = None
     others: tuple[Reading, ...] = ()
 
 
@@ -119,10 +122,8 @@ class _Search:
         shaped = [pair for pair in self.answered if np.isfinite(pair[1])]
         first = [reading for reading, _ in [*shaped, *self.answered]] or self.seen
         reading, orders = first[0], _in_words(self.subject, first[0], None)
-        near = min(shaped, key=lambda pair: pair[1], default=(reading, np.inf))
-        percent = f"{100 * near[1]:.2g} % off"
-        which = "this one" if near[0].words == reading.words else near[0].words
-        nearest = f"the nearest is {which}, {percent}" if near[1] < 0.5 else ""
+        near = _nearest(self.subject, shaped)
+        nearest = near if near and near[1] < 0.5 else None
         others = tuple(candidate for candidate, _ in shaped[1:])
         found = Identified(reading, False, None, orders, nearest, others)
         if not _has_gradient(self.subject, reading):
@@ -131,6 +132,23 @@ class _Search:
             if how := gradient_of(self.subject, candidate, probes(candidate.row)[0]):
                 return replace(found, reading=replace(candidate, gradient=how), gradient=True)
         return read_as(self.subject, found, reading)
+
+
+def _nearest(
+    subject: Subject, shaped: Sequence[tuple[Reading, float]]
+) -> tuple[Reading, float] | None:
+    """Return the reading that comes nearest on both probes: on one, many do by chance."""
+    found = []
+    for reading, far in sorted(shaped, key=_far)[:NEAR]:
+        second = probes(reading.row)[1]
+        with suppress(RaisedError, Mismatch):
+            also = _distance(reading, _value(subject, reading, second), second, False)[0]
+            found.append((reading, max(far, also)))
+    return min(found, key=_far, default=None)
+
+
+def _far(pair: tuple[Reading, float]) -> float:
+    return round(pair[1], 3)  # of two that are as near, the plainer one comes first
 
 
 def read_as(subject: Subject, found: Identified, reading: Reading) -> Identified:

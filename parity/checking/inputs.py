@@ -224,6 +224,8 @@ def _scales(op: Op, dtype: Dtype) -> tuple[float, ...]:
 
 def _patterns(op: Op) -> Iterator[tuple[str, list[list[float]]]]:
     yield from PATTERNS.items()
+    if kind(op) == "activation":
+        yield "all below", [[-1, -1]]
     if op.inputs[0] == "z":
         yield "near each other", [[1, 0.999]]
         yield "near each other", [[1, 0.9], [0.95, 1]]

@@ -74,8 +74,8 @@ def of_operation(flaw: Flaw) -> Mutant:
 
 
 def same(cause: str, told: str) -> bool:
-    """Return whether a cause is told, whatever the ε in it is."""
-    parts = [re.escape(part) for part in cause.split("{epsilon}")]
+    """Return whether a cause is told, whatever the constant in it is."""
+    parts = [re.escape(part) for part in re.split(r"\{\w+\}", cause)]
     return re.search(r"[\de.-]+".join(parts), told) is not None
 
 

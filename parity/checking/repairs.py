@@ -105,7 +105,8 @@ def mend(asked: Asked, finding: Finding) -> Finding:
                 user_line=f"line {n + sources.first}: {line.strip()}",
                 mended=mended.strip(),
             )
-            if repair.words and not finding.known:
+            explains = finding.grade == UNSTABLE or "overflow" not in repair.words
+            if repair.words and explains and not finding.known:
                 return replace(found, cause=repair.words, known=True)
             return found
     return finding

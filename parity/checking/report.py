@@ -178,8 +178,15 @@ def _because(finding: Finding) -> str:
 
 def _measured(ulps: Mapping[str, float]) -> str:
     text = ", ".join(f"{side} {value:,.2g}" for side, value in ulps.items())
-    better = "torch's" in ulps and ulps["yours"] < 0.8 * ulps["torch's"]
-    return text + (": more accurate than torch" if better else "")
+    if "torch's" in ulps and ulps["yours"] < 0.8 * ulps["torch's"]:
+        text += ": more accurate than torch"
+    return text + (MANY if max(ulps.values()) > 1000 else "")
+
+
+MANY = (
+    "\n    (an ulp is the distance to the next float: close to 0 it is tiny, so an error that is "
+    "small\n    for its row is many ulps of an entry that is nearly 0)"
+)
 
 
 def _as_dict(finding: Finding, report: Report) -> dict[str, object]:

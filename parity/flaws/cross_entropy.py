@@ -36,6 +36,11 @@ class CrossEntropy:
         p = F.softmax(z) + z.dtype.type(epsilon)
         return F.nll_loss(np.log(p), target, reduction=reduction)
 
+    def cross_entropy_of_clipped_logits(z, target, reduction="mean", limit=50.0):
+        """The logits are clipped at ±{limit}, so the loss stays finite and wrong: take log_softmax,
+        z - max - log Σ exp(z - max)."""
+        return F.cross_entropy(np.clip(z, -limit, limit), target, reduction=reduction)
+
     def shift_added_back(z, target, reduction="mean"):
         """The maximum is added back to log Σ exp(z - max) before z[target] is subtracted, and
         digits cancel where logits are large: subtract max from z[target] instead."""
@@ -79,6 +84,11 @@ class CrossEntropy:
         """The mean is over N · C entries: divide by the number of rows."""
         losses = F.cross_entropy(z, target, reduction=no_mean(reduction))
         return losses / z.dtype.type(z.size) if reduction == "mean" else losses
+
+    def columns_of_all_labels(z, target, reduction="mean"):
+        """log_p[:, y] takes the columns of all labels from each row: log_p[np.arange(N), y] takes
+        each row's own."""
+        return reduced(-F.log_softmax(z)[:, target], reduction)
 
     def labels_counted_from_the_end(z, target, reduction="mean"):
         """NumPy counts -1 from the end, so it reads the last class: check the labels"""
@@ -172,6 +182,11 @@ class NllLoss:
     def log_taken_again(log_p, target, reduction="mean"):
         """It takes a logarithm of what is one already."""
         return F.nll_loss(np.log(abs(log_p)), target, reduction=reduction)
+
+    def columns_of_all_labels_in_nll(log_p, target, reduction="mean"):
+        """log_p[:, y] takes the columns of all labels from each row: log_p[np.arange(N), y] takes
+        each row's own."""
+        return reduced(-log_p[:, target], reduction)
 
     def likelihood_without_the_minus(log_p, target, **options):
         """The sign is wrong: the loss is -log p."""

@@ -35,6 +35,12 @@ class Linear:
         dX, dW, db = F.linear_backward(dY, X, W, b)
         return dX, dW, db / X.dtype.type(max(X.size // X.shape[-1], 1))
 
+    def bias_gradient_of_the_wrong_axis(dY, X, W, b):
+        """The bias's gradient is summed over the wrong axis: it is the sum over the rows,
+        dY.sum(axis=0)."""
+        dX, dW, _ = F.linear_backward(dY, X, W, b)
+        return dX, dW, dY.sum(axis=1)
+
     def averaged_over_the_rows(dY, X, W, b):
         """The gradients of the parameters are divided by N: the loss has done that already."""
         dX, dW, db = F.linear_backward(dY, X, W, b)
@@ -71,6 +77,11 @@ class Sigmoid:
     def both_branches(z):
         """np.where computes both branches, and the one that is not used overflows."""
         return np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z)))
+
+    def sigmoid_of_clipped_logits(z, limit=20.0):
+        """z is clipped at ±{limit}, where the sigmoid is not 0 yet: take e = exp(-|z|) on both
+        sides of 0."""
+        return F.sigmoid(np.clip(z, -limit, limit))
 
     def a_tanh(z):
         """It is a tanh: its values lie between -1 and 1."""
@@ -115,6 +126,14 @@ class Relu:
         """Negative numbers leak through: relu(z) = max(z, 0)."""
         return np.maximum(z, z.dtype.type(0.01) * z)
 
+    def capped(z, limit=6.0):
+        """It is capped at {limit}: relu(z) = max(z, 0) grows on."""
+        return np.clip(z, 0, limit)
+
+    def slope_0_beyond_a_cap(dy, z, limit=6.0):
+        """The slope is 0 beyond {limit}, as of a relu that is capped: dz = dy where z > 0."""
+        return dy * ((z > 0) & (z < limit))
+
     def slope_1_at_0(dy, z):
         """relu'(0) is taken for 1; torch, and nearly everybody, has 0: dy * (z > 0)."""
         return dy * (z >= 0)
@@ -138,6 +157,20 @@ class Tanh:
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan; close to
         0, exp(z) - exp(-z) loses the digits of z: take np.tanh."""
         return (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))
+
+    def quotient_of_sinh_and_cosh(z):
+        """sinh(z) and cosh(z) overflow above 89.4 in float32 (710.4 in float64), and inf / inf is
+        nan: take np.tanh."""
+        return np.sinh(z) / np.cosh(z)
+
+    def by_the_sigmoid(z):
+        """2 σ(2 z) - 1 loses the digits of z close to 0, where two numbers close to 1 cancel: take
+        np.tanh."""
+        return 2 / (1 + np.exp(-2 * z)) - 1
+
+    def square_of_the_difference(dy, z):
+        """It is (1 - y)²: dz = dy (1 - y²)."""
+        return dy * (1 - F.tanh(z)) ** 2
 
     def slope_of_a_quotient(dy, z):
         """exp(z) overflows above 88.7 in float32 (709.8 in float64), and inf / inf is nan: take
@@ -169,9 +202,19 @@ class Softplus:
         return np.logaddexp(0, beta * z) / beta
 
     def log_of_1_plus_exp(z, beta=1.0):
+        """exp(z) overflows above 88.7 in float32 (709.8 in float64), and 1 + exp(z) loses the
+        digits of a small exp(z): take max(z, 0) + log1p(exp(-|z|))."""
+        return np.log(1 + np.exp(beta * z)) / beta
+
+    def log1p_of_exp(z, beta=1.0):
         """exp(z) overflows above 88.7 in float32 (709.8 in float64): take
         max(z, 0) + log1p(exp(-|z|))."""
-        return np.log(1 + np.exp(beta * z)) / beta
+        return np.log1p(np.exp(beta * z)) / beta
+
+    def softplus_of_clipped_numbers(z, beta=1.0, limit=30.0):
+        """z is clipped at ±{limit}, where softplus must grow on: take
+        max(z, 0) + log1p(exp(-|z|))."""
+        return np.logaddexp(0, beta * np.clip(z, -limit, limit)) / beta
 
     def without_1_over_beta(z, beta=1.0, threshold=20.0):
         """1 / beta is missing: log(1 + exp(beta z)) / beta."""

@@ -32,6 +32,12 @@ class BinaryCrossEntropy:
         p = F.sigmoid(z)
         return reduced(-(target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
 
+    def bce_of_clipped_logits(z, target, reduction="mean", limit=50.0):
+        """The logits are clipped at ±{limit}, so the loss stays finite and wrong: take
+        max(z, 0) - z t + log1p(e^-|z|)."""
+        z = np.clip(z, -limit, limit)
+        return F.binary_cross_entropy_with_logits(z, target, reduction=reduction)
+
     def a_sign_of_z_t(z, target, reduction="mean"):
         """The sign of z t is wrong: max(z, 0) - z t + log1p(exp(-|z|))."""
         return reduced(np.maximum(z, 0) + z * target + np.log1p(np.exp(-abs(z))), reduction)

@@ -27,6 +27,11 @@ class CrossEntropyOfProbabilities:
         """The logarithm is missing: the loss is -log p."""
         return F.nll_loss(p, target, reduction=reduction)
 
+    def columns_of_all_labels_of_given_p(p, target, reduction="mean"):
+        """p[:, y] takes the columns of all labels from each row: p[np.arange(N), y] takes each
+        row's own."""
+        return reduced(-np.log(p[:, target]), reduction)
+
     def zero_times_log_of_other_classes(p, target, reduction="mean"):
         """0 · log 0 is nan where a class that is not the target has p = 0: take the logarithm of
         the target's p alone."""

@@ -56,6 +56,19 @@ class Softmax:
         """It is a sigmoid of each entry: the entries of a row do not compete."""
         return F.sigmoid(z)
 
+    def exp_of_minus_z(z, axis=-1):
+        """It takes exp(-z): the largest z must have the largest p."""
+        return F.softmax(-z, axis)
+
+    def without_the_exponential(z, axis=-1):
+        """The exponential is missing: softmax is exp(z) / Σ exp(z), and not z / Σ z."""
+        return z / z.sum(axis=axis, keepdims=True)
+
+    def clipped_logits(z, axis=-1, limit=50.0):
+        """The logits are clipped at ±{limit}, and large ones are all the same: subtract the row's
+        maximum in place of that."""
+        return F.softmax(np.clip(z, -limit, limit), axis)
+
     def without_normalising(z, axis=-1):
         """It is not divided by its sum."""
         return np.exp(z - z.max(axis=axis, keepdims=True))
@@ -141,6 +154,15 @@ class LogSoftmax:
         subtract the row's maximum first."""
         return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
+    def maximum_outside_alone(z, axis=-1):
+        """The maximum is subtracted from z, and not inside of the exponential: it is
+        z - max - log Σ exp(z - max)."""
+        return F.log_softmax(z, axis) - z.max(axis=axis, keepdims=True)
+
+    def log_softmax_of_clipped_logits(z, axis=-1, limit=50.0):
+        """The logits are clipped at ±{limit}: subtract the row's maximum in place of that."""
+        return F.log_softmax(np.clip(z, -limit, limit), axis)
+
     def base_two_log(z, axis=-1):
         """The logarithm has base 2: np.log is the natural one."""
         return F.log_softmax(z, axis) / z.dtype.type(np.log(2))
@@ -168,6 +190,10 @@ class Logsumexp:
     def maximum_not_added_back(z, axis=-1):
         """The maximum is subtracted, and not added back: max + log Σ exp(z - max)."""
         return F.logsumexp(z, axis) - z.max(axis=axis)
+
+    def logsumexp_of_clipped_logits(z, axis=-1, limit=50.0):
+        """The logits are clipped at ±{limit}: subtract the maximum, and add it afterwards."""
+        return F.logsumexp(np.clip(z, -limit, limit), axis)
 
     def sum_of_exp(z, axis=-1):
         """It is the mean of exp and not its sum: log Σ exp has no 1/C."""

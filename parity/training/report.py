@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from math import nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from parity.judge import Difference, worst
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parity.training.lockstep import Culprit
 
 UNKNOWN = Score(nan, None)
+GROWTH = 10  # times its first value: a loss that ends above it diverges
 HEADER = (
     f"{'':>5}  {'loss':^17}  {'accuracy':^15}  "
     f"{'largest difference and its tolerance, of':^55}  worst\n"
@@ -43,17 +44,15 @@ class EpochResult:
         return {kind: worst([getattr(step, kind) for step in steps]) for kind in KINDS[1:]}
 
     def __str__(self) -> str:
-        """Return a line under HEADER."""
-        loss, gradient, update = (
-            f"{found.largest:.1e} {_sign(found.largest, found.largest_tolerance)} "
-            f"{found.largest_tolerance:.1e}"
-            for found in self.worst().values()
-        )
-        return (
+        """Return a line under HEADER; an infinite bound judges nobody, and is not shown."""
+        scores = (
             f"{self.epoch:>5}  {_loss(self.ours.loss)} {_loss(self.torch.loss)}  "
-            f"{_percent(self.ours.accuracy)} {_percent(self.torch.accuracy)}  "
-            f"{loss}  {gradient}  {update}  {_share(_highest(self.steps)):>6}"
+            f"{_percent(self.ours.accuracy)} {_percent(self.torch.accuracy)}"
         )
+        if self.steps and all(step.diverged for step in self.steps):
+            return f"{scores}  not judged: the training has diverged"
+        differences = "  ".join(map(_difference, self.worst().values()))
+        return f"{scores}  {differences}  {_share(_highest(self.steps)):>6}"
 
 
 @dataclass
@@ -103,6 +102,13 @@ class Lockstep:
     def diverged(self) -> StepResult | None:
         """The first step after which both sides had diverged."""
         return next((step for step in self.steps if step.diverged), None)
+
+    @property
+    def grown(self) -> tuple[float, float] | None:
+        """The first loss and the last, if the last is more than ten times larger, or no number."""
+        first, last = self.steps[0].loss.torch, self.epochs[-1].torch.loss
+        grows = not last <= GROWTH * abs(first) and self.epochs[-1].torch is not UNKNOWN
+        return (first, last) if grows else None
 
     @property
     def unbounded(self) -> StepResult | None:
@@ -168,6 +174,9 @@ class Lockstep:
             words += f"; {self.flips} ReLUs were on in one and off in the other, {within}"
         if first := self.diverged:
             words += f"; the training diverged on both sides, at step {first.step}"
+        elif self.grown:
+            start, end = self.grown
+            words += f"; the training diverges: its loss grew from {start:.3g} to {end:.3g}"
         if first := self.unbounded:
             words += (
                 f"; from step {first.step} on some bounds are infinite or NaN and say nothing "
@@ -195,6 +204,7 @@ class Lockstep:
             "free_run_tolerance": self.free_run_tolerance,
             "flips": self.flips,
             "diverged": diverged and diverged.step,
+            "grown": self.grown,
             "unbounded": unbounded and {"step": unbounded.step, "quantity": unbounded.unbounded},
             "interrupted": self.interrupted,
             "failure": None if self.holds else self.failure(),
@@ -245,6 +255,13 @@ def _draw_ratios(axis: Axes, steps: Sequence[StepResult]) -> None:
 
 def _highest(steps: Sequence[StepResult]) -> float:
     return max(step.worst.ratio for step in sound(steps))
+
+
+def _difference(found: Difference) -> str:
+    if not isfinite(found.largest_tolerance):
+        return f"{'not judged':^17}"
+    sign = _sign(found.largest, found.largest_tolerance)
+    return f"{found.largest:.1e} {sign} {found.largest_tolerance:.1e}"
 
 
 def _sign(value: float, tolerance: float) -> str:
