@@ -29,6 +29,7 @@ from parity import report, theirs
 from parity.digits import Precision
 from parity.report import Report, Section
 from scratchnn.extras import need, need_all
+from scratchnn.run import files
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
 from scratchnn.run.recipes import RECIPES
@@ -57,7 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for add in COMMANDS:
         add(parsers)
     arguments = parser.parse_args(argv)
-    return run_command(arguments.command, arguments, program="parity")
+    return run_command(_run, arguments, program="parity")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run the command that was given, if what it is to write can be written."""
+    if folder := getattr(arguments, "out", None):
+        files.check_folder(Path(folder))
+    for name in ("json", "html"):
+        if path := getattr(arguments, name, None):
+            files.check_place(Path(path))
+    return int(arguments.command(arguments))
 
 
 def _add(parsers: Subparsers, name: str, command: Command, words: str) -> Parser:
@@ -131,29 +142,33 @@ def _rows(names: list[str] | None, dtype: str) -> list[Op]:
 
 
 def _add_train(parsers: Subparsers) -> None:
-    sub = parsers.add_parser("train", help="train a recipe on both sides and compare")
+    usage = "python -m parity train RECIPE [options]"
+    words = "train a recipe on both sides and compare"
+    sub = parsers.add_parser("train", help=words, usage=usage)
     sub.set_defaults(command=run_train)
-    add_recipe_arguments(sub)
+    groups = add_recipe_arguments(sub)
+    compared = sub.add_argument_group("comparison")
     words = (
         "lockstep: compare every step; free-run: compare parameters that were trained freely; "
         "accuracy: compare final accuracies over several seeds; default: lockstep"
     )
     modes = ("lockstep", "free-run", "accuracy")
-    sub.add_argument("--mode", choices=modes, default="lockstep", help=words)
-    _add_device(sub)
+    compared.add_argument("--mode", choices=modes, default="lockstep", help=words)
+    _add_device(compared)
     words = "of torch's float32 matrix products; tf32 is simulated on a CPU; default: ieee"
-    sub.add_argument("--precision", choices=PRECISIONS, default="ieee", help=words)
+    compared.add_argument("--precision", choices=PRECISIONS, default="ieee", help=words)
     words = "use the error bounds of this precision; tf32 must exceed those of ieee; default: ieee"
-    sub.add_argument("--judged-as", choices=PRECISIONS, help=words)
-    sub.add_argument("--dtype", choices=DTYPES, help="default: both, one after the other")
+    compared.add_argument("--judged-as", choices=PRECISIONS, help=words)
+    words = "default: both, one after the other"
+    groups.network.add_argument("--dtype", choices=DTYPES, help=words)
     words = "stop after N steps; default: all of the recipe's"
-    sub.add_argument("--steps", type=positive_int, metavar="N", help=words)
+    compared.add_argument("--steps", type=positive_int, metavar="N", help=words)
     words = "how many, for --mode accuracy; default: 5"
-    sub.add_argument("--seeds", type=positive_int, metavar="N", help=words)
-    report.add_arguments(sub)
+    compared.add_argument("--seeds", type=positive_int, metavar="N", help=words)
+    report.add_arguments(groups.output)
 
 
-def _add_device(parser: Parser) -> None:
+def _add_device(parser: argparse._ActionsContainer) -> None:
     words = "where torch computes; default: cuda where there is a GPU"
     parser.add_argument("--device", choices=DEVICES, help=words)
 
@@ -232,7 +247,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 
 def _add_accuracy(parsers: Subparsers) -> None:
-    words = "measure errors in ulps, compared with other libraries'"
+    words = "measure errors in ulps, compared with other libraries': some minutes"
     sub = _add(parsers, "accuracy", run_accuracy, words)
     sub.add_argument("--quick", action="store_true", help="fewer rows: half a minute")
     sub.add_argument("--json", metavar="FILE", help="save every cell as JSON")

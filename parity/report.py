@@ -50,10 +50,10 @@ class Report:
     sections: Callable[[], Sequence[Section]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Add --json and --html.
 
-    Options  parser   of the command that gets them
+    Options  parser   of the command that gets them, or a group of its options
     """
     parser.add_argument("--json", metavar="FILE", help="save the results as JSON")
     parser.add_argument("--html", metavar="FILE", help="save a page to read in a browser")

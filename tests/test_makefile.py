@@ -1,5 +1,6 @@
 """What `make demo` would run, with torch for CUDA and without. Nothing is installed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,8 @@ pytestmark = [
 def commands(*arguments):
     """Return the lines that make would run, as if .venv were still to be set up."""
     made = ["make", "-n", "-W", "pyproject.toml", "demo", *arguments]
-    ran = subprocess.run(made, cwd=ROOT, capture_output=True, text=True, check=True)
+    env = {n: v for n, v in os.environ.items() if n not in ("MAKEFLAGS", "MFLAGS", "CPU")}
+    ran = subprocess.run(made, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     return ran.stdout.replace("\\\n", "").splitlines()
 
 

@@ -117,6 +117,27 @@ def test_a_training_that_diverges_names_the_rate_to_lower():
 
 
 @pytest.mark.parametrize(
+    ("schedule", "error", "message"),
+    [
+        (lambda t: 1.0 - t, ValueError, r"schedule\(2\) must be finite and not negative, got -1"),
+        (lambda t: np.nan, ValueError, r"schedule\(0\) must be finite and not negative, got nan"),
+        (lambda t: None, TypeError, r"schedule\(0\) must be a number, got None"),
+    ],
+)
+def test_a_schedule_of_ones_own_that_gives_no_rate(schedule, error, message):
+    network, optimizer = mlp.init([4, 3]), Scheduled(SGD(0.5), schedule)
+    with pytest.raises(error, match=message):
+        fit(network, TRAIN, optimizer=optimizer, epochs=3)
+
+
+def test_a_schedule_of_ones_own_leaves_the_precision_alone():
+    optimizer, theta = Scheduled(SGD(0.5), lambda t: np.float64(0.1)), np.zeros(1, np.float32)
+    optimizer.step(theta, np.ones(1, np.float32))
+    assert theta[0] == -np.float32(0.5 * 0.1)
+    assert type(optimizer.rate(0)) is float
+
+
+@pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: Cosine(0), ValueError, "total must be at least 1, got 0"),

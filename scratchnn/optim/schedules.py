@@ -123,9 +123,16 @@ class Scheduled:
         return int(self.state.get("steps", 0))
 
     def rate(self, t: int) -> float:
-        """Return the learning rate of the next step, after t steps."""
+        """Return the learning rate of the next step, after t steps.
+
+        Raises   TypeError, ValueError for a schedule that returns no finite number from 0 up
+        """
         warmed = min(1.0, (t + 1) / self.warm_up) if self.warm_up else 1.0
-        return self.learning_rate * warmed * (self.schedule(t) if self.schedule else 1.0)
+        if self.schedule is None:
+            return self.learning_rate * warmed
+        factor = self.schedule(t)
+        check_rates(**{f"schedule({t})": factor})
+        return self.learning_rate * warmed * float(factor)
 
     def now(self) -> Optimizer:
         """Return the optimizer that takes the next step, with the learning rate of that step."""

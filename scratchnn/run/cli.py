@@ -85,6 +85,8 @@ def _status(error: Exception) -> int:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
     if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
         return f"{error}: standard output"  # a file would be named

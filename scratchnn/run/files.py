@@ -120,6 +120,31 @@ def prove_writable(folder: Path) -> None:
         probe.write_bytes(b"probe")
 
 
+def check_place(path: Path) -> None:
+    """Raise where a file could not be written later. Folders that are missing are made then.
+
+    Raises   OSError that names what is in the way
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file")
+    if path.exists():
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise where a folder could not be made or written into later.
+
+    Raises   OSError that names what is in the way
+    """
+    there = next(above for above in (folder, *folder.absolute().parents) if above.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file: name a folder")
+    prove_writable(there)
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half written. The folder must be locked."""
     for path in folder.glob(f".*{PARTIAL}"):

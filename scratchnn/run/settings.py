@@ -206,6 +206,6 @@ def hyper_parameters(recipe: Recipe) -> str:
         f"dampening {recipe.dampening}" if recipe.dampening else "",
         f"weight decay {decay}" if decay is not None else "",
         f"label smoothing {smoothing}" if smoothing else "",
-        f"batch {recipe.batch_size}, {recipe.epochs} epochs",
+        f"batch {recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}",
     ]
     return ", ".join(filter(None, said))

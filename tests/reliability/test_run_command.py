@@ -167,19 +167,17 @@ def test_folder_of_a_training_that_did_not_begin_is_removed(tmp_path, capsys):
 
 def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
     network = mlp.init([64, 10], std=0.01, rng=1)
-    checkpoint.save(tmp_path / "parameters.npz", network, recipe="mlp", data="digits")
-    (tmp_path / "history.json").write_text("{}")
-    checkpoint.save(
-        tmp_path / "parameters.npz", network, recipe="softmax-regression", data="digits"
-    )
+    said = {"recipe": "softmax-regression", "data": "digits"}
+    checkpoint.save(tmp_path / "parameters.npz", network, **said)
+    (tmp_path / "history.json").write_text(json.dumps({**said, "history": []}))
     assert main(["evaluate", str(tmp_path)]) == 0
     assert "softmax-regression on digits test (360): loss 2.3" in capsys.readouterr().out
 
 
 def test_evaluate_a_network_that_is_not_the_recipes(tmp_path, capsys):
     checkpoint.save(tmp_path / "p.npz", mlp.init([64, 9]), recipe="mlp", data="digits")
-    assert main(["evaluate", str(tmp_path / "p.npz")]) == 3
-    assert_one_line(capsys, "mlp on digits has 64 inputs and 10 outputs", "has the sizes (64, 9)")
+    assert main(["evaluate", str(tmp_path / "p.npz")]) == 2
+    assert_one_line(capsys, "digits test needs 10 outputs, and the network has 9: take other data")
 
 
 def test_theta_of_the_record_is_that_of_the_checkpoint(tmp_path):
