@@ -178,3 +178,18 @@ def test_run_of_version_0_1_cannot_go_on(tmp_path):
     (tmp_path / "parameters.npz").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match=r"a run of scratchnn 0\.1 has none, and cannot go"):
         resume(tmp_path)
+
+
+def test_network_without_a_run_cannot_go_on(tmp_path):
+    """As `scratchnn import` leaves it."""
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    with pytest.raises(FileExistsError, match=r"holds a run \(checkpoint.npz\): replace it"):
+        RunFolder(tmp_path)
+
+
+def test_fingerprint_that_somebody_edited_is_other_data(tmp_path):
+    train(RunFolder(tmp_path))
+    found = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(found | {"data": {"train": 5, "test": None}}))
+    with pytest.raises(DataError, match=r"other data: train none, now 20 x"):
+        train(resume(tmp_path))

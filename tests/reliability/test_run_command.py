@@ -270,7 +270,7 @@ def test_settings_that_somebody_edited_are_named_with_their_file(capsys, finishe
     altered(finished, **changes)
     for option in ("--resume", "--config"):
         assert main(["train", option, str(finished)]) == 3
-        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that cannot be: ", words)
+        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that `scratchnn", words)
 
 
 def test_settings_that_are_shown_or_saved_are_kept(tmp_path, capsys):
