@@ -167,11 +167,9 @@ def test_folder_of_a_training_that_did_not_begin_is_removed(tmp_path, capsys):
 
 def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
     network = mlp.init([64, 10], std=0.01, rng=1)
-    checkpoint.save(tmp_path / "parameters.npz", network, recipe="mlp", data="digits")
-    (tmp_path / "history.json").write_text("{}")
-    checkpoint.save(
-        tmp_path / "parameters.npz", network, recipe="softmax-regression", data="digits"
-    )
+    said = {"recipe": "softmax-regression", "data": "digits"}
+    (tmp_path / "history.json").write_text(json.dumps(said | {"history": []}))
+    checkpoint.save(tmp_path / "parameters.npz", network, **said)
     assert main(["evaluate", str(tmp_path)]) == 0
     assert "softmax-regression on digits test (360): loss 2.3" in capsys.readouterr().out
 
