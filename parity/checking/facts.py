@@ -86,7 +86,8 @@ def _pairs(asked: Asked, finding: Finding) -> Iterator[tuple[AnyArray, AnyArray]
     problems = [finding.problem, *(asked.problem(case) for case in finding.cases)]
     for problem in problems:
         if problem and problem.kind == "value" and problem.right is not None:
-            yield np.ravel(problem.got).astype(float), np.ravel(problem.right).astype(float)
+            got, right = np.asarray(problem.got, float), np.asarray(problem.right, float)
+            yield got.ravel(), right.ravel()
 
 
 def _of_infinities(asked: Asked, finding: Finding, nan: bool) -> str:

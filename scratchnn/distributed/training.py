@@ -73,7 +73,7 @@ def fit(
         history=history,
         on_batch=on_batch,
         on_epoch=on_epoch,
-        checkpoint=partial(_alike, ranks, checkpoint),
+        checkpoint=partial(_alike, ranks, checkpoint, rng is None),
         threads=threads,
         steps=partial(steps, ranks=ranks),
         evaluate=partial(evaluate, ranks=ranks),
@@ -86,6 +86,7 @@ def fit(
 def _alike(
     ranks: Ranks,
     checkpoint: Checkpoint | None,
+    any_order: bool,
     parameters: Parameters,
     optimizer: Optimizer,
     history: History,
@@ -93,6 +94,7 @@ def _alike(
 ) -> Generator[Callable[[], None]]:
     """Start all ranks alike, where a run of the first one stopped, too. It alone keeps it."""
     first = checkpoint if ranks.rank == 0 else None
+    task = task._replace(rng=None) if any_order else task
     kept = first(parameters, optimizer, history, task) if first else nullcontext(lambda: None)
     with kept as keep:
         parameters.theta = ranks.same(parameters.theta)

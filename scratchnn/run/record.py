@@ -67,8 +67,8 @@ def history_of(folder: Path) -> Path:
     path = files.current(folder) / HISTORY
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing, and a run cannot go on without its history. Its checkpoints hold "
-            "the network all the same"
+            f"{path} is missing, and a run cannot go on without its history. Its network can still "
+            f"be read: scratchnn evaluate {path.with_name('checkpoint.npz')}"
         )
     return path
 

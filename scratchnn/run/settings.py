@@ -133,7 +133,8 @@ def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     try:
         given = vars(arguments.parser.read(_as_typed(settings)))
     except ValueError as error:
-        raise DataError(f"{path} has a setting that cannot be: {error}") from error
+        words = "has a setting that `scratchnn train` does not take"
+        raise DataError(f"{path} {words}: {error}") from error
     settings |= {name: given[name] for name in settings if given[name] is not None}
     if arguments.resume:
         settings["reached"] = len(record.read(source)["history"])

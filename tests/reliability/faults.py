@@ -317,7 +317,7 @@ def hostile_checkpoints(cases: int) -> Found:
         *({"description": words} for words in ([1], 5, None, "x", True, {})),
         *({"description": {"recipe": what, "data": "digits"}} for what in ([], {}, 1, None, "x")),
         *({"description": {"recipe": RECIPE, "data": what}} for what in ([], {}, 1, None, "x")),
-        {"description": {"recipe": "mlp", "data": "digits"}},
+        {"theta": theta[:585], "layers": mlp.layers([64, 9])},
         {"description": {"recipe": "logistic-regression", "data": "digits"}},
         {"description": {"recipe": "linear-regression", "data": "line"}},
         {"bomb": "theta"}, {"bomb": "layers"}, {"bomb": "description"}, {"bomb": "state_v"},

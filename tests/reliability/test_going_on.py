@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from scratchnn import Adam, RunFolder, mlp, resume
+from scratchnn import SGD, Adam, RunFolder, distributed, mlp, resume
 from scratchnn.data import DataError
 from scratchnn.run import record
 from scratchnn.run.history import cut_to
@@ -68,6 +68,17 @@ def test_rng_that_nobody_gave_is_not_compared(tmp_path, capsys):
     train(RunFolder(tmp_path), rng=None, epochs=1)
     train(resume(tmp_path), rng=None, epochs=2)
     train(resume(tmp_path), rng=1, epochs=3)
+    assert capsys.readouterr().err == ""
+
+
+def test_rng_that_nobody_gave_to_several_processes_is_not_compared(tmp_path, capsys):
+    def on_one(keep, epochs):
+        network = mlp.init([D, C], rng=3)
+        options = {"optimizer": SGD(0.1), "batch_size": 8, "epochs": epochs}
+        distributed.fit(network, dataset(), ranks=distributed.ALONE, checkpoint=keep, **options)
+
+    on_one(RunFolder(tmp_path), 1)
+    on_one(resume(tmp_path), 2)
     assert capsys.readouterr().err == ""
 
 
@@ -178,3 +189,18 @@ def test_run_of_version_0_1_cannot_go_on(tmp_path):
     (tmp_path / "parameters.npz").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match=r"a run of scratchnn 0\.1 has none, and cannot go"):
         resume(tmp_path)
+
+
+def test_network_without_a_run_cannot_go_on(tmp_path):
+    """As `scratchnn import` leaves it."""
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    with pytest.raises(FileExistsError, match=r"holds a run \(checkpoint.npz\): replace it"):
+        RunFolder(tmp_path)
+
+
+def test_fingerprint_that_somebody_edited_is_other_data(tmp_path):
+    train(RunFolder(tmp_path))
+    found = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(found | {"data": {"train": 5, "test": None}}))
+    with pytest.raises(DataError, match=r"other data: train none, now 20 x"):
+        train(resume(tmp_path))

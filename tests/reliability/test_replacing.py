@@ -9,6 +9,7 @@ import pytest
 
 from scratchnn import RunFolder, checkpoint, resume
 from scratchnn.run import files, record
+from scratchnn.run.replacing import replacing
 from tests.reliability.training import FILES, FullDisk, train
 
 if not hasattr(os, "fork"):
@@ -145,3 +146,20 @@ def test_run_of_version_0_1_stays_until_the_new_one_is_saved(tmp_path, monkeypat
     train(RunFolder(tmp_path, overwrite=True))
     assert sorted(content(tmp_path)) == FILES
     assert train(resume(tmp_path)) == train()
+
+
+def test_network_without_a_history_is_replaced_and_brought_back(tmp_path):
+    """As `scratchnn import` leaves it; a folder without a run stays as it is."""
+
+    def replaced_by(name, text, error=None):
+        with replacing(tmp_path, ("checkpoint.npz", "history.jsonl")):
+            (tmp_path / name).write_text(text)
+            if error:
+                raise error
+
+    replaced_by("checkpoint.npz", "old")
+    assert content(tmp_path) == {"checkpoint.npz": b"old"}
+    for name in ("checkpoint.npz", "history.jsonl"):
+        with pytest.raises(ValueError, match="planted"):
+            replaced_by(name, "half", ValueError("planted"))
+        assert content(tmp_path) == {"checkpoint.npz": b"old", "history.jsonl": b""}

@@ -168,8 +168,8 @@ def test_folder_of_a_training_that_did_not_begin_is_removed(tmp_path, capsys):
 def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
     network = mlp.init([64, 10], std=0.01, rng=1)
     said = {"recipe": "softmax-regression", "data": "digits"}
+    (tmp_path / "history.json").write_text(json.dumps(said | {"history": []}))
     checkpoint.save(tmp_path / "parameters.npz", network, **said)
-    (tmp_path / "history.json").write_text(json.dumps({**said, "history": []}))
     assert main(["evaluate", str(tmp_path)]) == 0
     assert "softmax-regression on digits test (360): loss 2.3" in capsys.readouterr().out
 
@@ -268,7 +268,7 @@ def test_settings_that_somebody_edited_are_named_with_their_file(capsys, finishe
     altered(finished, **changes)
     for option in ("--resume", "--config"):
         assert main(["train", option, str(finished)]) == 3
-        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that cannot be: ", words)
+        assert_one_line(capsys, f"{finished / 'run.json'} has a setting that `scratchnn", words)
 
 
 def test_settings_that_are_shown_or_saved_are_kept(tmp_path, capsys):

@@ -225,7 +225,12 @@ def test_resume_without_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[1]", "{}", '{"run": 1}', '{"run": "a"}', "[" * 9999]
+    "content",
+    [
+        *("", "{", "[1]", "{}", '{"run": 1}', '{"run": "a"}', "[" * 9999),
+        '{"run": "a", "environment": {}, "data": []}',
+        '{"run": "a", "environment": {}, "resumed": 1}',
+    ],
 )
 def test_resume_of_something_else(tmp_path, content):
     (tmp_path / "run.json").write_text(content)

@@ -83,12 +83,12 @@ def test_pipe_that_ends_is_not_swallowed():
         print("one", file=terminal.Lines(Ended()))
 
 
-def test_unexpected_error_is_one_line_that_names_its_kind(capsys, monkeypatch):
+def test_unexpected_error_is_one_line_that_names_its_kind(capsys, monkeypatch, tmp_path):
     def load(*_):
         raise RuntimeError("planted")
 
     monkeypatch.setattr(checkpoint, "load", load)
-    assert main(["evaluate", "anything"]) == 1
+    assert main(["evaluate", str(tmp_path)]) == 1
     assert_one_line(capsys, "RuntimeError: planted (--debug shows where)")
 
 
