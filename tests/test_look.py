@@ -143,6 +143,16 @@ def test_show_prints_every_section(run, capsys):
     assert not [row for row in out.splitlines() if len(row) > 80 and str(run) not in row]
 
 
+def test_show_says_how_the_optimizer_was_set(run):
+    whole = saved.read(run)
+    settings = {"optimizer": "adamw", "schedule": "cosine", "weight_decay": 0.1, "nesterov": False}
+    lines = show.heading(saved.Saved(run, whole.network, whole.history, settings))
+    assert lines[1] == "trained    optimizer adamw, schedule cosine, weight decay 0.1"
+    settings |= {"optimizer": "sgd", "schedule": "constant"}  # as always
+    lines = show.heading(saved.Saved(run, whole.network, whole.history, settings))
+    assert lines[1] == "trained    weight decay 0.1"
+
+
 def test_show_counts_right(run, capsys):
     assert main(["show", str(run)]) == 0
     out = capsys.readouterr().out

@@ -297,11 +297,12 @@ def test_what_is_no_picture_is_one_line(Image, run, tmp_path, capsys, name, cont
 
 def test_a_run_on_no_images_takes_arrays(tmp_path, capsys):
     checkpoint.save(
-        tmp_path / "c.npz", mlp.init([4, 1], rng=1), recipe="linear-regression", data="line"
+        tmp_path / "c.npz", mlp.init([2, 1], rng=1), recipe="linear-regression", data="line"
     )
     (tmp_path / "a.png").write_bytes(b"")
     assert main(["predict", str(tmp_path / "c.npz"), str(tmp_path / "a.png")]) == 2
-    assert "was trained on no images: predict takes an array (.npy)" in capsys.readouterr().err
+    words = "was trained on no images: predict takes an array (.npy) with 2 numbers a row"
+    assert words in capsys.readouterr().err
 
 
 def test_predict_names_the_extra_for_pictures(run, tmp_path, monkeypatch, capsys):
@@ -413,6 +414,25 @@ def test_a_transform_goes_along(tmp_path):
     assert run.data().transform == run.expected().transform == kept
     assert main(["import", path, str(tmp_path / "named"), "--recipe", "mlp"]) == 0
     assert saved.read(tmp_path / "named").data().transform == Normalize(0.3054, 0.3755, 16)
+
+
+def test_a_transform_of_ones_own_is_named(tmp_path, capsys):
+    def halved(values, dtype):
+        return values.astype(dtype) / 2
+
+    said = {"recipe": "mlp", "data": "digits", "transform": halved}
+    checkpoint.save(tmp_path / "checkpoint.npz", mlp.init([64, 10], rng=1), **said)
+    assert main(["evaluate", str(tmp_path)]) == 3
+    words = "got 'halved': only the program that trained it can make its inputs"
+    assert words in capsys.readouterr().err
+
+
+def test_a_network_that_does_not_fit_its_own_data_is_named(tmp_path, capsys):
+    said = {"recipe": "mlp", "data": "digits"}
+    checkpoint.save(tmp_path / "checkpoint.npz", mlp.init([64, 9], rng=1), **said)
+    assert main(["evaluate", str(tmp_path)]) == 3
+    words = "takes 64 features to 10 outputs, and the network has the sizes (64, 9)"
+    assert f"{tmp_path}: mlp on digits {words}" in capsys.readouterr().err
 
 
 def test_onnx_names_the_transform(tmp_path):

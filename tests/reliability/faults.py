@@ -320,6 +320,7 @@ def hostile_checkpoints(cases: int) -> Found:
         {"theta": theta[:585], "layers": mlp.layers([64, 9])},
         {"description": {"recipe": "logistic-regression", "data": "digits"}},
         {"description": {"recipe": "linear-regression", "data": "line"}},
+        *({"description": {**good["description"], "transform": what}} for what in ([1], 5, "x")),
         {"bomb": "theta"}, {"bomb": "layers"}, {"bomb": "description"}, {"bomb": "state_v"},
         {"raw": b""}, {"raw": b"PK"}, {"raw": b"[1]"}, {"raw": b"\x93NUMPY"}, {"special": "fifo"},
         {"special": "folder"}, {"special": "/dev/zero"}, {"special": "sparse"},

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnn import examine
+from scratchnn import examine, objectives
 from scratchnn.data import DataError, Dataset
 from scratchnn.data.datasets import CLASSES, DIGIT_CLASSES, PIXELS, is_here
 from scratchnn.data.transforms import Transform, from_description
@@ -127,8 +127,33 @@ class Saved:
         """
         recipe = self.recipe(name)
         train, test = recipes.load_data(recipe, data_dir or self.settings.get("data_dir"))
-        data = test or train
-        return data.with_transform(self.transform) if self.transform else data
+        data, known = test or train, self._known_transform()
+        if name is None:
+            self._check_fits(recipe, data)
+        return data if known is None else data.with_transform(known)
+
+    def _check_fits(self, recipe: Recipe, data: Dataset) -> None:
+        """Raise where the network does not fit the data that it is said to have learned from."""
+        ends = (data.features, objectives.get(recipe.objective).outputs(data))
+        sizes = self.network.sizes
+        if (sizes[0], sizes[-1]) != ends:
+            raise DataError(
+                f"{self.path}: {recipe.name} on {recipe.data} takes {ends[0]} features to "
+                f"{ends[1]} outputs, and the network has the sizes {sizes}: name other data by "
+                "--data"
+            )
+
+    def _known_transform(self) -> Transform | None:
+        """Return the transform of the training; None where the run does not say it.
+
+        Raises   DataError for one that is not in this package
+        """
+        try:
+            return from_description(self.transform) if self.transform else None
+        except ValueError as error:
+            raise DataError(
+                f"{self.path}: {error}: only the program that trained it can make its inputs"
+            ) from error
 
     def answers(self, name: str | None = None, data_dir: str | None = None) -> examine.Answers:
         """Return what the network answers to the examples of `data`.
@@ -155,8 +180,7 @@ class Saved:
         if recipe.classes:
             classes = tuple(classes[c] for c in recipe.classes)
         framing = images.FRAMINGS[recipe.data]
-        known = from_description(self.transform) if self.transform else None
-        transform = known or pixels.transform(recipe.normalize)
+        transform = self._known_transform() or pixels.transform(recipe.normalize)
         return Expected(classes, transform, size, framing, pixels.max_value)
 
 

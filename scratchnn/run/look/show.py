@@ -20,6 +20,13 @@ from scratchnn.run.terminal import escaped
 MOST_CLASSES = 20  # whose matrix fits a terminal
 MOST_EPOCHS = 12  # rows of the table
 MISTAKES = 10
+# Settings that a run says of its training, where they are set
+TRAINED = (
+    *("recipe", "data", "optimizer", "learning_rate", "schedule", "warm_up", "momentum"),
+    *("nesterov", "dampening", "weight_decay", "label_smoothing"),
+    *("batch_size", "epochs", "seed", "dtype"),
+)
+USUAL = {"optimizer": "sgd", "schedule": "constant"}  # is not worth a word
 REPEAT = "scratchnn train --config {path}/run.json --out NEW"
 
 
@@ -106,14 +113,13 @@ def _wrapped(lines: Sequence[str], width: int) -> list[str]:
 def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return titles, and the names and values of what a run says of itself; no empty ones."""
     settings, record = run.settings, run.record
-    names = ("recipe", "data", "learning_rate", "momentum", "batch_size", "epochs", "seed", "dtype")
     environment = record.get("environment", settings)
     ended = [("", f"{record.get('status', '')} after {length(run.history)}")]
     if record.get("error"):
         ended.append(("because of", str(record["error"])))
     groups = [
         ("imported", [("", f"from {settings['imported']}")] if "imported" in settings else []),
-        ("trained", _present(settings, names)),
+        ("trained", _present(settings, TRAINED)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
         ("status", ended if "status" in record else []),
@@ -128,7 +134,11 @@ def length(history: History) -> str:
 
 
 def _present(facts: Any, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), str(facts[name])) for name in names if facts.get(name)]
+    return [
+        (name.replace("_", " "), str(facts[name]))
+        for name in names
+        if facts.get(name) and facts[name] != USUAL.get(name)
+    ]
 
 
 def _shortened(history: History) -> list[Any]:
