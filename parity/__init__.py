@@ -28,9 +28,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import ArrayLike, DTypeLike
 
     from parity.checking import Report
@@ -124,9 +126,10 @@ def train(
     Raises   ValueError for data that do not fit the network, or for a layer, an objective or an
              optimizer that parity has no bounds for; MissingExtraError where torch is missing
     """
-    options: dict[str, Any] = {"optimizer": optimizer, "objective": objective, "epochs": epochs}
+    options: dict[str, object] = {"optimizer": optimizer, "objective": objective, "epochs": epochs}
     options |= {"batch_size": batch_size, "activation": activation, "seed": seed, "dtype": dtype}
-    return _own().train(network, X, y, device, **options)
+    result: Lockstep = _own().train(network, X, y, device, **options)
+    return result
 
 
 def check_step(
@@ -163,13 +166,14 @@ def check_step(
     """
     from scratchnn.optim import SGD
 
-    options: dict[str, Any] = {"optimizer": optimizer or SGD(0.1), "objective": objective}
+    options: dict[str, object] = {"optimizer": optimizer or SGD(0.1), "objective": objective}
     options |= {"epochs": epochs, "batch_size": batch_size, "activation": activation}
     options |= {"seed": seed, "dtype": dtype, "arrays": arrays}
-    return _own().check_step(step, network, X, y, device, **options)
+    report: StepReport = _own().check_step(step, network, X, y, device, **options)
+    return report
 
 
-def _own() -> Any:
+def _own() -> ModuleType:
     from scratchnn.extras import need
 
     need("torch", "torch")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from parity import theirs
+from parity.cases import Case
 from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
@@ -70,7 +70,8 @@ def to_tensor(array: AnyArray, device: torch.device | str = "cpu") -> Tensor:
     return torch.tensor(array, device=device)
 
 
-def to_tensors(values: dict[str, Any], device: torch.device | str = "cpu") -> dict[str, Any]:
+def to_tensors(values: Case, device: torch.device | str = "cpu") -> Case:
+    """Return a case with tensors in place of its arrays."""
     return {
         name: to_tensor(value, device) if isinstance(value, np.ndarray) else value
         for name, value in values.items()

@@ -129,7 +129,7 @@ class Op:
         return tuple(name for name in self.typical(np.float32) if name not in self.arguments)
 
     @cached_property
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> dict[str, object]:
         """The default of each option."""
         parameters = inspect.signature(self.ours).parameters
         return {option: parameters[option].default for option in self.options}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from parity import judge, theirs
-from parity.cases import Case
+from parity.cases import Case, Dtype
 from parity.checking import inputs
 from parity.checking.asking import Asked, Problem, numbers
 from parity.checking.calls import RaisedError
@@ -18,7 +19,10 @@ from parity.checking.findings import DIFFERS, RIGHT, WRONG, Finding
 from parity.checking.inputs import DTYPES, Input
 from parity.checking.lost import LOST
 from parity.checking.rounding import in_single
+from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
+
+Results: TypeAlias = "Mapping[str, ArrayLike]"
 
 
 def differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[Finding]:
@@ -73,7 +77,7 @@ def _kink(asked: Asked, place: str) -> Iterator[Finding]:
         yield Finding(place, DIFFERS, "slope at 0", problem.words, problem, case, (case,))
 
 
-def _typical(asked: Asked, dtype: Any) -> Case:
+def _typical(asked: Asked, dtype: Dtype) -> Case:
     shape = (5, 4, 3) if asked.row.products else (5, 4)
     return asked.prepared(asked.row.plain(shape, dtype, 3))
 
@@ -163,7 +167,7 @@ TRIALS: dict[str, tuple[str, Callable[[AnyArray], AnyArray]]] = {
 }
 
 
-def _with(asked: Asked, case: Case, change: Callable[[AnyArray], AnyArray]) -> dict[str, Any]:
+def _with(asked: Asked, case: Case, change: Callable[[AnyArray], AnyArray]) -> Results:
     """Ask with arguments that are changed in how they lie in memory."""
     if asked.subject.tensors and change is not np.array:
         return asked(case).arrays
@@ -176,11 +180,11 @@ def replace_copy(asked: Asked, change: Callable[[AnyArray], AnyArray]) -> Asked:
 
 def _changed(asked: Asked, case: Case) -> str:
     """Return which argument it writes into, in words; empty where none."""
-    given: list[tuple[str, Any, Any]] = []
+    given: list[tuple[AnyArray, AnyArray]] = []
 
     def keep(array: AnyArray) -> AnyArray:
         mine = np.array(array)
-        given.append(("", mine, np.array(array)))
+        given.append((mine, np.array(array)))
         return mine
 
     watching = replace(asked, copy=keep)
@@ -188,7 +192,7 @@ def _changed(asked: Asked, case: Case) -> str:
     names = [*(asked.reading.gradient.roles if asked.gradient and asked.reading.gradient else ())]
     first = [*asked.reading.binding]
     roles = first + names
-    for index, (_, now, before) in enumerate(given):
+    for index, (now, before) in enumerate(given):
         if not np.array_equal(now, before, equal_nan=now.dtype.kind == "f"):
             called = roles[index % len(roles)] if roles else "its argument"
             return f"it writes into its argument {_said(asked, called, index < len(first))}"
@@ -250,11 +254,10 @@ def measured(asked: Asked) -> dict[str, float]:
         if row.inputs[0] in ("z", "prediction"):
             case = case | {row.inputs[0]: case[row.inputs[0]] * np.float32(scale)}
         exact, bound = judge.right_value(row, case), judge.value_bound(row, case)
-        answers: dict[str, Any] = {"yours": lambda case=case: _undone(asked, case)}
+        answers: dict[str, object] = {"yours": _undone(asked, case)}
         if theirs.has_torch() and "theirs" not in row.missing:
-            answers["torch's"] = lambda case=case: _torch(row, case)
-        for side, answer in answers.items():
-            found = answer()
+            answers["torch's"] = _torch(row, case)
+        for side, found in answers.items():
             got = None if found is None else numbers(found, np.float32)
             if got is None or got.shape != np.shape(exact):
                 return {}
@@ -263,14 +266,14 @@ def measured(asked: Asked) -> dict[str, float]:
     return sides
 
 
-def _undone(asked: Asked, case: Case) -> Any:
+def _undone(asked: Asked, case: Case) -> object:
     reading = asked.reading
     if reading.reduction.over or reading.reduction.per_row or reading.factor.value != 1:
         return None
     return asked(case).arrays[""]
 
 
-def _torch(row: Any, case: Case) -> Any:
+def _torch(row: Op, case: Case) -> AnyArray:
     from parity.convert import to_array, to_tensors
 
     return to_array(row.theirs(**to_tensors(case)))

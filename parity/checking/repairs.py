@@ -10,7 +10,8 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from types import FunctionType
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from parity.checking.classes import Mismatch
 from parity.checking.findings import UNSTABLE, WRONG, Finding
 from parity.checking.subject import Subject
 
+Named: TypeAlias = "type | FunctionType"
 NAME = r"[A-Za-z_][\w.]*"
 DEEP = r"[^()]*(?:\([^()]*\)[^()]*)*"
 INNER = rf"[^()]*(?:\({DEEP}\)[^()]*)*"  # what stands in brackets, with brackets of its own
@@ -142,7 +144,7 @@ class _Sources:
              first   the number of its first line in its file
     """
 
-    thing: Any
+    thing: Named
     lines: list[str]
     first: int
 
@@ -182,12 +184,12 @@ class _Sources:
         except Exception:
             return None
         made = namespace.get(self.thing.__name__)
-        if made is None or made is self.thing:
+        if not isinstance(made, type | FunctionType) or made is self.thing:
             return None
-        return replace(asked, subject=_with(asked.subject, self.thing, made, asked.gradient))
+        return replace(asked, subject=_with(asked.subject, made, asked.gradient))
 
 
-def _globals(thing: Any) -> dict[str, Any]:
+def _globals(thing: Named) -> dict[str, object]:
     import sys
 
     if inspect.isfunction(thing):
@@ -212,11 +214,11 @@ def _names(asked: Asked) -> dict[str, str]:
     return found
 
 
-def _with(subject: Subject, thing: Any, made: Any, gradient: bool) -> Subject:
+def _with(subject: Subject, made: Named, gradient: bool) -> Subject:
     """Return a subject with one function or class in place of another."""
     new = Subject(subject.op, subject.thing, subject.other, subject.settings, subject.tensors)
     new.__dict__.update({k: v for k, v in subject.__dict__.items() if k not in ("words", "source")})
-    if inspect.isclass(thing):
+    if isinstance(made, type):
         new.owner = made
         for part in ("forward", "backward"):
             old = getattr(subject, part)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import indent
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from parity.cases import Case
 from parity.checking.asking import Asked
 from parity.checking.findings import DIFFERS, GRADES, RIGHT, UNSTABLE, WRONG, Finding
 from parity.checking.names import STEP
 from parity.checking.readings import is_default
+from parity.checking.subject import Subject
 from parity.judge import literal
+from scratchnn.ops.shared import AnyArray
 
 LARGE = 12  # an array with more numbers is not printed
 HEAD = {
@@ -244,10 +247,10 @@ def _example(finding: Finding, asked: Asked) -> Iterator[str]:
         yield f"   right {of}{indent(right, ' ' * 9).lstrip()}"
 
 
-def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def code(asked: Asked, case: Case) -> tuple[dict[str, ArrayLike], str]:
     """Return the arrays of a case by the user's names, and the call."""
     reading, subject = asked.reading, asked.subject
-    given: dict[str, Any] = reading.calls(dict(case))[0]
+    given = reading.calls(case)[0]
     places = subject.places() or list(reading.binding)
     names = dict(zip(reading.binding, places, strict=False))
     options = {
@@ -256,7 +259,7 @@ def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         if not is_default(case[o], reading.row.defaults[o])
     }
     forward = [names[role] for role in reading.binding]
-    arrays = {names.get(role, role): x for role, x in given.items()}
+    arrays: dict[str, ArrayLike] = {names.get(role, role): x for role, x in given.items()}
     named = [
         f"{name}={x!r}" if np.ndim(x) == 0 else f"{name}={name}" for name, x in options.items()
     ]
@@ -276,13 +279,13 @@ def code(asked: Asked, case: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     return arrays, f"{backward.rpartition('<locals>.')[2]}({text})"
 
 
-def _called(name: str, subject: Any) -> str:
+def _called(name: str, subject: Subject) -> str:
     if subject.owner is subject.thing and subject.owner is not None:
         return f"{name}().{getattr(subject.forward, '__name__', '')}"
     return name
 
 
-def shown(got: Any, right: Any) -> tuple[str, str]:
+def shown(got: object, right: ArrayLike) -> tuple[str, str]:
     """Return two answers with few digits where few tell them apart, else with all."""
     a, b = np.asarray(got), np.asarray(right) + 0.0  # no -0
     if a.dtype == object or a.dtype.kind not in "fiub":
@@ -294,14 +297,18 @@ def shown(got: Any, right: Any) -> tuple[str, str]:
     return texts
 
 
-def _clear(a: Any, b: Any) -> bool:
+def _clear(a: AnyArray, b: AnyArray) -> bool:
     with np.errstate(all="ignore"):
         off = abs(a - b) > 1e-3 * abs(b)
     return bool(np.any(off | ~np.isfinite(a)))
 
 
-def _text(x: Any, digits: int) -> str:
+def _text(x: AnyArray, digits: int) -> str:
     if np.ndim(x) == 0:
         return f"{float(x):.{digits}g}"
-    formatter: Any = {"float_kind": lambda v: f"{v:.{digits}g}"}
-    return np.array2string(np.asarray(x), separator=", ", formatter=formatter, max_line_width=80)
+    return np.array2string(
+        x,
+        separator=", ",
+        formatter={"float_kind": lambda v: f"{v:.{digits}g}"},
+        max_line_width=80,
+    )

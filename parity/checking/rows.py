@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
-from parity import cases, oracle
+from parity import oracle
 from parity.bounds import LOG_ULPS
 from parity.cases import Case, Draw, Dtype
 from parity.digits import Numbers, log, log1p
@@ -20,15 +20,19 @@ from parity.loss_bounds import _reduce
 from parity.ops import OPS, Function, Op
 from scratchnn.ops.shared import AnyArray, Array
 
+Bounds: TypeAlias = "Array | tuple[Array, ...]"
 
-def cross_entropy_of_probabilities(p: Numbers, target: AnyArray, *, reduction: str = "mean") -> Any:
+
+def cross_entropy_of_probabilities(
+    p: Numbers, target: AnyArray, *, reduction: str = "mean"
+) -> Numbers:
     """-Σ_c q_c log p_c per row, reduced."""
     return oracle.nll_loss(log(p), target, reduction=reduction)
 
 
 def cross_entropy_of_probabilities_backward(
     dloss: Numbers, p: Numbers, target: AnyArray, *, reduction: str = "mean"
-) -> Any:
+) -> Numbers:
     """-q / p, and -log p for a target of probabilities, times a row's share of dloss."""
     v, *how = oracle.reduced_mass(p, target, reduction=reduction)
     share = oracle.share(np.reshape(dloss, (-1, 1)), *how)
@@ -52,14 +56,14 @@ def cross_entropy_of_probabilities_bound(
 
 def cross_entropy_of_probabilities_backward_bound(
     dloss: Array, p: Array, target: AnyArray, *, reduction: str = "mean", u: float
-) -> Any:
+) -> Bounds:
     gradients = cross_entropy_of_probabilities_backward(dloss, p, target, reduction=reduction)
     if oracle.holds_indices(target):
         return 8 * u * abs(gradients)
     return tuple((LOG_ULPS + 8) * u * abs(g) for g in gradients)
 
 
-def binary_cross_entropy(p: Numbers, target: Numbers, *, reduction: str = "mean") -> Any:
+def binary_cross_entropy(p: Numbers, target: Numbers, *, reduction: str = "mean") -> Numbers:
     """-(t log p + (1 - t) log(1 - p)), reduced; 0 log 0 = 0. torch's never exceeds 100."""
     return oracle._reduce(_binary_losses(p, target), reduction, p.size)
 
@@ -72,7 +76,7 @@ def _binary_losses(p: Numbers, t: Numbers) -> Numbers:
 
 def binary_cross_entropy_backward(
     dloss: Numbers, p: Numbers, target: Numbers, *, reduction: str = "mean"
-) -> Any:
+) -> tuple[Numbers, Numbers]:
     """(1 - t) / (1 - p) - t / p and log(1 - p) - log p, times dloss."""
     share = oracle.share(dloss, reduction, p.size)
     return (_over(1 - target, 1 - p) - _over(target, p)) * share, (log1p(-p) - log(p)) * share
@@ -88,21 +92,21 @@ def binary_cross_entropy_bound(
 
 def binary_cross_entropy_backward_bound(
     dloss: Array, p: Array, target: Array, *, reduction: str = "mean", u: float
-) -> Any:
+) -> Bounds:
     """Both terms are positive, and (p - t) / (p (1 - p)) cancels by as much as their sum."""
     share = abs(oracle.share(dloss, reduction, p.size))
     dp = (1 - target) / (1 - p) + target / p
     return 12 * u * dp * share, (LOG_ULPS + 8) * u * (abs(log(p)) + abs(log1p(-p)) + 1) * share
 
 
-def kl_div_of_probabilities(q: Numbers, target: Numbers, *, reduction: str = "mean") -> Any:
+def kl_div_of_probabilities(q: Numbers, target: Numbers, *, reduction: str = "mean") -> Numbers:
     """p (log p - log q), reduced, with the target p."""
     return oracle.kl_div(log(q), target, reduction=reduction)
 
 
 def kl_div_of_probabilities_backward(
     dloss: Numbers, q: Numbers, target: Numbers, *, reduction: str = "mean"
-) -> Any:
+) -> tuple[Numbers, Numbers]:
     """-p / q and log p - log q + 1, times dloss."""
     _, dtarget = oracle.kl_div_backward(dloss, log(q), target, reduction)
     share = oracle.share(dloss, reduction, oracle.entries(q, reduction))
@@ -120,7 +124,7 @@ def kl_div_of_probabilities_bound(
 
 def kl_div_of_probabilities_backward_bound(
     dloss: Array, q: Array, target: Array, *, reduction: str = "mean", u: float
-) -> Any:
+) -> Bounds:
     share = abs(oracle.share(dloss, reduction, oracle.entries(q, reduction)))
     p = np.where(target == 0, 1, target)
     unit = (LOG_ULPS + 8) * u * share
@@ -146,9 +150,7 @@ def _sigmoid(z: Array) -> Array:
     return np.asarray(np.exp(-np.logaddexp(0, -z)), z.dtype)
 
 
-def _row(
-    name: str, first: str, like: str, squash: Callable[[Array], Array], *inputs: str, hand: Any
-) -> Op:
+def _row(name: str, first: str, like: str, squash: Callable[[Array], Array], *inputs: str) -> Op:
     """Return a row whose first array is the probabilities of those of another row."""
     row, logits = OPS[like], OPS[like].inputs[0]
     of_logits = logits == "z"
@@ -168,12 +170,12 @@ def _row(
         case = changed(row.example(z, other, rng))
         return case | {"reduction": "mean"}
 
-    return OfProbabilities(name, inputs, generate, example, extremes=row.extremes, hand=hand)
+    return OfProbabilities(name, inputs, generate, example, extremes=row.extremes)
 
 
 _CE = "cross_entropy_of_probabilities"
 ROWS = [
-    _row(_CE, "p", "cross_entropy", _softmax, "p", hand=()),
+    _row(_CE, "p", "cross_entropy", _softmax, "p"),
     _row(
         f"{_CE}, probabilities",
         "p",
@@ -181,7 +183,6 @@ ROWS = [
         _softmax,
         "p",
         "target",
-        hand=(),
     ),
     _row(
         "binary_cross_entropy",
@@ -190,9 +191,8 @@ ROWS = [
         _sigmoid,
         "p",
         "target",
-        hand=(),
     ),
-    _row("kl_div_of_probabilities", "q", "kl_div", _softmax, "q", "target", hand=()),
+    _row("kl_div_of_probabilities", "q", "kl_div", _softmax, "q", "target"),
 ]
 ALL = {**OPS, **{row.name: row for row in ROWS}}
 LABELS, SOFT = "cross_entropy", "cross_entropy, probabilities"
@@ -215,4 +215,3 @@ OF = {  # what the first array of a row is, in words
     "log_q": "log-probabilities",
     "q": "probabilities",
 }
-assert cases

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -26,7 +26,7 @@ from scratchnn.data.given import as_dataset
 from scratchnn.layers import Layer
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
-from scratchnn.ops.shared import AnyArray, Array
+from scratchnn.ops.shared import Array
 from scratchnn.optim import Optimizer
 from scratchnn.run.recipes import Recipe, Run
 from scratchnn.train import total
@@ -35,6 +35,18 @@ Network: TypeAlias = "Sequence[int] | Sequence[Layer] | Parameters"
 Gradient: TypeAlias = "ArrayLike | Sequence[ArrayLike]"
 NAME = "your network"
 FORM = "arrays=True gives the step a list [W_1, b_1, ...], arrays=False one vector"
+
+
+class Options(TypedDict):
+    """How a network is trained: the options of `prepare`."""
+
+    optimizer: Optimizer
+    objective: str | Objective
+    epochs: int
+    batch_size: int
+    activation: str
+    seed: int
+    dtype: DTypeLike
 
 
 def prepare(
@@ -72,7 +84,9 @@ def prepare(
     return Run(recipe, data, None, parameters, own, rng)
 
 
-def train(network: Network, X: ArrayLike, y: ArrayLike, device: str, **options: Any) -> Lockstep:
+def train(
+    network: Network, X: ArrayLike, y: ArrayLike, device: str, **options: Unpack[Options]
+) -> Lockstep:
     """Train a network on both sides, and compare every step; options as of `prepare`."""
     again, result = partial(prepare, network, X, y, **options), None
     with devices.prepared(device) as on:
@@ -120,7 +134,7 @@ class StepReport:
         )
 
 
-Step: TypeAlias = Callable[[Any, AnyArray, AnyArray], tuple[Any, Any]]
+Step: TypeAlias = Callable[..., object]  # of θ, X and y: (loss, gradient)
 
 
 def check_step(
@@ -131,7 +145,7 @@ def check_step(
     device: str,
     *,
     arrays: bool,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> StepReport:
     """Compare a step with torch's, from torch's θ each time; options as of `prepare`."""
     run, of_X, of_y = prepare(network, X, y, **options), np.shape(X)[1:], np.shape(y)[1:]
@@ -159,7 +173,7 @@ def check_step(
     return StepReport(loss.dtype.name, number, worst(found), "", unbounded)
 
 
-def _results(returned: Any, like: Parameters) -> tuple[Array, Parameters]:
+def _results(returned: object, like: Parameters) -> tuple[Array, Parameters]:
     """Return loss and gradient in the form of ours.
 
     Raises   ValueError for what is no (loss, gradient)

@@ -211,6 +211,22 @@ def test_a_row_of_numbers_has_no_columns_to_divide_by():
     assert "N, the length of axis 1. Is there one division by N too many?" in cause
 
 
+def softmax_backward_by_differences(dp, z):
+    slopes = np.zeros_like(z)
+    for index in np.ndindex(z.shape):
+        low, high = z.copy(), z.copy()
+        low[index] -= 1e-5
+        high[index] += 1e-5
+        slopes[index] = ((softmax(high) - softmax(low)) * dp).sum() / 2e-5
+    return slopes
+
+
+def test_a_right_function_is_not_called_another_one():
+    report = parity.check(softmax, "softmax", softmax_backward_by_differences)
+    assert report.of("value") == "right"
+    assert not report.causes, str(report)
+
+
 # ---- from where on ------------------------------------------------------------------------------
 
 
