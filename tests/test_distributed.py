@@ -493,13 +493,13 @@ def test_an_error_of_a_program_ends_all_ranks(monkeypatch, capsys):
     monkeypatch.setattr(launch, "launched", lambda: True)
     monkeypatch.setattr(launch, "need", lambda *_: SimpleNamespace(COMM_WORLD=comm))
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    launch.world()
+    launch.world.__wrapped__()  # it is kept for the process
     sys.excepthook(ValueError, ValueError("planted"), None)
     assert ended == [1]
     assert "rank 1 of 2:\nValueError: planted" in capsys.readouterr().err
     comm.size = 1
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    launch.world()
+    launch.world.__wrapped__()  # it is kept for the process
     assert sys.excepthook is sys.__excepthook__  # one rank has no others to end
 
 

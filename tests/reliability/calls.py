@@ -55,7 +55,7 @@ class Call:
 
     def optional(self, name: str) -> bool:
         """Whether an argument may be None."""
-        if name in ("rng", "test"):
+        if name in ("rng", "test", "weight"):
             return True
         parameter = inspect.signature(self.function).parameters.get(name)
         return parameter is not None and "None" in str(parameter.annotation)
@@ -149,6 +149,14 @@ def networks() -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
         fit(parameters, **given)
         return parameters.theta
 
+    def judged(**options: Any) -> Any:
+        return evaluate(NETWORK, (X, LABELS), objectives.CrossEntropy(**options))
+
+    def measured(**options: Any) -> Any:
+        network = mlp.init([D, 1], rng=0, dtype=np.float64)
+        return evaluate(network, (X, X[:, :1]), objectives.HuberLoss(**options))
+
+    weighted = {"weight": np.linspace(0.5, 1, C), "ignore_index": 1, "label_smoothing": 0.1}
     theta, grad = np.arange(1.0, 7), np.ones(6)
     part = {"train": (X, LABELS), "test": (X, LABELS)}
     more = {"epochs": 2, "batch_size": 3, "rng": 1, "evaluation": True}
@@ -174,6 +182,8 @@ def networks() -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
         ("fit", trained, {"parameters": NETWORK, **part, "rng": 1, "objective": "one_vs_rest"}),
         ("evaluate", evaluate,
          {"parameters": NETWORK, "data": (X, LABELS), "objective": "cross_entropy"}),
+        ("objectives.CrossEntropy", judged, weighted),
+        ("objectives.HuberLoss", measured, {"delta": 0.5}),
         *(stepped(kind, {**rates, **more}, theta, grad) for kind, more in
           ((SGD, momentum), (SGD, {"momentum": 0.5}), (Adam, {"betas": (0.9, 0.99), "eps": 1e-8}),
            (AdamW, {"betas": (0.9, 0.99)}))),

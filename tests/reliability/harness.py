@@ -57,16 +57,17 @@ class Child:
     def _run(self, arguments: list[str], prepare: Callable[[], None]) -> None:
         status = 70
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # not before the command begins
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             for number, file in enumerate(self.files, 1):
                 os.dup2(file.fileno(), number)
             sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
             train_command._has_plots = lambda: False
             prepare()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
             status = main(arguments)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
+        except KeyboardInterrupt:  # before `main` looks for it: scratchnn_command ends so, too
+            status = 130
         except BaseException:
             traceback.print_exc()
         finally:

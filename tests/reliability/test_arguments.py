@@ -242,3 +242,28 @@ def test_measures_say_what_to_do_with_predicted_classes(measure):
     with pytest.raises(TypeError, match=r"got class indices: objectives\.one_hot\(z, C\) makes"):
         measure(LABELS, LABELS)
     assert metrics.accuracy(objectives.one_hot(LABELS, C), LABELS) == 1
+
+
+TAKE_COMPLEX = {  # for the complex step
+    *("softmax", "log_softmax", "logsumexp", "cross_entropy", "nll_loss", "kl_div"),
+    *("linear", "kronecker_linear", "relu", "tanh", "squared_loss", "mse_loss"),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_complex_numbers_are_taken_where_no_imaginary_part_is_dropped(name):
+    f, backward = getattr(F, name), getattr(F, f"{name}_backward")
+    (first, *others), options = samples(name, np.float64)[0]
+    z = first + 0j
+    if name in TAKE_COMPLEX:
+        expected = f(first, *others, **options)
+        np.testing.assert_allclose(f(z, *others, **options), expected, rtol=1e-12)
+    else:
+        with pytest.raises(TypeError, match="must be real, got complex128"):
+            f(z, *others, **options)
+    if name != "softmax":
+        dy = np.ones_like(f(first, *others, **options))
+        with pytest.raises(TypeError, match="must be real"):
+            backward(dy, z, *others, **options)
+        with pytest.raises(TypeError, match="must be real"):
+            backward(dy + 1j, first, *others, **options)

@@ -122,7 +122,7 @@ SAID = {  # other names by which messages call a part of an argument
     "data": r"X|y|data|target|your data", "pairs": r"pairs|W of|b of", "layers": r"layers?|H|D",
     "network": r"network|sizes|layer", "betas": r"betas|beta", "out": "out", "sizes": "sizes|layer",
     "size": "size|height|width", "theta": "theta|parameters", "images": "images|X|target",
-    "classes": r"classes|target", "dy": "dy|y", "std": "std",
+    "classes": r"classes|target", "dy": "dy|y", "weight": "weight|the loss",
 }  # fmt: skip
 
 INSIDE = re.compile(  # NumPy's and Python's own words
