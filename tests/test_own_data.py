@@ -369,7 +369,9 @@ def test_train_show_and_evaluate_on_data_of_ones_own(saved_digits, tmp_path, cap
     assert "mine test: 360 examples of 8 x 8 pixels, uint8" in capsys.readouterr().out
     saved_digits.rename(tmp_path / "moved")
     assert main(["evaluate", out]) == 3
-    assert "on data that are here" in capsys.readouterr().err
+    assert (
+        "which is not here: bring it back, or name other data by --data" in capsys.readouterr().err
+    )
     assert main(["evaluate", out, "--data", str(tmp_path / "moved")]) == 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scratchnn import __version__, distributed
-from scratchnn.data import DataError, Dataset
+from scratchnn.data import DataError
 from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import files, terminal
@@ -27,7 +27,7 @@ from scratchnn.run.look.exchange import add_export, add_import
 from scratchnn.run.look.predict import add_predict
 from scratchnn.run.look.report import add_report
 from scratchnn.run.look.show import add_show
-from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.run.recipes import RECIPES
 from scratchnn.run.settings import hyper_parameters
 from scratchnn.run.train_command import add_train
 
@@ -99,8 +99,6 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
     """Evaluate saved parameters on a data set's test part."""
     run = saved.read(arguments.parameters)
     recipe, data = run.recipe(arguments.data), run.data(arguments.data, arguments.data_dir)
-    if not arguments.data:
-        _check_fits(run, recipe, data)
     score = distributed.evaluate(run.network, data, recipe.objective, ranks=world())
     if arguments.json:
         print(json.dumps({"data": data.name, "examples": len(data), **score._asdict()}))
@@ -108,16 +106,6 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
         accuracy = "" if score.accuracy is None else f", accuracy {score.accuracy:.2%}"
         print(f"{recipe.name} on {data.name} ({len(data):,}): loss {score.loss:.4f}{accuracy}")
     return 0
-
-
-def _check_fits(run: saved.Saved, recipe: Recipe, data: Dataset) -> None:
-    """Raise where a file says that a network was trained on data that it does not fit."""
-    sizes, (first, last) = run.network.sizes, (data.features, 1 if recipe.classes else data.outputs)
-    if (sizes[0], sizes[-1]) != (first, last):
-        raise DataError(
-            f"{run.path}: {recipe.name} on {recipe.data} has {first} inputs and {last} outputs, "
-            f"and the network in the file has the sizes {sizes}"
-        )
 
 
 def list_recipes(_: argparse.Namespace) -> int:

@@ -176,8 +176,8 @@ def test_folder_of_version_0_1_is_evaluated(tmp_path, capsys):
 
 def test_evaluate_a_network_that_is_not_the_recipes(tmp_path, capsys):
     checkpoint.save(tmp_path / "p.npz", mlp.init([64, 9]), recipe="mlp", data="digits")
-    assert main(["evaluate", str(tmp_path / "p.npz")]) == 2
-    assert_one_line(capsys, "digits test needs 10 outputs, and the network has 9: take other data")
+    assert main(["evaluate", str(tmp_path / "p.npz")]) == 3
+    assert_one_line(capsys, "10 outputs, and the network has the sizes (64, 9): name other data")
 
 
 def test_theta_of_the_record_is_that_of_the_checkpoint(tmp_path):
