@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from parity import judge, theirs
 from parity.cases import Case, Dtype
@@ -21,8 +20,6 @@ from parity.checking.lost import LOST
 from parity.checking.rounding import in_single
 from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
-
-Results: TypeAlias = "Mapping[str, ArrayLike]"
 
 
 def differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[Finding]:
@@ -167,7 +164,7 @@ TRIALS: dict[str, tuple[str, Callable[[AnyArray], AnyArray]]] = {
 }
 
 
-def _with(asked: Asked, case: Case, change: Callable[[AnyArray], AnyArray]) -> Results:
+def _with(asked: Asked, case: Case, change: Callable[[AnyArray], AnyArray]) -> dict[str, Any]:
     """Ask with arguments that are changed in how they lie in memory."""
     if asked.subject.tensors and change is not np.array:
         return asked(case).arrays

@@ -70,14 +70,14 @@ def _of_numbers(asked: Asked, finding: Finding) -> Iterator[str]:
         each = " in each entry" if example[0].size > 1 else ""
         yield f"it is a constant apart: {differences[0]:.4g}{each}"
         return
-    for here, (a, b) in (("", (got, right)), ("here ", example)):
+    for where, (a, b) in (("everywhere", (got, right)), ("here", example)):
         with np.errstate(all="ignore"):
             ratios = a[b != 0] / b[b != 0]
         far = abs(ratios - 1).max(initial=0)
         if far > 0 and np.ptp(ratios) <= FITS * far and (b != 0).any():
             by = float(ratios[0])
             times = f"{by:.4g}" if far > LEAST else f"1 {'+' if by > 1 else '-'} {abs(by - 1):.4g}"
-            yield f"{here}it is {times} times the right answer"
+            yield f"{where} it is {times} times the right answer"
             return
 
 
@@ -86,8 +86,7 @@ def _pairs(asked: Asked, finding: Finding) -> Iterator[tuple[AnyArray, AnyArray]
     problems = [finding.problem, *(asked.problem(case) for case in finding.cases)]
     for problem in problems:
         if problem and problem.kind == "value" and problem.right is not None:
-            got, right = np.asarray(problem.got, float), np.asarray(problem.right, float)
-            yield got.ravel(), right.ravel()
+            yield np.asarray(problem.got, float).ravel(), problem.right.astype(float).ravel()
 
 
 def _of_infinities(asked: Asked, finding: Finding, nan: bool) -> str:

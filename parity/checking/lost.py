@@ -41,8 +41,8 @@ def lost(asked: Asked, place: str) -> Iterator[Finding]:
     small = {check: [f for f in found if not _is_wrong(*f)] for check, found in groups.items()}
     extreme = _problems(asked, inputs.extremes(asked.reading), single, strict=not asked.gradient)
     clear = [f for f in extreme if f[1].size >= CLEAR]
-    for check, few in small.items():
-        if finding := _of_the_formula(asked, place, check, few, lost=bool(clear)):
+    for check in (check for check in groups if not bad[check]):
+        if finding := _of_the_formula(asked, place, check, small[check], lost=bool(clear)):
             yield finding
             return
     found = [*(clear or extreme), *small["ordinary numbers"], *small["options"]]

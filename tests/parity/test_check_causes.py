@@ -45,7 +45,7 @@ def mse_and_more(prediction, target):
 
 
 SMALL = {
-    (slightly_larger, "softmax"): "it is 1 + 1e-06 times the right answer",
+    (slightly_larger, "softmax"): "everywhere it is 1 + 1e-06 times the right answer",
     (slightly_more, "softmax"): "it is a constant apart: 1e-09 in each entry",
     (relu_and_more, "relu"): "it is a constant apart: 1e-07 in each entry",
     (mse_and_more, "mse_loss"): "it is a constant apart: 1e-06",
