@@ -199,7 +199,8 @@ def fit(
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
-    with limit, (checkpoint or survives)(parameters, optimizer, history) as keep:
+    # The limit may import a package, which no signal should break: a checkpoint holds them off.
+    with (checkpoint or survives)(parameters, optimizer, history) as keep, limit:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))
