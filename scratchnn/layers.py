@@ -24,7 +24,7 @@ from scratchnn.ops.activations import (
     tanh_backward,
 )
 from scratchnn.ops.kronecker import kronecker_linear
-from scratchnn.ops.linear import bias_gradient, input_gradient, weight_gradient
+from scratchnn.ops.linear import bias_gradient, input_gradient, linear, weight_gradient
 from scratchnn.ops.shared import Array, check_whole
 
 Shapes = dict[str, tuple[int, ...]]
@@ -69,9 +69,8 @@ class Sized(Protocol):
 class Dense:
     """Y = X W + b, from D to H features.
 
-    These are functional.linear and linear_backward without their checks: the network
-    has checked X and θ. dX is not needed in the first layer, and dW and db go straight
-    into their places.
+    `backward` and `gradients` are the two halves of functional.linear_backward: dX
+    is not needed in the first layer, and dW and db go straight into their places.
 
     In θ, W (D, H) and b (H,) lie one after the other.
 
@@ -103,9 +102,7 @@ class Dense:
 
     def forward(self, X: Array, *parameters: Array) -> Array:
         W, b = parameters
-        Y = X @ W
-        Y += b
-        return Y
+        return linear(X, W, b)
 
     def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
         W, _ = parameters

@@ -207,7 +207,8 @@ def fit(
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
     limit = limited(threads or fitting(parameters.sizes, batch_size))
     task = Task(*parts, goal, batch_size, None if any_order else rng)
-    with limit, (checkpoint or survives)(parameters, optimizer, history, task) as keep:
+    # The limit may import a package, which no signal should break: a checkpoint holds them off.
+    with (checkpoint or survives)(parameters, optimizer, history, task) as keep, limit:
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))

@@ -445,7 +445,7 @@ def test_exception_of_backward_is_shown_with_its_line():
     report = gradcheck.check(F.softmax, backward, Z)
     assert not report.ok
     line = backward.__code__.co_firstlineno + 2
-    assert "backward raises ValueError: dp must have the shape of z (5, 2)" in report.causes
+    assert "backward raises ValueError: dp must have the shape of p (5, 2)" in report.causes
     assert f"(line {line}: return F.softmax_backward(dy, part)" in report.causes
     report = gradcheck.check(np.tanh, np.linalg.solve, Z)  # not a square matrix
     assert "backward raises LinAlgError" in report.causes

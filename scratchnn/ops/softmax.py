@@ -81,13 +81,10 @@ def softmax_backward(
     if p is None:
         if z is None:
             raise TypeError("softmax_backward needs z, or p = softmax(z)")
-        check_float(dp=dp)
         p = softmax(z, axis, dtype=dtype)
-        check_same_shape(z=p, dp=dp)
     check_float(dp=dp, p=p)
     check_same_shape(p=p, dp=dp)
-    check_axis(axis, p.ndim or 1)
-    check_out(out, p=p)
+    _check(axis, p, out)
     dp = upstream(p.dtype, dp=dp)
     with np.errstate(invalid="ignore"):  # an infinite dp at p = 0 is nan, as in torch
         dz = dp - _dot(p > 0.5, dp, axis)  # less the dp of a class with p > 1/2, if there is one

@@ -19,7 +19,7 @@ import numpy as np
 from scratchnn import mlp
 from scratchnn.data import DataError
 from scratchnn.layers import describe
-from scratchnn.run import checkpoint
+from scratchnn.run import checkpoint, record
 from tests.reliability import data_faults
 from tests.reliability.endurance import memory, memory_over_time, same_seed, threads_side_by_side
 from tests.reliability.harness import (
@@ -159,7 +159,7 @@ def signals_at_random(cases: int) -> Found:
                 os.kill(child.pid, number)
             ended, words = child.wait(), f"{'+'.join(s.name for s in sent)}, case {case}"
             found.expect("Traceback" not in ended.err, f"{words}: {ended.err}")
-            begun = (path / "checkpoint.npz").exists()  # else there is nothing to go on with
+            begun = (path / "checkpoint.npz").exists() and record.read(path)["status"] != "done"
             right = {0, 128 + sent[0]} | (set() if sent[0] == signal.SIGINT else {-sent[0]})
             found.expect(ended.status in right, f"{words}: exit {ended.status}, {ended.err}")
             if begun and ended.status == 128 + sent[0] and len(sent) == 1:

@@ -13,6 +13,7 @@ from scratchnn import (
     Adam,
     AdamW,
     calibration,
+    data,
     information,
     metrics,
     mlp,
@@ -267,3 +268,50 @@ def test_complex_numbers_are_taken_where_no_imaginary_part_is_dropped(name):
             backward(dy, z, *others, **options)
         with pytest.raises(TypeError, match="must be real"):
             backward(dy + 1j, first, *others, **options)
+
+
+IMAGES = np.zeros((2, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: data.pad(IMAGES[..., :0], 1, padding_mode="edge"), "images must have pixels to"),
+        (lambda: data.pad(IMAGES, 1, fill=300), r"fill must be a whole number in \[0, 255\]"),
+        (lambda: data.pad(IMAGES, 1, fill=np.nan), "fill must be a whole number in"),
+        (lambda: data.random_hflip(IMAGES[0]), r"images must have shape \(N, H, W\), got \(4, 3\)"),
+        (lambda: data.Normalize(np.inf, 1.0), "mean must be finite, got inf"),
+        (lambda: data.Normalize(0.5, 0.0), "std must be positive, got 0.0"),
+        (
+            lambda: data.Normalize([0.1, 0.2], 1.0)(IMAGES),
+            r"one per column \(3,\), got \[0.1, 0.2\]",
+        ),
+        (lambda: data.ToTensor(0), "max_value must be positive and finite, got 0"),
+        (lambda: F.softplus(Z, threshold=np.nan), "threshold must not be NaN"),
+        (lambda: data.synthetic_line(b=np.inf), "b must be finite, got inf"),
+        (lambda: F.logsumexp(Z, (0, -2)), "axis must name each axis once"),
+        (lambda: mlp.init([2, 3], std=-1), "std must be finite and not negative, got -1"),
+        (lambda: SGD(0.1).step(np.broadcast_to(1.0, 3), np.ones(3)), "theta is changed in place"),
+        (lambda: F.relu(Z, out=np.broadcast_to(0.0, Z.shape)), "out is changed in place"),
+    ],
+)
+def test_values_that_are_out_of_range_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_complex_targets_have_no_gradient_here():
+    with pytest.raises(TypeError, match="target must be real, got complex128"):
+        F.cross_entropy_backward(1.0, Z, P + 0j)
+
+
+def test_a_window_may_be_given_in_unsigned_numbers():
+    """-np.uint8(1) is 255: a window beside the image was cut out."""
+    images = np.arange(12).reshape(1, 4, 3)
+    small = data.crop(images, np.uint8(1), np.uint8(1), np.uint8(2), np.uint8(2))
+    assert np.array_equal(small, images[:, 1:3, 1:3])
+
+
+def test_a_number_is_written_in_the_order_of_the_file(tmp_path):
+    data.write_idx(tmp_path / "number", np.float64(1.5))
+    assert data.read_idx(tmp_path / "number") == 1.5

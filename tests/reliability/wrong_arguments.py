@@ -138,7 +138,7 @@ def judged(
     if isinstance(got, Exception):
         proper = isinstance(got, (TypeError, ValueError, FloatingPointError))
         proper = proper and not INSIDE.search(f"{type(got).__name__}: {got}")
-        tied = any(kind.right in ("shape", "any", "same", "close") for kind in changes.values())
+        tied = any(kind.right not in ("refused", "nan") for kind in changes.values())
         said = "|".join(SAID.get(n, re.escape(n)) for n in (call.arguments if tied else changes))
         if proper and re.search(rf"(?<!\w)({said})(?!\w)", str(got)):
             return ""
