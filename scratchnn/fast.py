@@ -36,10 +36,12 @@ from scratchnn.history import Step
 from scratchnn.layers import Dense
 from scratchnn.mlp import Parameters
 from scratchnn.objectives import Objective
-from scratchnn.ops.shared import Array
-from scratchnn.optim import SGD, Optimizer
+from scratchnn.ops.shared import Array, check_same_shape, check_writeable
+from scratchnn.optim import SGD, Optimizer, Scheduled
 from scratchnn.optim.state import state_of
 from scratchnn.threads import openblas
+
+OPTIONS = ("nesterov", "dampening", "weight_decay", "maximize")  # of SGD, that have no place here
 
 
 def reason_against(parameters: Parameters, optimizer: Optimizer) -> str | None:
@@ -48,14 +50,18 @@ def reason_against(parameters: Parameters, optimizer: Optimizer) -> str | None:
     Raises   MissingExtraError without SciPy
     """
     need("scipy.linalg.blas", "fast")
+    if not parameters.theta.flags.c_contiguous:
+        return "BLAS writes into arrays without gaps, and θ is a view with gaps"
     if parameters.theta.dtype not in (np.float32, np.float64):
         return f"BLAS computes in float32 and float64, not in {parameters.theta.dtype}"
     for layer in parameters.layers:
-        if layer.shapes and not isinstance(layer, Dense):
+        if layer.shapes and type(layer) is not Dense:
             return f"it is for dense layers, and the network has a {type(layer).__name__} layer"
+    if isinstance(optimizer, Scheduled):
+        return "it is for SGD without a schedule or warm-up"
     if type(optimizer) is not SGD:
         return f"it is for SGD, and the optimizer is {type(optimizer).__name__}"
-    for option in ("nesterov", "dampening", "weight_decay", "maximize"):
+    for option in OPTIONS:
         if getattr(optimizer, option):
             return f"it is for SGD without {option}"
     return None
@@ -86,12 +92,15 @@ def steps(
                 z = outputs[-1][:, :-1]
                 loss, dz = objective.loss_and_gradient(z, target)
                 correct = objective.correct(z, target)
-                network.step(outputs, dz)
+                network.step(outputs, dz.astype(z.dtype, copy=False))
             yield Step(float(loss), correct, objective.count(target), len(X))
 
 
 class Network:
-    """A network whose layers each have one matrix V, and with momentum its velocity."""
+    """A network whose layers each have one matrix V, and with momentum its velocity.
+
+    Of the optimizer's numbers, only the learning rate may change within an epoch.
+    """
 
     def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         assert isinstance(optimizer, SGD)  # `reason_against` says so
@@ -99,11 +108,15 @@ class Network:
         self.gemm, self.axpy = need("scipy.linalg.blas", "fast").get_blas_funcs(
             ("gemm", "axpy"), dtype=theta.dtype
         )
+        check_writeable(theta=theta)
         self.layers, self.optimizer = parameters.layers, optimizer
+        self.begun_with = _numbers(optimizer)
         self.V = self.velocity = self._matrices(theta)
         if optimizer.momentum:
-            optimizer.state = state_of(theta, optimizer.state)
-            v = optimizer.state.setdefault("velocity", np.zeros_like(theta))
+            state = optimizer.state = state_of(theta, optimizer.state)
+            v = np.ascontiguousarray(state.get("velocity", np.zeros_like(theta)), theta.dtype)
+            check_same_shape(theta=theta, velocity=v)
+            state["velocity"] = v
             self.velocity = self._matrices(v)
 
     def forward(self, X: Array) -> list[Array]:
@@ -111,11 +124,11 @@ class Network:
 
         Shapes   X (N, D) → [(N, D + 1), (N, H_1 + 1), ..., (N, C + 1)]
         """
-        outputs = [with_ones(X, "C")]
+        outputs = [with_ones(X.astype(self.V[0].dtype, copy=False), "C")]
         for layer, V in zip(self.layers, self.V, strict=True):
             A = outputs[-1]
             if len(V):
-                out = np.empty((len(X), V.shape[1] + 1), X.dtype, "F")
+                out = np.empty((len(X), V.shape[1] + 1), V.dtype, "F")
                 out[:, -1] = 1
                 self.multiply(A, V, out=out[:, :-1])
             else:
@@ -130,6 +143,8 @@ class Network:
 
         Shapes   outputs as from `forward`, dz (N, C), which may be overwritten
         """
+        if _numbers(self.optimizer) != self.begun_with:
+            raise ValueError('with blas="scipy", only the learning rate may change in an epoch')
         rate, momentum = self.optimizer.learning_rate, self.optimizer.momentum
         dy = dz
         for i in reversed(range(len(self.layers))):
@@ -138,7 +153,7 @@ class Network:
                 dy = layer.backward(dZ, A[:, :-1], outputs[i + 1][:, :-1])
                 continue
             if i > 0:  # nobody asks for the gradient of the data
-                dy = np.empty((len(A), len(V) - 1), A.dtype, "F")
+                dy = np.empty((len(A), len(V) - 1), V.dtype, "F")
                 self.multiply(dZ, V[:-1].T, out=dy)
             if momentum:
                 v = self.velocity[i]
@@ -170,6 +185,10 @@ class Network:
             matrices.append(theta[start : start + n].reshape(-1, H))
             start += n
         return matrices
+
+
+def _numbers(optimizer: SGD) -> list[float]:
+    return [getattr(optimizer, name) for name in ("momentum", *OPTIONS)]
 
 
 def with_ones(X: Array, order: Literal["C", "F"]) -> Array:

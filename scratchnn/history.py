@@ -23,6 +23,7 @@ class Task(NamedTuple):
              objective                 the loss
              batch_size                how many examples a step uses
              rng                       of the order of the examples; None: no matter which
+             threads                   of the matrix products; None: as many as NumPy takes
     """
 
     train: Dataset
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     objective: Objective
     batch_size: int
     rng: np.random.Generator | None
+    threads: int | None
 
 
 class Step(NamedTuple):

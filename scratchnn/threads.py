@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnn.extras import MissingExtraError, need
+from scratchnn.extras import need
 
 SMALL = 8_000_000  # multiplications; one thread takes about 0.2 ms for as many
 TRIALS = 8  # products that are timed
@@ -27,21 +27,24 @@ TRIALS = 8  # products that are timed
 def fitting(sizes: Sequence[int], batch_size: int) -> int | None:
     """Return 1 where one thread is the best choice for a training; None: as many as NumPy takes.
 
-    It is where all products of a step are small. Of a large one, a few are timed: where other
-    processes keep the cores busy, one thread may be the faster. The bits of a result depend on the
-    number of threads; whoever wants the same bits under any load says how many.
+    One is best for small products. A large product is tried with one thread and with all, once in
+    a process, because one is faster where other programs keep the cores busy. The last bits of a
+    result depend on the number: to have the same bits under any load, say the number.
 
     Options  sizes        of the network, [D, H_1, ..., C]
              batch_size   rows of a batch
     """
-    D, H = max(pairwise(sizes), key=prod)
-    if batch_size * D * H < SMALL:
+    if openblas() is None and find_spec("threadpoolctl") is None:  # the number cannot be changed
+        return None
+    if batch_size * max(map(prod, pairwise(sizes))) < SMALL:
         return 1
-    return None if _several_are_faster(batch_size, D, H) else 1
+    return None if all_threads() == 1 or _several_are_faster() else 1
 
 
-def _several_are_faster(N: int, D: int, H: int) -> bool:
-    X, W = np.ones((N, D), np.float32), np.ones((D, H), np.float32)
+@cache
+def _several_are_faster() -> bool:
+    """Try a product that takes one thread a millisecond or less."""
+    X, W = np.ones((64, 1024), np.float32), np.ones((1024, 512), np.float32)
 
     def seconds(threads: int | None) -> float:
         with limited(threads):
@@ -50,11 +53,8 @@ def _several_are_faster(N: int, D: int, H: int) -> bool:
                 X @ W
             return perf_counter() - start
 
-    try:
-        seconds(None)  # the first call starts the threads
-        return seconds(None) < seconds(1)
-    except MissingExtraError:  # the number cannot be changed
-        return True
+    seconds(None)  # the first call starts the threads
+    return seconds(None) < seconds(1)
 
 
 def all_threads() -> int | None:

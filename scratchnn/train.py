@@ -23,7 +23,7 @@ from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, check_flag, check_whole, generator
 from scratchnn.optim import Optimizer
 from scratchnn.shown import survives
-from scratchnn.threads import fitting, limited
+from scratchnn.threads import all_threads, fitting, limited
 
 NOT_MEASURED: tuple[float | None, float | None] = (None, None)
 EVALUATION_BATCH = 1024  # rows: few calls, and 3 MB of floats for 28 x 28 pixels
@@ -197,18 +197,20 @@ def fit(
     """
     _check_kinds(parameters, optimizer, checkpoint)
     check_flag(evaluation=evaluation)
+    if threads is not None:
+        check_whole(1, threads=threads)
     goal, any_order, rng = objectives.get(objective), rng is None, generator(rng)
-    steps = steps or steps_through(blas, parameters, optimizer)
+    steps = steps_through(blas, parameters, optimizer, steps)
     evaluate = evaluate or _evaluate
     on_batch, on_epoch = on_batch or _ignore, on_epoch or _ignore
     parts = as_parts(train, test, validation, parameters.sizes[-1], classes=goal.classes)
     _check_fits(parameters, parts, goal, batch_size=batch_size, epochs=epochs)
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
-    limit = limited(threads or fitting(parameters.sizes, batch_size))
-    task = Task(*parts, goal, batch_size, None if any_order else rng)
+    number = threads or fitting(parameters.sizes, batch_size) or all_threads()
+    task = Task(*parts, goal, batch_size, None if any_order else rng, number)
     # The limit may import a package, which no signal should break: a checkpoint holds them off.
-    with (checkpoint or survives)(parameters, optimizer, history, task) as keep, limit:
+    with (checkpoint or survives)(parameters, optimizer, history, task) as keep, limited(number):
         rng = _order_of(history.begun, batch_size, len(train)) or rng
         for epoch in range(len(history.epochs) + 1, last + 1):
             now = history.begun = history.begun or Begun(deepcopy(rng))
@@ -229,16 +231,20 @@ def fit(
 _steps, _evaluate = steps, evaluate  # `fit` has arguments of these names
 
 
-def steps_through(blas: str, parameters: Parameters, optimizer: Optimizer) -> Steps:
+def steps_through(
+    blas: str, parameters: Parameters, optimizer: Optimizer, given: Steps | None
+) -> Steps:
     """Return the loop over the batches of an epoch that a training takes.
 
-    Options  blas   "numpy" or "scipy", as in `fit`
+    Options  blas    "numpy" or "scipy", as in `fit`
+             given   the loop that replaces it, if any
     Raises   ValueError for another name; MissingExtraError without SciPy
     """
-    if blas not in ("numpy", "scipy"):
-        raise ValueError(f'blas must be "numpy" or "scipy", got {blas!r}')
+    if blas not in ("numpy", "scipy") or (given and blas != "numpy"):
+        only = '"numpy" with steps=' if given else '"numpy" or "scipy"'
+        raise ValueError(f"blas must be {only}, got {blas!r}")
     if blas == "numpy":
-        return _steps
+        return given or _steps
     reason = fast.reason_against(parameters, optimizer)
     if reason is None:
         return fast.steps

@@ -1,6 +1,7 @@
 """The steps through SciPy's BLAS are the plain steps, up to rounding."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,21 @@ from hypothesis import strategies as st
 from scratchnn import SGD, Adam, checkpoint, data, evaluate, fast, fit, mlp, objectives, train
 from scratchnn.data import Dataset
 from scratchnn.extras import MissingExtraError
-from scratchnn.mlp import Kronecker
+from scratchnn.layers import Dense, Kronecker
+from scratchnn.optim import Cosine, Scheduled
 from scratchnn.run.cli import main
 from scratchnn.run.record import read_record
 
 pytest.importorskip("scipy.linalg.blas", reason="the fast steps need SciPy")
 
 DIGITS, TEST = data.digits()
+
+
+class Doubled(Dense):
+    """A layer that is no dense one, though it says so."""
+
+    def forward(self, X, *parameters):
+        return 2 * super().forward(X, *parameters)
 
 
 def trained(blas, sizes=(64, 30, 10), *, dtype=np.float64, activation="relu", epochs=3, **options):
@@ -91,6 +100,52 @@ def test_another_network_begins_with_a_velocity_of_its_own():
     assert np.array_equal(*ends)
 
 
+def test_a_velocity_that_fits_is_taken_in_the_precision_of_the_network():
+    ends = []
+    for blas in ("numpy", "scipy"):
+        network = mlp.init([64, 10], rng=0)
+        optimizer = SGD(0.1, momentum=0.5)
+        dtype = np.float32 if blas == "numpy" else np.float64
+        optimizer.state = {"velocity": np.ones(650, dtype)}
+        fit(network, DIGITS, optimizer=optimizer, epochs=1, rng=1, blas=blas)
+        ends.append(network.theta)
+    np.testing.assert_allclose(*ends, atol=1e-6)
+
+
+def test_a_velocity_of_another_length_is_refused():
+    optimizer = SGD(0.1, momentum=0.5)
+    optimizer.state = {"velocity": np.ones(9, np.float32)}
+    with pytest.raises(ValueError, match="velocity must have the shape of theta"):
+        fit(mlp.init([64, 10]), DIGITS, optimizer=optimizer, epochs=1, blas="scipy")
+
+
+def test_a_network_that_cannot_be_written_to_is_refused():
+    network = mlp.init([64, 10])
+    network.theta.flags.writeable = False
+    with pytest.raises(ValueError, match="theta is changed in place, got a read-only array"):
+        fit(network, DIGITS, optimizer=SGD(0.1), epochs=1, blas="scipy")
+
+
+def test_inputs_of_another_precision_are_converted():
+    rows = replace(DIGITS, transform=lambda X, dtype: X / 16)  # float64
+    ends = []
+    for blas in ("numpy", "scipy"):
+        network = mlp.init([64, 20, 10], rng=0)
+        fit(network, rows, optimizer=SGD(0.1), epochs=1, rng=1, blas=blas)
+        ends.append(network.theta)
+    np.testing.assert_allclose(*ends, atol=1e-6)
+
+
+def test_momentum_does_not_change_within_an_epoch():
+    optimizer = SGD(0.1)
+
+    def change(batch):
+        optimizer.momentum = 0.9
+
+    with pytest.raises(ValueError, match="only the learning rate may change"):
+        fit(mlp.init([64, 10]), DIGITS, optimizer=optimizer, on_batch=change, blas="scipy")
+
+
 def test_batches_are_passed_over():
     goal = objectives.get("cross_entropy")
     counts = []
@@ -105,12 +160,19 @@ def test_batches_are_passed_over():
     ("network", "optimizer", "why"),
     [
         (mlp.init([64, 10]), Adam(0.1), "the optimizer is Adam"),
+        (mlp.init([64, 10]), Scheduled(SGD(0.1), Cosine(9)), "without a schedule or warm-up"),
         (mlp.init([64, 10]), SGD(0.1, weight_decay=0.1), "without weight_decay"),
         (mlp.init([64, 10]), SGD(0.1, momentum=0.1, nesterov=True), "without nesterov"),
         (mlp.init([64, 10]), SGD(0.1, momentum=0.1, dampening=0.1), "without dampening"),
         (mlp.init([64, 10]), SGD(0.1, maximize=True), "without maximize"),
         (mlp.init([64, 10], dtype=np.float16), SGD(0.1), "not in float16"),
         (mlp.init([Kronecker(64, 10, 2)]), SGD(0.1), "a Kronecker layer"),
+        (mlp.init([Doubled(64, 10)]), SGD(0.1), "a Doubled layer"),
+        (
+            mlp.Parameters([Dense(64, 10)], np.zeros(1300, np.float32)[::2]),
+            SGD(0.1),
+            "a view with gaps",
+        ),
     ],
 )
 def test_all_else_takes_the_plain_steps_and_says_why(network, optimizer, why):
@@ -127,6 +189,8 @@ def test_all_else_takes_the_plain_steps_and_says_why(network, optimizer, why):
 def test_an_unknown_blas_is_refused():
     with pytest.raises(ValueError, match='blas must be "numpy" or "scipy", got \'mkl\''):
         trained("mkl")
+    with pytest.raises(ValueError, match='blas must be "numpy" with steps='):
+        fit(mlp.init([64, 10]), DIGITS, optimizer=SGD(0.1), blas="scipy", steps=train.steps)
 
 
 def test_without_scipy_the_extra_is_named(monkeypatch):

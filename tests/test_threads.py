@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from scratchnn import mlp, threads
+from scratchnn import SGD, data, fit, mlp, threads
 from scratchnn.extras import MissingExtraError
 
 
@@ -28,9 +28,15 @@ def test_large_products_get_one_thread_where_it_is_faster(monkeypatch, one, all_
         now["clock"] += seconds[now["threads"]]
         return now["clock"]
 
+    monkeypatch.setattr(threads, "all_threads", lambda: 2)
+    monkeypatch.setattr(threads, "openblas", lambda: object())
     monkeypatch.setattr(threads, "limited", limited)
     monkeypatch.setattr(threads, "perf_counter", clock)
-    assert threads.fitting([784, 512, 256, 128, 64, 10], 64) == number  # the MLP on MNIST
+    threads._several_are_faster.cache_clear()
+    try:
+        assert threads.fitting([784, 512, 256, 128, 64, 10], 64) == number  # the MLP on MNIST
+    finally:
+        threads._several_are_faster.cache_clear()
 
 
 @pytest.mark.parametrize("by", ["OpenBLAS", "threadpoolctl"])
@@ -60,3 +66,18 @@ def test_another_blas_needs_threadpoolctl(monkeypatch):
 def test_a_blas_of_another_name_is_not_known(monkeypatch):
     monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: object())
     assert threads.openblas.__wrapped__() is None  # and not the answer that is kept
+
+
+def test_fit_trains_where_the_threads_cannot_be_set(monkeypatch):
+    monkeypatch.setattr(threads, "openblas", lambda: None)
+    monkeypatch.setattr(threads, "find_spec", lambda _: None)
+    assert threads.fitting([2, 2], 1) is None
+    train, _ = data.digits()
+    assert fit(mlp.init([64, 10]), train, optimizer=SGD(0.1), epochs=1, evaluation=False).epochs
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, "2", True])
+def test_fit_takes_a_whole_number_of_threads(number):
+    train, _ = data.digits()
+    with pytest.raises((TypeError, ValueError), match="threads must be"):
+        fit(mlp.init([64, 10]), train, optimizer=SGD(0.1), threads=number)
