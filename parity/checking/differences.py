@@ -13,6 +13,7 @@ from parity.cases import Case, Dtype
 from parity.checking import inputs
 from parity.checking.asking import Asked, Problem, numbers
 from parity.checking.calls import RaisedError
+from parity.checking.classes import Mismatch
 from parity.checking.conventions import ROWS
 from parity.checking.findings import DIFFERS, RIGHT, WRONG, Finding
 from parity.checking.inputs import DTYPES, Input
@@ -267,7 +268,10 @@ def _undone(asked: Asked, case: Case) -> object:
     reading = asked.reading
     if reading.reduction.over or reading.reduction.per_row or reading.factor.value != 1:
         return None
-    return asked(case).arrays[""]
+    try:
+        return asked(case).arrays[""]
+    except (RaisedError, Mismatch):  # it takes no 64 rows, for instance
+        return None
 
 
 def _torch(row: Op, case: Case) -> AnyArray:
