@@ -76,8 +76,8 @@ def _of_the_formula(
 ) -> Finding | None:
     """Return small errors at ordinary numbers that are no rounding: the formula is another one.
 
-    Not wrong is what a known flaw does that hardly shows at ordinary numbers, such as an ε in a
-    logarithm. It is unstable if something is lost at extreme numbers, else a difference from torch.
+    A known flaw may hardly show at ordinary numbers, such as an ε in a logarithm. Its answer is
+    then not wrong: it is unstable if something is lost at extreme numbers, else it differs.
     """
     smooth = [
         (given, problem)

@@ -1,7 +1,7 @@
 """From where on an answer is lost: for which logits, numbers or probabilities.
 
-A range is told only where all that was tried within it fails, and all that was tried outside does
-not. Else less is said.
+A range is told only if every number tried in it fails, and every number tried outside it does not.
+If there is no such range, none is told.
 """
 
 from __future__ import annotations
