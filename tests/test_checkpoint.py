@@ -43,6 +43,15 @@ def test_load_returns_what_save_wrote(tmp_path, dtype):
     assert what == description
 
 
+def test_save_keeps_numbers_of_numpy_and_names_what_json_cannot_hold(tmp_path, parameters):
+    path = tmp_path / "p.npz"
+    checkpoint.save(path, parameters, accuracy=np.float32(0.5), best={"epoch": [np.int64(3)]})
+    assert checkpoint.load(path)[1] == {"accuracy": 0.5, "best": {"epoch": [3]}}
+    for value in (np.zeros(3), {1, 2}, abs, {(1, 2): 3}):
+        with pytest.raises(TypeError, match="losses must be a number, a text, or a list"):
+            checkpoint.save(path, parameters, losses=value)
+
+
 @pytest.mark.parametrize(
     "layers",
     [

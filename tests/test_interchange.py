@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scratchnn import interchange, mlp
-from scratchnn.data import DataError
+from scratchnn.data import DataError, as_float
 from scratchnn.extras import MissingExtraError
 from scratchnn.layers import Dense, ReLU, Softplus
 
@@ -120,6 +120,16 @@ def test_a_file_comes_back_with_its_description(saved):
     assert found.layers == network().layers
     np.testing.assert_array_equal(found.theta, network().theta)
     assert description == {"recipe": "mlp", "data": "digits"}
+
+
+def test_a_description_has_json_values(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "model.safetensors"
+    interchange.save_safetensors(path, network(), accuracy=np.float32(0.5), transform=as_float)
+    said = {"accuracy": 0.5, "transform": "as_float"}
+    assert interchange.load_safetensors(path)[1] == said
+    with pytest.raises(TypeError, match=r"losses must be a number, .* got ndarray"):
+        interchange.save_safetensors(path, network(), losses=np.zeros(3))
 
 
 def test_a_file_says_its_activation(tmp_path):

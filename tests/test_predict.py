@@ -423,7 +423,7 @@ def test_a_transform_of_ones_own_is_named(tmp_path, capsys):
     said = {"recipe": "mlp", "data": "digits", "transform": halved}
     checkpoint.save(tmp_path / "checkpoint.npz", mlp.init([64, 10], rng=1), **said)
     assert main(["evaluate", str(tmp_path)]) == 3
-    words = "got 'halved': only the program that trained it can make its inputs"
+    words = "<locals>.halved': only the program that trained it can make its inputs"
     assert words in capsys.readouterr().err
 
 

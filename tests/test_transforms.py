@@ -94,7 +94,17 @@ def test_transforms_leave_the_pixels_alone(transform):
 
 @pytest.mark.parametrize(
     "transform",
-    [ToTensor(16), Normalize(*MNIST), Normalize((0.1, 2.0), (1.0, 3e-7), 16), as_float],
+    [
+        ToTensor(16),
+        ToTensor(np.uint8(16)),
+        Normalize(*MNIST),
+        Normalize((0.1, 2.0), (1.0, 3e-7), 16),
+        Normalize([0.1, 2.0], [1, 2]),
+        Normalize(np.float64(0.5), np.float32(0.2)),
+        Normalize(np.linspace(0, 1, 1001), np.linspace(1, 2, 1001, dtype=np.float32)),
+        as_float,
+    ],
+    ids=lambda transform: describe(transform)[:40],
 )
 def test_transforms_come_back_from_their_words(transform):
     assert from_description(describe(transform)) == transform
@@ -117,9 +127,35 @@ def test_a_function_of_ones_own_is_named():
     def halved(values, dtype):
         return values.astype(dtype) / 2
 
-    assert describe(halved) == "halved"
+    assert describe(halved).endswith("test_a_function_of_ones_own_is_named.<locals>.halved")
+    for own in (_named("as_float", halved), _looking_like(Normalize(0.5, 0.5))):
+        assert describe(own).startswith(f"{__name__}.")
+        with pytest.raises(ValueError, match="transform must be as_float"):
+            from_description(describe(own))
     with pytest.raises(TypeError, match="transform must be a function"):
         describe(0.5)
+
+
+def _named(name, function):
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def _looking_like(other):
+    class Own:
+        def __call__(self, values, dtype):
+            return values.astype(dtype)
+
+        def __repr__(self):
+            return repr(other)
+
+    return Own()
+
+
+@pytest.mark.parametrize("transform", [None, 5])
+def test_a_data_set_refuses_what_is_no_transform(transform):
+    with pytest.raises(TypeError, match="transform must be a function such as ToTensor"):
+        digits()[1].with_transform(transform)
 
 
 def test_a_data_set_takes_the_transform_of_a_training_and_keeps_its_white():

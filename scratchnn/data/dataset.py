@@ -12,7 +12,13 @@ from numpy.typing import DTypeLike
 from scratchnn.data.batches import minibatches
 from scratchnn.data.geometry import check_images_in_rows
 from scratchnn.data.idx import DataError
-from scratchnn.data.transforms import Normalize, ToTensor, Transform, as_float, from_description
+from scratchnn.data.transforms import (
+    SCALING,
+    Transform,
+    as_float,
+    check_transform,
+    from_description,
+)
 from scratchnn.ops.shared import (
     AnyArray,
     Array,
@@ -25,7 +31,6 @@ from scratchnn.ops.shared import (
 
 # Takes the images (N, height, width) of a batch and a random generator, and returns images.
 Augment: TypeAlias = Callable[[AnyArray, np.random.Generator], AnyArray]
-SCALING = (ToTensor, Normalize)  # know the value of a white pixel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,9 +188,11 @@ class Dataset:
         Only the value of a white pixel stays that of this data set.
 
         Options  transform   a function, or in words, as a checkpoint names it
-        Raises   ValueError for words of a function that is not in this package
+        Raises   ValueError for words of a function that is not in this package; TypeError for
+                 what is no function
         """
         found = from_description(transform) if isinstance(transform, str) else transform
+        check_transform(found)
         own = self.transform
         if isinstance(own, SCALING) and isinstance(found, SCALING):
             found = replace(found, max_value=own.max_value)

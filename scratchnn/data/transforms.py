@@ -6,9 +6,10 @@ A data set applies its transform to one batch at a time.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -35,7 +36,7 @@ class ToTensor:
     max_value: int = 255
 
     def __post_init__(self) -> None:
-        _check_positive("max_value", self.max_value)
+        object.__setattr__(self, "max_value", _positive("max_value", self.max_value))
 
     def __call__(self, pixels: AnyArray, dtype: DTypeLike = np.float32) -> Array:
         _check_values(dtype, pixels=pixels)
@@ -52,6 +53,7 @@ class Normalize:
         x = (ToTensor(pixel) - mean) / std
 
     The range is not [-1, 1]: for MNIST (0.1307, 0.3081) it is -0.424 to 2.821.
+    An array of means or deviations is kept as a tuple of floats.
 
     Shapes   pixels (...) → x, the same shape
     Options  mean, std   of the pixels of the training images, scaled to [0, 1]; or of each column,
@@ -65,9 +67,9 @@ class Normalize:
     max_value: int = 255
 
     def __post_init__(self) -> None:
-        _check_positive("max_value", self.max_value)
-        _check_numbers("mean", self.mean)
-        _check_numbers("std", self.std)
+        object.__setattr__(self, "max_value", _positive("max_value", self.max_value))
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _as_python(name, getattr(self, name)))
         if not (np.asarray(self.std, float) > 0).all():
             raise ValueError(f"std must be positive, got {self.std}")
 
@@ -76,7 +78,8 @@ class Normalize:
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if np.ndim(numbers) and x.shape[-1:] != np.shape(numbers):
                 raise ValueError(
-                    f"{name} must be one number, or one per column {x.shape[-1:]}, got {numbers}"
+                    f"{name} must be one number, or one per column {x.shape[-1:]}, "
+                    f"got {np.shape(numbers)}"
                 )
         x -= np.asarray(self.mean, x.dtype)
         x /= np.asarray(self.std, x.dtype)
@@ -93,17 +96,45 @@ def as_float(values: AnyArray, dtype: DTypeLike = np.float32) -> Array:
     return values.astype(dtype, copy=False)
 
 
-KINDS = {"ToTensor": ToTensor, "Normalize": Normalize}
+SCALING = (ToTensor, Normalize)  # know the value of a white pixel
+KINDS = {kind.__name__: kind for kind in SCALING}
 
 
 def describe(transform: Transform) -> str:
-    """Return a transform in words, for a file: "ToTensor(max_value=16)"; a function by its name.
+    """Return a transform in words, for a file: "ToTensor(max_value=16)", or "as_float".
+
+    A transform of your own gets the name of its module in front: `from_description` reads it as
+    none of this package's.
 
     Raises   TypeError for what cannot be called
     """
-    if not callable(transform):
-        raise TypeError(f"transform must be a function such as ToTensor(), got {transform!r}")
-    return getattr(transform, "__name__", None) or repr(transform)
+    check_transform(transform)
+    if transform is as_float:
+        return as_float.__name__
+    if type(transform) in SCALING:
+        return repr(transform)
+    name = getattr(transform, "__qualname__", None) or repr(transform)
+    return f"{getattr(transform, '__module__', None)}.{name}"
+
+
+def description_as_json(description: Mapping[str, Any]) -> str:
+    """Return what a file says of a network, as JSON: NumPy's numbers as Python's.
+
+    Options  description   values by name; of these, `transform` may be a transform, or its words
+    Raises   TypeError that names the value which JSON cannot hold
+    """
+    said = dict(description)
+    if callable(said.get("transform")):
+        said["transform"] = describe(said["transform"])
+    for name, value in said.items():
+        try:
+            json.dumps(value, default=_as_json)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{name} must be a number, a text, or a list or dictionary of them, as JSON has "
+                f"them: {error}"
+            ) from error
+    return json.dumps(said, default=_as_json)
 
 
 def from_description(text: str) -> Transform:
@@ -125,6 +156,21 @@ def from_description(text: str) -> Transform:
         ) from error
 
 
+def check_transform(transform: object) -> None:
+    """Raise for what is no function.
+
+    Raises   TypeError
+    """
+    if not callable(transform):
+        raise TypeError(f"transform must be a function such as ToTensor(), got {transform!r}")
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, (np.bool_, np.integer, np.floating)):
+        return value.item()
+    raise TypeError(f"got {type(value).__name__}")
+
+
 def _check_values(dtype: DTypeLike, **values: AnyArray) -> None:
     check_array(**values)
     check_dtype(dtype)
@@ -133,16 +179,20 @@ def _check_values(dtype: DTypeLike, **values: AnyArray) -> None:
             raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
 
 
-def _check_positive(name: str, number: float) -> None:
+def _positive(name: str, number: float) -> float:
+    """Return a positive and finite number as one of Python's."""
     check_number(**{name: number})
     if not 0 < number < np.inf:
         raise ValueError(f"{name} must be positive and finite, got {number}")
+    return number.item() if isinstance(number, np.generic) else number
 
 
-def _check_numbers(name: str, numbers: float | Sequence[float]) -> None:
-    """Raise for anything but a finite number, or a row of them."""
+def _as_python(name: str, numbers: float | Sequence[float]) -> float | tuple[float, ...]:
+    """Return a finite number as a float, or a row of them as a tuple."""
     several = isinstance(numbers, (tuple, list)) or np.ndim(numbers) == 1
-    for number in numbers if several else [numbers]:  # type: ignore[union-attr]
+    row: Sequence[float] = numbers if several else [numbers]  # type: ignore[assignment,list-item]
+    for number in row:
         check_number(**{name: number})
         if not np.isfinite(number):
             raise ValueError(f"{name} must be finite, got {numbers}")
+    return tuple(map(float, row)) if several else float(row[0])

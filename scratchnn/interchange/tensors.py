@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from scratchnn.data import DataError
-from scratchnn.data.transforms import describe as describe_transform
+from scratchnn.data.transforms import description_as_json
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense, from_state_dict, to_state_dict
 from scratchnn.layers import describe, from_description
@@ -30,14 +30,15 @@ def save_safetensors(path: str | Path, network: Parameters, **description: Any) 
     Options  path          of the file; its folder must be there
              network       what to write
              description   JSON values that `load_safetensors` returns; a transform is kept in words
-    Raises   MissingExtraError; OSError that names the file
+    Raises   MissingExtraError; OSError that names the file; TypeError that names a value which
+             JSON cannot hold
     """
     package = need("safetensors.numpy", "interchange")
     arrays = to_state_dict(network)
     metadata = {
         "format": "pt",  # as torch's users expect it
         "layers": json.dumps([describe(layer) for layer in as_dense(network).layers]),
-        "description": json.dumps(description, default=describe_transform),
+        "description": description_as_json(description),
     }
     metadata["sha256"] = _digest(arrays, metadata)
     content: bytes = package.save(arrays, metadata)

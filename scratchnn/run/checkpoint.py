@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from scratchnn.data import DataError
-from scratchnn.data.transforms import describe as describe_transform
+from scratchnn.data.transforms import description_as_json
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
@@ -49,9 +49,9 @@ def save(
              previous      a second name, for the file that had the first one until now
              description   what `load` returns besides the parameters. A transform is kept in words:
                            transform=train.transform
-    Raises   OSError that names the file; TypeError for values that are not JSON's
+    Raises   OSError that names the file; TypeError that names a value which JSON cannot hold
     """
-    path, text = Path(path), json.dumps(description, default=describe_transform)
+    path, text = Path(path), description_as_json(description)
     layers = json.dumps([describe(layer) for layer in parameters.layers])
     state: dict[str, AnyArray] = {}
     if optimizer is not None:
