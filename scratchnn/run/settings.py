@@ -13,6 +13,7 @@ import numpy as np
 from scratchnn import __version__
 from scratchnn.data import DataError
 from scratchnn.data.datasets import is_here
+from scratchnn.data.layout import FOLDERS
 from scratchnn.distributed.launch import world
 from scratchnn.run import record
 from scratchnn.run.arguments import CHANGES, as_options
@@ -27,7 +28,6 @@ SETTINGS = (
 )
 KEPT = ("checkpoint_every", "log_every", "gradients")  # and these, which change no number
 DEFAULTS = {"seed": 1, "dtype": "float32", "stream": False, "fast": False, "gradients": False}
-FLAGS = ("stream", "fast", "gradients")  # options without a value, which have no --no-
 FREE = ("epochs", "schedule", "data", "data_dir", "threads")  # what --resume takes anew
 OF_DATA = ("recipe", "data", "seed", "stream", "validation")  # what decides the data
 
@@ -51,18 +51,15 @@ def check_usage(arguments: argparse.Namespace) -> None:
         return
     if Path(arguments.resume).name == record.RUN:  # its run.json
         arguments.resume = str(Path(arguments.resume).parent)
-    fixed = [name for name in SETTINGS if name not in FREE] + ["config", "out", "overwrite"]
-    given = [name for name in fixed if _is_given(getattr(arguments, name))]
+    fixed = [name for name in SETTINGS if name not in FREE] + ["config", "out"]
+    given = [name for name in fixed if getattr(arguments, name) is not None]
+    given += ["overwrite"] if arguments.overwrite else []
     if given:
         names = ", ".join("RECIPE" if name == "recipe" else _option(name) for name in given)
         raise ValueError(
             f"--resume goes on with the run as it was: {names} cannot be given "
             f"(but {', '.join(map(_option, FREE))}, and what is shown)"
         )
-
-
-def _is_given(value: object) -> bool:
-    return value is not None and value is not False  # 0 is given, and equal to False
 
 
 def _option(name: str) -> str:
@@ -125,6 +122,8 @@ def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     settings = record.settings(source, (*SETTINGS, *KEPT))
     if arguments.data:
         settings["data"] = None
+        if arguments.data not in FOLDERS:
+            settings["data_dir"] = None  # it has no place there
     elif not is_here(settings["data"]):
         raise DataError(
             f"{path}: the run was trained on {settings['data']}, which is not there now: say with "
@@ -143,8 +142,7 @@ def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _as_typed(settings: Mapping[str, Any]) -> list[str]:
     """Return settings as one would type them, --name=value, and the recipe at the end."""
-    left_out = ["recipe", *(name for name in FLAGS if not settings[name])]
-    options = [as_options({name: settings[name]}) for name in settings if name not in left_out]
+    options = [as_options({name: settings[name]}) for name in settings if name != "recipe"]
     typed = ["=".join(shlex.split(option)) for option in options if option]
     return [*typed, "--", str(settings["recipe"])]
 

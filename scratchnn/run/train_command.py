@@ -60,8 +60,8 @@ def add_train(commands: Any) -> None:
     groups = add_recipe_arguments(sub, required=False)
     words = "split this share of the training data off, as 0.1, to choose the best epoch by"
     groups.data.add_argument("--validation", type=share, metavar="X", help=words)
-    words = "read the data from their files, batch by batch"
-    groups.data.add_argument("--stream", action="store_true", help=words)
+    words = "read the data from their files, batch by batch; default: no"
+    groups.data.add_argument("--stream", action=argparse.BooleanOptionalAction, help=words)
     words = "the precision of parameters and inputs, float32 or float64; default: float32"
     types = ("float32", "float64")
     groups.network.add_argument("--dtype", choices=types, metavar="TYPE", help=words)
@@ -72,10 +72,10 @@ def add_train(commands: Any) -> None:
     groups.output.add_argument("--tensorboard", metavar="DIR", help=words)
     words = "print the result as JSON, and nothing else"
     groups.output.add_argument("--json", action="store_true", help=words)
-    words = "take the steps through SciPy's BLAS, which adds up momentum faster; for sgd"
-    groups.output.add_argument("--fast", action="store_true", help=words)
-    flags = {"stream": None, "fast": None, "gradients": None}
-    sub.set_defaults(command=train, parser=sub, seed=None, **flags)
+    words = "take the steps through SciPy's BLAS, which adds up momentum faster; for sgd; "
+    words += "default: no"
+    groups.output.add_argument("--fast", action=argparse.BooleanOptionalAction, help=words)
+    sub.set_defaults(command=train, parser=sub, seed=None)
 
 
 def _add_folder(group: argparse._ArgumentGroup) -> None:
@@ -89,8 +89,9 @@ def _add_folder(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--checkpoint-every", type=steps_or_epoch, metavar="N|epoch", help=words)
     words = "draw the curves in the run's folder after each epoch"
     group.add_argument("--live", action="store_true", help=words)
-    words = "keep the norm of each layer's gradient after every epoch, for `scratchnn report`"
-    group.add_argument("--gradients", action="store_true", help=words)
+    words = "keep the norm of each layer's gradient after every epoch, for `scratchnn report`; "
+    words += "default: no"
+    group.add_argument("--gradients", action=argparse.BooleanOptionalAction, help=words)
 
 
 def train(arguments: argparse.Namespace) -> int:

@@ -97,12 +97,38 @@ def test_config_repeats_a_run_but_for_what_is_given(tmp_path, capsys):
     assert reached(third) != reached(first)
 
 
+def test_config_of_a_run_with_flags_goes_without_them(tmp_path, capsys):
+    pytest.importorskip("scipy")
+    first, again = tmp_path / "1", tmp_path / "2"
+    assert main([*QUICK, "--fast", "--gradients", "--out", str(first)]) == 0
+    options = ["--config", str(first), "--no-fast", "--no-gradients", "--out", str(again)]
+    assert main(["train", *options]) == 0
+    found = record.read(again)["settings"]
+    assert (found["fast"], found["gradients"]) == (False, False)
+    assert not (again / "gradients.jsonl").exists()
+
+
+def test_config_on_data_that_have_no_folder(tmp_path, capsys):
+    first, again = tmp_path / "1", tmp_path / "2"
+    folder = str(mnist_folder(tmp_path / "data"))
+    assert main([*QUICK, "--data", "mnist", "--data-dir", folder, "--out", str(first)]) == 0
+    assert main(["train", "--config", str(first), "--data", "digits", "--out", str(again)]) == 0
+    assert record.read(again)["settings"]["data_dir"] is None
+    same = ["--data", "mnist", "--overwrite"]
+    assert main(["train", "--config", str(first), *same, "--out", str(again)]) == 0
+    assert record.read(again)["settings"]["data_dir"] == folder
+    capsys.readouterr()
+    assert main(["train", "--resume", str(first), "--data", "digits"]) == 3
+    assert "was trained on other data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
         (["mlp"], ["RECIPE cannot be given"]),
         (["--seed", "2", "--learning-rate", "1"], ["--learning-rate, --seed cannot be given"]),
         (["--stream", "--dtype", "float64"], ["--dtype, --stream cannot"]),
+        (["--no-stream", "--no-nesterov"], ["--nesterov, --stream cannot"]),
         (["--out", "other", "--overwrite"], ["--out, --overwrite cannot"]),
         (["--config", "run.json"], ["--config cannot be given (but --epochs, --schedule,"]),
         (["--epochs", "1"], ["--epochs must be at least 2, which", "has by now, got 1"]),
@@ -259,7 +285,7 @@ def altered(path, **changes):
         ({"dtype": "float16"}, "argument --dtype: invalid choice: 'float16'"),
         ({"learning_rate": "fast"}, "argument --learning-rate: invalid float value: 'fast'"),
         ({"hidden": ["a"]}, "argument --hidden: "),
-        ({"stream": "yes"}, "argument --stream: ignored explicit argument 'yes'"),
+        ({"stream": "yes"}, "--no-stream: ignored explicit argument 'yes'"),
         ({"threads": "--help"}, "argument --threads: must be a whole number"),
         ({"checkpoint_every": "day"}, "argument --checkpoint-every: must be a whole number"),
     ],
