@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 import scratchnn.functional as F
 from scratchnn.data import Dataset
+from scratchnn.ops.cross_entropy import check_smoothing
 from scratchnn.ops.shared import (
     AnyArray,
     Array,
@@ -83,6 +84,7 @@ class CrossEntropy(Objective):
     The loss of a batch in which no row counts is 0. The accuracy counts all rows.
 
     Options  weight, ignore_index, label_smoothing   as in `functional.cross_entropy`
+    Raises   TypeError, ValueError for a label_smoothing outside [0, 1]
     """
 
     weight: Array | None = None
@@ -90,6 +92,9 @@ class CrossEntropy(Objective):
     label_smoothing: float = 0.0
     op: ClassVar[str] = "cross_entropy"
     classes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_smoothing(self.label_smoothing)
 
     def loss_and_gradient(self, z: Array, target: AnyArray) -> tuple[Array, Array]:
         plain = self.weight is None and self.ignore_index == -100 and not self.label_smoothing

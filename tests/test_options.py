@@ -1,6 +1,7 @@
 """The options of a training: what they make of a recipe, and on the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scratchnn.optim import SGD, Adam, AdamW, Cosine, Scheduled, StepDecay
 from scratchnn.run import record, train_command
 from scratchnn.run.arguments import as_options
 from scratchnn.run.cli import main
+from scratchnn.run.settings import hyper_parameters
 from tests.test_cli import assert_one_line, usage_error
 
 BATCHES = 23  # of 64, in the 1,437 digits
@@ -78,9 +80,30 @@ def test_label_smoothing_is_an_option_of_the_objective():
     recipe = recipes.get("mlp").on("digits", label_smoothing=0.1)
     assert isinstance(recipe.objective, CrossEntropy)
     assert recipe.objective.label_smoothing == 0.1
-    assert recipe.on("digits", label_smoothing=0.0).objective == "cross_entropy"
+    assert recipe.label_smoothing == 0.1
+    assert recipe.on("digits").objective is recipe.objective
+    assert recipe.on("digits", label_smoothing=0.0).objective.label_smoothing == 0
+    assert recipes.get("mlp").on("digits", label_smoothing=0.0).objective == "cross_entropy"
     line = recipes.get("linear-regression")
     assert line.on("line", label_smoothing=0.0) == line
+
+
+def test_label_smoothing_leaves_the_class_weights():
+    weight = np.linspace(0.5, 2, 10)
+    recipe = replace(recipes.get("mlp"), objective=CrossEntropy(weight, ignore_index=3))
+    objective = recipe.on("digits", label_smoothing=0.1).objective
+    assert objective.weight is weight
+    assert (objective.ignore_index, objective.label_smoothing) == (3, 0.1)
+
+
+def test_a_recipe_has_one_label_smoothing():
+    recipe = replace(recipes.get("mlp"), objective=CrossEntropy(label_smoothing=0.2))
+    assert recipe.on("digits").label_smoothing == 0.2
+    assert "label smoothing 0.2" in hyper_parameters(recipe.on("digits"))
+    digits = replace(recipes.get("mlp"), digits={"label_smoothing": 0.3}).on("digits")
+    assert digits.label_smoothing == digits.objective.label_smoothing == 0.3
+    with pytest.raises(TypeError, match="label_smoothing"):
+        replace(recipe, label_smoothing=0.1)
 
 
 @pytest.mark.parametrize(

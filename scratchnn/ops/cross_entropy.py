@@ -275,6 +275,17 @@ class Mass(NamedTuple):
     ignored: BoolArray | None = None
 
 
+def check_smoothing(label_smoothing: float) -> None:
+    """Raise for a share of the target that is outside [0, 1].
+
+    Raises   TypeError, ValueError
+    """
+    if type(label_smoothing) is not float:
+        check_number(label_smoothing=label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
+
+
 def target_mass(
     z: Array,
     target: AnyArray,
@@ -290,13 +301,10 @@ def target_mass(
     Options  name   what messages call z
     Raises   TypeError, ValueError
     """
-    if type(label_smoothing) is not float:
-        check_number(label_smoothing=label_smoothing)
+    check_smoothing(label_smoothing)
     if type(ignore_index) is not int:
         check_whole(ignore_index=ignore_index)
     axis, epsilon, w = min(z.ndim - 1, 1), float(label_smoothing), None
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
     if axis < 0 or z.shape[axis] == 0:
         raise ValueError(f"{name} must have shape (C,), (N, C, ...) with C > 0, got {z.shape}")
     rows, shape = to_rows(z, axis), z.shape[:axis] + z.shape[axis + 1 :]

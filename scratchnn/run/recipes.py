@@ -29,7 +29,8 @@ class Recipe:
 
     Options  name, summary   what it is called, and what it is, for `scratchnn recipes`
              data            the name of its reference data set
-             objective       its loss, by name or as an object of scratchnn.objectives
+             objective       its loss, by name or as an object of scratchnn.objectives, which has
+                             options such as label smoothing
              learning_rate, batch_size, epochs, momentum   of its training
              hidden          the widths of the hidden layers
              activation      the name of the layer after each of them
@@ -41,7 +42,6 @@ class Recipe:
              optimizer       "sgd", "adam" or "adamw"
              nesterov, dampening   of SGD
              weight_decay    None: the optimizer's own, 0.01 for adamw and 0 for the others
-             label_smoothing   of cross-entropy
              schedule        "constant", "cosine", which falls to 0 by the last epoch, or
                              "step:10,0.1": times 0.1 after every 10 epochs
              warm_up         in how many epochs, or which part of one, the rate rises to its size
@@ -66,9 +66,14 @@ class Recipe:
     nesterov: bool = False
     dampening: float = 0.0
     weight_decay: float | None = None
-    label_smoothing: float = 0.0
     schedule: str = "constant"
     warm_up: float = 0.0
+
+    @property
+    def label_smoothing(self) -> float:
+        """The share of the target that the objective spreads over all classes."""
+        goal = objectives.get(self.objective)
+        return goal.label_smoothing if isinstance(goal, CrossEntropy) else 0.0
 
     @property
     def default_data(self) -> str:
@@ -79,9 +84,10 @@ class Recipe:
         """Return the recipe for this data set.
 
         Options  data      "digits", "mnist", "fashion-mnist" or "line"; or a path of your own data
-                 changes   other values of its fields, as epochs=1; None changes nothing. Adam and
-                           AdamW take a learning rate of 0.001 where none is given, and hidden
-                           layers that the recipe has not take torch's initial weights
+                 changes   other values of its fields, as epochs=1, or a label_smoothing for its
+                           objective; None changes nothing. Adam and AdamW take a learning rate of
+                           0.001 where none is given, and hidden layers that the recipe has not
+                           take torch's initial weights
         Raises   ValueError for data that the recipe cannot train on, an unknown activation, or
                  options that its objective or optimizer does not take
         """
@@ -95,27 +101,27 @@ class Recipe:
             tuned |= {"momentum": 0.0, "learning_rate": ADAM_RATE}
         if given.get("hidden") and not self.hidden:
             tuned["init_std"] = None
-        if "label_smoothing" in given:
-            tuned["objective"] = self._smoothed(given["label_smoothing"])
-        changed = replace(self, data=data, **(tuned | given))
+        tuned |= given
+        label_smoothing = tuned.pop("label_smoothing", None)
+        changed = replace(self, data=data, **tuned)
+        if label_smoothing is not None:
+            changed = changed._smoothed(label_smoothing)
         optimizers.check(changed)
         return changed
 
-    def _smoothed(self, label_smoothing: float) -> str | Objective:
-        """Return the objective with smoothed labels.
+    def _smoothed(self, label_smoothing: float) -> Recipe:
+        """Return the recipe with this share of smoothing in its objective.
 
-        Raises   ValueError for another one than cross-entropy, or a share outside [0, 1]
+        Raises   ValueError for another objective than cross-entropy
         """
+        if label_smoothing == self.label_smoothing:
+            return self
         goal = objectives.get(self.objective)
-        if not label_smoothing:
-            return "cross_entropy" if isinstance(goal, CrossEntropy) else self.objective
         if not isinstance(goal, CrossEntropy):
             raise ValueError(
                 f"label smoothing goes with the loss cross_entropy, and {self.name} has {goal.op}"
             )
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must be in [0, 1], got {label_smoothing}")
-        return CrossEntropy(label_smoothing=label_smoothing)
+        return replace(self, objective=replace(goal, label_smoothing=label_smoothing))
 
 
 @dataclass
