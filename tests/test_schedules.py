@@ -102,6 +102,16 @@ def _rng():
     return np.random.default_rng(2)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_of_steps_alone_goes_on_there(name):
+    optimizer, theta = Scheduled(OPTIMIZERS[name](learning_rate=8.0), StepDecay(3, 0.5)), np.ones(1)
+    optimizer.state = {"steps": np.array(3)}
+    optimizer.step(theta, np.ones(1))
+    assert optimizer.steps == 4
+    assert theta[0] < -2  # by the rate of 4, and not of 8
+    assert theta[0] > -4
+
+
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
     network, optimizer = mlp.init([4, 3]), Scheduled(Adam(), Cosine(9))
     fit(network, TRAIN, optimizer=optimizer, epochs=1)
@@ -130,6 +140,14 @@ def test_a_schedule_of_ones_own_that_gives_no_rate(schedule, error, message):
         fit(network, TRAIN, optimizer=optimizer, epochs=3)
 
 
+@pytest.mark.parametrize("gamma", [10, 10.0, np.float32(10)])
+def test_a_rate_that_grows_beyond_all_floats_is_named(gamma):
+    optimizer = Scheduled(SGD(0.5), StepDecay(1, gamma))
+    assert optimizer.rate(300) == pytest.approx(0.5e300)
+    with pytest.raises(ValueError, match=r"schedule\(400\) must be finite .* got inf"):
+        optimizer.rate(400)
+
+
 def test_a_schedule_of_ones_own_leaves_the_precision_alone():
     optimizer, theta = Scheduled(SGD(0.5), lambda t: np.float64(0.1)), np.zeros(1, np.float32)
     optimizer.step(theta, np.ones(1, np.float32))
@@ -141,13 +159,18 @@ def test_a_schedule_of_ones_own_leaves_the_precision_alone():
     ("make", "error", "message"),
     [
         (lambda: Cosine(0), ValueError, "total must be at least 1, got 0"),
-        (lambda: Cosine(1.5), TypeError, r"total must be a whole number of steps, got 1\.5"),
+        (lambda: Cosine(1.5), TypeError, r"total must be a whole number, got 1\.5"),
         (lambda: StepDecay(0), ValueError, "step_size must be at least 1, got 0"),
         (lambda: StepDecay(3, -0.1), ValueError, "gamma must be finite and not negative"),
         (lambda: Scheduled(SGD(0.1), warm_up=-1), ValueError, "warm_up must be at least 0, got -1"),
         (lambda: Scheduled(SGD(0.1), warm_up=True), TypeError, "warm_up must be a whole number"),
         (lambda: Scheduled(0.1), TypeError, r"optimizer must be an object such as SGD\(0\.1\)"),
         (lambda: Scheduled(SGD), TypeError, "optimizer must be an object"),
+        (
+            lambda: Scheduled(Scheduled(SGD(1.0), Cosine(5)), warm_up=2),
+            TypeError,
+            "optimizer must be one without a schedule, got a Scheduled one: pass the optimizer",
+        ),
         (lambda: Scheduled(SGD(0.1), "cosine"), TypeError, r"schedule must be StepDecay\(\.\.\.\)"),
     ],
 )

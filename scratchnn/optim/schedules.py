@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from scratchnn.ops.shared import Array, check_rates
+from scratchnn.ops.shared import Array, check_rates, check_whole
 from scratchnn.optim.state import state_of
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ class StepDecay:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_count(1, step_size=self.step_size)
+        check_whole(1, step_size=self.step_size)
         check_rates(gamma=self.gamma)
 
     def __call__(self, t: int) -> float:
-        """Return the factor of the next step, after t steps."""
-        return self.gamma ** (t // self.step_size)
+        """Return the factor of the next step, after t steps; inf where no float is as large."""
+        try:
+            return float(self.gamma) ** (t // self.step_size)
+        except OverflowError:
+            return math.inf
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Cosine:
     total: int
 
     def __post_init__(self) -> None:
-        _check_count(1, total=self.total)
+        check_whole(1, total=self.total)
 
     def __call__(self, t: int) -> float:
         """Return the factor of the next step, after t steps."""
@@ -88,7 +91,8 @@ class Scheduled:
              schedule    StepDecay(...), Cosine(...), or a function of t; None: always 1
              warm_up     how many steps the rate takes to reach its full size
     State    that of the optimizer, and `steps`, how many were taken
-    Raises   TypeError, ValueError for a warm_up that is no whole number from 0 up
+    Raises   TypeError, ValueError for a warm_up that is no whole number from 0 up, or an optimizer
+             that has a schedule
     Torch    torch.optim.lr_scheduler.LinearLR(start_factor=1 / warm_up, total_iters=warm_up - 1),
              chained with the schedule's
     """
@@ -99,9 +103,14 @@ class Scheduled:
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_count(0, warm_up=self.warm_up)
+        check_whole(0, warm_up=self.warm_up)
         if isinstance(self.optimizer, type) or not hasattr(self.optimizer, "step"):
             raise TypeError(f"optimizer must be an object such as SGD(0.1), got {self.optimizer!r}")
+        if isinstance(self.optimizer, Scheduled):
+            raise TypeError(
+                "optimizer must be one without a schedule, got a Scheduled one: pass the optimizer "
+                "in it, and one schedule, as lambda t: first(t) * second(t)"
+            )
         if self.schedule is not None and not callable(self.schedule):
             raise TypeError(
                 "schedule must be StepDecay(...), Cosine(...) or a function of the number of "
@@ -150,15 +159,3 @@ class Scheduled:
         optimizer.step(theta, grad)
         self.state = optimizer.state
         self.state["steps"] = np.array(taken + 1)
-
-
-def _check_count(least: int, **numbers: object) -> None:
-    """Raise for anything but a whole number from `least` up.
-
-    Raises   TypeError, ValueError
-    """
-    for name, number in numbers.items():
-        if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
-            raise TypeError(f"{name} must be a whole number of steps, got {number!r}")
-        if number < least:
-            raise ValueError(f"{name} must be at least {least}, got {number}")
