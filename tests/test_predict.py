@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scratchnn import checkpoint, data, evaluate, mlp
+from scratchnn import RunFolder, checkpoint, data, evaluate, mlp
 from scratchnn.data import DataError, Dataset, Normalize, ToTensor, as_float, resize
 from scratchnn.interchange import save_onnx, save_safetensors
 from scratchnn.run.cli import main
@@ -357,8 +357,30 @@ def test_import_replaces_a_run_only_when_asked(run, tmp_path, capsys):
     )
     assert saved.read(back).network.sizes == (64, 512, 256, 128, 64, 10)
     assert main(["import", str(path), str(back), "--overwrite"]) == 0
-    assert [file.name for file in back.iterdir()] == ["checkpoint.npz"]
+    names = ["checkpoint.npz", "history.jsonl"]  # the second stays for its lock, and is empty
+    assert sorted(file.name for file in back.iterdir()) == names
+    assert (back / "history.jsonl").read_bytes() == b""
     assert saved.read(back).network.sizes == (64, 10)
+
+
+def test_import_holds_the_folder_and_sweeps_it(run, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("safetensors")
+    path, back = tmp_path / "model.safetensors", tmp_path / "back"
+    assert main(["export", str(run), str(path)]) == 0
+    back.mkdir()
+    (back / ".run.json.1-ab.partial").write_text("half")
+    save, refused = checkpoint.save, []
+
+    def save_while_another_comes(*arguments, **description):
+        with pytest.raises(BlockingIOError, match="is in use") as error:
+            RunFolder(back, overwrite=True)
+        refused.append(error)
+        save(*arguments, **description)
+
+    monkeypatch.setattr(checkpoint, "save", save_while_another_comes)
+    assert main(["import", str(path), str(back)]) == 0
+    assert len(refused) == 1
+    assert sorted(file.name for file in back.iterdir()) == ["checkpoint.npz", "history.jsonl"]
 
 
 def test_import_of_an_unknown_network_says_what_is_missing(tmp_path, capsys):

@@ -25,8 +25,18 @@ from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
 from scratchnn.run import files, signals
 from scratchnn.run.history import HISTORY
-from scratchnn.run.keeping import BEST, CHECKPOINT, OLD, PICTURES, PREVIOUS, RESULTS, Training
+from scratchnn.run.keeping import (
+    BEST,
+    CHECKPOINT,
+    FILES,
+    OLD,
+    PICTURES,
+    PREVIOUS,
+    RESULTS,
+    Training,
+)
 from scratchnn.run.record import RUN, history_of, read_record
+from scratchnn.run.replacing import replacing
 
 LOG_EVERY = "log_every must be a number of batches from 1 up"
 
@@ -110,7 +120,7 @@ class RunFolder:
         self, parameters: Parameters, optimizer: Optimizer, history: History, task: Task
     ) -> Generator[Callable[[], None]]:
         """Keep a training in a block: `fit` calls what this yields after each step and epoch."""
-        with signals.held() as held, self._taken() as file:
+        with signals.held() as held, self.taken() as file:
             training = Training(self, file, (parameters, optimizer, history, task), held)
             training.begin()
             self.begun = True
@@ -146,12 +156,27 @@ class RunFolder:
     def _prove_writable(self) -> None:
         files.prove_writable(self.path)
         if self.file(HISTORY).exists():
-            with self._taken():
+            with self.taken():
                 pass
 
     @contextmanager
-    def _taken(self) -> Generator[BinaryIO]:
-        """Open the history under its lock."""
+    def replaced(self) -> Generator[None]:
+        """Let a block write the new run, in the place of an old one. The folder must be taken.
+
+        Raises   FileExistsError for a run that is not to be replaced: another process may have been
+                 here since this object was made
+        """
+        files.sweep(self.path)
+        self.refuse_a_run()
+        with replacing(self.path, FILES):
+            yield
+
+    @contextmanager
+    def taken(self) -> Generator[BinaryIO]:
+        """Open the history under its lock: for the block, no other process writes into the folder.
+
+        Raises   BlockingIOError where another process trains
+        """
         with files.naming(self.path):
             file = self.file(HISTORY).open("ab", buffering=0)
         with file:

@@ -31,7 +31,7 @@ from scratchnn.run.history import (
     to_epoch,
 )
 from scratchnn.run.record import RUN, read_record
-from scratchnn.run.replacing import bring_back, replacing
+from scratchnn.run.replacing import bring_back
 from scratchnn.run.signals import Held
 from scratchnn.run.terminal import warn
 
@@ -74,13 +74,12 @@ class Training:
 
     def begin(self) -> None:
         """Take the folder: restore the run in it, or begin a new one."""
-        files.sweep(self.folder.path)
         task = record.of_task(self.task)
         if not self.folder.goes_on:
-            self.folder.refuse_a_run()  # another process may have been here since
-            with replacing(self.folder.path, FILES):
+            with self.folder.replaced():
                 self._start(task)
             return
+        files.sweep(self.folder.path)
         bring_back(self.folder.path, FILES)
         self.record = read_record(self.folder.path)
         record.check_task(self.folder.path, self.record, task)

@@ -15,11 +15,9 @@ from scratchnn.mlp import Parameters
 from scratchnn.run import checkpoint, files, recipes
 from scratchnn.run.arguments import data_name
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.history import HISTORY
-from scratchnn.run.keeping import CHECKPOINT, FILES
+from scratchnn.run.keeping import CHECKPOINT
 from scratchnn.run.look import saved
 from scratchnn.run.recipes import RECIPES
-from scratchnn.run.replacing import replacing
 from scratchnn.run.terminal import escaped
 
 FORMATS: dict[str, Callable[..., None]] = {".safetensors": save_safetensors, ".onnx": save_onnx}
@@ -89,16 +87,17 @@ def import_(arguments: argparse.Namespace) -> int:
         recipe = recipes.get(description["recipe"]).on(description["data"])  # or raises
         if recipe.data in PIXELS:
             description.setdefault("transform", PIXELS[recipe.data].transform(recipe.normalize))
+    description["imported"] = Path(arguments.file).name
     try:
-        folder = RunFolder(arguments.run, overwrite=arguments.overwrite).path
+        folder = RunFolder(arguments.run, overwrite=arguments.overwrite)
+        with folder.taken() as history, folder.replaced():
+            history.truncate(0)
+            checkpoint.save(folder.file(CHECKPOINT), network, **description)
     except FileExistsError as error:
         words = f"{arguments.run} holds a run: replace it by --overwrite, or name another folder"
         raise FileExistsError(words) from error
-    description["imported"] = Path(arguments.file).name
-    with replacing(folder, FILES):
-        (folder / HISTORY).unlink(missing_ok=True)
-        checkpoint.save(folder / CHECKPOINT, network, **description)
-    print(escaped(f"saved {folder / CHECKPOINT}: {network}{_next_step(description, network)}"))
+    path = folder.file(CHECKPOINT)
+    print(escaped(f"saved {path}: {network}{_next_step(description, network)}"))
     return 0
 
 
