@@ -104,8 +104,9 @@ def _remove(path: Path) -> None:
 
 
 def current(folder: Path) -> Path:
-    """Return where the files of a folder's run are: in it, or, while another run is about to
-    take its place, in a folder inside.
+    """Return the folder that has the files of a run: `.replaced` inside while there is one.
+
+    That folder holds the old run until a new one is complete.
     """
     aside = folder / REPLACED
     return aside if aside.is_dir() else folder

@@ -23,8 +23,9 @@ NAMES = [field.name for field in fields(Epoch)]
 
 
 def deciding_loss(row: Epoch) -> float:
-    """Return the loss that tells how good an epoch is: the first that was measured of those on
-    validation data, test data and training data.
+    """Return the loss by which epochs are compared: the validation loss where it was measured.
+
+    Else it is the first that was measured of test loss, training loss and running loss.
     """
     losses = (row.validation_loss, row.test_loss, row.train_loss, row.running_loss)
     return next(loss for loss in losses if loss is not None)

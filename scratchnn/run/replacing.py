@@ -1,8 +1,12 @@
 """Replacing a run in its folder: the old run stays whole until the new one can be resumed.
 
-The files of the old run get second names in the folder `.replaced` inside. As long as that is
-there, it holds the run, and what stands beside it does not count (`files.current`). Two renames
-decide: one makes the folder, complete, and one takes it away, when the new run is complete.
+1. The files of the old run get second names (hard links) in a folder `.replaced` inside. It
+   appears by one rename, when it is complete.
+2. The new run is written. Until it is complete, the run of the folder is that in `.replaced`
+   (`files.current`), and the files outside do not count.
+3. Another rename takes `.replaced` away. From then on the run of the folder is the new one.
+
+After a crash between the two renames, `bring_back` puts the old files in their places again.
 """
 
 from __future__ import annotations

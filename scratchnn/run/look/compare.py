@@ -18,7 +18,7 @@ from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
 
-# These decide no figure much
+# Settings whose differences are not shown: they hardly change a figure
 ALIKE = ("scratchnn", "numpy", "data_dir", "threads", "ranks", "stream", "imported")
 HEADER = ("run", "epochs", "train loss", "loss", "accuracy", "best accuracy", "seconds")
 

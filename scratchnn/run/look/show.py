@@ -26,7 +26,7 @@ TRAINED = (
     *("nesterov", "dampening", "weight_decay", "label_smoothing"),
     *("batch_size", "epochs", "seed", "dtype"),
 )
-USUAL = {"optimizer": "sgd", "schedule": "constant"}  # is not worth a word
+USUAL = {"optimizer": "sgd", "schedule": "constant"}  # the defaults, which are not shown
 REPEAT = "scratchnn train --config {path}/run.json --out NEW"
 
 
