@@ -426,9 +426,9 @@ def test_a_page_says_what_stands_in_its_place(run, tmp_path, capsys, command):
     pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     folder = [command, run, "--html", tmp_path]
-    fails(capsys, folder, 3, f"{tmp_path} is a folder: name a file in it")
+    fails(capsys, folder, 3, f"{tmp_path} is a folder: name a file")
     below = [command, run, "--html", tmp_path / "file" / "page.html"]
-    fails(capsys, below, 3, f"cannot be written, as {tmp_path / 'file'} is no folder: name another")
+    fails(capsys, below, 3, f"{tmp_path / 'file'} is a file: name a folder")
 
 
 def test_report_warns_where_it_has_no_answers(run, tmp_path, capsys):

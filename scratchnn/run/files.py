@@ -41,17 +41,11 @@ def place(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | N
 def make_folder_of(path: Path) -> None:
     """Make the folder that a file is to be written into.
 
-    Raises   OSError that says what stands in the way
+    Raises   OSError that names what is in the way
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it")
-    try:
-        with naming(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(
-            f"{path} cannot be written, as {error.filename} is no folder: name another place"
-        ) from error
+    check_place(path)
+    with naming(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def place_text(path: Path, text: str) -> None:
