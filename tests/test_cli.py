@@ -325,7 +325,9 @@ def test_evaluate_a_line_has_no_accuracy(capsys, tmp_path):
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("linear-regression on line (10,000): loss 0.0")
+    assert out.startswith(
+        "linear-regression on line, training data: there is no test part (10,000): loss 0.0"
+    )
     assert "accuracy" not in out
 
 

@@ -16,7 +16,7 @@ from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
-from scratchnn.history import Epoch, History
+from scratchnn.history import History
 from scratchnn.run import files, recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
@@ -26,7 +26,7 @@ from scratchnn.run.arguments import (
     steps_or_epoch,
 )
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.history import deciding_loss, of_epoch
+from scratchnn.run.history import best_by_validation, of_epoch
 from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
@@ -256,8 +256,9 @@ def _end(
         if folder and folder.begun and not isinstance(stopped, FloatingPointError):
             warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")
         raise stopped
-    if run.validation and history.epochs:
-        print(_describe_best(min(history.epochs, key=deciding_loss), folder), file=note)
+    if best := best_by_validation(history):
+        kept = f"; its parameters: {folder.file(BEST)}" if folder else ""
+        print(terminal.escaped(best + kept), file=note)
     if folder:
         saved = [path.name for path in folder.present()] + drawn
         print(terminal.escaped(f"saved in {folder.path}: {', '.join(saved)}"), file=note)
@@ -295,20 +296,6 @@ def describe(run: Run, threads: int | None = None) -> str:
 
 def _title(run: Run) -> str:
     return f"{run.recipe.name} on {run.recipe.data}"
-
-
-def _describe_best(best: Epoch, folder: RunFolder | None) -> str:
-    """Say which epoch the validation data choose, and what it reaches on the test data."""
-    scores = [
-        f"{part} loss {loss:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:.2%}")
-        for part, loss, accuracy in (
-            ("validation", best.validation_loss, best.validation_accuracy),
-            ("test", best.test_loss, best.test_accuracy),
-        )
-        if loss is not None
-    ]
-    kept = f"; its parameters: {folder.file(BEST)}" if folder else ""
-    return terminal.escaped(f"best epoch by validation: {best.epoch}, {'; '.join(scores)}{kept}")
 
 
 def _describe_line(run: Run) -> str:

@@ -18,6 +18,7 @@ from scratchnn.plots.classifiers import draw_counts, draw_gaps
 from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
 from scratchnn.run import files
+from scratchnn.run.history import best_by_validation
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
@@ -109,6 +110,10 @@ def _training(run: Saved) -> Iterator[Section]:
         "Measured after each epoch. The dotted line averages over the epoch's batches while the "
         "parameters move, as many tutorials print it."
     )
+    if best := best_by_validation(run.history):
+        words += f" The {best}."
+    if run.smoothing:
+        words += f" All losses are those{run.smoothing}."
     yield Section("Curves", words, page.panels(*drawn))
     if run.gradients:
         picture = page.picture(plots.gradients(run.gradients), "gradient norms over the epochs")
@@ -231,5 +236,8 @@ def _line(run: Saved, data: Dataset) -> Section:
 
 def _repeat(run: Saved) -> Iterator[Section]:
     if run.record.get("settings"):
+        title = "Begin anew" if run.changes else "Repeat it"
         words = "This trains once more with the same settings, seed included."
-        yield Section("Repeat it", words, page.code(REPEAT.format(path=run.path)))
+        if run.changes:
+            words += " It does not repeat this run, which went on with other settings."
+        yield Section(title, words, page.code(REPEAT.format(path=run.path)))

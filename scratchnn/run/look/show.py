@@ -13,6 +13,7 @@ from scratchnn.history import History
 from scratchnn.plots.training import quantities_of, values_of
 from scratchnn.run import watch
 from scratchnn.run.arguments import data_name
+from scratchnn.run.history import best_by_validation
 from scratchnn.run.look import saved, text
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
@@ -24,9 +25,10 @@ MISTAKES = 10
 TRAINED = (
     *("recipe", "data", "optimizer", "learning_rate", "schedule", "warm_up", "momentum"),
     *("nesterov", "dampening", "weight_decay", "label_smoothing"),
-    *("batch_size", "epochs", "seed", "dtype"),
+    *("batch_size", "epochs", "seed", "dtype", "validation"),
 )
 USUAL = {"optimizer": "sgd", "schedule": "constant"}  # is not worth a word
+PARTS = ("train", "test", "validation")  # whose curves are drawn
 REPEAT = "scratchnn train --config {path}/run.json --out NEW"
 
 
@@ -71,7 +73,7 @@ def sections(run: Saved, arguments: argparse.Namespace) -> Iterator[list[str]]:
     width = min(shutil.get_terminal_size().columns, 100)
     yield _wrapped(heading(run), width)
     if run.history.epochs:
-        yield [watch.HEADER, *map(watch.epoch_line, _shortened(run.history))]
+        yield table(run)
         yield from curves(run.history, width)
     try:
         answers = run.answers(arguments.data, arguments.data_dir)
@@ -80,6 +82,21 @@ def sections(run: Saved, arguments: argparse.Namespace) -> Iterator[list[str]]:
         return
     yield confusion(answers, width)
     yield mistakes(answers, width)
+
+
+def table(run: Saved) -> list[str]:
+    """Return some epochs, and which one the validation data choose.
+
+    Options  run   has epochs
+    """
+    best = best_by_validation(run.history)
+    lines = [watch.VALIDATION_HEADER if best else watch.HEADER]
+    lines += map(watch.epoch_line, _shortened(run.history))
+    if best:
+        lines += ["", best]
+    if run.smoothing:
+        lines += ["", f"All losses are those{run.smoothing}."]
+    return lines
 
 
 def heading(run: Saved) -> list[str]:
@@ -93,7 +110,8 @@ def heading(run: Saved) -> list[str]:
         words = ", ".join(f"{name} {value}".strip() for name, value in facts)
         lines.append(f"{title:<10} {words}")
     if record.get("settings"):
-        lines.append(f"{'repeat it':<10} {REPEAT.format(path=run.path)}")
+        title = "begin anew" if run.changes else "repeat it"
+        lines.append(f"{title:<10} {REPEAT.format(path=run.path)}")
     elif not settings:
         lines.append("a checkpoint alone: how it was trained is unknown")
     return lines
@@ -122,6 +140,7 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
         ("trained", _present(settings, TRAINED)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
+        ("changed", [("", f"went on with other settings {words}") for words in run.changes]),
         ("status", ended if "status" in record else []),
     ]
     return [(title, facts) for title, facts in groups if facts]
@@ -157,7 +176,7 @@ def curves(history: History, width: int) -> Iterator[list[str]]:
              width     of a line, in characters
     """
     for quantity in quantities_of(history):
-        found = {part: values_of(history, f"{part}_{quantity}") for part in ("train", "test")}
+        found = {part: values_of(history, f"{part}_{quantity}") for part in PARTS}
         found = {part: values for part, values in found.items() if values}
         found = found or {"train, while θ moves": values_of(history, f"running_{quantity}")}
         yield text.plot(found, quantity, width=min(width - 12, 60))
