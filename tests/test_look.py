@@ -244,6 +244,14 @@ def test_show_counts_right(run, capsys):
     np.testing.assert_array_equal(shown, found.confusion)
 
 
+def test_show_puts_short_classes_above_their_columns(tmp_path, capsys):
+    options = ["--epochs", "1", "--out", str(tmp_path)]
+    assert main(["train", "logistic-regression", *options]) == 0
+    assert main(["show", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^true \\ answer +3 +8\n3 +\d+ +\d+\n8 +\d+ +\d+$", out, re.MULTILINE)
+
+
 def test_show_without_the_data_shows_the_curves(run, tmp_path, capsys):
     new = saved.read(run)
     checkpoint.save(tmp_path / "checkpoint.npz", new.network, recipe="mlp", data="mnist")

@@ -46,6 +46,15 @@ def best_by_validation(history: History) -> str:
     return f"best epoch by validation: {best.epoch}, {'; '.join(scores)}"
 
 
+def length(history: History, kind: str = "") -> str:
+    """Return how many epochs a history has, in words.
+
+    Options  kind   of epochs, as "whole "
+    """
+    count = len(history.epochs)
+    return f"{count} {kind}epoch" + ("" if count == 1 else "s")
+
+
 def of_epoch(row: Epoch) -> dict[str, float | None]:
     """Return a row as JSON values: a number that is not finite is None, which JSON calls null."""
     return {

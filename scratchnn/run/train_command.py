@@ -26,7 +26,7 @@ from scratchnn.run.arguments import (
     steps_or_epoch,
 )
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.history import best_by_validation, of_epoch
+from scratchnn.run.history import best_by_validation, length, of_epoch
 from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
@@ -97,9 +97,15 @@ def train(arguments: argparse.Namespace) -> int:
     """Train a recipe, report each epoch, keep the run."""
     ranks = world()
     settings.check_usage(arguments)
+    activation = arguments.activation  # as typed
     settings.settle(arguments)
     _check_extras(arguments)
     recipe = recipe_for(arguments)
+    if activation and not recipe.hidden:
+        raise ValueError(
+            f"--activation goes with hidden layers, and {recipe.name} has none here: leave it out, "
+            "or give --hidden H,H"
+        )
     note = terminal.Lines(sys.stderr if arguments.json else sys.stdout)
     out = arguments.resume or arguments.out
     if ranks.rank:  # the first alone writes
@@ -170,9 +176,8 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
     fit, words = _way(run, arguments)
-    first_lines = "\n".join([describe(run, arguments.threads), *words, header])
+    first_lines = "\n".join([describe(run, arguments.threads), *words])
     try:
         fit(
             run.parameters,
@@ -193,7 +198,7 @@ def _fit(
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 watch.check_learned(run),
             ),
-            checkpoint=partial(_announced, folder or signals.stops, first_lines, note),
+            checkpoint=partial(_announced, folder or signals.stops, first_lines, run, note),
             threads=arguments.threads,
         )
     except (signals.Stopped, Exception) as stopped:
@@ -221,11 +226,15 @@ def _way(run: Run, arguments: argparse.Namespace) -> tuple[Callable[..., History
 
 @contextmanager
 def _announced(
-    keep: Checkpoint, words: str, note: Writer, *training: Any
+    keep: Checkpoint, words: str, run: Run, note: Writer, *training: Any
 ) -> Generator[Callable[[], None]]:
     """Print the first lines when the run is kept: a pipe that ends there leaves it whole."""
     with keep(*training) as kept:
-        print(words, file=note, flush=True)
+        _, _, history, _ = training  # with what the run has by now
+        header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
+        if len(history.epochs) >= run.recipe.epochs:
+            header = f"already done, {length(history)}: raise --epochs to train it for longer"
+        print(words, header, sep="\n", file=note, flush=True)
         yield kept
 
 
@@ -251,7 +260,7 @@ def _end(
     drawn = _draw(folder, history, _title(run)) if folder and folder.begun else []
     if isinstance(stopped, signals.Stopped):
         kept = f"go on: scratchnn train --resume {folder.path}" if folder else "nothing is kept"
-        warn(f"{stopped} after {len(history.epochs)} whole epochs; {kept}")
+        warn(f"{stopped} after {length(history, 'whole ')}; {kept}")
     elif stopped:
         if folder and folder.begun and not isinstance(stopped, FloatingPointError):
             warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")

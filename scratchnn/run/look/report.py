@@ -18,11 +18,11 @@ from scratchnn.plots.classifiers import draw_counts, draw_gaps
 from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
 from scratchnn.run import files
-from scratchnn.run.history import best_by_validation
+from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
-from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of, length
+from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of
 from scratchnn.run.terminal import escaped, warn
 
 UNITS = 40  # of the first layer
@@ -83,9 +83,16 @@ def make(run: Saved, data: str | None = None, data_dir: str | None = None) -> st
         warn(f"the page has no answers: {error}")
     facts = {"network": str(run.network)}
     for group, of in facts_of(run):
-        facts |= {name or group: value for name, value in of}
+        facts |= {name or group: value for name, value in _joined(of)}
     sections += list(_repeat(run))
     return page.render(title, verdict, sections, facts, facts_title="What was run")
+
+
+def _joined(facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Join what has no name of its own: one row has it."""
+    words = [value for name, value in facts if not name]
+    named = [(name, value) for name, value in facts if name]
+    return ([("", ", ".join(words))] if words else []) + named
 
 
 def _score(answers: Answers, history: History) -> str:

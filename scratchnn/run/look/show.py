@@ -13,7 +13,7 @@ from scratchnn.history import History
 from scratchnn.plots.training import quantities_of, values_of
 from scratchnn.run import watch
 from scratchnn.run.arguments import data_name
-from scratchnn.run.history import best_by_validation
+from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import saved, text
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
@@ -21,6 +21,7 @@ from scratchnn.run.terminal import escaped
 MOST_CLASSES = 20  # whose matrix fits a terminal
 MOST_EPOCHS = 12  # rows of the table
 MISTAKES = 10
+SHORT = 3  # letters of a class that stands above its column; longer ones are numbered
 # Settings that a run says of its training, where they are set
 TRAINED = (
     *("recipe", "data", "optimizer", "learning_rate", "schedule", "warm_up", "momentum"),
@@ -134,7 +135,9 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     environment = record.get("environment", settings)
     ended = [("", f"{record.get('status', '')} after {length(run.history)}")]
     if record.get("error"):
-        ended.append(("because of", str(record["error"])))
+        error = str(record["error"])
+        stopped = error.removeprefix("Stopped: ")  # by a signal, which is no error
+        ended.append(("" if stopped != error else "because of", stopped))
     groups = [
         ("imported", [("", f"from {settings['imported']}")] if "imported" in settings else []),
         ("trained", _present(settings, TRAINED)),
@@ -144,12 +147,6 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
         ("status", ended if "status" in record else []),
     ]
     return [(title, facts) for title, facts in groups if facts]
-
-
-def length(history: History) -> str:
-    """Return how many epochs a history has, in words."""
-    count = len(history.epochs)
-    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _present(facts: Any, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -189,6 +186,7 @@ def confusion(answers: Answers, width: int) -> list[str]:
              width     of a line, in characters
     """
     matrix, names = answers.confusion, answers.data.classes
+    heads = names if max(map(len, names)) <= SHORT else [str(i) for i in range(len(names))]
     right = int(matrix.trace())
     lines = [
         f"{answers.data.name}: {right:,} of {len(answers.z):,} right "
@@ -196,12 +194,11 @@ def confusion(answers: Answers, width: int) -> list[str]:
         f"{answers.calibration_error:.3f}"
     ]
     if len(names) <= MOST_CLASSES:
-        numbered = names == tuple(map(str, range(len(names))))
         rows = [
-            [name if numbered else f"{i} {name}", *(f"{n:,}" if n else "·" for n in counts)]
-            for i, (name, counts) in enumerate(zip(names, matrix.tolist(), strict=True))
+            [name if head == name else f"{head} {name}", *(f"{n:,}" if n else "·" for n in counts)]
+            for head, name, counts in zip(heads, names, matrix.tolist(), strict=True)
         ]
-        header = ["true \\ answer", *map(str, range(len(names)))]
+        header = ["true \\ answer", *heads]
         lines += ["", *text.table(header, rows).splitlines()]
     common = [f"{true} taken for {answer} ({count})" for true, answer, count in answers.confused(5)]
     if common:
