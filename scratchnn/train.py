@@ -164,7 +164,8 @@ def fit(
 
     Options  parameters   the network, as `mlp.init` returns it; it is changed
              train        a data set to learn from, or arrays (X, y): X (N, ...), y (N,) class
-                          indices, or real numbers. data.digits() and data.mnist(folder) return
+                          indices, or real numbers. X is taken as it is: divide pixels from 0 to
+                          255 by 255. data.digits() and data.mnist(folder) return
                           both parts, which may also be given as one
              test         a data set or arrays to measure on; nothing is learned from them
              optimizer    how a gradient changes θ: SGD(0.1) takes steps of 0.1 times the gradient

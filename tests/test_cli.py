@@ -117,7 +117,7 @@ def test_train_tells_how_close_the_line_came(capsys):
         (["--seed", "7"], {"seed": 7}),
         (["--dtype", "float64"], {"dtype": "float64"}),
         (["--data", "digits"], {"data": "digits", "sizes": [64, 10]}),
-        (["--activation", "sigmoid"], {"activation": "sigmoid"}),
+        (["--hidden", "20", "--activation", "sigmoid"], {"activation": "sigmoid"}),
     ],
 )
 def test_train_json_is_one_document(capsys, arguments, expected):
@@ -325,7 +325,9 @@ def test_evaluate_a_line_has_no_accuracy(capsys, tmp_path):
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("linear-regression on line (10,000): loss 0.0")
+    assert out.startswith(
+        "linear-regression on line, training data: there is no test part (10,000): loss 0.0"
+    )
     assert "accuracy" not in out
 
 
@@ -597,6 +599,51 @@ def test_debug_lets_the_error_through(arguments, error):
         main([*arguments, "--debug"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["softmax-regression", "--activation", "tanh"], "--activation goes with hidden layers"),
+        (["mlp", "--hidden", "none", "--activation", "tanh"], "--activation goes with hidden"),
+        (["mlp", "--checkpoint-every", "10"], "--checkpoint-every goes with --out DIR"),
+    ],
+)
+def test_train_refuses_options_that_would_do_nothing(capsys, arguments, words):
+    assert main(["train", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["mpl"], ", did you mean mlp?"),
+        (["mlp", "--lr", "0.1"], "--lr, did you mean --learning-rate?"),
+        (["mlp", "--hidden", "30", "20"], ": --hidden takes 30,20"),
+    ],
+)
+def test_train_says_what_is_meant(capsys, arguments, hint):
+    with pytest.raises(SystemExit):
+        main(["train", *arguments])
+    assert f"{hint} (see scratchnn train --help)" in capsys.readouterr().err
+
+
+def test_resume_of_a_finished_run_says_that_it_is_done(capsys, tmp_path):
+    out = str(tmp_path)
+    assert main(["train", "softmax-regression", "--epochs", "2", "--out", out]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", out]) == 0
+    said = capsys.readouterr().out
+    assert "already done, 2 epochs: raise --epochs to train it for longer" in said
+    assert "running loss" not in said
+
+
+def test_resume_for_fewer_epochs_does_not_advise_a_schedule(capsys, tmp_path):
+    out = str(tmp_path)
+    options = ["--epochs", "2", "--schedule", "cosine", "--out", out]
+    assert main(["train", "softmax-regression", *options]) == 0
+    assert main(["train", "--resume", out, "--epochs", "1"]) == 2
+    assert "--epochs must be at least 2" in capsys.readouterr().err
+
+
 # Ctrl-C
 
 
@@ -619,10 +666,13 @@ def test_interrupted_training_saves_what_was_reached(capsys, monkeypatch, tmp_pa
     result = json.loads(out)
     assert result["interrupted"] is True
     assert len(result["history"]) == epoch - 1
-    assert f"stopped by SIGINT after {epoch - 1} whole epochs" in err
+    assert f"stopped by SIGINT after {epoch - 1} whole epoch" in err
     assert f"--resume {tmp_path}" in err
     kept = record.read(tmp_path)
     assert kept["status"] == "interrupted"
+    assert main(["show", str(tmp_path)]) == 0
+    words = f"interrupted after {epoch - 1} epochs, stopped by SIGINT"
+    assert words in capsys.readouterr().out
     assert kept["history"] == result["history"]
     loaded, place = checkpoint.load(tmp_path / "checkpoint.npz")
     assert loaded.sizes == (64, 10)
@@ -632,7 +682,7 @@ def test_interrupted_training_saves_what_was_reached(capsys, monkeypatch, tmp_pa
 
 def test_interrupted_training_without_a_folder(capsys, monkeypatch):
     assert main(stop_in_epoch(monkeypatch, 2)) == 130
-    assert "stopped by SIGINT after 1 whole epochs; nothing is kept" in capsys.readouterr().err
+    assert "stopped by SIGINT after 1 whole epoch; nothing is kept" in capsys.readouterr().err
 
 
 def test_interrupted_elsewhere_is_one_line(capsys, monkeypatch, saved):

@@ -35,6 +35,24 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def validated(tmp_path_factory):
+    """The folder of a run with validation data and label smoothing."""
+    folder = tmp_path_factory.mktemp("runs") / "validated"
+    options = ["--validation", "0.1", "--label-smoothing", "0.05", "--out", str(folder)]
+    assert main([*TRAIN, *options]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory):
+    """The folder of a run that went on by another schedule."""
+    folder = tmp_path_factory.mktemp("runs") / "changed"
+    assert main([*TRAIN, "--schedule", "cosine", "--out", str(folder)]) == 0
+    assert main(["train", "--resume", str(folder), "--epochs", "4", "--schedule", "constant"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
 def line(tmp_path_factory):
     """The folder of a trained linear regression."""
     folder = tmp_path_factory.mktemp("runs") / "line"
@@ -143,6 +161,66 @@ def test_show_prints_every_section(run, capsys):
     assert not [row for row in out.splitlines() if len(row) > 80 and str(run) not in row]
 
 
+def test_show_has_what_the_validation_data_say(validated, capsys):
+    assert main(["show", str(validated)]) == 0
+    out = capsys.readouterr().out
+    rows = saved.read(validated).history.epochs
+    best = min(rows, key=lambda row: row.validation_loss)
+    header, first = out.partition("epoch  running")[2].splitlines()[:2]
+    assert "valid. loss" in header
+    assert first.split()[-2:] == [
+        f"{rows[0].validation_loss:.4f}",
+        f"{rows[0].validation_accuracy:.2%}",
+    ]
+    assert (
+        f"best epoch by validation: {best.epoch}, validation loss {best.validation_loss:.4f}" in out
+    )
+    assert "validation 0.1" in " ".join(out.split())
+    assert "loss     • train   ○ test   + validation" in out
+    assert "All losses are those with label smoothing 0.05." in out
+
+
+def test_losses_with_label_smoothing_are_named_so(validated, run, capsys):
+    assert main(["evaluate", str(validated)]) == 0
+    loss = saved.read(validated).history.epochs[-1].test_loss
+    assert f"loss {loss:.4f} with label smoothing 0.05, accuracy" in capsys.readouterr().out
+    assert main(["compare", str(run), str(validated)]) == 0
+    out = capsys.readouterr().out
+    words = "by the label smoothing: first without, validated with label smoothing 0.05."
+    assert f"Their losses cannot be compared, {words}" in out
+    assert "validation loss • validated" in out
+    assert main(["compare", str(run), str(run)]) == 0
+    assert "label smoothing" not in capsys.readouterr().out
+
+
+def test_a_run_that_went_on_with_other_settings_says_so(changed, run, capsys):
+    """And that it cannot be repeated from its run.json."""
+    assert main(["show", str(changed)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    words = (
+        "went on with other settings after epoch 3: schedule cosine, now constant; epochs 3, now 4"
+    )
+    assert words in out
+    assert "begin anew scratchnn train --config" in out
+    assert "repeat it" not in out
+    assert main(["compare", str(run), str(changed)]) == 0
+    assert f"changed {words}." in " ".join(capsys.readouterr().out.split())
+
+
+def test_training_data_are_named_so(line, tmp_path, capsys):
+    assert main(["evaluate", str(line)]) == 0
+    out = capsys.readouterr().out
+    assert "on line, training data: there is no test part (10,000): loss" in out
+    folder = tmp_path / "split"
+    options = ["--epochs", "1", "--validation", "0.1", "--out", str(folder)]
+    assert main(["train", "linear-regression", *options]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["data"], found["examples"]) == ("line validation", 1000)
+    assert found["loss"] == saved.read(folder).history.epochs[-1].validation_loss
+
+
 def test_show_says_how_the_optimizer_was_set(run):
     whole = saved.read(run)
     settings = {"optimizer": "adamw", "schedule": "cosine", "weight_decay": 0.1, "nesterov": False}
@@ -164,6 +242,14 @@ def test_show_counts_right(run, capsys):
     rows = re.findall(r"^(\d) ((?: +(?:\d+|·)){10})$", out, re.MULTILINE)
     shown = [[int(n.replace("·", "0")) for n in cells.split()] for _, cells in rows]
     np.testing.assert_array_equal(shown, found.confusion)
+
+
+def test_show_puts_short_classes_above_their_columns(tmp_path, capsys):
+    options = ["--epochs", "1", "--out", str(tmp_path)]
+    assert main(["train", "logistic-regression", *options]) == 0
+    assert main(["show", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^true \\ answer +3 +8\n3 +\d+ +\d+\n8 +\d+ +\d+$", out, re.MULTILINE)
 
 
 def test_show_without_the_data_shows_the_curves(run, tmp_path, capsys):
@@ -457,6 +543,19 @@ def test_compare_writes_a_page(run, line, tmp_path, capsys):
     assert found.open == []
     assert found.headings == ["Reached", "Curves", "What differs", "Networks"]
     assert capsys.readouterr().out == f"saved {path}\n"
+
+
+def test_pages_have_the_validation_curves(validated, changed, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "page.html"
+    assert main(["report", str(validated), "--html", str(path)]) == 0
+    html = path.read_text("utf-8")
+    assert "The best epoch by validation: " in html
+    assert "All losses are those with label smoothing 0.05." in html
+    assert main(["report", str(changed), "--html", str(path)]) == 0
+    assert "Begin anew" in Page(path.read_text("utf-8")).headings
+    assert main(["compare", str(validated), str(changed), "--html", str(path)]) == 0
+    assert "validation loss of each run over the epochs" in path.read_text("utf-8")
 
 
 def test_compare_names_runs_that_stopped(run):

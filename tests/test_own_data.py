@@ -398,6 +398,13 @@ def test_data_of_ones_own_do_not_stream(saved_digits):
         recipes.load_data(recipe, streamed=True)
 
 
+def test_a_file_of_arrays_says_how_to_save_them(tmp_path):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, X=np.ones((2, 3)))
+    with pytest.raises(DataError, match=r"save the arrays as X.npy and y.npy in a folder"):
+        recipes.load_data(recipes.get("mlp").on(str(path)))
+
+
 def test_recipe_on_data_that_are_not_there():
     with pytest.raises(ValueError, match="there is no 'cifar'"):
         recipes.load_data(recipes.get("mlp").on("cifar"))

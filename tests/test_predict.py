@@ -165,6 +165,20 @@ def test_a_drawing_is_framed_as_mnist_is(Image, tmp_path):
     assert "the drawing (30 x 120) scaled to 5 x 20 of 28 x 28" in found.how
 
 
+@pytest.mark.parametrize(("side", "width"), [(280, 1), (280, 3), (1200, 1), (1200, 10)])
+def test_a_thin_stroke_is_as_white_as_a_thick_one(Image, tmp_path, side, width):
+    """Shrinking pales a ring of one pixel to less than what counts as background."""
+    y, x = np.mgrid[:side, :side] - side / 2 + 0.5
+    ring = abs(np.hypot(x, y) - 0.4 * side) <= width / 2
+    path = file_of(tmp_path, Image, np.where(ring, 0, 255).astype(np.uint8))
+    found = images.read(path, SIZE, MNIST)
+    assert not found.is_empty
+    assert found.pixels[4].max() > 0.5  # its top and left
+    assert found.pixels[:, 4].max() > 0.5
+    assert (found.pixels == 1).sum() >= 20
+    assert not found.pixels[12:16, 12:16].any()  # its middle
+
+
 def test_clothes_are_centred_by_their_box_and_digits_by_their_mass(Image, tmp_path):
     """An L has its mass at the left and below: it moves to the right and up."""
     picture = np.full((300, 300), 255, np.uint8)
@@ -257,6 +271,16 @@ def test_a_photo_is_turned_as_the_phone_was_held(Image, tmp_path):
 def test_an_empty_picture_is_taken_too(Image, tmp_path, value):
     found = images.read(file_of(tmp_path, Image, np.full((50, 70), value, np.uint8)), SIZE, MNIST)
     assert not found.pixels.any()
+
+
+def test_predict_says_which_pictures_are_empty(Image, run, tmp_path, capsys):
+    file_of(tmp_path, Image, drawn(), "drawn.png")
+    empty = file_of(tmp_path, Image, np.full((50, 70), 255, np.uint8), "empty.png")
+    capsys.readouterr()
+    assert main(["predict", str(run), str(tmp_path)]) == 0
+    err = capsys.readouterr().err
+    assert err.count("nothing is drawn on it") == 1
+    assert f"{empty}: nothing is drawn on it: the answer is that to an empty page" in err
 
 
 def test_damaged_pictures_of_a_folder_are_passed_over(Image, run, tmp_path, capsys):

@@ -531,6 +531,24 @@ def test_fit_and_evaluate_take_arrays_and_both_parts_as_one():
     assert score.accuracy == evaluate(network, train).accuracy
 
 
+def test_fit_names_a_column_of_class_indices():
+    X, y = np.ones((6, 3)), np.arange(6)[:, None] % 2
+    with pytest.raises(ValueError, match=r"y must have shape \(6,\), got \(6, 1\): pass y\[:, 0\]"):
+        fit(mlp.init([3, 2]), X, y, optimizer=SGD(0.1))
+
+
+def test_fit_warns_of_pixels_that_are_not_scaled():
+    X, y = np.full((4, 3), 200, np.uint8), np.arange(4) % 2
+    for given in ((X, y), ((X, y), (X, y))):
+        with pytest.warns(
+            UserWarning, match=r"X holds whole numbers up to 200.*pass X / 255"
+        ) as said:
+            fit(mlp.init([3, 2]), *given, optimizer=SGD(1e-5), epochs=1)
+        assert (len(said), said[0].filename) == (1, __file__)
+    fit(mlp.init([3, 2]), X // 200, y, optimizer=SGD(0.1), epochs=1)
+    fit(mlp.init([3, 2]), X / 255, y, optimizer=SGD(0.1), epochs=1)
+
+
 def test_fit_takes_arrays_of_real_numbers():
     X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     network = mlp.init([3, 1], rng=0)

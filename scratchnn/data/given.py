@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TypeAlias
 
 import numpy as np
@@ -36,6 +37,8 @@ def as_dataset(given: Given, outputs: int, *, classes: bool) -> Dataset:
         if array.dtype.kind not in "biuf" or array.ndim == 0:
             raise ValueError(f"{name} must be an array of real numbers, got {array.dtype}")
     X, y = X.reshape(len(X), math.prod(X.shape[1:])), y.astype(int) if y.dtype == bool else y
+    if classes and y.dtype.kind in "iu" and y.shape == (len(X), 1):
+        raise ValueError(f"y must have shape ({len(X)},), got {y.shape}: pass y[:, 0]")
     if not classes or y.ndim > 1:
         y = y.astype(np.float64)
         return Dataset(NAME, X, y[:, None] if y.ndim == 1 else y)
@@ -65,6 +68,9 @@ def as_parts(
     match train:
         case (Dataset() as first, second) if test is None:
             train, test = first, second
+        case (np.ndarray() as X, _) if X.dtype == np.uint8 and X.max(initial=0) > 1:
+            words = f"X holds whole numbers up to {X.max()}, taken as they are"
+            warnings.warn(f"{words}: pass X / 255 for inputs from 0 to 1", stacklevel=3)
     tested, valid = (
         None if given is None else as_dataset(given, outputs, classes=classes)  # type: ignore[arg-type]
         for given in (test, validation)

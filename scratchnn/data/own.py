@@ -79,7 +79,10 @@ def _parts(path: Path) -> Iterator[Dataset | Part]:
         raise DataError(f"{path}: give the folder, which must hold X.npy and y.npy")
     elif not path.is_dir():
         check_file(path)  # raises where there is none
-        raise DataError(f"{path}: data must be a folder of images or arrays, or a .csv file")
+        words = "data must be a folder of images or arrays, or a .csv file"
+        if path.suffix.lower() in (".npz", ".npy"):
+            words += ": save the arrays as X.npy and y.npy in a folder, and name that"
+        raise DataError(f"{path}: {words}")
     elif (path / "X.npy").exists():
         yield Part(f"{path.name} train", _array(path / "X.npy"), _array(path / "y.npy"))
         if (path / "X_test.npy").exists():

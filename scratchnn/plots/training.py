@@ -83,7 +83,8 @@ def draw_comparison(axis: Axes, histories: Mapping[str, History], quantity: str)
         part, values = measured(history, quantity)
         if values:
             style, colour = DASHES[i % len(DASHES)], CYCLE[i % len(CYCLE)]
-            label = name.replace("$", r"\$") + ("" if part == "test" else f", {part}")
+            label = name.replace("$", r"\$")
+            label += "" if part == "test" or part in quantity else f", {part}"
             epochs = values_of(history, "epoch")
             axis.plot(epochs, values, style, color=colour, label=label, marker=".")
     _name_axes(axis, quantity, nats=all(len(quantities_of(h)) > 1 for h in histories.values()))
@@ -120,8 +121,12 @@ def quantities_of(history: History) -> list[str]:
 def measured(history: History, quantity: str) -> tuple[str, list[float]]:
     """Return the best measurement of "loss" or "accuracy" that there is: its part, its values.
 
-    That is the one on test data, else on training data, else the running mean.
+    That is the one on test data, else on training data, else the running mean. Of "validation
+    loss" and "validation accuracy", it is that one alone.
     """
+    if quantity.startswith("validation"):
+        values = values_of(history, quantity.replace(" ", "_"))
+        return ("validation" if values else ""), values
     for part in ("test", "train", "running"):
         if values := values_of(history, f"{part}_{quantity}"):
             return part, values

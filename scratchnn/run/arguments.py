@@ -29,6 +29,7 @@ CHANGES = (
 )  # what the arguments change of a recipe
 
 
+OTHER_NAMES = {"--lr": "--learning-rate", "--wd": "--weight-decay"}  # by which some know options
 OPTION = re.compile("--?[A-Za-z]")
 
 
@@ -60,7 +61,10 @@ class Parser(argparse.ArgumentParser):
                 self._refuse(name, options)
         found, left = super().parse_known_args(args, namespace)
         if left:
-            self.error(f"unrecognized arguments: {' '.join(left)}")
+            hint = ""
+            if getattr(found, "hidden", None) and all(map(str.isdecimal, left)):
+                hint = f": --hidden takes {','.join(map(str, (*found.hidden, *left)))}"
+            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
         return found, left
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,16 +80,28 @@ class Parser(argparse.ArgumentParser):
             words = said.getvalue().removeprefix(f"{self.prog}: ").rpartition(" (see ")[0]
             raise ValueError(words) from end
 
-    def _refuse(self, name: str, options: Sequence[str]) -> NoReturn:
-        import difflib  # takes a while
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raise for a word that is none of the choices, and name the one that is meant."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _meant(str(value), [str(word) for word in action.choices or ()])
+            raise
 
-        near = difflib.get_close_matches(name, options, 1, cutoff=0.75)
-        meant = f", did you mean {near[0]}?" if near else ""
-        self.error(f"unrecognized option: {name}{meant}")
+    def _refuse(self, name: str, options: Sequence[str]) -> NoReturn:
+        self.error(f"unrecognized option: {name}{_meant(OTHER_NAMES.get(name, name), options)}")
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end with exit status 2."""
         self.exit(2, escaped(f"{self.prog}: {message} (see {self.prog} --help)\n"))
+
+
+def _meant(word: str, words: Sequence[str]) -> str:
+    """Return a question for the word that is meant, or ""."""
+    import difflib  # takes a while
+
+    near = difflib.get_close_matches(word, words, 1, cutoff=0.6)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 class Groups(NamedTuple):

@@ -104,7 +104,8 @@ def evaluate_saved(arguments: argparse.Namespace) -> int:
         print(json.dumps({"data": data.name, "examples": len(data), **score._asdict()}))
     else:
         accuracy = "" if score.accuracy is None else f", accuracy {score.accuracy:.2%}"
-        print(f"{recipe.name} on {data.name} ({len(data):,}): loss {score.loss:.4f}{accuracy}")
+        loss = f"loss {score.loss:.4f}{run.smoothing}"
+        print(f"{recipe.name} on {data.name} ({len(data):,}): {loss}{accuracy}")
     return 0
 
 

@@ -31,6 +31,31 @@ def deciding_loss(row: Epoch) -> float:
     return next(loss for loss in losses if loss is not None)
 
 
+def best_by_validation(history: History) -> str:
+    """Say which epoch the validation data choose, and what it reaches; "" where there are none."""
+    if not history.epochs or history.epochs[-1].validation_loss is None:
+        return ""
+    best = min(history.epochs, key=deciding_loss)
+    scores = [
+        f"{part} loss {loss:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:.2%}")
+        for part, loss, accuracy in (
+            ("validation", best.validation_loss, best.validation_accuracy),
+            ("test", best.test_loss, best.test_accuracy),
+        )
+        if loss is not None
+    ]
+    return f"best epoch by validation: {best.epoch}, {'; '.join(scores)}"
+
+
+def length(history: History, kind: str = "") -> str:
+    """Return how many epochs a history has, in words.
+
+    Options  kind   of epochs, as "whole "
+    """
+    count = len(history.epochs)
+    return f"{count} {kind}epoch" + ("" if count == 1 else "s")
+
+
 def of_epoch(row: Epoch) -> dict[str, float | None]:
     """Return a row as JSON values: a number that is not finite is None, which JSON calls null."""
     return {

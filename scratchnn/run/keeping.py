@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
 from scratchnn.data import DataError
 from scratchnn.history import History, Task
@@ -44,6 +44,7 @@ RESULTS = (RUN, CHECKPOINT, PREVIOUS, BEST, *OLD)
 PICTURES = ("curves.svg", "curves.png", GRADIENTS, "report.html")  # may be missing
 FILES = (*RESULTS, HISTORY, *PICTURES)
 PATIENCE = 1.0  # seconds from one checkpoint to the next, where nobody says how many
+RATES = ("schedule", "epochs")  # the settings that another optimizer comes from, as a run goes on
 
 
 class Training:
@@ -228,7 +229,7 @@ class Training:
             "optimizer": repr(self.optimizer),
             "objective": repr(self.task.objective),
         }
-        differ = record.differences(self.record.get("environment", now), now)
+        differ = self._differences(now)
         if differ:
             words = "the numbers may differ from those of a run without a stop"
             warn(f"{self.folder.path} goes on with {'; '.join(differ)}: {words}")
@@ -238,6 +239,19 @@ class Training:
         if self.folder.goes_on:
             stop = {"at": _time(), "epoch": self.rows, "differs": differ}
             self.record["resumed"] = [*self.record.get("resumed", []), stop]
+
+    def _differences(self, now: Mapping[str, str]) -> list[str]:
+        """Return what is no longer as it was, the schedule by its name.
+
+        Options  now   the environment
+        """
+        then = self.record.get("environment", now)
+        settings = [self.record.get("settings"), self.folder.facts.get("settings")]
+        rates = [{name: of[name] for name in RATES} for of in settings if _says_rates(of)]
+        if then.get("optimizer") == now["optimizer"] or len(rates) < 2:
+            return record.differences(then, now)
+        same = {**then, "optimizer": now["optimizer"]}
+        return record.differences(same, now) + record.differences(*rates)
 
     def _write_record(self, status: str, error: BaseException | None = None) -> None:
         words = f"{type(error).__name__}: {error}" if error else None
@@ -269,3 +283,8 @@ def _status(error: BaseException | None) -> str:
 
 def _time() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _says_rates(settings: object) -> TypeGuard[Mapping[str, object]]:
+    """Tell whether settings are those of `scratchnn train`: a program of one's own has others."""
+    return isinstance(settings, Mapping) and all(name in settings for name in RATES)

@@ -44,6 +44,8 @@ def check_usage(arguments: argparse.Namespace) -> None:
         raise ValueError("--live goes with --out DIR: it draws DIR/curves.png after each epoch")
     if arguments.gradients and not (arguments.out or arguments.resume):
         raise ValueError("--gradients goes with --out DIR: it writes DIR/gradients.jsonl")
+    if arguments.checkpoint_every and not (arguments.out or arguments.resume):
+        raise ValueError("--checkpoint-every goes with --out DIR: it saves checkpoints there")
     for name in ("out", "resume", "config"):
         if getattr(arguments, name) == "":
             raise ValueError(f"--{name} must name a folder, got ''")
@@ -78,6 +80,12 @@ def settle(arguments: argparse.Namespace) -> None:
     if source:
         ranks = world()  # the first has the folder
         settings = ranks.same(_of_folder(Path(source), arguments) if not ranks.rank else {})
+    reached = settings.get("reached", 0)
+    if arguments.resume and (arguments.epochs or settings["epochs"]) < reached:
+        raise ValueError(
+            f"--epochs must be at least {reached}, which {source} has by now, "
+            f"got {arguments.epochs or settings['epochs']}"
+        )
     if arguments.resume:
         _check_schedule(settings, arguments)
     if arguments.optimizer not in (None, settings.get("optimizer")):
@@ -87,12 +95,6 @@ def settle(arguments: argparse.Namespace) -> None:
     for name in (*SETTINGS, *KEPT):
         if getattr(arguments, name) is None:
             setattr(arguments, name, settings.get(name))
-    reached = settings.get("reached", 0)
-    if arguments.resume and arguments.epochs < reached:
-        raise ValueError(
-            f"--epochs must be at least {reached}, which {source} has by now, "
-            f"got {arguments.epochs}"
-        )
 
 
 def _check_schedule(settings: Mapping[str, Any], arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from scratchnn import train as training
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
-from scratchnn.history import Epoch, History
+from scratchnn.history import History
 from scratchnn.run import files, recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
@@ -26,7 +26,7 @@ from scratchnn.run.arguments import (
     steps_or_epoch,
 )
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.history import deciding_loss, of_epoch
+from scratchnn.run.history import best_by_validation, length, of_epoch
 from scratchnn.run.keeping import BEST
 from scratchnn.run.recipes import Run
 from scratchnn.run.terminal import Writer, warn
@@ -98,9 +98,15 @@ def train(arguments: argparse.Namespace) -> int:
     """Train a recipe, report each epoch, keep the run."""
     ranks = world()
     settings.check_usage(arguments)
+    activation = arguments.activation  # as typed
     settings.settle(arguments)
     _check_extras(arguments)
     recipe = recipe_for(arguments)
+    if activation and not recipe.hidden:
+        raise ValueError(
+            f"--activation goes with hidden layers, and {recipe.name} has none here: leave it out, "
+            "or give --hidden H,H"
+        )
     note = terminal.Lines(sys.stderr if arguments.json else sys.stdout)
     out = arguments.resume or arguments.out
     if ranks.rank:  # the first alone writes
@@ -171,9 +177,8 @@ def _fit(
     board = watch.TensorBoard(arguments.tensorboard) if arguments.tensorboard else None
     log = watch.BatchLog(arguments.log_every, note) if arguments.log_every else None
     bar = watch.progress_bar()
-    header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
     fit, words = _way(run, arguments)
-    first_lines = "\n".join([describe(run, arguments.threads), *words, header])
+    first_lines = "\n".join([describe(run, arguments.threads), *words])
     try:
         fit(
             run.parameters,
@@ -194,7 +199,7 @@ def _fit(
                 watch.tolerant(_norms(run, folder) if arguments.gradients else None),
                 watch.check_learned(run),
             ),
-            checkpoint=partial(_announced, folder or signals.stops, first_lines, note),
+            checkpoint=partial(_announced, folder or signals.stops, first_lines, run, note),
             threads=arguments.threads,
         )
     except (signals.Stopped, Exception) as stopped:
@@ -222,11 +227,15 @@ def _way(run: Run, arguments: argparse.Namespace) -> tuple[Callable[..., History
 
 @contextmanager
 def _announced(
-    keep: Checkpoint, words: str, note: Writer, *training: Any
+    keep: Checkpoint, words: str, run: Run, note: Writer, *training: Any
 ) -> Generator[Callable[[], None]]:
     """Print the first lines when the run is kept: a pipe that ends there leaves it whole."""
     with keep(*training) as kept:
-        print(words, file=note, flush=True)
+        _, _, history, _ = training  # with what the run has by now
+        header = watch.VALIDATION_HEADER if run.validation else watch.HEADER
+        if len(history.epochs) >= run.recipe.epochs:
+            header = f"already done, {length(history)}: raise --epochs to train it for longer"
+        print(words, header, sep="\n", file=note, flush=True)
         yield kept
 
 
@@ -252,13 +261,14 @@ def _end(
     drawn = _draw(folder, history, _title(run)) if folder and folder.begun else []
     if isinstance(stopped, signals.Stopped):
         kept = f"go on: scratchnn train --resume {folder.path}" if folder else "nothing is kept"
-        warn(f"{stopped} after {len(history.epochs)} whole epochs; {kept}")
+        warn(f"{stopped} after {length(history, 'whole ')}; {kept}")
     elif stopped:
         if folder and folder.begun and not isinstance(stopped, FloatingPointError):
             warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")
         raise stopped
-    if run.validation and history.epochs:
-        print(_describe_best(min(history.epochs, key=deciding_loss), folder), file=note)
+    if best := best_by_validation(history):
+        kept = f"; its parameters: {folder.file(BEST)}" if folder else ""
+        print(terminal.escaped(best + kept), file=note)
     if folder:
         saved = [path.name for path in folder.present()] + drawn
         print(terminal.escaped(f"saved in {folder.path}: {', '.join(saved)}"), file=note)
@@ -296,20 +306,6 @@ def describe(run: Run, threads: int | None = None) -> str:
 
 def _title(run: Run) -> str:
     return f"{run.recipe.name} on {run.recipe.data}"
-
-
-def _describe_best(best: Epoch, folder: RunFolder | None) -> str:
-    """Say which epoch the validation data choose, and what it reaches on the test data."""
-    scores = [
-        f"{part} loss {loss:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:.2%}")
-        for part, loss, accuracy in (
-            ("validation", best.validation_loss, best.validation_accuracy),
-            ("test", best.test_loss, best.test_accuracy),
-        )
-        if loss is not None
-    ]
-    kept = f"; its parameters: {folder.file(BEST)}" if folder else ""
-    return terminal.escaped(f"best epoch by validation: {best.epoch}, {'; '.join(scores)}{kept}")
 
 
 def _describe_line(run: Run) -> str:

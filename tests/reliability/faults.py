@@ -163,7 +163,7 @@ def signals_at_random(cases: int) -> Found:
             right = {0, 128 + sent[0]} | (set() if sent[0] == signal.SIGINT else {-sent[0]})
             found.expect(ended.status in right, f"{words}: exit {ended.status}, {ended.err}")
             if begun and ended.status == 128 + sent[0] and len(sent) == 1:
-                found.expect("whole epochs" in ended.err, f"{words}: says {ended.err!r}")
+                found.expect("whole epoch" in ended.err, f"{words}: says {ended.err!r}")
             check_goes_on(path, found, words)
     return found
 

@@ -50,7 +50,7 @@ def stopped(path, monkeypatch, *arguments, number=signal.SIGTERM):
     [
         [],
         ["--momentum", "0.5", "--dtype", "float64", "--seed", "7"],
-        ["--activation", "tanh", "--batch-size", "50", "--learning-rate", "0.3"],
+        ["--hidden", "20", "--activation", "tanh", "--batch-size", "50", "--learning-rate", "0.3"],
         ["--data", "mnist", "--stream"],
         ["--optimizer", "adam", "--schedule", "cosine", "--warm-up", "1.5", "--hidden", "20"],
     ],
@@ -86,7 +86,8 @@ def test_resume_of_a_run_that_is_done_says_what_it_has(tmp_path, capsys):
 
 def test_config_repeats_a_run_but_for_what_is_given(tmp_path, capsys):
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
-    options = ["--momentum", "0.5", "--seed", "3", "--dtype", "float64", "--activation", "tanh"]
+    options = ["--momentum", "0.5", "--seed", "3", "--dtype", "float64"]
+    options += ["--hidden", "20", "--activation", "tanh"]
     assert main([*QUICK, *options, "--out", str(first)]) == 0
     for source in (first, first / "run.json"):
         assert main(["train", "--config", str(source), "--out", str(second), "--overwrite"]) == 0

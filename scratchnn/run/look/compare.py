@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,15 @@ def warnings(runs: Mapping[str, Saved]) -> list[str]:
     if len(set(measured_on)) > 1:
         names = ", ".join(sorted({name for name, _ in measured_on}))
         found.append(f"They were measured on different data: {names}.")
+    smoothed = {name: run.smoothing or " without" for name, run in runs.items()}
+    if len(set(smoothed.values())) > 1:
+        words = ", ".join(f"{name}{what}" for name, what in smoothed.items())
+        found.append(f"Their losses cannot be compared, by the label smoothing: {words}.")
+    found += [
+        f"{name} went on with other settings {words}."
+        for name, run in runs.items()
+        for words in run.changes
+    ]
     ended = {name: str(run.record.get("status", "done")) for name, run in runs.items()}
     found += [f"{name}: {status}." for name, status in ended.items() if status != "done"]
     return found
@@ -163,9 +172,14 @@ def make(runs: Mapping[str, Saved]) -> str:
     return page.render(title, verdict, sections, facts, facts_title="Networks")
 
 
-def _quantities(runs: Iterable[Saved]) -> list[str]:
+def _quantities(runs: Collection[Saved]) -> list[str]:
     found = [quantity for run in runs for quantity in quantities_of(run.history)]
-    return [quantity for quantity in ("loss", "accuracy") if quantity in found]
+    validated = [
+        f"validation {quantity}"
+        for quantity in ("loss", "accuracy")
+        if any(values_of(run.history, f"validation_{quantity}") for run in runs)
+    ]
+    return [quantity for quantity in ("loss", "accuracy") if quantity in found] + validated
 
 
 def _last(values: Sequence[float], form: str) -> str:

@@ -56,6 +56,11 @@ class Prepared:
     inverted: bool
     how: str
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all pixels are the same."""
+        return bool(self.pixels.min() == self.pixels.max())
+
 
 def read(
     path: Path,
@@ -156,8 +161,8 @@ def _framed(ink: Array, size: tuple[int, int], framing: Framing) -> tuple[Array,
     scale = framing.share * min(size[0] / H, size[1] / W)
     height, width = max(round(H * scale), 1), max(round(W * scale), 1)
     small = resize(drawing, (height, width))
-    if framing.strokes:  # they paled where the picture became smaller
-        small = (small / np.median(small[small > FAINT])).clip(0, 1)
+    if framing.strokes:  # they paled where the picture became smaller, thin ones below FAINT
+        small = (small / np.median(small[small > FAINT * small.max()])).clip(0, 1)
     centre = _centre_of_mass(small) if framing.by_mass else ((height - 1) / 2, (width - 1) / 2)
     top, left = (
         min(max(round((whole - 1) / 2 - at), 0), whole - length)

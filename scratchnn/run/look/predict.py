@@ -146,6 +146,9 @@ def _from_pictures(run: Saved, path: Path, invert: bool | None) -> tuple[_Inputs
                 words = "give a picture, a folder of pictures, or an array (.npy)"
                 raise DataError(f"{error}: {words}") from error
             warn(str(error))
+    for name, one in found.items():
+        if one.is_empty:
+            warn(f"{name}: nothing is drawn on it: the answer is that to an empty page")
     if not found:
         raise DataError(f"{path}: none of its {len(paths)} pictures can be read")
     pixels = expected.stored(np.stack([one.pixels.ravel() for one in found.values()]))

@@ -18,10 +18,11 @@ from scratchnn.plots.classifiers import draw_counts, draw_gaps
 from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
 from scratchnn.run import files
+from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
-from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of, length
+from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of
 from scratchnn.run.terminal import escaped, warn
 
 UNITS = 40  # of the first layer
@@ -82,9 +83,16 @@ def make(run: Saved, data: str | None = None, data_dir: str | None = None) -> st
         warn(f"the page has no answers: {error}")
     facts = {"network": str(run.network)}
     for group, of in facts_of(run):
-        facts |= {name or group: value for name, value in of}
+        facts |= {name or group: value for name, value in _joined(of)}
     sections += list(_repeat(run))
     return page.render(title, verdict, sections, facts, facts_title="What was run")
+
+
+def _joined(facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Join what has no name of its own: one row has it."""
+    words = [value for name, value in facts if not name]
+    named = [(name, value) for name, value in facts if name]
+    return ([("", ", ".join(words))] if words else []) + named
 
 
 def _score(answers: Answers, history: History) -> str:
@@ -109,6 +117,10 @@ def _training(run: Saved) -> Iterator[Section]:
         "Measured after each epoch. The dotted line averages over the epoch's batches while the "
         "parameters move, as many tutorials print it."
     )
+    if best := best_by_validation(run.history):
+        words += f" The {best}."
+    if run.smoothing:
+        words += f" All losses are those{run.smoothing}."
     yield Section("Curves", words, page.panels(*drawn))
     if run.gradients:
         picture = page.picture(plots.gradients(run.gradients), "gradient norms over the epochs")
@@ -231,5 +243,8 @@ def _line(run: Saved, data: Dataset) -> Section:
 
 def _repeat(run: Saved) -> Iterator[Section]:
     if run.record.get("settings"):
+        title = "Begin anew" if run.changes else "Repeat it"
         words = "This trains once more with the same settings, seed included."
-        yield Section("Repeat it", words, page.code(REPEAT.format(path=run.path)))
+        if run.changes:
+            words += " It does not repeat this run, which went on with other settings."
+        yield Section(title, words, page.code(REPEAT.format(path=run.path)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,24 @@ class Saved:
         """The last part of its path."""
         return self.path.resolve().name
 
+    @property
+    def smoothing(self) -> str:
+        """What is said after its losses: " with label smoothing 0.1", or "" for plain ones."""
+        share = self.settings.get("label_smoothing")
+        return f" with label smoothing {share}" if share else ""
+
+    @property
+    def changes(self) -> list[str]:
+        """How it went on where something had changed: "after epoch 4: schedule cosine, now ...".
+
+        It cannot be repeated from its settings then.
+        """
+        return [
+            f"after epoch {stop.get('epoch')}: {'; '.join(map(str, stop['differs']))}"
+            for stop in self.record.get("resumed", [])
+            if isinstance(stop, Mapping) and stop.get("differs")
+        ]
+
     def recipe(self, data: str | None = None) -> Recipe:
         """Return the recipe that it was trained by, on its data or on others.
 
@@ -117,9 +135,10 @@ class Saved:
         return recipes.get(str(name)).on(str(data or own), label_smoothing=smoothing)
 
     def data(self, name: str | None = None, data_dir: str | None = None) -> Dataset:
-        """Return the examples to look at: the test part, or the training part where there is none.
+        """Return the examples to look at: the test part, else what was split off for validation.
 
-        They get the transform that the network was trained with.
+        Where there is neither, they are the training data, and their name says so. They get the
+        transform that the network was trained with.
 
         Options  name       of another data set
                  data_dir   the folder of the data; default: the training's, or $SCRATCHNN_DATA
@@ -127,10 +146,21 @@ class Saved:
         """
         recipe = self.recipe(name)
         train, test = recipes.load_data(recipe, data_dir or self.settings.get("data_dir"))
-        data, known = test or train, self._known_transform()
+        data, known = test or self._untested(train, own=name is None), self._known_transform()
         if name is None:
             self._check_fits(recipe, data)
         return data if known is None else data.with_transform(known)
+
+    def _untested(self, train: Dataset, *, own: bool) -> Dataset:
+        """Return what to look at of data without a test part.
+
+        Options  train   the training data
+                 own     whether the network learned from them
+        """
+        share, seed = self.settings.get("validation"), self.settings.get("seed")
+        if own and share:
+            return train.split(share, rng=seed)[1]
+        return replace(train, name=f"{train.name}, training data: there is no test part")
 
     def _check_fits(self, recipe: Recipe, data: Dataset) -> None:
         """Raise where the network does not fit the data that it is said to have learned from."""

@@ -13,6 +13,7 @@ from scratchnn.history import History
 from scratchnn.plots.training import quantities_of, values_of
 from scratchnn.run import watch
 from scratchnn.run.arguments import data_name
+from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import saved, text
 from scratchnn.run.look.saved import Saved
 from scratchnn.run.terminal import escaped
@@ -20,13 +21,15 @@ from scratchnn.run.terminal import escaped
 MOST_CLASSES = 20  # whose matrix fits a terminal
 MOST_EPOCHS = 12  # rows of the table
 MISTAKES = 10
+SHORT = 3  # letters of a class that stands above its column; longer ones are numbered
 # Settings that a run says of its training, where they are set
 TRAINED = (
     *("recipe", "data", "optimizer", "learning_rate", "schedule", "warm_up", "momentum"),
     *("nesterov", "dampening", "weight_decay", "label_smoothing"),
-    *("batch_size", "epochs", "seed", "dtype"),
+    *("batch_size", "epochs", "seed", "dtype", "validation"),
 )
 USUAL = {"optimizer": "sgd", "schedule": "constant"}  # the defaults, which are not shown
+PARTS = ("train", "test", "validation")  # whose curves are drawn
 REPEAT = "scratchnn train --config {path}/run.json --out NEW"
 
 
@@ -71,7 +74,7 @@ def sections(run: Saved, arguments: argparse.Namespace) -> Iterator[list[str]]:
     width = min(shutil.get_terminal_size().columns, 100)
     yield _wrapped(heading(run), width)
     if run.history.epochs:
-        yield [watch.HEADER, *map(watch.epoch_line, _shortened(run.history))]
+        yield table(run)
         yield from curves(run.history, width)
     try:
         answers = run.answers(arguments.data, arguments.data_dir)
@@ -80,6 +83,21 @@ def sections(run: Saved, arguments: argparse.Namespace) -> Iterator[list[str]]:
         return
     yield confusion(answers, width)
     yield mistakes(answers, width)
+
+
+def table(run: Saved) -> list[str]:
+    """Return some epochs, and which one the validation data choose.
+
+    Options  run   has epochs
+    """
+    best = best_by_validation(run.history)
+    lines = [watch.VALIDATION_HEADER if best else watch.HEADER]
+    lines += map(watch.epoch_line, _shortened(run.history))
+    if best:
+        lines += ["", best]
+    if run.smoothing:
+        lines += ["", f"All losses are those{run.smoothing}."]
+    return lines
 
 
 def heading(run: Saved) -> list[str]:
@@ -93,7 +111,8 @@ def heading(run: Saved) -> list[str]:
         words = ", ".join(f"{name} {value}".strip() for name, value in facts)
         lines.append(f"{title:<10} {words}")
     if record.get("settings"):
-        lines.append(f"{'repeat it':<10} {REPEAT.format(path=run.path)}")
+        title = "begin anew" if run.changes else "repeat it"
+        lines.append(f"{title:<10} {REPEAT.format(path=run.path)}")
     elif not settings:
         lines.append("a checkpoint alone: how it was trained is unknown")
     return lines
@@ -116,21 +135,18 @@ def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
     environment = record.get("environment", settings)
     ended = [("", f"{record.get('status', '')} after {length(run.history)}")]
     if record.get("error"):
-        ended.append(("because of", str(record["error"])))
+        error = str(record["error"])
+        stopped = error.removeprefix("Stopped: ")  # by a signal, which is no error
+        ended.append(("" if stopped != error else "because of", stopped))
     groups = [
         ("imported", [("", f"from {settings['imported']}")] if "imported" in settings else []),
         ("trained", _present(settings, TRAINED)),
         ("with", _present(environment, ("scratchnn", "numpy", "blas", "python", "processor"))),
         ("started", [("", str(record["started"]))] if "started" in record else []),
+        ("changed", [("", f"went on with other settings {words}") for words in run.changes]),
         ("status", ended if "status" in record else []),
     ]
     return [(title, facts) for title, facts in groups if facts]
-
-
-def length(history: History) -> str:
-    """Return how many epochs a history has, in words."""
-    count = len(history.epochs)
-    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _present(facts: Any, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -157,7 +173,7 @@ def curves(history: History, width: int) -> Iterator[list[str]]:
              width     of a line, in characters
     """
     for quantity in quantities_of(history):
-        found = {part: values_of(history, f"{part}_{quantity}") for part in ("train", "test")}
+        found = {part: values_of(history, f"{part}_{quantity}") for part in PARTS}
         found = {part: values for part, values in found.items() if values}
         found = found or {"train, while θ moves": values_of(history, f"running_{quantity}")}
         yield text.plot(found, quantity, width=min(width - 12, 60))
@@ -170,6 +186,7 @@ def confusion(answers: Answers, width: int) -> list[str]:
              width     of a line, in characters
     """
     matrix, names = answers.confusion, answers.data.classes
+    heads = names if max(map(len, names)) <= SHORT else [str(i) for i in range(len(names))]
     right = int(matrix.trace())
     lines = [
         f"{answers.data.name}: {right:,} of {len(answers.z):,} right "
@@ -177,12 +194,11 @@ def confusion(answers: Answers, width: int) -> list[str]:
         f"{answers.calibration_error:.3f}"
     ]
     if len(names) <= MOST_CLASSES:
-        numbered = names == tuple(map(str, range(len(names))))
         rows = [
-            [name if numbered else f"{i} {name}", *(f"{n:,}" if n else "·" for n in counts)]
-            for i, (name, counts) in enumerate(zip(names, matrix.tolist(), strict=True))
+            [name if head == name else f"{head} {name}", *(f"{n:,}" if n else "·" for n in counts)]
+            for head, name, counts in zip(heads, names, matrix.tolist(), strict=True)
         ]
-        header = ["true \\ answer", *map(str, range(len(names)))]
+        header = ["true \\ answer", *heads]
         lines += ["", *text.table(header, rows).splitlines()]
     common = [f"{true} taken for {answer} ({count})" for true, answer, count in answers.confused(5)]
     if common:

@@ -65,7 +65,7 @@ def plot(
     if high > low:
         middle = (height - 1) // 2
         ticks |= {height - 1: low, middle: high - middle * step}
-    lines = [f"{title:<9}{names}"]
+    lines = [f"{title:<8} {names}"]
     for row, characters in enumerate(grid):
         tick = f"{ticks[row]:8.4g}" if row in ticks else " " * 8
         lines.append(f"{tick} ┤{''.join(characters)}".rstrip())
