@@ -63,7 +63,7 @@ class Adam:
         g = -grad if self.maximize else grad
         if self.weight_decay:
             g = self._decayed(theta, g)
-        if "m" not in self.state:  # `steps` may be there, of a schedule
+        if "m" not in self.state:
             zeros = np.zeros_like(theta)
             self.state |= {"m": zeros, "v": zeros.copy(), "t": np.zeros(())}
         m, v = self.state["m"], self.state["v"]

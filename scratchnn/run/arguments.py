@@ -100,8 +100,9 @@ def _meant(word: str, words: Sequence[str]) -> str:
     """Return a question for the word that is meant, or ""."""
     import difflib  # takes a while
 
-    near = difflib.get_close_matches(word, words, 1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
+    names = {name.lstrip("-"): name for name in words}
+    near = difflib.get_close_matches(word.lstrip("-"), names, 1, cutoff=0.65)
+    return f", did you mean {names[near[0]]}?" if near else ""
 
 
 class Groups(NamedTuple):
