@@ -301,7 +301,8 @@ def target_mass(
     Options  name   what messages call z
     Raises   TypeError, ValueError
     """
-    check_smoothing(label_smoothing)
+    if type(label_smoothing) is not float or not 0 <= label_smoothing <= 1:
+        check_smoothing(label_smoothing)
     if type(ignore_index) is not int:
         check_whole(ignore_index=ignore_index)
     axis, epsilon, w = min(z.ndim - 1, 1), float(label_smoothing), None
@@ -310,7 +311,8 @@ def target_mass(
     rows, shape = to_rows(z, axis), z.shape[:axis] + z.shape[axis + 1 :]
     N, C = rows.shape
     if weight is not None:
-        check_real(weight=weight)
+        if type(weight) is not np.ndarray or weight.dtype.kind != "f":
+            check_real(weight=weight)
         if weight.shape != (C,):
             raise ValueError(f"weight must have shape ({C},), one per class, got {weight.shape}")
         w = weight.astype(z.dtype, copy=False)
