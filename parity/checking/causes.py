@@ -118,7 +118,8 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
         if flawed and evidence.may_be_a_multiple(flawed):
             pair = _factor(evidence, [_flawed(asked, flaw, case) for case in evidence.cases])
             if pair:
-                words = f"two things: {flaw.cause} And {pair.words}"
+                told = asked.reading.layout.told(flaw.cause)
+                words = f"two things: {told} And {pair.words}"
                 return Cause(words, pair.distance, flaw, pair=True)
     return None
 
@@ -147,7 +148,7 @@ def _of_flaw(evidence: Evidence, flaw: Flaw) -> list[Cause]:
         flawed = [_flawed(asked, flaw, case, constants) for case in evidence.cases]
         distance = evidence.explained(flawed)
         if distance is not None:
-            words = flaw.cause
+            words = asked.reading.layout.told(flaw.cause)
             for name, value in constants.items():
                 said = f"{value:.1g}" if name == "epsilon" else f"{value:g}"
                 words = words.replace(f"{{{name}}}", said.replace("e-0", "e-"))

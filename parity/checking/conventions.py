@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,19 @@ def kind(op: Op) -> str:
     return "classes" if op.labelled or ", probabilities" in op.name else "entries"
 
 
+TURNED = {  # of examples in columns
+    "row": "column",
+    "column": "row",
+    "Row": "Column",
+    "Column": "Row",
+    "axis=-1": "axis=0",
+    "axis=0": "axis=1",
+    "axis=1": "axis=0",
+    "last one": "first one",
+    "(N, C)": "(C, N)",
+}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where examples and classes are.
@@ -39,6 +53,12 @@ class Layout:
     flat: bool = False
     narrow: bool = False
     each: str = ""
+
+    def told(self, words: str) -> str:
+        """Return what is said of examples in rows, as it is in this layout."""
+        if not self.turned:
+            return words
+        return re.sub("|".join(map(re.escape, TURNED)), lambda found: TURNED[found.group()], words)
 
     def fold(self, x: Any) -> Any:
         if self.flat and np.ndim(x) == 2:

@@ -274,9 +274,14 @@ def _special_shares(op: Op) -> Iterator[Input]:
 def shares(op: Op) -> Iterator[Input]:
     """Yield smaller and smaller probabilities of the target."""
     for k in range(1, 31):
-        p = np.array([[10.0**-k, 1 - 10.0**-k]])
+        p = share(op, 10.0**-k)
         target = np.array([0]) if op.labelled else np.array([[1.0, 0]])
         yield Input({op.inputs[0]: p, "target": target}, "a small probability", 10.0**-k)
+
+
+def share(op: Op, p: float) -> Array:
+    """Return a row with a small probability. Entries of yes or no do not add up to 1."""
+    return np.array([[p, 0.5 if op.name.startswith("binary") else 1 - p]])
 
 
 # Special inputs: where torch has an answer, and textbooks may not

@@ -18,6 +18,7 @@ from parity.checking.inputs import Input
 from parity.checking.rounding import as_single, in_single, is_rounding
 
 LOST = 256 * float(np.finfo(np.float32).eps)  # at ordinary float64 numbers, a larger error is wrong
+HUGE = 1e10  # of numbers that nobody meets: smaller ones make the better example
 Found = tuple[Input, Problem]
 
 
@@ -160,6 +161,6 @@ def _order(found: Found) -> tuple[float, ...]:
     size = 0 if problem.size > 0.1 else 1 if problem.size > CLEAR else 2
     known = problem.right is None or bool(np.isfinite(problem.right).all())
     nice = [1000.0, 100.0, 40.0, 20.0, 10.0]
-    rank = nice.index(given.scale) if given.scale in nice else len(nice)
-    rank = 0 if given.scale == 1e-20 else rank  # of a small probability
+    rank = nice.index(given.scale) if given.scale in nice else len(nice) + (given.scale > HUGE)
+    rank = -1 if given.scale == 1e-20 else rank  # of a small probability
     return (size, not known, count, rank)

@@ -127,8 +127,7 @@ def _of_shares(asked: Asked, name: str) -> str:
     k = failing.index(True)  # p = 10^-(k + 1)
 
     def fails(exponent: float) -> bool:
-        p = np.array([[10.0**-exponent, 1 - 10.0**-exponent]])
-        return _fails(asked, shares[k] | {name: p})
+        return _fails(asked, shares[k] | {name: inputs.share(asked.row, 10.0**-exponent)})
 
     edge = f"{10 ** -_bisected(fails, k, k + 1):.1e}"
     return f"for {name} below {edge}".replace("e-0", "e-").replace(".0e", "e")

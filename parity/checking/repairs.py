@@ -109,7 +109,8 @@ def mend(asked: Asked, finding: Finding) -> Finding:
             )
             explains = finding.grade == UNSTABLE or "overflow" not in repair.words
             if repair.words and explains and not finding.known:
-                return replace(found, cause=repair.words, known=True)
+                told = asked.reading.layout.told(repair.words)
+                return replace(found, cause=told, known=True)
             return found
     return finding
 

@@ -58,8 +58,8 @@ class CrossEntropy:
         return F.nll_loss(np.log(F.softmax(z)), target, reduction=reduction)
 
     def without_the_maximum(z, target, reduction="mean"):
-        """exp overflows above 88.7 in float32 (709.8 in float64):
-        subtract the row's maximum first."""
+        """exp overflows above 88.7 in float32 (709.8 in float64), and where p underflows to 0,
+        log p is -inf: take log_softmax, z - max - log Σ exp(z - max)."""
         e = np.exp(z)
         return F.nll_loss(np.log(e / e.sum(axis=1, keepdims=True)), target, reduction=reduction)
 

@@ -42,7 +42,8 @@ class Linear:
         return dX, dW, dY.sum(axis=1)
 
     def averaged_over_the_rows(dY, X, W, b):
-        """The gradients of the parameters are divided by N: the loss has done that already."""
+        """The gradients of the parameters are divided by N: unless your loss's gradient has no 1/N,
+        they are N times too small."""
         dX, dW, db = F.linear_backward(dY, X, W, b)
         rows = X.dtype.type(max(X.size // X.shape[-1], 1))
         return dX, dW / rows, db / rows

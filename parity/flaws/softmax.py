@@ -163,6 +163,11 @@ class LogSoftmax:
         """The logits are clipped at ±{limit}: subtract the row's maximum in place of that."""
         return F.log_softmax(np.clip(z, -limit, limit), axis)
 
+    def maximum_added_back(z, axis=-1):
+        """The maximum is added back to log Σ exp(z - max) before the sum is subtracted from z, and
+        digits cancel where z is large: take (z - max) - log Σ exp(z - max)."""
+        return z - np.expand_dims(F.logsumexp(z, axis), axis)
+
     def base_two_log(z, axis=-1):
         """The logarithm has base 2: np.log is the natural one."""
         return F.log_softmax(z, axis) / z.dtype.type(np.log(2))

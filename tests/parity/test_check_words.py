@@ -1,0 +1,89 @@
+"""What a report says fits the example that it shows, the layout of the arrays, and the code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import parity
+
+pytest.importorskip("torch")
+
+
+def said(function, op, backward=None):
+    """Return the text of a report, on one line."""
+    return " ".join(str(parity.check(function, op, backward)).split())
+
+
+# ---- the cause acts in the example ---------------------------------------------------------------
+
+
+def log_of_a_naive_softmax(logits, y):
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return -np.mean(np.log(p[np.arange(len(y)), y]))
+
+
+def test_a_probability_that_underflows_is_no_overflow():
+    (finding,) = parity.check(log_of_a_naive_softmax, "cross_entropy").findings[:1]
+    assert finding.grade == "unstable"
+    assert finding.case["z"].min() == -1000
+    assert "where p underflows to 0, log p is -inf" in finding.cause
+
+
+def binary_of_clipped_shares(y, p):
+    p = np.clip(p, 1e-15, 1 - 1e-15)  # in float32, 1 - 1e-15 is 1
+    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+def test_the_example_of_a_clipped_probability_lies_in_the_range_that_is_told():
+    (finding,) = parity.check(binary_of_clipped_shares, "binary_cross_entropy").findings[:1]
+    assert "no loss exceeds -log 1e-15" in finding.cause
+    below = float(finding.since.removeprefix("for p below "))
+    assert 1e-16 < below < 1e-15
+    assert finding.case["p"].min() < below
+    assert np.isfinite(finding.problem.got)
+
+
+def log_softmax_of_logsumexp(z):
+    m = z.max(axis=1, keepdims=True)
+    return z - (m + np.log(np.exp(z - m).sum(axis=1, keepdims=True)))
+
+
+def test_digits_that_cancel_in_log_softmax_have_a_cause_and_a_range():
+    (finding,) = parity.check(log_softmax_of_logsumexp, "log_softmax").findings[:1]
+    assert "The maximum is added back" in finding.cause
+    assert finding.since.startswith("for logits beyond ")
+
+
+# ---- words follow the layout ---------------------------------------------------------------------
+
+
+def columns_softmax_of_row_maxima(Z):
+    """An example is a column."""
+    e = np.exp(Z - np.max(Z, axis=1, keepdims=True))
+    return e / np.sum(e, axis=0, keepdims=True)
+
+
+def test_a_cause_speaks_of_columns_where_an_example_is_one():
+    (finding,) = parity.check(columns_softmax_of_row_maxima, "softmax").findings[:1]
+    assert finding.cause == (
+        "Each row's maximum is subtracted, which does not cancel in a column: take each column's "
+        "own, z.max(axis=0, keepdims=True)."
+    )
+
+
+# ---- what is not seen is not claimed -------------------------------------------------------------
+
+
+def linear(A, W, b):
+    return W @ A + b
+
+
+def linear_backward(dZ, A, W, b):
+    m = A.shape[1]
+    return W.T @ dZ, 1 / m * dZ @ A.T, 1 / m * dZ.sum(axis=1, keepdims=True)
+
+
+def test_nothing_is_claimed_of_a_loss_that_was_not_given():
+    text = said(linear, "linear", linear_backward)
+    assert "unless your loss's gradient has no 1/N, they are N times too small" in text
