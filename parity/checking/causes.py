@@ -13,12 +13,14 @@ import numpy as np
 
 from parity import judge
 from parity.cases import Case
-from parity.checking.asking import DY, Asked, Problem
+from parity.checking import inputs
+from parity.checking.asking import CLEAR, DY, Asked, Problem
 from parity.checking.conventions import Layout
 from parity.checking.evidence import Answers, Evidence
-from parity.checking.facts import facts, of_its_own, of_shape
+from parity.checking.facts import facts, of_float64, of_its_own, of_shape
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
+from parity.checking.inputs import off_the_kink
 from parity.checking.readings import is_default
 from parity.flaws import Flaw, cross_entropy, layers, losses, probabilities, softmax
 from parity.ops import as_tuple
@@ -45,7 +47,7 @@ BY_KIND = {
     "strided": "it reads memory in the order of another layout: .data, .ravel('K') or .view",
     "again": "it keeps something from the last call, or is random",
     "label": "NumPy counts -1 from the end, so it reads the last class: check the labels",
-    "float64": "float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar",
+    "float64": "float64 came in on the way",
     "object": "it was made by np.frompyfunc or np.vectorize: call .astype(z.dtype) on the result",
 }
 
@@ -59,6 +61,7 @@ class Cause:
     flaw: Flaw | None = None
     constants: Mapping[str, float] = field(default_factory=dict)  # of the flaw, as they fit
     pair: bool = False  # of a flaw and a factor
+    hidden: bool = False  # in the example, a factor N or C is 1
 
 
 def diagnose(asked: Asked, finding: Finding) -> Finding:
@@ -66,30 +69,47 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
     problem = finding.problem
     if problem is None:
         return finding
-    words = _told_by_kind(problem)
+    words = _told_by_kind(asked, problem)
     if words is None and finding.case is not None:
-        words = _told_by_answers(asked, finding)
+        cause = find(asked, finding)
+        if cause and cause.hidden:
+            finding, cause = _with_factors_shown(asked, finding, cause)
+        words = cause.words if cause else _told_without_cause(asked, finding)
     if words:
         return replace(finding, cause=words, known=True)
     return replace(finding, notes=tuple(facts(asked, finding)))
 
 
-def _told_by_kind(problem: Problem) -> str | None:
+def _told_by_kind(asked: Asked, problem: Problem) -> str | None:
     """Return the cause where the kind of a problem tells it; empty where there is none."""
     if problem.kind == "warns":
         return ""
     if problem.kind == "dtype":
-        return BY_KIND.get(str(problem.got), "")
+        by = of_float64(asked.subject, asked.gradient) if str(problem.got) == "float64" else ""
+        return BY_KIND.get(str(problem.got), "") + by
     if problem.kind == "raises" and "OverflowError" in problem.words:
         return "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
     return BY_KIND.get(problem.kind)
 
 
-def _told_by_answers(asked: Asked, finding: Finding) -> str:
-    """Return the cause that explains the answers; empty where none does."""
+def _with_factors_shown(asked: Asked, finding: Finding, cause: Cause) -> tuple[Finding, Cause]:
+    """Return a finding whose example has more rows, for a factor N that one row does not show."""
+    for given in inputs.ordinary(asked.row, small=True):
+        if min(given.case[asked.row.inputs[0]].shape) < 2:
+            continue
+        case = asked.prepared(off_the_kink(asked.row, given.case), None)
+        problem = asked.problem(case)
+        if problem and problem.size >= CLEAR:
+            shown = replace(finding, problem=problem, what=problem.words, case=case)
+            found = find(asked, shown)
+            if found and not found.hidden:
+                return shown, found
+    return finding, cause
+
+
+def _told_without_cause(asked: Asked, finding: Finding) -> str:
+    """Return what is known of answers that no flaw explains; empty where nothing is."""
     problem = finding.problem
-    if cause := find(asked, finding):
-        return cause.words
     if problem is not None and problem.kind == "shape":
         return of_shape(finding)
     if problem is None or problem.role != asked.row.inputs[0] or problem.size <= FITS:
@@ -120,7 +140,7 @@ def find(asked: Asked, finding: Finding) -> Cause | None:
             if pair:
                 told = asked.reading.layout.told(flaw.cause)
                 words = f"two things: {told} And {pair.words}"
-                return Cause(words, pair.distance, flaw, pair=True)
+                return Cause(words, pair.distance, flaw, pair=True, hidden=pair.hidden)
     return None
 
 
@@ -260,7 +280,7 @@ def _factor(evidence: Evidence, of: Sequence[Answers | None]) -> Cause | None:
             k = max(k, 1 / k)
             signed = "the sign is wrong." if sign < 0 else ""
             words = " And ".join(filter(None, (words.replace("{times}", f"{k:.4g}"), signed)))
-            return Cause(words, distance)
+            return Cause(words, distance, hidden=k != 1 == abs(scales[0]))
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeGuard
@@ -14,6 +16,7 @@ from parity.checking.calls import RaisedError
 from parity.checking.classes import Mismatch
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
+from parity.checking.subject import Subject
 from scratchnn.ops.shared import AnyArray
 
 ORDINARY = 80.0  # of smaller numbers no exponential overflows
@@ -34,6 +37,33 @@ def of_shape(finding: Finding) -> str:
         if got.sum(axis=axis).shape == right.shape and apart(got.sum(axis=axis), right) < FITS:
             return f"{of} is not summed over axis {axis}: a .sum(axis={axis}) is missing."
     return ""
+
+
+MADE = re.compile(
+    r"np\.(zeros|ones|empty|full|eye|identity|linspace)\(([^()]*(?:\([^()]*\)[^()]*)*)\)"
+)
+SCALAR = re.compile(r"np\.(?:finfo|float64|double)\(\w*(?:\.\w+)?\)(?:\.\w+)?")
+LISTS = re.compile(r"\bmath\.|\[.* for .*\]|np\.(?:array|asarray|stack)\(\[|\.append\(|\.tolist\(")
+
+
+def of_float64(subject: Subject, gradient: bool) -> str:
+    """Say by what in the code float64 comes in; empty where that cannot be seen."""
+    code = source_of(subject.backward if gradient and subject.backward else subject.forward)
+    code = "\n".join(line.partition("#")[0] for line in code.splitlines())
+    for name, given in MADE.findall(code):
+        if "float" not in given and "dtype" not in given:
+            return f": by np.{name} without dtype"
+    if found := SCALAR.search(code):
+        return f": by {found.group()}, a NumPy scalar"
+    return ": by Python numbers or a list" if LISTS.search(code) else ""
+
+
+def source_of(thing: object) -> str:
+    """Return the code of a function; empty where Python cannot tell."""
+    try:
+        return inspect.getsource(thing)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return ""
 
 
 def facts(asked: Asked, finding: Finding) -> Iterator[str]:

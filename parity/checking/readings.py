@@ -268,7 +268,7 @@ class Reading:
         if self.reduction.words and self.reduction.option is not None:
             default = REDUCTIONS[kind(self.row)][0]
             if self.reduction != default:
-                found.append(f"{_as(self.reduction.words)}; torch's default is the mean")
+                found.append(f"{_as(self.reduction.words)}; torch's default is the {default.words}")
         found += [self.factor.words] if self.factor.words else []
         found += [FORMS[self.form]] if self.form != "indices" else []
         found += [self.layout.words] if self.layout.words else []

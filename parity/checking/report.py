@@ -138,7 +138,7 @@ class Report:
                 yield f"  {word}: {f.place}: {f.what}{_because(f)}"
         if self.ulps and self.grade in (DIFFERS, RIGHT):
             yield f"  largest errors in float32 ulps: {_measured(self.ulps)}"
-        if self.note:
+        if self.note and not any(f.check == "slope at 0" for f in self.findings):
             yield f"  convention: {self.note}"
         if self.not_tested:
             yield f"  not tested: {', '.join(self.not_tested)}"

@@ -84,7 +84,7 @@ class Softmax:
         return F.softmax(z.astype(np.float16), axis).astype(z.dtype)
 
     def always_float64(z, axis=-1):
-        """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
+        """float64 came in on the way"""
         return F.softmax(z.astype(np.float64), axis)
 
     def in_place(z, axis=-1):
@@ -125,7 +125,7 @@ class Softmax:
         return F.softmax_backward(np.ones_like(dp), z, axis)
 
     def gradient_in_float64(dp, z, axis=-1):
-        """float64 came in on the way: by np.zeros or np.eye without dtype, or a NumPy scalar"""
+        """float64 came in on the way"""
         return F.softmax_backward(dp.astype(np.float64), z.astype(np.float64), axis)
 
     def gradient_in_place(dp, z, axis=-1):

@@ -55,6 +55,27 @@ def test_digits_that_cancel_in_log_softmax_have_a_cause_and_a_range():
     assert finding.since.startswith("for logits beyond ")
 
 
+class SoftmaxWithLoss:
+    def forward(self, x, t):
+        self.t = t
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return -np.log(self.y[np.arange(len(t)), t]).sum() / len(t)
+
+    def backward(self, dout=1):
+        dx = self.y.copy()
+        dx[np.arange(len(self.t)), self.t] -= 1
+        return dx  # neither dout nor 1 / N
+
+
+def test_the_example_shows_the_factor_that_is_told():
+    report = parity.check(SoftmaxWithLoss, "cross_entropy")
+    (finding,) = [f for f in report.findings if f.grade == "wrong"]
+    N = len(finding.case["z"])
+    assert N >= 2
+    assert f"it is {N} times too large: N, the length of axis 0" in finding.cause
+
+
 # ---- words follow the layout ---------------------------------------------------------------------
 
 
@@ -87,3 +108,80 @@ def linear_backward(dZ, A, W, b):
 def test_nothing_is_claimed_of_a_loss_that_was_not_given():
     text = said(linear, "linear", linear_backward)
     assert "unless your loss's gradient has no 1/N, they are N times too small" in text
+
+
+def of_a_list(z):
+    return [max(0.0, float(x)) for x in z]
+
+
+def with_eye(z, y):
+    onehot = np.eye(z.shape[1])[y]
+    s = z - z.max(axis=1, keepdims=True)
+    return -(onehot * (s - np.log(np.exp(s).sum(axis=1, keepdims=True)))).sum() / len(z)
+
+
+def with_a_scalar(y, p):
+    eps = np.finfo(float).eps
+    return np.mean(-(y * np.log(p + eps) + (1 - y) * np.log(1 - p + eps)))
+
+
+def in_double(z):
+    return np.tanh(z.astype("d"))
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "words"),
+    [
+        (of_a_list, "relu", "float64 came in on the way: by Python numbers or a list"),
+        (with_eye, "cross_entropy", "float64 came in on the way: by np.eye without dtype"),
+        (
+            with_a_scalar,
+            "binary_cross_entropy",
+            "float64 came in on the way: by np.finfo(float).eps, a NumPy scalar",
+        ),
+        (in_double, "tanh", "float64 came in on the way"),
+    ],
+)
+def test_float64_comes_from_what_the_code_has(function, op, words):
+    assert f"({words})" in said(function, op)
+
+
+# ---- whose convention it is ----------------------------------------------------------------------
+
+
+def relu(z):
+    return np.maximum(z, 0)
+
+
+def relu_backward(dy, z):
+    return dy * (z >= 0)
+
+
+def test_the_slope_at_0_is_told_once():
+    text = said(relu, "relu", relu_backward)
+    assert "relu'(0) is taken for 1; torch" in text
+    assert "convention: the slope at 0" not in text
+
+
+def mse_per_row(prediction, target):
+    return ((prediction - target) ** 2).sum(axis=1).mean()
+
+
+def summed_cross_entropy(z, y):
+    s = z - z.max(axis=1, keepdims=True)
+    return -(s - np.log(np.exp(s).sum(axis=1, keepdims=True)))[np.arange(len(y)), y].sum()
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "words"),
+    [
+        (mse_per_row, "mse_loss", "as the mean over rows; torch's default is the mean over all"),
+        (
+            summed_cross_entropy,
+            "cross_entropy",
+            "as the sum; torch's default is the mean over rows",
+        ),
+    ],
+)
+def test_the_default_is_told_in_full(function, op, words):
+    assert words in said(function, op)
