@@ -235,6 +235,7 @@ Factor = tuple[str, float, int, int]  # what is said; a number, and powers of N 
 NUMBERS: list[Factor] = [
     ("it is twice too large: a factor 2 too many, or a 1/2 missing.", 2.0, 0, 0),
     ("it is half of the right one: a factor 2 is missing.", 0.5, 0, 0),
+    ("the logarithm has base 10: np.log is the natural one.", 1 / float(np.log(10)), 0, 0),
     ("it is in bits: the logarithm has base 2.", 1 / float(np.log(2)), 0, 0),
     ("it is log 2 times the right one: the base is e here, and 2 there.", float(np.log(2)), 0, 0),
 ]

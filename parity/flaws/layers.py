@@ -84,6 +84,11 @@ class Sigmoid:
         sides of 0."""
         return F.sigmoid(np.clip(z, -limit, limit))
 
+    def by_the_tanh(z):
+        """(1 + tanh(z / 2)) / 2 loses the digits of a small σ(z), where two numbers cancel: take
+        e = exp(-|z|) on both sides of 0."""
+        return (1 + np.tanh(z / 2)) / 2
+
     def a_tanh(z):
         """It is a tanh: its values lie between -1 and 1."""
         return np.tanh(z)
@@ -169,6 +174,10 @@ class Tanh:
         np.tanh."""
         return 2 / (1 + np.exp(-2 * z)) - 1
 
+    def sigmoid_of_z_for_that_of_2_z(z):
+        """It is 2 σ(z) - 1 = tanh(z / 2): tanh(z) = 2 σ(2 z) - 1."""
+        return np.tanh(z / 2)
+
     def square_of_the_difference(dy, z):
         """It is (1 - y)²: dz = dy (1 - y²)."""
         return dy * (1 - F.tanh(z)) ** 2
@@ -216,6 +225,10 @@ class Softplus:
         """z is clipped at ±{limit}, where softplus must grow on: take
         max(z, 0) + log1p(exp(-|z|))."""
         return np.logaddexp(0, beta * np.clip(z, -limit, limit)) / beta
+
+    def size_for_the_positive_part(z, beta=1.0):
+        """It adds |z| to log1p(exp(-|z|)): softplus adds max(z, 0)."""
+        return np.logaddexp(0, -abs(beta * z)) / beta + abs(z)
 
     def without_1_over_beta(z, beta=1.0, threshold=20.0):
         """1 / beta is missing: log(1 + exp(beta z)) / beta."""

@@ -124,6 +124,10 @@ class MseLoss:
         """It takes a square root: that is the RMSE."""
         return np.sqrt(F.mse_loss(prediction, target, reduction=reduction))
 
+    def absolute_for_squared(prediction, target, reduction="mean"):
+        """It takes the absolute value, not the square: that is the mean absolute error, l1_loss."""
+        return F.l1_loss(prediction, target, reduction=reduction)
+
     def gradient_without_its_2(dloss, prediction, target, **options):
         """The 2 of the derivative is missing: 2 (prediction - target) / N."""
         return F.squared_loss_backward(dloss, prediction, target, **options)[0]

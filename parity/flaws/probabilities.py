@@ -105,6 +105,10 @@ class BinaryCrossEntropyOfProbabilities:
         """The term (1 - t) log(1 - p) is missing."""
         return reduced(-target * np.log(p), reduction)
 
+    def log_p_in_both_terms(p, target, reduction="mean"):
+        """Both terms have log p: the second one is (1 - t) log(1 - p)."""
+        return reduced(-np.log(p), reduction)
+
     def plus_for_minus(p, target, reduction="mean"):
         """The sign of one of the two terms is wrong: -(t log p + (1 - t) log(1 - p))."""
         return reduced(-target * np.log(p) + (1 - target) * np.log1p(-p), reduction)
@@ -112,6 +116,13 @@ class BinaryCrossEntropyOfProbabilities:
     def slope_without_p_1_minus_p(dloss, p, target, reduction="mean"):
         """It is p - t, the gradient of the logits: that of p is (p - t) / (p (1 - p))."""
         return dloss * (p - target) / p.dtype.type(p.size if reduction == "mean" else 1)
+
+    def slope_of_clipped_p(dloss, p, target, reduction="mean", epsilon=1e-7):
+        """p is clipped at {epsilon}, so no slope exceeds 1 / {epsilon}: take the gradient of the
+        logits, p - t."""
+        p = np.clip(p, epsilon, 1 - epsilon).astype(p.dtype)
+        slope = (1 - target) / (1 - p) - target / p
+        return dloss * slope / p.dtype.type(p.size if reduction == "mean" else 1)
 
     def slope_of_one_term(dloss, p, target, reduction="mean"):
         """The term (1 - t) / (1 - p) is missing in the gradient."""

@@ -30,6 +30,16 @@ class Softmax:
         e = np.exp(z - z.max(axis=0))
         return e / e.sum(axis=axis, keepdims=True)
 
+    def maximum_subtracted_from_the_exponential(z, axis=-1):
+        """The maximum is subtracted from exp(z), not from z: take exp(z - max)."""
+        e = np.exp(z) - z.max(axis=axis, keepdims=True)
+        return e / e.sum(axis=axis, keepdims=True)
+
+    def divided_by_the_maximum(z, axis=-1):
+        """z is divided by its maximum, which changes the answer: subtract it,
+        z - z.max(axis=-1, keepdims=True)."""
+        return F.softmax(z / z.max(axis=axis, keepdims=True), axis)
+
     def minimum_for_maximum(z, axis=-1):
         """The minimum is subtracted, and exp overflows: subtract the maximum."""
         e = np.exp(z - z.min(axis=axis, keepdims=True))
@@ -162,6 +172,11 @@ class LogSoftmax:
     def log_softmax_of_clipped_logits(z, axis=-1, limit=50.0):
         """The logits are clipped at ±{limit}: subtract the row's maximum in place of that."""
         return F.log_softmax(np.clip(z, -limit, limit), axis)
+
+    def maximum_inside_alone(z, axis=-1):
+        """The maximum is subtracted inside of the exponential alone: it is
+        z - max - log Σ exp(z - max)."""
+        return F.log_softmax(z, axis) + z.max(axis=axis, keepdims=True)
 
     def maximum_added_back(z, axis=-1):
         """The maximum is added back to log Σ exp(z - max) before the sum is subtracted from z, and

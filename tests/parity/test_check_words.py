@@ -185,3 +185,63 @@ def summed_cross_entropy(z, y):
 )
 def test_the_default_is_told_in_full(function, op, words):
     assert words in said(function, op)
+
+
+# ---- causes that were unknown --------------------------------------------------------------------
+
+
+def log_to_base_10(y, p):
+    return -np.sum(y * np.log10(p)) / len(y)
+
+
+def absolute_error(prediction, target):
+    return np.mean(np.abs(prediction - target))
+
+
+def log_p_twice(y_true, y_pred):
+    return -np.mean(y_true * np.log(y_pred) + (1 - y_true) * np.log(y_pred))
+
+
+def softplus_of_size(z):
+    return np.log1p(np.exp(-np.abs(z))) + np.abs(z)
+
+
+def tanh_of_half(z):
+    return 2 / (1 + np.exp(-z)) - 1
+
+
+def maximum_after_exp(z):
+    e = np.exp(z) - z.max(axis=1, keepdims=True)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def over_the_maximum(z):
+    e = np.exp(z / z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def maximum_forgotten(z):
+    m = z.max(axis=1, keepdims=True)
+    return z - np.log(np.exp(z - m).sum(axis=1, keepdims=True))
+
+
+def sigmoid_of_tanh(z):
+    return 0.5 * (1 + np.tanh(z / 2))
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "words"),
+    [
+        (log_to_base_10, "cross_entropy", "the logarithm has base 10"),
+        (absolute_error, "mse_loss", "that is the mean absolute error, l1_loss"),
+        (log_p_twice, "binary_cross_entropy", "Both terms have log p"),
+        (softplus_of_size, "softplus", "softplus adds max(z, 0)"),
+        (tanh_of_half, "tanh", "It is 2 σ(z) - 1 = tanh(z / 2)"),
+        (maximum_after_exp, "softmax", "The maximum is subtracted from exp(z), not from z"),
+        (over_the_maximum, "softmax", "z is divided by its maximum"),
+        (maximum_forgotten, "log_softmax", "subtracted inside of the exponential alone"),
+        (sigmoid_of_tanh, "sigmoid", "loses the digits of a small σ(z)"),
+    ],
+)
+def test_the_cause_is_known(function, op, words):
+    assert words in " ".join(parity.check(function, op).causes)
