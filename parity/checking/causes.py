@@ -18,7 +18,7 @@ from parity.checking.asking import CLEAR, DY, Asked, Problem
 from parity.checking.conventions import Layout
 from parity.checking.evidence import Answers, Evidence
 from parity.checking.facts import facts, of_float64, of_its_own, of_shape
-from parity.checking.findings import WRONG, Finding
+from parity.checking.findings import DIFFERS, WRONG, Finding
 from parity.checking.gradients import FITS
 from parity.checking.inputs import off_the_kink
 from parity.checking.readings import is_default
@@ -75,6 +75,8 @@ def diagnose(asked: Asked, finding: Finding) -> Finding:
         if cause and cause.hidden:
             finding, cause = _with_factors_shown(asked, finding, cause)
         words = cause.words if cause else _told_without_cause(asked, finding)
+        if cause and _is_convention(asked, cause):
+            finding = replace(finding, grade=DIFFERS)
     if words:
         return replace(finding, cause=words, known=True)
     return replace(finding, notes=tuple(facts(asked, finding)))
@@ -90,6 +92,15 @@ def _told_by_kind(asked: Asked, problem: Problem) -> str | None:
     if problem.kind == "raises" and "OverflowError" in problem.words:
         return "math.exp raises where it overflows, beyond 709.8: take the exponential of -|z|"
     return BY_KIND.get(problem.kind)
+
+
+def _is_convention(asked: Asked, cause: Cause) -> bool:
+    """Whether it is how a well-known course does it: the layers divide by N, and no loss does.
+
+    Its examples are columns. Where they are rows, nearly everybody's loss divides by N.
+    """
+    divided = cause.flaw is not None and cause.flaw.wrong.__name__ == "averaged_over_the_rows"
+    return divided and not cause.pair and asked.reading.layout.turned
 
 
 def _with_factors_shown(asked: Asked, finding: Finding, cause: Cause) -> tuple[Finding, Cause]:

@@ -55,7 +55,7 @@ class Columns:
 
 def test_check_names_the_mean_of_a_layer_of_columns():
     report = parity.check(Columns, "linear")
-    assert (report.of("value"), report.of("gradient")) == ("right", "wrong"), str(report)
+    assert (report.of("value"), report.of("gradient")) == ("right", "differs"), str(report)
     assert "The gradients of the parameters are divided by N" in str(report)
 
 

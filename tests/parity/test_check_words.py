@@ -106,8 +106,24 @@ def linear_backward(dZ, A, W, b):
 
 
 def test_nothing_is_claimed_of_a_loss_that_was_not_given():
-    text = said(linear, "linear", linear_backward)
-    assert "unless your loss's gradient has no 1/N, they are N times too small" in text
+    report = parity.check(linear, "linear", linear_backward)
+    assert report.of("gradient") == "differs"  # so does a well-known course
+    (finding,) = [f for f in report.findings if f.grade == "differs"]
+    assert "unless your loss's gradient has no 1/N, they are N times too small" in finding.cause
+
+
+def rows(X, W, b):
+    return X @ W + b
+
+
+def rows_backward(dY, X, W, b):
+    return dY @ W.T, X.T @ dY / len(X), dY.mean(axis=0)
+
+
+def test_with_examples_in_rows_a_second_division_by_n_is_wrong():
+    report = parity.check(rows, "linear", rows_backward)
+    assert report.of("gradient") == "wrong"
+    assert "unless your loss's gradient has no 1/N" in report.causes[0]
 
 
 def of_a_list(z):
