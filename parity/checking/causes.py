@@ -91,7 +91,7 @@ def _told_by_answers(asked: Asked, finding: Finding) -> str:
     if cause := find(asked, finding):
         return cause.words
     if problem is not None and problem.kind == "shape":
-        return of_shape(finding)
+        return of_shape(asked, finding)
     if problem is None or problem.role != asked.row.inputs[0] or problem.size <= FITS:
         return ""
     if finding.grade == WRONG and of_its_own(asked):
