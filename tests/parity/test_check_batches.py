@@ -141,3 +141,28 @@ def test_check_tries_both_orders_where_both_names_mean_the_same(loss, orders):
     report = parity.check(loss, "binary_cross_entropy_with_logits")
     assert report.grade == "right", str(report)
     assert report.orders == f"{orders} (found by trying both orders)"
+
+
+# ---- rows or columns, told by the divisor alone -------------------------------------------------
+
+
+def ce_by_rows(P, Y):
+    return -np.sum(Y * np.log(P)) / Y.shape[0]
+
+
+def ce_by_columns(P, Y):
+    return -np.sum(Y * np.log(P)) / Y.shape[1]
+
+
+def ce_over_an_axis(P, Y):
+    return -np.mean(np.sum(Y * np.log(P), axis=1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "taken"), [(ce_by_rows, "rows"), (ce_by_columns, "columns"), (ce_over_an_axis, "")]
+)
+def test_check_remarks_that_the_layout_was_told_by_the_divisor(loss, taken):
+    report = parity.check(loss, "cross_entropy")
+    remarks = [f.what for f in report.findings if f.check == "layout"]
+    assert [words.partition(" are")[0] for words in remarks] == [f"the {taken}"] * bool(taken)
+    assert ("the layout was found by the divisor" in str(report)) == bool(taken)
