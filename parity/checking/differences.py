@@ -268,8 +268,8 @@ def _layout(asked: Asked) -> Iterator[Finding]:
     if got is None or got.shape != right.shape or apart(got, right * N / C) > LOST:
         return
     taken, others = ("rows", "columns")[:: 1 if reading.layout is ROWS else -1]
-    what = f"the {taken} are the examples: the layout was found by the divisor, and of {others} "
-    what += "the mean would be N / C times too large"
+    what = f"the {taken} are the examples: the layout was found by the divisor alone; were they "
+    what += f"the {others}, the mean would be N / C times the right one"
     yield Finding("value", RIGHT, "layout", what, Problem("layout", what), None, (case,))
 
 
