@@ -151,6 +151,7 @@ def _report(subject: Subject, found: Identified) -> Report:
         ulps,
         _convention(reading),
         _nearest(found, findings),
+        tuple(r for r in _unseen(subject, reading) if r in reading.parameters),
     )
 
 
@@ -267,13 +268,20 @@ def _not_tested(subject: Subject, found: Identified) -> list[str]:
         return [*words, *_never_asked(subject)]
     if not how.takes_dy and how.of != "jacobian":
         words.append("an upstream gradient: the backward takes none")
+    missing = _unseen(subject, reading)
+    return [*words, *(f"the gradient of {role}: none is returned" for role in missing)]
+
+
+def _unseen(subject: Subject, reading: Reading) -> list[str]:
+    """Return the arrays whose gradients the backward neither returns nor leaves in an attribute."""
+    if reading.gradient is None or reading.gradient.of != "inputs":
+        return []
     pair = Asked.of_gradient(subject, reading)
     try:
         returned = pair(pair.prepared(probes(reading.row)[0])).arrays
     except (RaisedError, LookupError):
-        return words
-    missing = [r for r in reading.row.inputs if r not in returned] if how.of == "inputs" else []
-    return [*words, *(f"the gradient of {role}: none is returned" for role in missing)]
+        return []
+    return [role for role in reading.row.inputs if role not in returned]
 
 
 def _never_asked(subject: Subject) -> list[str]:

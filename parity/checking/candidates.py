@@ -38,6 +38,9 @@ OF_ONE = re.compile(
 OF_ONE_ROW = re.compile(
     r"shape\[(1|-1)\]|\bcolumns?\b|\(1, ?(N|m|n|batch\w*|number of \w+)\)", re.IGNORECASE
 )
+OF_ONE_OUTPUT = re.compile(
+    r"\((N|n|m|batch\w*|n_\w+),( ?1)?\)|\b1-?d\b|\bvectors?\b|\b(one|single) output", re.IGNORECASE
+)
 
 
 def bases(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> Iterator[Reading]:
@@ -78,7 +81,10 @@ def bindings(subject: Subject, row: Op, order: Sequence[str] | None) -> Iterator
             return list(needed)
         return [r for r in names.roles_of_forward(row, name) if r in needed] or list(needed)
 
-    yield from names.assignments(places, known, needed)
+    fitting = list(names.assignments(places, known, needed))
+    if not fitting and "target" in needed:  # as tf's x and z, both of which may be the logits
+        fitting = list(names.assignments(places, lambda _: list(needed), needed))
+    yield from fitting
 
 
 def _called(role: str, row: Op) -> set[str]:

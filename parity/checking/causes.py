@@ -122,7 +122,7 @@ def _told_without_cause(asked: Asked, finding: Finding) -> str:
     """Return what is known of answers that no flaw explains; empty where nothing is."""
     problem = finding.problem
     if problem is not None and problem.kind == "shape":
-        return of_shape(finding)
+        return of_shape(asked, finding)
     if problem is None or problem.role != asked.row.inputs[0] or problem.size <= FITS:
         return ""
     if finding.grade == WRONG and of_its_own(asked):

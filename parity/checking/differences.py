@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,16 +12,18 @@ import numpy as np
 from parity import judge, theirs
 from parity.cases import Case, Dtype
 from parity.checking import inputs
-from parity.checking.asking import Asked, Problem, numbers
+from parity.checking.asking import Asked, Problem, apart, numbers
 from parity.checking.calls import RaisedError
 from parity.checking.classes import Mismatch
-from parity.checking.conventions import ROWS
+from parity.checking.conventions import COLUMNS, ROWS
 from parity.checking.findings import DIFFERS, RIGHT, WRONG, Finding
 from parity.checking.inputs import DTYPES, Input
 from parity.checking.lost import LOST
 from parity.checking.rounding import in_single
 from parity.ops import Op
 from scratchnn.ops.shared import AnyArray
+
+AXIS = re.compile(r"axis|[(,] ?-?[01]\)")  # of code: axis=1, .sum(1), np.sum(x, 1)
 
 
 def differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[Finding]:
@@ -37,6 +40,7 @@ def differences(asked: Asked, place: str, lost: Sequence[Finding]) -> Iterator[F
         yield from _warnings(asked, place, heard)
     if not wrong and not asked.gradient:
         yield from _labels(asked)
+        yield from _layout(asked)
 
 
 def _special(asked: Asked, place: str, given: Input, lost: bool) -> Iterator[Finding]:
@@ -239,6 +243,34 @@ def _labels(asked: Asked) -> Iterator[Finding]:
         what = f"label {label} is no class, and nothing is said: torch raises"
         yield Finding("value", RIGHT, "labels", what, Problem("label", what), None, (wrong,))
         return
+
+
+def _layout(asked: Asked) -> Iterator[Finding]:
+    """Remark that an example is a row, or a column, by the divisor of the mean alone.
+
+    Of the other layout, such a function gives N / C times the right mean. Code that names an axis
+    says which it means.
+    """
+    reading = asked.reading
+    if AXIS.search(asked.subject.source):
+        return
+    if reading.layout not in (ROWS, COLUMNS) or "target" not in reading.row.arguments:
+        return
+    turned = COLUMNS if reading.layout is ROWS else ROWS
+    other = replace(asked, reading=replace(reading, layout=turned), heard=[])
+    N, C = 5, 4
+    case = other.prepared(reading.row.plain((N, C), np.float64, 3))
+    try:
+        got = numbers(other(case).arrays[""], np.float64)
+    except (RaisedError, Mismatch):
+        return
+    right = np.asarray(other.reading.right(case), np.float64)
+    if got is None or got.shape != right.shape or apart(got, right * N / C) > LOST:
+        return
+    taken, others = ("rows", "columns")[:: 1 if reading.layout is ROWS else -1]
+    what = f"the {taken} are the examples: the layout was found by the divisor alone; were they "
+    what += f"the {others}, the mean would be N / C times the right one"
+    yield Finding("value", RIGHT, "layout", what, Problem("layout", what), None, (case,))
 
 
 def measured(asked: Asked) -> dict[str, float]:

@@ -14,6 +14,7 @@ from parity.cases import Case
 from parity.checking.asking import DY, Asked, apart
 from parity.checking.calls import RaisedError
 from parity.checking.classes import Mismatch
+from parity.checking.conventions import kind
 from parity.checking.findings import WRONG, Finding
 from parity.checking.gradients import FITS
 from parity.checking.subject import Subject
@@ -23,7 +24,7 @@ ORDINARY = 80.0  # of smaller numbers no exponential overflows
 LEAST = 5e-4  # of a factor: what four digits show
 
 
-def of_shape(finding: Finding) -> str:
+def of_shape(asked: Asked, finding: Finding) -> str:
     """Return why an answer has another shape, in words; empty where nobody knows."""
     problem = finding.problem
     assert problem is not None
@@ -31,12 +32,22 @@ def of_shape(finding: Finding) -> str:
     if right is None or got.dtype.kind not in "fiu":
         return ""
     of = f"d{problem.role}" if problem.role else "it"
+    if _is_jacobian_of_one_row(asked, finding, got):
+        return "It returns the Jacobian of one row, not a gradient of a batch."
     if got.shape == right.shape[::-1] and apart(got.T, right) < FITS:
         return f"{of} is transposed."
     for axis in range(got.ndim):
         if got.sum(axis=axis).shape == right.shape and apart(got.sum(axis=axis), right) < FITS:
             return f"{of} is not summed over axis {axis}: a .sum(axis={axis}) is missing."
     return ""
+
+
+def _is_jacobian_of_one_row(asked: Asked, finding: Finding, got: AnyArray) -> bool:
+    if not asked.gradient or kind(asked.row) != "distribution" or finding.case is None:
+        return False
+    case = {name: x for name, x in finding.case.items() if name != DY}
+    jacobians = np.asarray(asked.reading.jacobian(case), np.float64)
+    return len(jacobians) == 1 and apart(got, jacobians[0]) < FITS
 
 
 MADE = re.compile(

@@ -157,21 +157,46 @@ def _of(reading: Reading, as_torch: bool) -> Iterator[str]:
 def likeliest(subject: Subject, reading: Reading) -> Gradient | None:
     """Return the likeliest way to call a backward that fits in none.
 
-    It is one whose answer is a multiple of the right one, else the first that does not raise.
+    It is one whose answer is a multiple of the right one, or has the shape of the Jacobians, else
+    the first that does not raise.
     """
     answering = []
     for how, asked, case in _asked(subject, reading):
         if found := _arrays(asked, case):
             answering.append(how)
-            if _parallel(asked, found, case):
+            if _parallel(asked, found, case) or _like_jacobians(asked, found, case):
                 return how
     ways = (*answering, *_gradients(subject, reading))
     return next((how for how in ways if how.of == "inputs" and not how.over), None)
 
 
+def _like_jacobians(asked: Asked, found: dict[str, object], case: Case) -> bool:
+    first, how = asked.row.inputs[0], asked.reading.gradient
+    if how is None or how.of != "jacobian":
+        return False
+    return _shape(found.get(first)) == np.shape(asked.rights(case)[0][first])
+
+
+def _shape(answer: object) -> tuple[int, ...] | None:
+    got = numbers(answer, np.float64)
+    return None if got is None else got.shape
+
+
 def answers(subject: Subject, reading: Reading) -> bool:
     """Whether a backward gives an answer for a batch, right or wrong, in any way to call it."""
     return any(_arrays(asked, case) for _, asked, case in _asked(subject, reading))
+
+
+def takes_no_batch(subject: Subject, reading: Reading) -> bool:
+    """Whether a backward is of one example: it raises for a batch, or makes (n, n) of n numbers."""
+    if subject.backward is None:
+        return False
+    shapes = []
+    for _, asked, case in _asked(subject, reading):
+        found = _arrays(asked, case) or {}
+        size = np.size(case[reading.row.inputs[0]])
+        shapes += [_shape(x) == (size, size) for x in found.values()]
+    return all(shapes)
 
 
 def _asked(subject: Subject, reading: Reading) -> Iterator[tuple[Gradient, Asked, Case]]:

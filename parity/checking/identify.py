@@ -14,6 +14,7 @@ from parity.checking.asking import Asked, alike, apart, numbers
 from parity.checking.calls import RaisedError
 from parity.checking.candidates import (
     OF_ONE,
+    OF_ONE_OUTPUT,
     OF_ONE_ROW,
     bases,
     bindings,
@@ -23,7 +24,7 @@ from parity.checking.candidates import (
     shapes,
 )
 from parity.checking.classes import Mismatch
-from parity.checking.conventions import COLUMNS, ONE_ROW, ROWS, kind
+from parity.checking.conventions import COLUMNS, FLAT, ONE_COLUMN, ONE_ROW, ROWS, kind
 from parity.checking.gradients import (
     FITS,
     answers,
@@ -31,6 +32,7 @@ from parity.checking.gradients import (
     likeliest,
     probes,
     returns_it_second,
+    takes_no_batch,
 )
 from parity.checking.readings import Reading
 from parity.checking.rows import OF
@@ -161,9 +163,10 @@ def read_as(subject: Subject, found: Identified, reading: Reading) -> Identified
 
 def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _Search:
     found = _Search(subject, as_torch, [], [], [])
-    alone = bool(OF_ONE.search(subject.words))
     for base in bases(subject, as_torch, order):
-        if base.layout.each and not alone and _meant_for_rows(found, base):
+        if base.layout.each and _meant_for_rows(found, base):
+            continue
+        if base.layout in (FLAT, ONE_COLUMN) and _disagrees_for_a_batch(found, base):
             continue
         if base.layout is ONE_ROW and _mixes_rows(found, base):
             continue
@@ -180,7 +183,7 @@ def _search(subject: Subject, as_torch: bool, order: Sequence[str] | None) -> _S
                     return found
     if found.fitting:
         found.orders = _in_words(subject, found.fitting[0], order)
-        if not as_torch:
+        if not as_torch and not _disagrees_for_a_batch(found, found.fitting[0]):
             _read_alone(found)
     return found
 
@@ -228,10 +231,34 @@ def _with_threshold(subject: Subject, reading: Reading) -> Reading:
 
 
 def _meant_for_rows(found: _Search, base: Reading) -> bool:
-    """Whether a function takes a batch, well or badly: then it is not asked row by row."""
-    if kind(base.row) in ("distribution", "classes") and "axis" in found.subject.source:
+    """Whether a function takes a batch, well or badly: then it is not asked row by row.
+
+    It is all the same if its words say that it takes one example, or if its backward takes no more.
+    """
+    subject = found.subject
+    if OF_ONE.search(subject.words):
+        return False
+    batch = replace(base, layout=ROWS)
+    if kind(base.row) == "distribution" and not found.fitting and takes_no_batch(subject, batch):
+        return not answers(subject, base)
+    if kind(base.row) in ("distribution", "classes") and "axis" in subject.source:
         return True  # as it names an axis of it
     return any(np.isfinite(far) for reading, far in found.answered if not reading.layout.each)
+
+
+def _disagrees_for_a_batch(found: _Search, base: Reading) -> bool:
+    """Whether a function takes several outputs per example, and its backward is wrong for them.
+
+    With one output alone, nobody sees that a mean over all entries was divided by the rows. A loss
+    of two classes has one output, and so has one whose words say so.
+    """
+    subject, row = found.subject, base.row
+    if kind(row) != "entries" or row.name.startswith("binary"):
+        return False
+    if OF_ONE_OUTPUT.search(f"{subject.words}\n{subject.backward_words}"):
+        return False
+    fitting = [r for r in found.fitting if r.layout is ROWS and r.row == row]
+    return any(answers(subject, r) for r in fitting)
 
 
 def _mixes_rows(found: _Search, base: Reading) -> bool:

@@ -161,8 +161,10 @@ def _roles_of_backward(op: Op, name: str, pool: Sequence[str], words: str) -> li
     loss = "target" in op.arguments
     if n in RATES:
         return [RATE]
-    if n in CACHES:
-        found += [CACHE, RESULT]
+    if n in CACHES or n.endswith("cache"):
+        if CACHE in pool:
+            return [CACHE]  # where the forward returns one, its caller has nothing else to hand on
+        found.append(RESULT)
     if n in UPSTREAM or (DY_LIKE.fullmatch(n) and n not in TARGETS):
         found.append(DY)
     if n in ("z", "logits", "scores", "net", "zs") and LOGITS in pool:

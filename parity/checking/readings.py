@@ -185,7 +185,7 @@ class Reading:
     def right_gradients(self, case: Case, dy: AnyArray) -> dict[str, Numbers]:
         """Return the right gradients by role, in the function's form."""
         if self.gradient and self.gradient.of == "jacobian":
-            return {self.row.inputs[0]: self._jacobian(case)}
+            return {self.row.inputs[0]: self.jacobian(case)}
         if self.gradient and self.gradient.of == "logits":
             return {self.row.inputs[0]: self.layout.fold(self._of_logits(case, dy)[0])}
         found = judge.right_gradients(self.row, case, self.spread(case, dy))
@@ -223,7 +223,7 @@ class Reading:
                 found[role] = g if self.layout.each else self.layout.fold(g)
         return found
 
-    def _jacobian(self, case: Case) -> Numbers:
+    def jacobian(self, case: Case) -> Numbers:
         """Return ∂y_i/∂z_j of each row, (N, C, C)."""
         z = case["z"]
         rows = [np.broadcast_to(e, z.shape) for e in np.eye(z.shape[1])]

@@ -42,6 +42,7 @@ class Report:
              ulps           the largest errors in float32, yours and torch's
              note           of the operation, where torch and the textbook differ
              nearest        where no convention fits: by how much this one is off
+             unseen         the parameters of a layer whose gradients were not found
              call           the function's name and its arguments
     """
 
@@ -57,6 +58,7 @@ class Report:
     ulps: Mapping[str, float] | None = None
     note: str = ""
     nearest: str = ""
+    unseen: tuple[str, ...] = ()
 
     @property
     def grade(self) -> str:
@@ -130,7 +132,8 @@ class Report:
         places = ("value", "gradient") if self.backward else ("value",)
         for place in places:
             worst = next((f for f in self.findings if f.place == place and f.grade != RIGHT), None)
-            yield f"  {place}: {_summary(worst) if worst else 'right'}"
+            right = self._right(place)
+            yield f"  {place}: {_summary(worst) if worst else right}"
         yield f"  backward: {self.backward or 'none was given, so no gradient was checked'}"
         for f in self.findings:
             if f.grade in (DIFFERS, RIGHT):
@@ -142,6 +145,13 @@ class Report:
             yield f"  convention: {self.note}"
         if self.not_tested:
             yield f"  not tested: {', '.join(self.not_tested)}"
+
+    def _right(self, place: str) -> str:
+        """Say that it is right, and which gradients of a layer's parameters were not found."""
+        if place == "value" or not self.unseen:
+            return "right"
+        unseen = ", ".join(f"d{role}" for role in self.unseen)
+        return f"right where it was found; {unseen} not found, so not tested"
 
     def _problems(self) -> Iterator[str]:
         shown = [f for f in self.findings if f.grade in (WRONG, UNSTABLE)]

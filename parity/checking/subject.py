@@ -19,6 +19,7 @@ from parity.checking import names
 from parity.checking.calls import quietly
 from parity.checking.classes import (
     FORWARD,
+    HELD,
     attributes,
     backward_of,
     forward_of,
@@ -323,19 +324,17 @@ def gradients_in(
     """
     found: dict[str, object] = {}
     for holder, name in attributes(instance, gradients=True):
-        for role, known in LEFT.items():
-            inside = holder is not getattr(instance, "__dict__", None)
-            if plain(name) in known.split() or (inside and plain(name) == role.lower() != ""):
-                found.setdefault(role, holder[name])
+        role = _gradient_of(name, inside=holder is not getattr(instance, "__dict__", None))
+        if role is not None:
+            found.setdefault(role, holder[name])
     found = {role: value for role, value in found.items() if value is not None}
     for role, change in (changes or {}).items():
         if role not in found or np.any(change):
             found[role] = change
     if isinstance(result, dict):
         for name, value in result.items():
-            match = [r for r, known in LEFT.items() if plain(str(name)) in known.split()]
-            own = [r for r in ("W", "b", "X") if plain(str(name)) == r.lower()]
-            found[(match or own or [str(name)])[0]] = value
+            role = _gradient_of(str(name), inside=True)
+            found[str(name) if role is None else role] = value
         return {role: _array(value) for role, value in found.items()}
     if result is None:
         return {role: _array(value) for role, value in found.items()}
@@ -344,3 +343,13 @@ def gradients_in(
     if len(listed) == 1 and set(found) & {"W", "b"}:
         return {**{r: _array(v) for r, v in found.items() if r}, "": listed[0]}
     return listed
+
+
+def _gradient_of(name: str, inside: bool) -> str | None:
+    """Return the role of a gradient of this name; None where it tells nothing.
+
+    Options  inside   of a dictionary of gradients, where a key may be the parameter's own name
+    """
+    own = {**HELD, "": "x"} if inside else {}
+    known = {role: f"{words} {own.get(role, '')}" for role, words in LEFT.items()}
+    return next((role for role, words in known.items() if plain(name) in words.split()), None)
