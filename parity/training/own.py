@@ -200,7 +200,7 @@ def _results(returned: object, like: Parameters) -> tuple[Array, Parameters]:
         if np.shape(part) != view.shape:
             got = f"{view.shape}, as {name} has, got {np.shape(part)}"
             raise ValueError(f"d{name} of layer {numbers[i]} must have the shape {got}")
-        view[...] = part
+        view[...] = np.asarray(part)
     return loss, grad
 
 

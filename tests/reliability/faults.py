@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -37,6 +38,10 @@ from tests.reliability.harness import (
     undisturbed,
 )
 from tests.reliability.wrong_arguments import wrong_arguments
+
+UNCOLLECTED = re.compile(
+    r"Exception ignored in: <function ZipFile\.__del__.*?ValueError: seek of closed file\n", re.S
+)
 
 
 def kill_at_random(cases: int) -> Found:
@@ -126,7 +131,7 @@ def error_at_each_call(cases: int) -> Found:
         with folder() as path:
             ended = run([*EACH, "--out", str(path)], Tripwire(at, error, onwards).install)
             found.expect(ended.status in (0, 3), f"{words}: {ended}")
-            found.expect("Traceback" not in ended.err, f"{words}: {ended.err}")
+            found.expect("Traceback" not in own_words(ended.err), f"{words}: {ended.err}")
             if ended.status == 3:
                 last = ended.err.splitlines()[-1]
                 found.expect(str(path.parent) in last, f"{words}: names no file: {last}")
@@ -137,6 +142,15 @@ def error_at_each_call(cases: int) -> Found:
                 found.expect(onwards or not left, f"{words}: leaves {left}")
             check_goes_on(path, found, words)
     return found
+
+
+def own_words(err: str) -> str:
+    """Return what we wrote to standard error.
+
+    NumPy 2.1 leaves an archive open that could not be written, and Python says so when it is
+    collected.
+    """
+    return UNCOLLECTED.sub("", err)
 
 
 def chosen(of: int, cases: int) -> list[int]:
