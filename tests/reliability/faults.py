@@ -172,7 +172,7 @@ def signals_at_random(cases: int) -> Found:
                 time.sleep(rng.uniform(0, seconds / len(sent)))
                 os.kill(child.pid, number)
             ended, words = child.wait(), f"{'+'.join(s.name for s in sent)}, case {case}"
-            found.expect("Traceback" not in ended.err, f"{words}: {ended.err}")
+            found.expect("Traceback" not in own_words(ended.err), f"{words}: {ended.err}")
             begun = (path / "checkpoint.npz").exists() and record.read(path)["status"] != "done"
             right = {0, 128 + sent[0]} | (set() if sent[0] == signal.SIGINT else {-sent[0]})
             found.expect(ended.status in right, f"{words}: exit {ended.status}, {ended.err}")
@@ -281,7 +281,7 @@ def outputs_that_fail(cases: int) -> Found:
         with folder() as path:
             ended, words = run([*TRAIN, *more, "--out", str(path)], prepare), f"output {case}"
             found.expect(ended.status == status, f"{words}: {ended}")
-            found.expect("Traceback" not in ended.err, f"{words}: {ended.err}")
+            found.expect("Traceback" not in own_words(ended.err), f"{words}: {ended.err}")
             if status != 141:
                 found.expect(result(path) == undisturbed(), f"{words}: another result")
             check_goes_on(path, found, words)
