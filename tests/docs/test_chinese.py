@@ -171,6 +171,22 @@ def test_the_readmes_show_the_same():
     assert any(numbers[0])
 
 
+LINK = re.compile(r"\]\((?![a-z]+:)([^)#]+\.md)[^)]*\)(.{0,6})")
+ALL_ENGLISH = "以下各页都是英文。"  # said once, above a table of links
+
+
+def test_a_link_to_an_english_page_says_so():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for line in text.splitlines():
+            if line.startswith("|") and ALL_ENGLISH in text:
+                continue
+            for link, after in LINK.findall(line):
+                target = (page.parent / link).resolve()
+                english = target not in PAGES and target != PAGES[page]
+                assert after.lstrip("*").startswith("（英文）") == english, (page.name, link)
+
+
 def terms(page: Path, row: str) -> set[tuple[str, ...]]:
     found = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
     return {pair for pair in found if "English" not in pair}
