@@ -307,8 +307,11 @@ class Errata(SphinxDirective):
             link += nodes.Text(block_in("test"))
             text = test.name.split("_")[1:]
             who = ", ".join(part.upper() for part in text if re.fullmatch(r"r\d", part))
-            entry = nodes.paragraph("", f"{who}: ")
-            entry += [nodes.emphasis("", belief), nodes.Text(f" {truth} ("), link, nodes.Text(")")]
+            before, after = block_in(" ({})").split("{}")
+            gap = "" if belief.endswith("。") else " "
+            entry = nodes.paragraph("", who + block_in(": "))
+            entry += [nodes.emphasis("", belief), nodes.Text(gap + truth + before), link]
+            entry += nodes.Text(after)
             entries += nodes.list_item("", entry)
         return [entries]
 
