@@ -141,3 +141,18 @@ def test_search_finds(browse, address, page):
     results = dom[dom.index('id="search-results"') :]
     assert f"{page}.html" in results
     assert not complaints
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("交叉熵", "course/03-surprise"),
+        ("温度", "course/02-softmax"),
+        ("动量", "course/06-sgd"),
+        ("批量大小", "course/06-sgd"),  # two words of the index
+    ],
+)
+def test_the_first_result_is_the_chapter_that_defines_it(browse, words, page):
+    dom, _ = browse(quote(f"zh/search.html?q={words}", safe="/?="))
+    results = dom[dom.index('id="search-results"') :]
+    assert re.search(r'<li[^>]*><a href="([^"?#]*)', results)[1] == f"{page}.html"
