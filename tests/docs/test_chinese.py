@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -231,8 +232,8 @@ def test_every_word_of_the_code_has_its_chinese(monkeypatch):
 SENTENCE = re.compile(r"(?:[A-Za-z][a-z'-]*[ ,;:]+){4,}[a-z]+")
 
 
-def test_no_english_sentence_is_left(site):
-    """Outside code, formulas and the menus of the site."""
+def prose(site: Path) -> Iterator[tuple[str, str]]:
+    """Yield the Chinese pages and what they say outside code, formulas and the menus."""
     for page in sorted((site / "zh").rglob("*.html")):
         if page.name in ("genindex.html", "search.html"):
             continue
@@ -241,8 +242,19 @@ def test_no_english_sentence_is_left(site):
         )
         for kind in ("pre", "math", "code", "script", "style"):
             article = re.sub(rf"<{kind}\b.*?</{kind}>", "。", article, flags=re.DOTALL)
-        text = re.sub(r"<[^>]+>", "。", article)
-        assert not SENTENCE.search(text), (page.name, SENTENCE.search(text)[0])
+        yield page.name, re.sub(r"<[^>]+>", "。", article)
+
+
+def test_no_english_sentence_is_left(site):
+    for page, text in prose(site):
+        assert not SENTENCE.search(text), (page, SENTENCE.search(text)[0])
+
+
+def test_no_markup_is_left(site):
+    """Such as **, which is no bold between a bracket and a Chinese sign."""
+    for page, text in prose(site):
+        found = re.search(r".{0,20}(?:\*\*|\]\(|\{\w+\}|`).{0,20}", text)
+        assert not found, (page, found[0])
 
 
 def test_the_search_knows_chinese_words(site):
