@@ -173,19 +173,36 @@ def test_the_readmes_show_the_same():
 
 
 LINK = re.compile(r"\]\((?![a-z]+:)([^)#]+\.md)[^)]*\)(.{0,6})")
-ALL_ENGLISH = "以下各页都是英文。"  # said once, above a table of links
 
 
 def test_a_link_to_an_english_page_says_so():
+    """Right after it, or in the head of the table where it stands."""
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for line in text.splitlines():
-            if line.startswith("|") and ALL_ENGLISH in text:
-                continue
+        head = ""
+        for line in page.read_text(encoding="utf-8").splitlines():
+            head = (head or line) if line.startswith("|") else ""
             for link, after in LINK.findall(line):
                 target = (page.parent / link).resolve()
                 english = target not in PAGES and target != PAGES[page]
-                assert after.lstrip("*").startswith("（英文）") == english, (page.name, link)
+                said = after.lstrip("*").startswith("（英文）")
+                assert said == (english and "（英文）" not in head), (page.name, link)
+
+
+MAPS = [page for page in PAGES if page.parent == CHINESE / "maps"]
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda path: path.stem)
+def test_maps_name_the_same_code(page):
+    """The same blocks, code and formulas in tables, and links to the same files."""
+    texts = [p.read_text(encoding="utf-8") for p in (PAGES[page], page)]
+    pairs = zip(*map(blocks, texts), strict=True)
+    assert not [b for a, b in pairs if not same(a, b)]
+    english, other = (sorted(re.findall(r"`[^`\n]+`", BLOCK.sub("", text))) for text in texts)
+    assert other == english
+    english, other = (
+        sorted(Path(link).name for link in re.findall(r"\]\(([^)#]+)", text)) for text in texts
+    )
+    assert other == english
 
 
 def terms(page: Path, row: str) -> set[tuple[str, ...]]:
