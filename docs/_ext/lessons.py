@@ -251,6 +251,7 @@ class Mistakes(SphinxDirective):
         )
         link += nodes.Text(flaw_in(name))
         text = block_in(": ") + flaw_in(flaw.cause)
+        text = re.sub(r"(?:, |，)ε ≈ \{epsilon\}", "", text)  # said after the formula that has it
         text = text.replace("ε ≈ {epsilon}", "ε").replace("{epsilon}", "ε")
         text += "" if text.endswith((".", "。")) else "."
         entry = nodes.paragraph("", "", nodes.strong("", "", link), nodes.Text(text))
