@@ -28,8 +28,8 @@ import scratchnn
 from parity import report, theirs
 from parity.digits import Precision
 from parity.report import Report, Section
+from scratchnn.data import files
 from scratchnn.extras import need, need_all
-from scratchnn.run import files
 from scratchnn.run.arguments import Parser, add_recipe_arguments, positive_int, seed
 from scratchnn.run.cli import run_command
 from scratchnn.run.recipes import RECIPES

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnn.data import DataError, download, mnist, published, read_idx, write_idx
+from scratchnn.data import DataError, files, mnist, published, read_idx, write_idx
 from scratchnn.data.download import fetch
 from scratchnn.data.layout import STEMS, raw_folder
 from scratchnn.run import data_command
@@ -195,10 +195,10 @@ def test_fetch_without_connection(server, tmp_path, monkeypatch):
 def test_fetch_into_a_folder_that_cannot_be_written(server, tmp_path, raw, monkeypatch):
     raw.mkdir(parents=True)
 
-    def full(**_):
-        raise OSError(28, "No space left on device", "/some/temporary/name")
+    def full(path, _):
+        raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(download.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match=f"No space left on device: '{raw}'"):
         fetched(tmp_path)
     assert server.requested == []
@@ -209,7 +209,7 @@ def test_fetch_on_a_disk_that_fails_leaves_nothing(server, tmp_path, raw, monkey
     def fail(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(download.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError, match=r"Input/output error: .*train-images-idx3-ubyte\.gz'"):
         fetched(tmp_path)
     assert names(raw) == []
@@ -217,7 +217,7 @@ def test_fetch_on_a_disk_that_fails_leaves_nothing(server, tmp_path, raw, monkey
 
 def test_fetch_sweeps_what_a_killed_one_left(server, tmp_path, raw):
     raw.mkdir(parents=True)
-    (raw / f".{TRAIN_LABELS}.gz.123{download.LEFTOVER}").write_bytes(b"half")
+    (raw / f".{TRAIN_LABELS}.gz.123-ab{files.PARTIAL}").write_bytes(b"half")
     fetched(tmp_path)
     assert whole(server, raw)
 
@@ -303,7 +303,7 @@ def test_fetch_command_ends_as_by_an_exception(server, tmp_path, monkeypatch):
         synced(file)
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(download.os, "fsync", end)
+    monkeypatch.setattr(os, "fsync", end)
     with pytest.raises(SystemExit) as caught:
         main(["data", "fetch", "mnist", "--data-dir", str(tmp_path / "data")])
     assert caught.value.code == 128 + signal.SIGTERM

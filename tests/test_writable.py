@@ -3,7 +3,8 @@
 import pytest
 
 from parity.cli import main as parity
-from scratchnn.run import cli, files
+from scratchnn.data import files
+from scratchnn.run import cli
 
 
 @pytest.mark.parametrize(

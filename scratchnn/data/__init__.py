@@ -13,6 +13,7 @@ batches        minibatches: which examples a batch holds
 streaming      Stream: data that stay in their files
 published      MNIST and Fashion-MNIST: their checksums, and where to get them
 download       fetching them
+files          how a file takes its place whole; locks
 printable      text from elsewhere, made safe for a terminal
 """
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from scratchnn.data import published
+from scratchnn.data import files, published
 from scratchnn.data.idx import DataError, digest, read_idx_from
 from scratchnn.data.layout import raw_folder
 from scratchnn.data.printable import printable
@@ -30,7 +29,6 @@ from scratchnn.data.published import Published, State
 PATIENCE = 30.0  # seconds without a byte; and in all, before the pace counts
 SLOWEST = 1000  # bytes per second, from then on
 PIECE = 2**16  # bytes that are received at a time, at most
-LEFTOVER = ".part"
 
 # Is called with the name of a file, the bytes that came, and the bytes that will come; 0: unknown.
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -63,7 +61,7 @@ def fetch(
         for stem, right in published.FILES[name].items():
             found = published.state(folder, stem, right)
             if found.problem:
-                _check_writable(folder)
+                files.prove_writable(folder)
                 urls = [f"{mirror}{stem}.gz" for mirror in published.MIRRORS[name]]
                 content = _from_a_mirror(urls, right, folder, progress, patience)
                 say(_put(found, folder, content))
@@ -136,31 +134,9 @@ def _put(found: State, folder: Path, content: bytes) -> str:
         done = f"fetched; what was there is not what was published, and is now {old.name}"
     else:
         path, done = found.path, "fetched anew, it was damaged"
-    _write(path, content if path.suffix == ".gz" else gzip.decompress(content))
+    content = content if path.suffix == ".gz" else gzip.decompress(content)
+    files.place(path, lambda file: file.write(content))
     return f"{path}: {done}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that takes its place only when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}{LEFTOVER}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise before anything is fetched where nothing can be written."""
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextmanager
@@ -183,8 +159,7 @@ def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         except BlockingIOError:
             say(f"{folder}: another process is fetching; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in folder.glob(f".*{LEFTOVER}"):
-            left.unlink(missing_ok=True)
+        files.sweep(folder)
         yield
     finally:
         os.close(lock)

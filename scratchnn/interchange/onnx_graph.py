@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scratchnn.data import files
 from scratchnn.data.transforms import describe
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense
 from scratchnn.layers import Layer, Softplus
 from scratchnn.mlp import Parameters
-from scratchnn.run import files
 
 OPSET, FORMAT = 17, 8  # of 2022: what reads ONNX at all reads these
 OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus"}

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.data.transforms import description_as_json
 from scratchnn.extras import need
 from scratchnn.interchange.state_dict import as_dense, from_state_dict, to_state_dict
 from scratchnn.layers import describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
-from scratchnn.run import files
 
 
 def save_safetensors(path: str | Path, network: Parameters, **description: Any) -> None:

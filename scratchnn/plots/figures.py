@@ -7,8 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scratchnn.data import files
 from scratchnn.extras import need
-from scratchnn.run import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

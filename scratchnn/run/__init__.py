@@ -7,7 +7,6 @@ keeping.py        what is written there when, and how a run goes on
 replacing.py      --overwrite: the old run stays until the new one is saved
 history.py        its history.jsonl
 record.py         its run.json
-files.py          how a file takes its place whole
 signals.py        signals that ask a training to stop
 watch.py          a line per epoch, a progress bar, live curves, TensorBoard
 terminal.py       what is printed, and what if it cannot be

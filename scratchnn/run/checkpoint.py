@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.data.transforms import description_as_json
 from scratchnn.layers import Dense, Kronecker, Layer, ReLU, describe, from_description
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray
 from scratchnn.optim import Optimizer, Scheduled
 from scratchnn.optim.state import state_of
-from scratchnn.run import files
+from scratchnn.run.replacing import current
 
 if TYPE_CHECKING:
     import zipfile
@@ -138,7 +138,7 @@ def _kind(optimizer: Optimizer) -> str:
 def _file_of(path: Path) -> Path:
     if not path.is_dir():
         return path
-    run = files.current(path)
+    run = current(path)
     found = [run / name for name in FILES if (run / name).exists()]
     if not found:
         advice = _beside(path / FILES[0]) or ": `scratchnn train --out` writes one"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scratchnn import __version__, distributed
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.distributed.launch import together, world
 from scratchnn.extras import MissingExtraError
-from scratchnn.run import files, terminal
+from scratchnn.run import terminal
 from scratchnn.run.arguments import Form, Parser, data_name
 from scratchnn.run.data_command import add_data
 from scratchnn.run.look import saved

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.history import History, Task
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
-from scratchnn.run import files, signals
+from scratchnn.run import signals
 from scratchnn.run.history import HISTORY
 from scratchnn.run.keeping import (
     BEST,
@@ -36,7 +36,7 @@ from scratchnn.run.keeping import (
     Training,
 )
 from scratchnn.run.record import RUN, history_of, read_record
-from scratchnn.run.replacing import replacing
+from scratchnn.run.replacing import current, replacing
 
 LOG_EVERY = "log_every must be a number of batches from 1 up"
 
@@ -133,7 +133,7 @@ class RunFolder:
 
     def refuse_a_run(self) -> None:
         """Raise where the folder holds a run that is not to be replaced."""
-        run = files.current(self.path)
+        run = current(self.path)
         held = [name for name in RESULTS if (run / name).exists()]
         if held and not self.overwrite:
             go_on = "go on with it (--resume, scratchnn.resume), " if RUN in held else ""

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.history import Begun, Epoch, History, Totals
-from scratchnn.run import files
 
 HISTORY, GRADIENTS = "history.jsonl", "gradients.jsonl"  # their names in a run's folder
 NAMES = [field.name for field in fields(Epoch)]

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
-from scratchnn.data import DataError
+from scratchnn.data import DataError, files
 from scratchnn.history import History, Task
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
-from scratchnn.run import checkpoint, files, record
+from scratchnn.run import checkpoint, record
 from scratchnn.run.history import (
     GRADIENTS,
     HISTORY,

@@ -16,8 +16,8 @@ from scratchnn.data.idx import check_file
 from scratchnn.distributed.launch import world
 from scratchnn.history import Task
 from scratchnn.ops.shared import AnyArray
-from scratchnn.run import files
 from scratchnn.run.history import HISTORY, of_generator, parse
+from scratchnn.run.replacing import current
 from scratchnn.run.terminal import warn
 
 RUN = "run.json"  # its name in a run's folder
@@ -31,7 +31,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Options  path   the run's folder, or the file
     Raises   FileNotFoundError; DataError for something else
     """
-    path = files.current(path) / RUN if path.is_dir() else path
+    path = current(path) / RUN if path.is_dir() else path
     try:
         found = json.loads(check_file(path).read_bytes())
     except FileNotFoundError as error:
@@ -64,7 +64,7 @@ def history_of(folder: Path) -> Path:
 
     Raises   FileNotFoundError
     """
-    path = files.current(folder) / HISTORY
+    path = current(folder) / HISTORY
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing, and a run cannot go on without its history. Its network can still "

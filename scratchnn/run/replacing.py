@@ -3,7 +3,7 @@
 1. The files of the old run get second names (hard links) in a folder `.replaced` inside. It
    appears by one rename, when it is complete.
 2. The new run is written. Until it is complete, the run of the folder is that in `.replaced`
-   (`files.current`), and the files outside do not count.
+   (`current`), and the files outside do not count.
 3. Another rename takes `.replaced` away. From then on the run of the folder is the new one.
 
 After a crash between the two renames, `bring_back` puts the old files in their places again.
@@ -16,9 +16,19 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scratchnn.run import files
-from scratchnn.run.files import REPLACED
+from scratchnn.data import files
 from scratchnn.run.history import HISTORY
+
+REPLACED = ".replaced"  # the folder that holds the old run
+
+
+def current(folder: Path) -> Path:
+    """Return the folder that has the files of a run: `.replaced` inside while there is one.
+
+    That folder holds the old run until a new one is complete.
+    """
+    aside = folder / REPLACED
+    return aside if aside.is_dir() else folder
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 
 from scratchnn import distributed, fast, plots
 from scratchnn import train as training
+from scratchnn.data import files
 from scratchnn.data.datasets import LINE_B, LINE_W
 from scratchnn.distributed.launch import world
 from scratchnn.extras import MissingExtraError, install, need, need_all
 from scratchnn.history import History
-from scratchnn.run import files, recipes, settings, signals, terminal, watch
+from scratchnn.run import recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
     positive_int,

@@ -22,7 +22,8 @@ from unittest import mock
 import numpy as np
 
 from scratchnn.data import DataError, image_folder, load_own, map_idx, published, write_idx
-from scratchnn.data.download import LEFTOVER, fetch
+from scratchnn.data.download import fetch
+from scratchnn.data.files import PARTIAL
 from scratchnn.data.idx import digest, read_idx_from
 from tests import serving
 from tests.reliability.damage import damaged
@@ -241,7 +242,7 @@ def killed_fetches(cases: int) -> list[str]:
                 process.communicate()
             found = contents_of(path / str(case))
             if number == signal.SIGKILL:
-                found = {name: of for name, of in found.items() if not name.endswith(LEFTOVER)}
+                found = {name: of for name, of in found.items() if not name.endswith(PARTIAL)}
             if not found.items() <= server.files.items():
                 wrong.append(f"case {case}, {number.name}: {sorted(found)}")
             fetch("mnist", path / str(case))

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from scratchnn.run import files, record, signals
+from scratchnn.data import files
+from scratchnn.run import record, signals
 
 
 def test_windows_syncs_no_folder(monkeypatch, tmp_path):

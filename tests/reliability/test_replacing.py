@@ -8,8 +8,9 @@ import signal
 import pytest
 
 from scratchnn import RunFolder, checkpoint, resume
-from scratchnn.run import files, record
-from scratchnn.run.replacing import replacing
+from scratchnn.data import files
+from scratchnn.run import record
+from scratchnn.run.replacing import REPLACED, current, replacing
 from tests.reliability.training import FILES, FullDisk, train
 
 if not hasattr(os, "fork"):
@@ -70,7 +71,7 @@ def test_old_run_or_new_one_is_whole_after_a_kill_in_each_call(old):
         shutil.copytree(old, path)
         ended = run([*ONE, "--overwrite", "--out", str(path)], Tripwire(at).install)
         assert ended.status == -signal.SIGKILL
-        check_whole(files.current(path), found, f"call {at}")
+        check_whole(current(path), found, f"call {at}")
         seeds.append(record.read(path)["settings"]["seed"])
         assert checkpoint.load(path)[1]["run"] == record.read(path)["run"]
         assert run(["train", "--resume", str(path)]).status == 0
@@ -96,7 +97,7 @@ def test_folder_whose_replacement_was_killed_still_holds_a_run(old, monkeypatch)
     with pytest.raises(Killed):
         train(RunFolder(old, overwrite=True))
     monkeypatch.undo()
-    assert (old / files.REPLACED).is_dir()
+    assert (old / REPLACED).is_dir()
     assert not (old / "run.json").exists()
     assert record.read(old)["settings"]["seed"] == 7
     with pytest.raises(FileExistsError, match=r"holds a run \(run.json, checkpoint.npz"):

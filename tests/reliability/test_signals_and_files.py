@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scratchnn import RunFolder, resume
-from scratchnn.run import files, record, signals
+from scratchnn.data import files
+from scratchnn.run import record, signals
 from tests.reliability.training import stop_at, train
 
 # Signals

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from scratchnn import SGD, RunFolder, fit, mlp
-from scratchnn.data import Dataset
-from scratchnn.run import files, signals
+from scratchnn.data import Dataset, files
+from scratchnn.run import signals
 from tests.helpers import C, D, H
 
 CLASSES = tuple("abcd")

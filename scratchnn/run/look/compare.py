@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from scratchnn import plots
+from scratchnn.data import files
 from scratchnn.plots.training import draw_comparison, measured, quantities_of, values_of
-from scratchnn.run import files
 from scratchnn.run.look import page, saved, text
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved

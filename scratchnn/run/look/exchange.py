@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from scratchnn import __version__
+from scratchnn.data import files
 from scratchnn.data.datasets import PIXELS
 from scratchnn.interchange import load_safetensors, save_onnx, save_safetensors
 from scratchnn.layers import ACTIVATIONS, Kronecker
 from scratchnn.mlp import Parameters
-from scratchnn.run import checkpoint, files, recipes
+from scratchnn.run import checkpoint, recipes
 from scratchnn.run.arguments import data_name
 from scratchnn.run.folder import RunFolder
 from scratchnn.run.keeping import CHECKPOINT

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from scratchnn import plots
-from scratchnn.data import Dataset
+from scratchnn.data import Dataset, files
 from scratchnn.examine import Answers, Mistake, first_weights
 from scratchnn.history import History
 from scratchnn.plots.classifiers import draw_counts, draw_gaps
 from scratchnn.plots.lessons import draw_scatter
 from scratchnn.plots.training import draw_curves, quantities_of
-from scratchnn.run import files
 from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section

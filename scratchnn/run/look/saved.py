@@ -18,11 +18,12 @@ from scratchnn.data.transforms import Transform, from_description
 from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
-from scratchnn.run import checkpoint, files, recipes, record, watch
+from scratchnn.run import checkpoint, recipes, record, watch
 from scratchnn.run.history import GRADIENTS, to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
+from scratchnn.run.replacing import current
 
 PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
 LOOKED_AT = 256  # examples of data of one's own, to learn what they are like
@@ -227,7 +228,7 @@ def read(path: str | Path) -> Saved:
     network, said = checkpoint.load(path)
     description = {name: value for name, value in said.items() if name not in PLACE}
     transform = str(description.get("transform") or "")
-    run = files.current(path)
+    run = current(path)
     if (run / record.RUN).exists():
         try:
             found = record.read(path)

@@ -1,4 +1,4 @@
-"""How a file takes its place whole, and how a folder is taken by one process.
+"""How a file takes its place whole, how a folder is proved writable, and how a file is locked.
 
 Whatever ends a process, at any moment, the file of a name is the old one or the new one.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 PARTIAL = ".partial"  # ends the name of a file that is being written
-REPLACED = ".replaced"  # a run that is being replaced: see scratchnn.run.replacing
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 
 
@@ -95,15 +94,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def current(folder: Path) -> Path:
-    """Return the folder that has the files of a run: `.replaced` inside while there is one.
-
-    That folder holds the old run until a new one is complete.
-    """
-    aside = folder / REPLACED
-    return aside if aside.is_dir() else folder
 
 
 def prove_writable(folder: Path) -> None:
