@@ -3,8 +3,10 @@
 import pytest
 
 from parity.cli import main as parity
+from scratchnn import checkpoint, mlp
 from scratchnn.data import files
 from scratchnn.run import cli
+from scratchnn.run.look import compare, report
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,24 @@ def test_parity_finds_it_before_the_work(tmp_path, monkeypatch, capsys, argument
     assert out == ""
     assert err.endswith("afile is a file: name a folder\n")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "run", "--html", "afile/x.html"],
+        ["compare", "run", "--html", "afile/x.html"],
+        ["data", "show", "digits", "--out", "afile"],
+    ],
+)
+def test_scratchnn_finds_it_before_the_work(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").touch()
+    checkpoint.save("run/checkpoint.npz", mlp.init([2, 1]))
+    for module in (report, compare):
+        monkeypatch.setattr(module, "make", None)  # nobody comes to make the page
+    assert cli.main(arguments) == 3
+    assert capsys.readouterr() == ("", "scratchnn: afile is a file: name a folder\n")
 
 
 def test_an_error_of_the_system_names_the_file_first(tmp_path, monkeypatch, capsys):

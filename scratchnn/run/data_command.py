@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnn import plots
-from scratchnn.data import DataError, Dataset, load, published, resize
+from scratchnn.data import DataError, Dataset, files, load, published, resize
 from scratchnn.data.datasets import DATA
 from scratchnn.data.layout import STEMS, count, data_folder, raw_folder
 from scratchnn.data.printable import printable
@@ -141,17 +142,19 @@ def verify(arguments: argparse.Namespace) -> int:
     if not here:
         folder = data_folder(arguments.data_dir)
         raise DataError(f"{folder} has no data set: `scratchnn data fetch DATA` fetches one")
-    for name, files in here.items():
-        wrong = [file.problem for file in files if file.problem]
+    for name, found in here.items():
+        wrong = [file.problem for file in found if file.problem]
         for problem in wrong:
             print(f"{name}: {problem}")
         if not wrong:
-            print(f"{name}: all {len(files)} files are those that were published")
-    return 3 if any(file.problem for files in here.values() for file in files) else 0
+            print(f"{name}: all {len(found)} files are those that were published")
+    return 3 if any(file.problem for found in here.values() for file in found) else 0
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print how many examples there are of each class, and draw a few of the images."""
+    if arguments.out:
+        files.check_folder(Path(arguments.out))
     train, test = load(arguments.data, arguments.data_dir)
     print(_counted(train, test))
     if train.image_size is None:

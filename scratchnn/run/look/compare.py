@@ -42,6 +42,7 @@ def compare(arguments: argparse.Namespace) -> int:
     runs = named([saved.read(path) for path in arguments.runs])
     if arguments.html:
         path = Path(arguments.html)
+        files.check_place(path)
         html = make(runs)
         files.make_folder_of(path)
         files.place_text(path, html)

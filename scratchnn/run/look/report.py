@@ -49,6 +49,7 @@ def report(arguments: argparse.Namespace) -> int:
     run = saved.read(arguments.run)
     folder = run.path if run.path.is_dir() else run.path.parent
     path = Path(arguments.html or folder / "report.html")
+    files.check_place(path)
     html = make(run, arguments.data, arguments.data_dir)
     files.make_folder_of(path)
     files.place_text(path, html)
