@@ -2,6 +2,6 @@
 
 import sys
 
-from scratchnn.run.cli import main
+from scratchnn_command import main
 
 sys.exit(main())

@@ -148,12 +148,20 @@ def test_locale_without_the_letters_of_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", ["numpy._core.multiarray", "numpy.random", "scratchnn.mlp", "scratchnn.run.cli"]
+    ("start", "module"),
+    [
+        ([ROOT / "scratchnn_command.py"], "numpy._core.multiarray"),
+        ([ROOT / "scratchnn_command.py"], "numpy.random"),
+        ([ROOT / "scratchnn_command.py"], "scratchnn.mlp"),
+        ([ROOT / "scratchnn_command.py"], "scratchnn.run.cli"),
+        (["-m", "scratchnn"], "scratchnn.run.arguments"),  # the package came first
+        (["-m", "scratchnn"], "scratchnn.run.cli"),
+    ],
 )
-def test_ctrl_c_while_the_command_imports_leaves_no_traceback(module):
+def test_ctrl_c_while_the_command_imports_leaves_no_traceback(start, module):
     """Python says which module it has imported, and Ctrl-C comes then."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignore"
-    command = [sys.executable, "-X", "importtime", ROOT / "scratchnn_command.py", "recipes"]
+    command = [sys.executable, "-X", "importtime", *start, "recipes"]
     process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=ROOT)
     signal.signal(signal.SIGINT, before)
     with process:
