@@ -199,6 +199,12 @@ def test_without_scipy_the_extra_is_named(monkeypatch):
         trained("scipy")
 
 
+def test_a_blas_whose_threads_are_unknown_computes_the_same(monkeypatch):
+    before = trained("scipy", epochs=1)
+    monkeypatch.setattr(fast, "openblas", lambda *_: None)
+    assert np.array_equal(trained("scipy", epochs=1)[0].theta, before[0].theta)
+
+
 def test_a_run_keeps_the_path_and_the_threads(tmp_path, capsys):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     train_it = ["train", "mlp", "--fast", "--threads", "1", "--epochs"]

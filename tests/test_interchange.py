@@ -184,6 +184,24 @@ def test_onnx_refuses_what_it_has_not(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_onnx_has_a_node_for_each_layer(tmp_path):
+    """What the nodes compute is tried in the tests of parity, by onnxruntime."""
+    onnx = pytest.importorskip("onnx")
+    interchange.save_onnx(tmp_path / "model.onnx", network())
+    nodes = onnx.load(tmp_path / "model.onnx").graph.node
+    assert [node.op_type for node in nodes] == ["Gemm", "Relu", "Gemm"]
+
+
+def test_onnx_refuses_a_layer_of_ones_own(tmp_path):
+    class GELU(ReLU):
+        op = "gelu"
+
+    pytest.importorskip("onnx")
+    layers = [Dense(4, 3), GELU(), Dense(3, 2)]
+    with pytest.raises(ValueError, match=r"must be dense or of relu, .*, got .*GELU\(\)"):
+        interchange.save_onnx(tmp_path / "model.onnx", mlp.init(layers, rng=1))
+
+
 @pytest.mark.parametrize(
     ("module", "use"),
     [

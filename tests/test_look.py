@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import scratchnn.functional as F
 from scratchnn import SGD, checkpoint, data, evaluate, fit, mlp
+from scratchnn.examine import Answers
+from scratchnn.history import History
 from scratchnn.run.cli import main
 from scratchnn.run.folder import RunFolder
-from scratchnn.run.look import compare, page, saved, show, text
+from scratchnn.run.look import compare, page, report, saved, show, text
 
 TRAIN = ["train", "softmax-regression", "--epochs", "3"]
 
@@ -286,6 +290,77 @@ def test_lines_are_ascii_where_the_terminal_has_no_more(monkeypatch):
     assert lines == ["loss  * train   o test\n1.0 |*o.+--"]
 
 
+def test_nothing_to_say_prints_nothing(capsys):
+    text.say([])
+    assert capsys.readouterr().out == ""
+
+
+def test_show_leaves_out_epochs_of_a_long_history(run):
+    whole = saved.read(run)
+    rows = [replace(whole.history.epochs[0], epoch=epoch) for epoch in range(1, 101)]
+    lines = show.table(saved.Saved(run, whole.network, History(rows), {}))[1:]
+    epochs = [int(line.split()[0]) for line in lines]
+    assert epochs == [1, 10, 19, 28, 37, 46, 55, 64, 73, 82, 91, 100]
+
+
+@pytest.fixture
+def faultless(run):
+    """What a network answers that makes no mistakes: to the examples that it has right."""
+    found = saved.read(run).answers()
+    right = np.flatnonzero(found.answer == found.data.target)
+    test = replace(found.data, X=found.data.X[right], target=found.data.target[right])
+    return Answers(test, found.z[right], found.p[right])
+
+
+def test_show_of_a_network_without_mistakes(faultless):
+    assert show.mistakes(faultless, 80) == ["no mistakes"]
+    lines = show.confusion(faultless, 80)
+    assert lines[0].startswith(f"digits test: {len(faultless.z)} of {len(faultless.z)} right")
+    assert not any("commonest" in line for line in lines)
+
+
+def test_report_of_a_network_without_mistakes(faultless):
+    pytest.importorskip("matplotlib")
+    matrix, reliability, worst, nearly = report._answers(faultless)
+    assert matrix.text.endswith("There are no mistakes.")
+    assert "No temperature could be fitted: no temperature is best" in reliability.text
+    assert worst.html == nearly.html == "<p>There are none.</p>"
+
+
+@pytest.fixture
+def no_images(run):
+    """Random answers to examples of four numbers in 25 classes, and the run of the network."""
+    rng, names = np.random.default_rng(1), tuple(map("class {}".format, range(25)))
+    test = data.Dataset("table", rng.normal(size=(50, 4)), rng.integers(25, size=50), names)
+    z = rng.normal(size=(50, 25))
+    whole = saved.read(run)
+    return Answers(test, z, F.softmax(z)), replace(whole, network=mlp.init([4, 25], rng=1))
+
+
+def test_show_of_many_classes_and_no_images(no_images):
+    """No matrix, which would be too wide, and the mistakes as a table."""
+    answers, _ = no_images
+    first, _, common, *_ = show.confusion(answers, 80)
+    assert first.startswith("table: ")
+    assert common.startswith("commonest mistakes: ")
+    title, header, worst, *others = show.mistakes(answers, 80)
+    assert (title, header.split()) == ("worst mistakes, of table", ["row", "class", "taken", "for"])
+    (one,) = answers.worst(1)
+    assert worst.split()[0] == str(one.row)
+    assert f"{one.target} ({one.p_target:.1%})" in worst
+    assert len(others) == 9
+
+
+def test_report_of_examples_that_are_no_images(no_images):
+    pytest.importorskip("matplotlib")
+    answers, whole = no_images
+    assert [section.title for section in report._answers(answers)] == [
+        "Confusion matrix",
+        "Reliability",
+    ]
+    assert list(report._weights(whole, answers.data)) == []
+
+
 def test_show_escapes_control_characters(tmp_path, run, capsys):
     new = saved.read(run)
     evil = saved.Saved(tmp_path / "\x1b[2J", new.network, new.history, new.settings)
@@ -434,6 +509,16 @@ def test_page_escapes_all_texts():
     html = page.render(evil, evil, sections, {evil: evil}, word=evil, facts_title=evil)
     assert "<b>" not in html
     assert html.count("&lt;b&gt;&amp;&quot;&#x27;$") == 10
+
+
+def test_page_says_facts_in_words():
+    facts = {"checked": True, "drawn": False, "sizes": [4, 3], "missing": None}
+    html = page.render("", "", [], facts)
+    assert re.findall(r"<dt>(\w+)</dt><dd>([^<]*)</dd>", html) == [
+        ("checked", "yes"),
+        ("drawn", "no"),
+        ("sizes", "4, 3"),
+    ]
 
 
 def test_png_is_read_by_others():

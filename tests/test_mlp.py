@@ -381,6 +381,8 @@ def test_backward_takes_what_forward_returned():
             mlp.backward(network, wrong, dz)
     with pytest.raises(ValueError, match=r"outputs must have the shapes .* that forward made"):
         mlp.backward(network, outputs[::-1], dz)
+    with pytest.raises(TypeError, match=r"outputs\[1\] must be a NumPy array, got list"):
+        mlp.backward(network, [outputs[0], outputs[1].tolist(), *outputs[2:]], dz)
 
 
 def test_predict_does_not_choose_among_nan():

@@ -295,6 +295,30 @@ def test_damaged_pictures_of_a_folder_are_passed_over(Image, run, tmp_path, caps
     assert "inverted (its border is light)" in out
 
 
+def test_a_folder_without_a_whole_picture_is_an_error(Image, run, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    assert main(["predict", str(run), str(tmp_path)]) == 3
+    assert f"{tmp_path}: none of its 1 pictures can be read" in capsys.readouterr().err
+
+
+def test_how_many_pictures_were_inverted_is_said(Image, run, tmp_path, capsys):
+    """Of more pictures than one would read about."""
+    for name in "abcd":
+        file_of(tmp_path, Image, drawn(), f"{name}.png")
+    for name in "ef":
+        file_of(tmp_path, Image, drawn(paper=20, ink=230), f"{name}.png")
+    assert main(["predict", str(run), str(tmp_path)]) == 0
+    assert "4 of 6 inverted; --json says what was done to each" in capsys.readouterr().out
+
+
+def test_a_picture_of_too_many_pixels_is_refused(Image, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(images, "MOST_PIXELS", 59_999)
+    path = file_of(tmp_path, Image, drawn())
+    assert main(["predict", str(run), str(path)]) == 3
+    words = f"scratchnn: {path}: more than 59,999 pixels: make it smaller first"
+    assert capsys.readouterr().err.startswith(words)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "status", "words"),
     [
@@ -368,6 +392,21 @@ def test_a_run_goes_to_safetensors_and_back(run, tmp_path, capsys):
         assert main(["evaluate", str(folder)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == second
+
+
+def test_a_network_that_does_not_say_all_is_exported_and_imported(tmp_path, capsys):
+    """Kronecker layers, no transform; and a recipe whose data are no images."""
+    pytest.importorskip("safetensors")
+    network, path = mlp.init([2, 4, 1], kronecker=2, rng=1), str(tmp_path / "model.safetensors")
+    checkpoint.save(tmp_path / "c.npz", network)
+    assert main(["export", str(tmp_path / "c.npz"), path]) == 0
+    words = "its Kronecker layers are written as the dense layers that they equal"
+    assert words in capsys.readouterr().out
+    options = ["--recipe", "linear-regression", "--data", "line"]
+    assert main(["import", path, str(tmp_path / "back"), *options]) == 0
+    back, said = checkpoint.load(tmp_path / "back")
+    assert back.sizes == (2, 4, 1)
+    assert "transform" not in said
 
 
 def test_import_replaces_a_run_only_when_asked(run, tmp_path, capsys):

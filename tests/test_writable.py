@@ -28,6 +28,13 @@ def test_a_file_that_could_not_be_written(tmp_path, place, words):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["afile", "folder"]
 
 
+def test_a_file_that_is_read_only(tmp_path, monkeypatch):
+    (tmp_path / "afile").touch()
+    monkeypatch.setattr(files.os, "access", lambda *_: False)  # root may write everything
+    with pytest.raises(PermissionError, match="afile"):
+        files.check_place(tmp_path / "afile")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

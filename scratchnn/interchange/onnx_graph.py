@@ -28,7 +28,6 @@ def save_onnx(path: str | Path, network: Parameters, **description: Any) -> None
              description   is written down in the file, by name
     Raises   MissingExtraError; ValueError for a layer that ONNX has not; OSError
     """
-    # The tests of parity run what follows, and evaluate the files with onnxruntime.
     onnx = need("onnx", "interchange")
     network = as_dense(network)
     dtype = onnx.helper.np_dtype_to_tensor_dtype(network.theta.dtype)

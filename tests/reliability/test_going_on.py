@@ -64,6 +64,13 @@ def test_another_rng_costs_a_warning_and_changes_nothing(tmp_path, capsys):
     assert "the rng given is another, and is not used" in line
 
 
+def test_another_number_of_threads_costs_a_warning(tmp_path, capsys):
+    train(RunFolder(tmp_path), epochs=1, threads=1)
+    train(resume(tmp_path), epochs=2, threads=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "with threads=1, and now with 2: the last bits may differ" in line
+
+
 def test_rng_that_nobody_gave_is_not_compared(tmp_path, capsys):
     train(RunFolder(tmp_path), rng=None, epochs=1)
     train(resume(tmp_path), rng=None, epochs=2)

@@ -74,6 +74,36 @@ def test_lines_that_cannot_be_printed_cost_a_warning(capsys):
     print("nowhere", file=terminal.Lines(None), flush=True)
 
 
+def test_streams_that_cannot_be_flushed_are_silenced(tmp_path, monkeypatch):
+    """What they hold goes nowhere, and not to the file: at exit Python would fail to flush it."""
+
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+        def fileno(self):
+            return file.fileno()
+
+    with (tmp_path / "output").open("w+b", buffering=0) as file:
+        monkeypatch.setattr(sys, "stdout", Full())
+        monkeypatch.setattr(sys, "stderr", None)
+        terminal.let_out()
+        file.write(b"nowhere")
+    assert (tmp_path / "output").read_bytes() == b""
+
+
+def test_closed_streams_are_opened_to_nowhere():
+    """Else the next file that is opened would get their number."""
+    before = os.dup(0)
+    try:
+        os.close(0)
+        terminal.prepare()
+        assert os.fstat(0).st_rdev == os.stat(os.devnull).st_rdev
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
 def test_pipe_that_ends_is_not_swallowed():
     class Ended(io.StringIO):
         def write(self, text):

@@ -78,7 +78,7 @@ def read(
              invert    whether dark becomes light; default: where the picture's border is not as
                        light or dark as those of the network's images
              light     whether the network's images have light borders
-    Raises   MissingExtraError; FileNotFoundError; DataError for what is no picture
+    Raises   MissingExtraError; DataError for what is no picture
     """
     grey, words = _grey(path)
     background, middle = _border(grey), float(grey.min() + grey.max()) / 2
@@ -121,8 +121,6 @@ def _border(grey: AnyArray) -> float:
 def _grey(path: Path) -> tuple[Array, str]:
     """Return the greys of a picture, 0 black and 1 white, upright; and what it was."""
     pillow, operations = need("PIL.Image", "data"), need("PIL.ImageOps", "data")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing")
     try:
         with pillow.open(path, formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
