@@ -222,9 +222,10 @@ class Training:
         cut_to(self.folder.file(GRADIENTS), self.rows)
 
     def _describe(self, task: Mapping[str, object]) -> None:
-        """Complete the record, and warn of what is no longer as it was."""
+        """Let the record say how the run goes on now, and warn of what is no longer as it was."""
         now: dict[str, Any] = {
             **record.environment(),
+            "threads": str(self.task.threads or "all"),
             "network": repr(self.parameters),
             "optimizer": repr(self.optimizer),
             "objective": repr(self.task.objective),
@@ -233,8 +234,10 @@ class Training:
         if differ:
             words = "the numbers may differ from those of a run without a stop"
             warn(f"{self.folder.path} goes on with {'; '.join(differ)}: {words}")
-        begin = {"format": 1, "run": secrets.token_hex(8), "started": _time(), "environment": now}
-        self.record = {**begin, **task, **self.record, **self.folder.facts}
+        rng = self.record.get("rng", task["rng"])  # whose order of the examples goes on
+        begin = {"format": 1, "run": secrets.token_hex(8), "started": _time()}
+        self.record = {**begin, **self.record, **task, **self.folder.facts}
+        self.record |= {"rng": rng, "environment": now}
         self.record |= {"every": self.folder.every, "log_every": self.folder.log_every}
         if self.folder.goes_on:
             stop = {"at": _time(), "epoch": self.rows, "differs": differ}

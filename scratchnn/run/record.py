@@ -96,7 +96,6 @@ def of_task(task: Task) -> dict[str, Any]:
         "data": of_data(task.train, task.test, task.validation),
         "batch_size": int(task.batch_size),
         "rng": hashlib.sha256(rng.encode()).hexdigest()[:16] if rng else None,
-        "threads": task.threads,
     }
 
 
@@ -134,11 +133,6 @@ def check_task(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) ->
         warn(
             f"{folder} goes on with the order of the examples that it began with: the rng given is "
             "another, and is not used"
-        )
-    if then.get("threads", now["threads"]) != now["threads"]:
-        warn(
-            f"{folder} was trained with threads={then['threads']}, and now with {now['threads']}: "
-            "the last bits may differ"
         )
 
 

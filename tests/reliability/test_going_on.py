@@ -62,13 +62,27 @@ def test_another_rng_costs_a_warning_and_changes_nothing(tmp_path, capsys):
     assert train(resume(tmp_path), rng=2) == train()
     (line,) = capsys.readouterr().err.splitlines()
     assert "the rng given is another, and is not used" in line
+    assert train(resume(tmp_path)) == train()  # run.json still knows the first one
+    assert capsys.readouterr().err == ""
 
 
-def test_another_number_of_threads_costs_a_warning(tmp_path, capsys):
+def test_run_json_says_how_the_run_went_on(tmp_path, capsys):
+    """What differed is said once; what is compared the next time is what was true then."""
     train(RunFolder(tmp_path), epochs=1, threads=1)
-    train(resume(tmp_path), epochs=2, threads=2)
+    moved = dataset()
+    object.__setattr__(moved, "name", "elsewhere")
+    train(resume(tmp_path), epochs=2, threads=2, optimizer=SGD(0.2, 0.5), train=moved)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "with threads=1, and now with 2: the last bits may differ" in line
+    assert "threads 1, now 2; optimizer SGD(learning_rate=0.1" in line
+    train(resume(tmp_path), epochs=3, threads=2, optimizer=SGD(0.2, 0.5), train=moved)
+    assert capsys.readouterr().err == ""
+    found = record.read(tmp_path)
+    assert found["environment"]["optimizer"] == repr(SGD(0.2, 0.5))
+    assert found["environment"]["threads"] == "2"
+    assert found["data"]["train"]["name"] == "elsewhere"
+    first, second = found["resumed"]
+    assert [words.split()[0] for words in first["differs"]] == ["threads", "optimizer"]
+    assert second["differs"] == []
 
 
 def test_rng_that_nobody_gave_is_not_compared(tmp_path, capsys):
