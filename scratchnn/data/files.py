@@ -168,6 +168,17 @@ def lock(file: IO[bytes]) -> bool:
 
     Where files cannot be locked, every process gets it.
     """
+    return _locked(file) is not False
+
+
+def is_free(path: Path) -> bool:
+    """Return whether no process has locked a file; False where files cannot be locked."""
+    with path.open("rb") as file:
+        return _locked(file) is True
+
+
+def _locked(file: IO[bytes]) -> bool | None:
+    """Try to lock a file; return whether it is locked now, None where files cannot be."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -179,5 +190,5 @@ def lock(file: IO[bytes]) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in NO_LOCKS
+        return None if error.errno in NO_LOCKS else False
     return True

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnn.data import DataError, Dataset
+from scratchnn.data import DataError, Dataset, files
 from scratchnn.data.idx import check_file
 from scratchnn.distributed.launch import world
 from scratchnn.history import Task
@@ -51,10 +51,15 @@ def read_record(path: Path) -> dict[str, Any]:
 def read(folder: str | Path) -> dict[str, Any]:
     """Return what a run's folder says: run.json, and "history", its epochs, whole lines alone.
 
+    The status of a run that was killed is "killed". Its run.json says "running", but no process has
+    the lock.
+
     Raises   FileNotFoundError; DataError for damaged files
     """
     found = read_record(Path(folder))
     path = history_of(Path(folder))
+    if found.get("status") == "running" and files.is_free(path):
+        found["status"] = "killed"
     rows = parse(path, check_file(path).read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
 

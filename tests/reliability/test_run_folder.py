@@ -198,6 +198,9 @@ def test_folder_where_files_cannot_be_locked_is_taken(tmp_path, monkeypatch):
 
     monkeypatch.setattr("fcntl.flock", lock)
     assert train(RunFolder(tmp_path)) == train()
+    found = record.read_record(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({**found, "status": "running"}))
+    assert record.read(tmp_path)["status"] == "running"  # for all that anybody knows
 
 
 @pytest.mark.parametrize("every", [0, -1, "step", 1.5])

@@ -110,8 +110,9 @@ def warnings(runs: Mapping[str, Saved]) -> list[str]:
         for name, run in runs.items()
         for words in run.changes
     ]
-    ended = {name: str(run.record.get("status", "done")) for name, run in runs.items()}
-    found += [f"{name}: {status}." for name, status in ended.items() if status != "done"]
+    for name, run in runs.items():
+        if (status := run.record.get("status", "done")) != "done":
+            found.append(f"{name}: {status}{run.go_on and f', go on: {run.go_on}'}.")
     return found
 
 

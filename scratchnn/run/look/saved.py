@@ -103,6 +103,14 @@ class Saved:
         return f" with label smoothing {share}" if share else ""
 
     @property
+    def go_on(self) -> str:
+        """The command that goes on with a training that was stopped; "" for another one."""
+        stopped = self.record.get("status") in ("killed", "interrupted", "failed")
+        if not (stopped and self.record.get("settings")):
+            return ""
+        return f"scratchnn train --resume {self.path}"
+
+    @property
     def changes(self) -> list[str]:
         """How it went on where something had changed: "after epoch 4: schedule cosine, now ...".
 

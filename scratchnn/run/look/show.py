@@ -110,6 +110,8 @@ def heading(run: Saved) -> list[str]:
     for title, facts in facts_of(run):
         words = ", ".join(f"{name} {value}".strip() for name, value in facts)
         lines.append(f"{title:<10} {words}")
+    if run.go_on:
+        lines.append(f"go on      {run.go_on}")
     if record.get("settings"):
         title = "begin anew" if run.changes else "repeat it"
         lines.append(f"{title:<10} {REPEAT.format(path=run.path)}")
@@ -119,14 +121,11 @@ def heading(run: Saved) -> list[str]:
 
 
 def _wrapped(lines: Sequence[str], width: int) -> list[str]:
-    """Break lines that are too long, and indent what follows."""
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(
-            escaped(line), width, subsequent_indent=" " * 11, break_long_words=False
-        )
-    ]
+    """Break lines that are too long, never within a word, and indent what follows."""
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False
+    )
+    return [part for line in lines for part in wrapper.wrap(escaped(line))]
 
 
 def facts_of(run: Saved) -> list[tuple[str, list[tuple[str, str]]]]:
