@@ -21,7 +21,7 @@ from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Task, T
 from scratchnn.mlp import Parameters, backward, check_network, forward
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, check_flag, check_whole, generator
-from scratchnn.optim import Optimizer
+from scratchnn.optim import Optimizer, Scheduled
 from scratchnn.shown import survives
 from scratchnn.threads import all_threads, fitting, limited
 
@@ -307,7 +307,8 @@ def diverged(what: str, optimizer: Optimizer) -> FloatingPointError:
     Options  what        was found, in words
              optimizer   of the training
     """
-    less = ", or less momentum" if getattr(optimizer, "momentum", 0) else ""
+    stepping = optimizer.optimizer if isinstance(optimizer, Scheduled) else optimizer
+    less = ", or less momentum" if getattr(stepping, "momentum", 0) else ""
     below = f"{optimizer.learning_rate:g}"
     return FloatingPointError(f"{what}: try a learning rate below {below}{less}")
 

@@ -120,9 +120,10 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
         checkpoint.load(tmp_path / "x.npz", optimizer=Scheduled(SGD(0.1), Cosine(9)))
 
 
-def test_a_training_that_diverges_names_the_rate_to_lower():
-    optimizer = Scheduled(SGD(1e30), warm_up=2)
-    with pytest.raises(FloatingPointError, match=r"try a learning rate below 1e\+30"):
+@pytest.mark.parametrize(("momentum", "more"), [(0.0, ""), (0.9, ", or less momentum")])
+def test_a_training_that_diverges_names_the_rate_to_lower(momentum, more):
+    optimizer = Scheduled(SGD(1e30, momentum), warm_up=2)
+    with pytest.raises(FloatingPointError, match=rf"try a learning rate below 1e\+30{more}$"):
         fit(mlp.init([4, 6, 3]), TRAIN, optimizer=optimizer, objective="cross_entropy", epochs=9)
 
 
