@@ -23,7 +23,7 @@ from parity.training.report import HEADER, Lockstep
 from scratchnn import plots
 from scratchnn.extras import MissingExtraError
 from scratchnn.run import recipes, train_command
-from scratchnn.run.arguments import as_options, recipe_for
+from scratchnn.run.arguments import as_options, check_activation, recipe_for
 from scratchnn.run.recipes import Recipe, Run
 
 SEEDS = 5
@@ -61,6 +61,7 @@ def run(arguments: Arguments) -> int:
             words = f"--{option.replace('_', '-')} goes with --mode {its}"
             raise ValueError(f"{words}, got --mode {arguments.mode}")
     recipe = recipe_for(arguments)  # raises before anything is printed
+    check_activation(arguments.activation, recipe)
     mode, device = MODES[arguments.mode], devices.prepare(arguments.device)
     results: dict[str, Result] = {}
     complete = False

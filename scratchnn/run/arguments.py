@@ -246,6 +246,20 @@ def _whole_number(text: str, least: int) -> int:
     return int(text)
 
 
+def check_activation(typed: str | None, recipe: Recipe) -> None:
+    """Raise for an activation that was typed, but stands between no layers.
+
+    Options  typed    what --activation was given; None: nothing
+             recipe   with the hidden layers that were asked for
+    Raises   ValueError
+    """
+    if typed and not recipe.hidden:
+        raise ValueError(
+            f"--activation goes with hidden layers, and {recipe.name} has none here: leave it out, "
+            "or give --hidden H,H"
+        )
+
+
 def recipe_for(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the arguments name, with the hyper-parameters that they give."""
     recipe = recipes.get(arguments.recipe)

@@ -21,6 +21,7 @@ from scratchnn.history import History
 from scratchnn.run import recipes, settings, signals, terminal, watch
 from scratchnn.run.arguments import (
     add_recipe_arguments,
+    check_activation,
     positive_int,
     recipe_for,
     share,
@@ -103,11 +104,7 @@ def train(arguments: argparse.Namespace) -> int:
     settings.settle(arguments)
     _check_extras(arguments)
     recipe = recipe_for(arguments)
-    if activation and not recipe.hidden:
-        raise ValueError(
-            f"--activation goes with hidden layers, and {recipe.name} has none here: leave it out, "
-            "or give --hidden H,H"
-        )
+    check_activation(activation, recipe)
     note = terminal.Lines(sys.stderr if arguments.json else sys.stdout)
     out = arguments.resume or arguments.out
     if ranks.rank:  # the first alone writes

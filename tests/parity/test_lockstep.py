@@ -317,6 +317,11 @@ def exit_status(arguments):
         (["train", "mlp", "--mode", "accuracy", "--judged-as", "ieee"], 2, "got --mode accuracy"),
         (["train", "mlp", "--mode", "free-run", "--seeds", "2"], 2, "got --mode free-run"),
         (["train", "mlp", "--seeds", "2"], 2, "--seeds goes with --mode accuracy, got"),
+        (
+            ["train", "softmax-regression", "--activation", "tanh"],
+            2,
+            "--activation goes with hidden layers, and softmax-regression has none here: leave it",
+        ),
         (["train", "mlp", "--data", "mnist", "--data-dir", "/nowhere"], 3, "is missing"),
     ],
 )
