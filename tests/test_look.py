@@ -560,6 +560,32 @@ def test_compare_says_what_differs_and_what_was_reached(run, line, capsys):
     assert "loss     • first   ○ line" in out
 
 
+def test_compare_chooses_the_best_epoch_by_validation_where_it_can(run, validated, line, capsys):
+    """And says by what: an accuracy on test data that chose itself is too good."""
+
+    def best(accuracies, validation):
+        rows = [
+            replace(row, test_accuracy=accuracy, validation_loss=loss)
+            for row, accuracy, loss in zip(
+                saved.read(run).history.epochs, accuracies, validation, strict=True
+            )
+        ]
+        return compare._row(("a", replace(saved.read(run), history=History(rows))))[5]
+
+    assert best([0.5, 0.9, 0.7], [None, None, None]) == "90.00% (2)"
+    assert best([0.5, 0.9, 0.7], [3.0, 2.0, 1.0]) == "70.00% (3)"
+    words = "The best accuracy is that of the epoch in brackets, chosen by"
+    for others, by in (
+        ([], "test accuracy"),
+        ([line], "test accuracy"),
+        ([validated], "test accuracy for first, by validation loss for validated"),
+    ):
+        assert main(["compare", *map(str, [run, *others])]) == 0
+        assert f"{words} {by}.\n" in capsys.readouterr().out
+    assert main(["compare", str(line)]) == 0
+    assert "best accuracy is" not in capsys.readouterr().out
+
+
 def test_compare_of_folders_with_one_name_takes_their_paths(run, tmp_path, capsys):
     other = tmp_path / "first"
     assert main([*TRAIN, "--seed", "2", "--out", str(other)]) == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from scratchnn import plots
 from scratchnn.data import files
+from scratchnn.history import History
 from scratchnn.plots.training import draw_comparison, measured, quantities_of, values_of
 from scratchnn.run.look import page, saved, text
 from scratchnn.run.look.page import Section
@@ -49,6 +50,8 @@ def compare(arguments: argparse.Namespace) -> int:
         print(escaped(f"saved {path}"))
         return 0
     text.say(text.table(HEADER, map(_row, runs.items())).splitlines())
+    if words := _chosen(runs):
+        text.say([escaped(words)])
     for warning in warnings(runs):
         text.say([escaped(warning)])
     if differing := differences(runs):
@@ -129,7 +132,7 @@ def _row(named: tuple[str, Saved]) -> list[str]:
     history = run.history
     train, (_, losses) = values_of(history, "train_loss"), measured(history, "loss")
     accuracies = measured(history, "accuracy")[1]
-    best = max(range(len(accuracies)), key=accuracies.__getitem__, default=0)
+    best = _best(history)[0] if accuracies else 0
     trained = "imported" if run.settings.get("imported") else "-"
     return [
         name,
@@ -140,6 +143,32 @@ def _row(named: tuple[str, Saved]) -> list[str]:
         f"{accuracies[best]:.2%} ({best + 1})" if accuracies else "-",
         f"{math.fsum(values_of(history, 'seconds')):.1f}" if history.epochs else "-",
     ]
+
+
+def _best(history: History) -> tuple[int, str]:
+    """Return which epoch is the best, counted from 0, and by what it was chosen.
+
+    That is the validation loss where it was measured: an accuracy is too good if it chose itself.
+
+    Options  history   has epochs and accuracies
+    """
+    if losses := values_of(history, "validation_loss"):
+        return losses.index(min(losses)), "validation loss"
+    part, accuracies = measured(history, "accuracy")
+    return accuracies.index(max(accuracies)), f"{part} accuracy"
+
+
+def _chosen(runs: Mapping[str, Saved]) -> str:
+    """Say by what the best accuracies were chosen; "" where there are none."""
+    by: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        if measured(run.history, "accuracy")[1]:
+            by.setdefault(_best(run.history)[1], []).append(name)
+    if len(by) < 2:
+        words = "".join(by)
+    else:
+        words = ", by ".join(f"{what} for {', '.join(names)}" for what, names in by.items())
+    return words and f"The best accuracy is that of the epoch in brackets, chosen by {words}."
 
 
 def make(runs: Mapping[str, Saved]) -> str:
@@ -156,7 +185,7 @@ def make(runs: Mapping[str, Saved]) -> str:
         drawn.append(page.picture(figure, f"{quantity} of each run over the epochs"))
     words = (
         "Loss and accuracy are those on test data after the last epoch; of a run without test "
-        "data, on its training data. The best accuracy has its epoch in brackets."
+        f"data, on its training data. {_chosen(runs)}"
     )
     rows = [list(map(escape, _row(item))) for item in runs.items()]
     sections = [
