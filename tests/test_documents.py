@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import runpy
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,6 +108,35 @@ def test_data_page_python_runs(monkeypatch, tmp_path):
     assert (tmp_path / "runs" / "digits.png").exists()
     assert names["large"].features == 64 * 64
     assert names["augmented"].batch(slice(3), float, rng)[0].shape == (3, 64)
+
+
+def shape_of(printed):
+    """Return what was printed without its numbers, curves and images, which another run draws."""
+    lines = (line for line in printed.splitlines() if not re.search("[┤└⠀-⣿]", line))
+    words = re.sub(r"[\d·][\d.,:%TZ-]*", "#", " ".join(" ".join(lines).split()))
+    return re.sub(" blas .* started ", " started ", words)
+
+
+def test_looking_page_shows_what_the_commands_print(monkeypatch, tmp_path, capsys):
+    """But for the numbers. `python docs/looking.py` writes it anew."""
+    page = (ROOT / "docs/looking.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    train = "train {} --epochs 10 --out runs/{}"
+    small = " --hidden 16,16,16,16 --learning-rate 0.05"  # trains in no time, and is as deep
+    assert main((train.format("mlp", "mlp") + small).split()) == 0
+    assert main(train.format("softmax-regression", "softmax").split()) == 0
+    commands = {"show": "show runs/mlp", "compare": "compare runs/mlp runs/softmax"}
+    if importlib.util.find_spec("PIL"):
+        shutil.copy(ROOT / "docs/images/looking/seven.png", tmp_path)
+        commands["predict"] = "predict runs/mlp seven.png"
+    for name, command in commands.items():
+        capsys.readouterr()
+        assert main(command.split()) == 0
+        (shown,) = re.findall(rf"<!-- {name} -->\n```text\n(.*?)```", page, re.DOTALL)
+        assert shape_of(capsys.readouterr().out) == shape_of(shown), (
+            f"python docs/looking.py: {name}"
+        )
 
 
 def test_looking_page_python_runs_and_its_table_draws(monkeypatch, tmp_path):

@@ -219,5 +219,5 @@ def _last(values: Sequence[float], form: str) -> str:
 
 def _word(value: object) -> str:
     if isinstance(value, list):
-        return "-".join(map(str, value))
+        return "-".join(map(str, value)) or "none"
     return "-" if value is None else str(value)
