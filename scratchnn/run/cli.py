@@ -86,7 +86,9 @@ def _status(error: Exception) -> int:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        limited = error.errno == errno.EFBIG
+        advice = ": raise the limit of file sizes, `ulimit -f`" if limited else ""
+        return f"{error.filename}: {error.strerror}{advice}"
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
     if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
         return f"{error}: standard output"  # a file would be named
