@@ -268,11 +268,11 @@ def test_dataset_augments_training_batches_alone():
 
 
 def test_dataset_without_images_has_none():
-    with pytest.raises(ValueError, match="line has no images"):
+    with pytest.raises(ValueError, match="line has no images: give it image_size"):
         data.synthetic_line(examples=N).images  # noqa: B018
     with pytest.raises(DataError, match=r"image_size must be .* of 3 pixels, got \(2, 2\)"):
         Dataset("d", images(N, D), labels(N, C), CLASSES, image_size=(2, 2))
-    with pytest.raises(DataError, match="augment needs images, got no image_size"):
+    with pytest.raises(DataError, match=r"augment needs images: give image_size="):
         Dataset("d", images(N, D), labels(N, C), CLASSES, augment=lambda images, rng: images)
 
 

@@ -88,9 +88,9 @@ def test_stream_refuses_compressed_files(folder):
 
 
 def test_stream_refuses_to_be_cut_down(folder):
-    with pytest.raises(ValueError, match="mnist train is streamed: 10% of it cannot be split off"):
+    with pytest.raises(ValueError, match="mnist train is streamed: to split 10% of it off, load"):
         stream("mnist", folder)[0].split(0.1)
-    with pytest.raises(ValueError, match=r"mnist train is streamed: .* cut down to 3 and 8"):
+    with pytest.raises(ValueError, match=r"mnist train is streamed: .* cut it down to 3 and 8"):
         stream("mnist", folder)[0].only([3, 8])
 
 
@@ -200,7 +200,7 @@ def test_train_streams(folder, capsys):
 def test_train_of_two_classes_does_not_stream(folder, capsys):
     train = ["train", "logistic-regression", "--data", "mnist", "--data-dir", str(folder)]
     assert main([*train, "--stream"]) == 2
-    assert "cut down to 3 and 8" in capsys.readouterr().err
+    assert "to cut it down to 3 and 8, load it without --stream" in capsys.readouterr().err
 
 
 # Reading ahead

@@ -101,7 +101,7 @@ class Dataset:
                 f"got {size}"
             )
         if size is None and self.augment is not None:
-            raise DataError(f"{self.name}: augment needs images, got no image_size")
+            raise DataError(f"{self.name}: augment needs images: give image_size=(height, width)")
 
     def _check_labels(self) -> None:
         if self.target.dtype.kind not in "iu" or self.target.ndim != 1:
@@ -246,7 +246,7 @@ class Dataset:
 
     def _as_images(self, X: AnyArray) -> AnyArray:
         if self.image_size is None:
-            raise ValueError(f"{self.name} has no images: its image_size is None")
+            raise ValueError(f"{self.name} has no images: give it image_size=(height, width)")
         return X.reshape(-1, *self.image_size)
 
     def split(
@@ -272,7 +272,10 @@ class Dataset:
                 count = min(max(round(share * len(rows)), 1), len(rows) - 1)
                 chosen[rng.permutation(rows)[:count]] = True
         if not chosen.any():
-            raise ValueError(f"{self.name}: no class has two examples, so none can be split off")
+            raise ValueError(
+                f"{self.name}: no class has two examples, so none can be split off: add some, or "
+                "do without"
+            )
         part, rest = np.flatnonzero(chosen), np.flatnonzero(~chosen)
         return self._rows(rest), replace(self._rows(part), name=f"{self.name} validation")
 

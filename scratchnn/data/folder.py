@@ -89,7 +89,10 @@ def _read(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
     try:
         with pillow.open(check_file(path), formats=FORMATS) as image:
             if image.mode[0] in "IF":
-                raise DataError(f"{path}: pixels must have 8 bits, got Pillow's mode {image.mode}")
+                raise DataError(
+                    f"{path}: pixels must have 8 bits, got Pillow's mode {image.mode}: convert it "
+                    "first"
+                )
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(
                     f"{path}: {image.width} x {image.height} pixels are more than "
@@ -101,5 +104,7 @@ def _read(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # Pillow raises a dozen kinds on bytes that are not an image
         reason = str(error) or type(error).__name__
-        raise DataError(f"{path} cannot be read as an image: {reason}") from error
+        raise DataError(
+            f"{path} cannot be read as an image: {reason}: remove it, or bring it anew"
+        ) from error
     return pixels if size is None else resize(pixels, size)

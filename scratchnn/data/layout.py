@@ -127,7 +127,8 @@ def torchvision_layout(
         if images.shape[1:] != size:
             raise DataError(
                 f"{image_path}: images to test on must be as large as those to train on, "
-                f"{size[0]} x {size[1]}, got {images.shape[1]} x {images.shape[2]}"
+                f"{size[0]} x {size[1]}, got {images.shape[1]} x {images.shape[2]}; "
+                f"{_fetch(name, data_dir)} fetches them anew"
             )
         yield f"{name} {part}", images, labels
 

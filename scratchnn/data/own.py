@@ -50,7 +50,9 @@ def load_own(
     train, *tests = parts = list(_parts(path))
     if isinstance(train, Dataset):
         if real:
-            raise DataError(f"{path}: images are of classes, and have no real targets")
+            raise DataError(
+                f"{path}: images are of classes, which linear regression does not learn: try mlp"
+            )
         datasets = [train, *(_like(train, test) for test in tests if isinstance(test, Dataset))]
     else:
         datasets = _of_arrays([part for part in parts if isinstance(part, Part)], real)
@@ -136,7 +138,10 @@ def _table(path: Path, name: str) -> Part:
     except DataError:
         raise
     except Exception as error:  # a cell that is no number, a row that is too short, no text
-        raise DataError(f"{path} cannot be read as a table of numbers: {error}") from error
+        raise DataError(
+            f"{path} cannot be read as a table of numbers: {error}; only the column of the target "
+            "may have names"
+        ) from error
     return Part(name, X, y.astype(str))
 
 
@@ -196,7 +201,10 @@ def _real(part: Part) -> Array:
     except ValueError:
         y = None
     if y is None:
-        raise DataError(f"{part.name}: targets must be real numbers, got {part.y.ravel()[:3]}")
+        raise DataError(
+            f"{part.name}: targets must be real numbers, got {part.y.ravel()[:3]}; classes are for "
+            "softmax-regression or mlp"
+        )
     return y[:, None] if y.ndim == 1 else y
 
 

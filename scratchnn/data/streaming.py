@@ -79,12 +79,16 @@ class Stream(Dataset):
         rng: np.random.Generator | int | None = None,  # noqa: ARG002 - as of Dataset
     ) -> NoReturn:
         """Raise a ValueError: choosing rows takes a copy in memory."""
-        raise ValueError(f"{self.name} is streamed: {share:.0%} of it cannot be split off")
+        raise ValueError(
+            f"{self.name} is streamed: to split {share:.0%} of it off, load it without --stream"
+        )
 
     def only(self, classes: Sequence[int]) -> NoReturn:
         """Raise a ValueError: choosing rows of these classes takes a copy in memory."""
         names = " and ".join(self.classes[c] for c in classes)
-        raise ValueError(f"{self.name} is streamed: it cannot be cut down to {names}")
+        raise ValueError(
+            f"{self.name} is streamed: to cut it down to {names}, load it without --stream"
+        )
 
     def _check_length(self, array: AnyArray) -> None:
         mapped = _mapped(array)

@@ -115,14 +115,15 @@ def load(
         ) from error
     if _digest(signed, theta, state, text if "format" in content else "") != sha256:
         raise DataError(
-            f"{path}: the parameters do not match their SHA-256 {sha256[:12]}…{_beside(path)}"
+            f"{path} is damaged: the parameters do not match their SHA-256 "
+            f"{sha256[:12]}…{_beside(path)}"
         )
     kind = str(state.pop(KIND, ""))
     if optimizer is not None:
         if kind not in ("", _kind(optimizer)):
             raise ValueError(
                 f"{path} was saved with the optimizer {kind}, whose state fits no other, "
-                f"got {_kind(optimizer)}"
+                f"got {_kind(optimizer)}: take {kind} again, or begin a new training"
             )
         optimizer.state = {name.removeprefix(STATE): array for name, array in state.items()}
     return parameters, description

@@ -93,7 +93,7 @@ class RunFolder:
             with files.naming(self.path):
                 self.made = not self.path.exists()
                 if not (self.made or self.path.is_dir()):
-                    raise NotADirectoryError(f"{self.path} is no folder, and a run is one")
+                    raise NotADirectoryError(f"{self.path} is a file: name a folder")
                 self.path.mkdir(parents=True, exist_ok=True)
         self._refuse_other_kinds()
         self._prove_writable()
@@ -147,10 +147,10 @@ class RunFolder:
         """Raise for a folder in the place of a file; a pipe there would let us wait for ever."""
         for path in map(self.file, (*RESULTS[:4], HISTORY, *PICTURES)):
             if path.is_dir():
-                words = "Is a folder, where the run needs a file"
+                words = "Is a folder, where the run needs a file: name another folder for it"
                 raise IsADirectoryError(errno.EISDIR, words, str(path))
             if path.exists() and not path.is_file():
-                words = "Is a pipe or a device, where the run needs a file"
+                words = "Is a pipe or a device, where the run needs a file: remove it"
                 raise OSError(errno.EINVAL, words, str(path))
 
     def _prove_writable(self) -> None:

@@ -187,7 +187,8 @@ class Training:
                 self._restore_from(path)
             except DataError as error:
                 if path == found[-1]:
-                    raise
+                    words = "no checkpoint is left to go on from. Train anew in another folder"
+                    raise DataError(f"{error}; {words}") from error
                 warn(f"{error}; going on from {PREVIOUS}")
             else:
                 return True
@@ -201,7 +202,10 @@ class Training:
             self.parameters.layers,
             self.parameters.theta.dtype,
         ):
-            raise ValueError(f"{self.folder.path} holds a run of {loaded}, got {self.parameters}")
+            raise ValueError(
+                f"{self.folder.path} holds a run of {loaded}, got {self.parameters}: give it the "
+                "network that it began with, or train in another folder"
+            )
         written = self.folder.file(HISTORY)
         try:
             content = written.read_bytes()[: said["history"]["bytes"]]

@@ -206,7 +206,8 @@ def _load_own(recipe: Recipe) -> tuple[Dataset, Dataset | None]:
     train, test = load_own(recipe.data, normalize=recipe.normalize, real=real)
     if recipe.classes and len(train.classes) != 2:
         raise DataError(
-            f"{train.name}: {recipe.name} tells two classes apart, got {len(train.classes)}"
+            f"{train.name}: {recipe.name} tells two classes apart, got {len(train.classes)}: "
+            "softmax-regression takes any number"
         )
     return train, test
 

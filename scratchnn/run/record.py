@@ -22,6 +22,7 @@ from scratchnn.run.terminal import warn
 
 RUN = "run.json"  # its name in a run's folder
 NEEDED = ("recipe", "data", "epochs", "seed")  # the settings that every run by the command has
+WHERE = "name a folder of `scratchnn train --out`"
 SAMPLE = 1024  # rows of a mapped file that are looked at: to read all of it would take too long
 
 
@@ -37,14 +38,14 @@ def read_record(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         old = path.with_name("parameters.npz").exists()
         words = "a run of scratchnn 0.1 has none, and cannot go on: train it anew in another folder"
-        words = words if old else "name a folder of `scratchnn train --out`"
+        words = words if old else WHERE
         raise FileNotFoundError(f"{path} is missing: {words}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected the record of a run, got {error}") from error
+        raise DataError(f"{path}: expected the record of a run, got {error}: {WHERE}") from error
     kinds = {"run": str, "environment": dict, "data": dict, "resumed": list}
     whole: dict[str, Any] = {"data": {}, "resumed": []} | found if isinstance(found, dict) else {}
     if not all(isinstance(whole.get(name), kind) for name, kind in kinds.items()):
-        raise DataError(f"{path}: expected the record of a run, got other JSON")
+        raise DataError(f"{path}: expected the record of a run, got other JSON: {WHERE}")
     return found
 
 

@@ -258,5 +258,7 @@ def _read_old(path: Path) -> tuple[dict[str, Any], History]:
         found = json.loads(path.read_bytes())
         history = History([to_epoch(row) for row in found.pop("history")])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path}: expected the history of a run, got {error}") from error
+        raise DataError(
+            f"{path}: expected the history of a run, got {error}: name the .npz alone"
+        ) from error
     return found, history
