@@ -69,6 +69,7 @@ def test_verify_reports_replaced_labels_missing_and_damaged_files(folder, capsys
         f"mnist: {images}: the gzip file is damaged or cut short (Compressed file ended before the "
         "end-of-stream marker was reached)",
         f"mnist: {raw / 't10k-labels-idx1-ubyte'}[.gz] is missing",
+        f"mnist: `scratchnn data fetch mnist --data-dir {folder}` fetches what differs anew",
     ]
 
 

@@ -122,13 +122,13 @@ def torchvision_layout(
         except DataError as error:
             if read is not read_idx:  # a file to map is also refused for being compressed
                 raise
-            raise DataError(f"{error}; {_fetch(name, data_dir)} fetches it anew") from error
+            raise DataError(f"{error}; {fetch_command(name, data_dir)} fetches it anew") from error
         size = size or images.shape[1:]
         if images.shape[1:] != size:
             raise DataError(
                 f"{image_path}: images to test on must be as large as those to train on, "
                 f"{size[0]} x {size[1]}, got {images.shape[1]} x {images.shape[2]}; "
-                f"{_fetch(name, data_dir)} fetches them anew"
+                f"{fetch_command(name, data_dir)} fetches them anew"
             )
         yield f"{name} {part}", images, labels
 
@@ -160,10 +160,16 @@ def _present(folder: Path, stem: str, name: str, data_dir: str | Path | None) ->
     path = find(folder, stem)
     if path is None:
         raise FileNotFoundError(
-            f"{folder / stem}[.gz] is missing: {_fetch(name, data_dir)} fetches it"
+            f"{folder / stem}[.gz] is missing: {fetch_command(name, data_dir)} fetches it"
         )
     return path
 
 
-def _fetch(name: str, data_dir: str | Path | None) -> str:
+def fetch_command(name: str, data_dir: str | Path | None) -> str:
+    """Return the command that fetches the files of a data set which are missing or damaged.
+
+    Options  name       "mnist" or "fashion-mnist"
+             data_dir   the folder of the data; None: $SCRATCHNN_DATA
+    Raises   FileNotFoundError for no folder
+    """
     return f"`scratchnn data fetch {name} --data-dir {shlex.quote(str(data_folder(data_dir)))}`"

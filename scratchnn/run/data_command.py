@@ -16,7 +16,7 @@ import numpy as np
 from scratchnn import plots
 from scratchnn.data import DataError, Dataset, files, load, published, resize
 from scratchnn.data.datasets import DATA
-from scratchnn.data.layout import STEMS, count, data_folder, raw_folder
+from scratchnn.data.layout import STEMS, count, data_folder, fetch_command, raw_folder
 from scratchnn.data.printable import printable
 from scratchnn.extras import MissingExtraError, need
 
@@ -146,7 +146,9 @@ def verify(arguments: argparse.Namespace) -> int:
         wrong = [file.problem for file in found if file.problem]
         for problem in wrong:
             print(f"{name}: {problem}")
-        if not wrong:
+        if wrong:
+            print(f"{name}: {fetch_command(name, arguments.data_dir)} fetches what differs anew")
+        else:
             print(f"{name}: all {len(found)} files are those that were published")
     return 3 if any(file.problem for found in here.values() for file in found) else 0
 
