@@ -654,6 +654,8 @@ def test_compare_writes_a_page(run, line, tmp_path, capsys):
     assert found.open == []
     assert found.headings == ["Reached", "Curves", "What differs", "Networks"]
     assert capsys.readouterr().out == f"saved {path}\n"
+    assert main(["compare", str(run), "--html", str(path)]) == 0
+    assert Page(path.read_text("utf-8")).headings == ["Reached", "Curves", "Networks"]
 
 
 def test_pages_have_the_validation_curves(validated, changed, tmp_path):
