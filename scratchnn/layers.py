@@ -14,8 +14,7 @@ import numpy as np
 
 from scratchnn.ops import kronecker
 from scratchnn.ops.activations import (
-    relu,
-    relu_backward,
+    relu_gradient,
     sigmoid,
     sigmoid_backward,
     softplus,
@@ -24,7 +23,7 @@ from scratchnn.ops.activations import (
     tanh_backward,
 )
 from scratchnn.ops.kronecker import kronecker_linear
-from scratchnn.ops.linear import bias_gradient, input_gradient, linear, weight_gradient
+from scratchnn.ops.linear import affine, bias_gradient, input_gradient, weight_gradient
 from scratchnn.ops.shared import Array, check_whole
 
 Shapes = dict[str, tuple[int, ...]]
@@ -102,7 +101,7 @@ class Dense:
 
     def forward(self, X: Array, *parameters: Array) -> Array:
         W, b = parameters
-        return linear(X, W, b)
+        return affine(X, W, b)
 
     def backward(self, dY: Array, X: Array, Y: Array, *parameters: Array) -> Array:
         W, _ = parameters
@@ -198,10 +197,10 @@ class ReLU(Activation):
     op: ClassVar[str] = "relu"
 
     def forward(self, z: Array, *parameters: Array) -> Array:
-        return relu(z, out=z)
+        return np.maximum(z, 0, out=z)
 
     def backward(self, dy: Array, z: Array, y: Array, *parameters: Array) -> Array:
-        return relu_backward(dy, None, y=y, out=dy)
+        return relu_gradient(dy, y, out=dy)
 
 
 @dataclass(frozen=True)

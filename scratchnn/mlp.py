@@ -259,13 +259,22 @@ def backward(
     dz = upstream(outputs[-1].dtype, dz=dz)
     check_same_shape(z=outputs[-1], dz=dz)
     grad = out or parameters.like(np.empty_like(parameters.theta))
+    with np.errstate(invalid="ignore"):  # relu: 0 · inf is nan; torch has 0
+        chain_rule(parameters, outputs, dz, out=grad)
+    return grad
+
+
+def chain_rule(parameters: Parameters, outputs: list[Array], dz: Array, *, out: Parameters) -> None:
+    """Write the gradient into `out`: `backward` without its checks.
+
+    Shapes   outputs as from `forward`, dz (N, C), which may be overwritten
+    """
     dy = dz
     for i in reversed(range(len(parameters.layers))):
         layer, views = parameters.layers[i], parameters.views[i]
-        layer.gradients(dy, outputs[i], *views, out=grad.views[i])
+        layer.gradients(dy, outputs[i], *views, out=out.views[i])
         if i > 0:  # nobody asks for the gradient of the data
             dy = layer.backward(dy, outputs[i], outputs[i + 1], *views)
-    return grad
 
 
 def predict(parameters: Parameters, X: Array) -> IntArray:

@@ -120,8 +120,8 @@ class LossAndGradient:
         return loss, dz * z.dtype.type(len(z))
 
 
-@FLAWS.of("backward", train)
-class Backward:
+@FLAWS.of("chain_rule", train)
+class ChainRule:
     def gradient_not_zeroed(right, parameters, outputs, dz, *, out):
         """The gradient of the step before is still in it."""
         before = out.theta.copy()

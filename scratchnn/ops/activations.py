@@ -52,9 +52,16 @@ def relu_backward(
         check_real(dy=dy, y=y)
         check_same_shape(y=y, dy=dy)
     check_out(out, y=y)
-    passes = ~(y <= 0)  # nan is not ≤ 0
     with np.errstate(invalid="ignore"):  # 0 · inf is nan; torch has 0
-        return np.multiply(dy.astype(y.dtype, copy=False), passes, out=out)
+        return relu_gradient(dy.astype(y.dtype, copy=False), y, out)
+
+
+def relu_gradient(dy: Array, y: Array, out: Array | None = None) -> Array:
+    """Return dz = dy where y > 0, else 0.
+
+    Shapes   dy, y (...) → the same shape
+    """
+    return np.multiply(dy, ~(y <= 0), out=out)  # nan is not ≤ 0
 
 
 def sigmoid(z: Array) -> Array:

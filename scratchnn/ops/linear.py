@@ -25,9 +25,18 @@ def linear(X: Array, W: Array, b: Array | None = None) -> Array:
     """
     check_float(X=X, W=W)
     _check_fit(X, W)
+    if b is not None:
+        check_bias(b, W.shape[1], np.result_type(X, W))
+    return affine(X, W, b)
+
+
+def affine(X: Array, W: Array, b: Array | None) -> Array:
+    """Return Y = X W + b.
+
+    Shapes   X (..., D), W (D, H), b (H,) → Y (..., H)
+    """
     Y = X @ W
     if b is not None:
-        check_bias(b, W.shape[1], Y.dtype)
         Y += b
     return Y
 

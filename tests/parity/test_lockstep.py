@@ -170,14 +170,11 @@ def plant_momentum(monkeypatch):
 
 
 def plant_layer(monkeypatch):
-    right = mlp.backward
+    def wrong(*arguments, out):
+        mlp.chain_rule(*arguments, out=out)
+        out.views[2][1][:] *= 1 + 1e-3
 
-    def wrong(*arguments, **options):
-        grad = right(*arguments, **options)
-        grad.views[2][1][:] *= 1 + 1e-3
-        return grad
-
-    monkeypatch.setattr("scratchnn.train.backward", wrong)
+    monkeypatch.setattr("scratchnn.train.chain_rule", wrong)
 
 
 @pytest.mark.parametrize(
@@ -197,14 +194,11 @@ def test_parity_breaks_on_a_planted_bug(monkeypatch, plant, quantity, step):
 
 
 def plant_backpropagation(monkeypatch):
-    right = mlp.backward
+    def wrong(*arguments, out):
+        mlp.chain_rule(*arguments, out=out)
+        out.theta *= -1
 
-    def wrong(*arguments, **options):
-        grad = right(*arguments, **options)
-        grad.theta *= -1
-        return grad
-
-    monkeypatch.setattr("scratchnn.train.backward", wrong)
+    monkeypatch.setattr("scratchnn.train.chain_rule", wrong)
 
 
 def plant_forward(monkeypatch):
@@ -228,11 +222,11 @@ def test_parity_breaks_on_a_bug_of_the_network_in_every_precision(monkeypatch, p
 
 
 def plant_dtype(monkeypatch):
-    monkeypatch.setattr("scratchnn.layers.linear", lambda X, W, b: (X @ W + b).astype(float))
+    monkeypatch.setattr("scratchnn.layers.affine", lambda X, W, b: (X @ W + b).astype(float))
 
 
 def plant_shape(monkeypatch):
-    monkeypatch.setattr("scratchnn.layers.linear", lambda X, W, b: (X @ W + b)[:, :-1])
+    monkeypatch.setattr("scratchnn.layers.affine", lambda X, W, b: (X @ W + b)[:, :-1])
 
 
 @pytest.mark.parametrize("plant", [plant_dtype, plant_shape])

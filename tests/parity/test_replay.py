@@ -79,7 +79,7 @@ def plant_momentum(monkeypatch):
 def plant_layout(monkeypatch):
     """Weights read as torch keeps them, (H, D)."""
     wrong = lambda X, W, b: X @ W.reshape(W.shape[::-1]).T + b  # noqa: E731
-    monkeypatch.setattr("scratchnn.layers.linear", wrong)
+    monkeypatch.setattr("scratchnn.layers.affine", wrong)
 
 
 def plant_relu(monkeypatch):
