@@ -110,8 +110,10 @@ class CrossEntropy(Objective):
     def count(self, target: AnyArray) -> float:
         if target.dtype.kind == "f":
             return len(target)
-        seen = target[target != self.ignore_index]
-        return len(seen) if self.weight is None else float(self.weight[seen].sum())
+        seen = target != self.ignore_index
+        if self.weight is None:
+            return int(np.count_nonzero(seen))
+        return float(self.weight[target[seen]].sum())
 
     def correct(self, z: Array, target: AnyArray) -> int:
         likeliest = target if target.ndim == 1 else target.argmax(axis=1)

@@ -64,8 +64,10 @@ def check_real(**arrays: AnyArray) -> None:
 
     Raises   TypeError
     """
-    check_float(**arrays)
     for name, array in arrays.items():
+        if type(array) is np.ndarray and array.dtype.kind == "f":
+            continue
+        check_float(**{name: array})
         if array.dtype.kind == "c":
             raise TypeError(f"{name} must be real, got {array.dtype}")
 
@@ -206,8 +208,9 @@ def check_matrix(**arrays: AnyArray) -> None:
 
     Raises   ValueError
     """
-    check_array(**arrays)
     for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            check_array(**{name: array})
         if array.ndim != 2:
             raise ValueError(f"{name} must be a matrix (rows, columns), got shape {array.shape}")
         if array.size == 0:
@@ -265,13 +268,15 @@ def reduce(losses: Array, reduction: Reduction, count: Array | float | None = No
         check_choice(REDUCTIONS, reduction=reduction)
     if reduction == "none":
         return losses
-    if losses.dtype == np.float16:  # its sums overflow at 65,504
+    if losses.dtype.char == "e":  # float16, whose sums overflow at 65,504
         return reduce(losses.astype(np.float32), reduction, count).astype(np.float16)
     with np.errstate(invalid="ignore", divide="ignore"):  # inf - inf; the mean of nothing
         total = losses.sum()
         if reduction == "sum":
             return total
-        return np.divide(total, losses.size if count is None else count, dtype=losses.dtype)
+        if count is None:
+            return total / losses.size
+        return np.divide(total, count, dtype=losses.dtype)
 
 
 def reduce_backward(
