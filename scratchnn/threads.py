@@ -20,16 +20,16 @@ import numpy as np
 
 from scratchnn.extras import need
 
-SMALL = 8_000_000  # multiplications; one thread takes about 0.2 ms for as many
-TRIALS = 8  # products that are timed
+SMALL = 8_000_000  # multiplications; one thread takes about 0.1 ms for as many
+STEPS, TRIALS = 8, 5  # are timed: 0.1 s, as a new process is given more than its share at first
 
 
 def fitting(sizes: Sequence[int], batch_size: int) -> int | None:
     """Return 1 where one thread is the best choice for a training; None: as many as NumPy takes.
 
-    One is best for small products. A large product is tried with one thread and with all, once in
-    a process, because one is faster where other programs keep the cores busy. The last bits of a
-    result depend on the number: to have the same bits under any load, say the number.
+    One is best for small products. For others, a few steps are tried with one thread and with
+    all, once in a process, because one is faster where other programs keep the cores busy. The
+    last bits of a result depend on the number: to have the same bits under any load, say it.
 
     Options  sizes        of the network, [D, H_1, ..., C]
              batch_size   rows of a batch
@@ -43,18 +43,22 @@ def fitting(sizes: Sequence[int], batch_size: int) -> int | None:
 
 @cache
 def _several_are_faster() -> bool:
-    """Try a product that takes one thread a millisecond or less."""
-    X, W = np.ones((64, 1024), np.float32), np.ones((1024, 512), np.float32)
+    """Try steps of a layer, of which one thread takes a millisecond or two.
+
+    Products alone would not tell: a thread that waits for the next product may take as much from
+    the work between the products as it gives to them.
+    """
+    X, W = np.ones((64, 1024), np.float32), np.zeros((1024, 512), np.float32)
 
     def seconds(threads: int | None) -> float:
         with limited(threads):
             start = perf_counter()
-            for _ in range(TRIALS):
-                X @ W
+            for _ in range(STEPS):
+                W[...] -= X.T @ np.maximum(X @ W, 0)
             return perf_counter() - start
 
     seconds(None)  # the first call starts the threads
-    return seconds(None) < seconds(1)
+    return all(seconds(None) < seconds(1) for _ in range(TRIALS))
 
 
 def all_threads() -> int | None:
