@@ -20,23 +20,27 @@ import numpy as np
 
 from scratchnn.extras import need
 
-SMALL = 8_000_000  # multiplications; one thread takes about 0.1 ms for as many
+SMALL_PRODUCT = 1_000_000  # multiplications: 0.02 ms, and less than OpenBLAS divides
+SMALL_EPOCH = 400_000_000  # multiplications forward: 0.02 s of training
 STEPS, TRIALS = 8, 5  # are timed: 0.1 s, as a new process is given more than its share at first
 
 
-def fitting(sizes: Sequence[int], batch_size: int) -> int | None:
+def fitting(sizes: Sequence[int], batch_size: int, examples: int) -> int | None:
     """Return 1 where one thread is the best choice for a training; None: as many as NumPy takes.
 
-    One is best for small products. For others, a few steps are tried with one thread and with
-    all, once in a process, because one is faster where other programs keep the cores busy. The
-    last bits of a result depend on the number: to have the same bits under any load, say it.
+    One is best for small products, and good for a short training. For others, a few steps are
+    tried with one thread and with all, once in a process, because one is faster where other
+    programs keep the cores busy. The last bits of a result depend on the number: to have the same
+    bits under any load, say it.
 
     Options  sizes        of the network, [D, H_1, ..., C]
              batch_size   rows of a batch
+             examples     rows of an epoch
     """
     if openblas() is None and find_spec("threadpoolctl") is None:  # the number cannot be changed
         return None
-    if batch_size * max(map(prod, pairwise(sizes))) < SMALL:
+    weights = [prod(pair) for pair in pairwise(sizes)]
+    if batch_size * max(weights) < SMALL_PRODUCT or examples * sum(weights) < SMALL_EPOCH:
         return 1
     return None if all_threads() == 1 or _several_are_faster() else 1
 

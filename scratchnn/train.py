@@ -185,9 +185,10 @@ def fit(
              checkpoint   where to keep the training: scratchnn.RunFolder("runs/mine"), or
                           scratchnn.resume("runs/mine") to go on where that run stopped
              validation   a data set to choose the best epoch by: see `Dataset.split`
-             threads      how many the matrix products may take; default: one where more would
-                          slow them down, in a small network or on a busy machine, else as many
-                          as NumPy takes. The last bits of θ depend on it
+             threads      how many the matrix products may take; default: one in a small network,
+                          for few examples or on a busy machine, where more would be slower or
+                          bring little, else as many as NumPy takes. The last bits of θ depend
+                          on it
              blas         "numpy", or "scipy" for faster steps of SGD (see scratchnn.fast), which
                           need SciPy. Other optimizers take the plain steps, with a warning
              steps        replaces the loop over the batches of an epoch, and
@@ -208,7 +209,7 @@ def fit(
     _check_fits(parameters, parts, goal, batch_size=batch_size, epochs=epochs)
     train, history, measured = parts[0], history or History(), parts if evaluation else [None] * 3
     last, batches = len(history.epochs) + epochs, math.ceil(len(train) / batch_size)
-    number = threads or fitting(parameters.sizes, batch_size) or all_threads()
+    number = threads or fitting(parameters.sizes, batch_size, len(train)) or all_threads()
     task = Task(*parts, goal, batch_size, None if any_order else rng, number)
     # The limit may import a package, which no signal should break: a checkpoint holds them off.
     with (checkpoint or survives)(parameters, optimizer, history, task) as keep, limited(number):

@@ -1,4 +1,4 @@
-"""Small products get one thread, and a limit ends with its block."""
+"""Small products and short trainings get one thread, and a limit ends with its block."""
 
 import sys
 from contextlib import contextmanager
@@ -11,12 +11,20 @@ from scratchnn.extras import MissingExtraError
 
 
 def test_small_products_get_one_thread():
-    assert threads.fitting([64, 512, 256, 128, 64, 10], 32) == 1  # the MLP on the digits
-    assert threads.fitting([784, 10], 256) == 1
+    assert threads.fitting([784, 10], 64, 60_000) == 1
+
+
+def test_short_trainings_get_one_thread():
+    assert threads.fitting([64, 512, 256, 128, 64, 10], 32, 1437) == 1  # the MLP on the digits
 
 
 @pytest.mark.parametrize(("one", "all_of_them", "number"), [(2, 1, None), (1, 30, 1)])
-def test_large_products_get_one_thread_where_it_is_faster(monkeypatch, one, all_of_them, number):
+@pytest.mark.parametrize(
+    ("sizes", "batch_size"), [([784, 10], 256), ([784, 512, 256, 128, 64, 10], 64)]
+)
+def test_others_get_one_thread_where_it_is_faster(
+    monkeypatch, one, all_of_them, number, sizes, batch_size
+):
     seconds, now = {1: one, None: all_of_them}, {"threads": None, "clock": 0}
 
     @contextmanager
@@ -34,7 +42,7 @@ def test_large_products_get_one_thread_where_it_is_faster(monkeypatch, one, all_
     monkeypatch.setattr(threads, "perf_counter", clock)
     threads._several_are_faster.cache_clear()
     try:
-        assert threads.fitting([784, 512, 256, 128, 64, 10], 64) == number  # the MLP on MNIST
+        assert threads.fitting(sizes, batch_size, 60_000) == number
     finally:
         threads._several_are_faster.cache_clear()
 
@@ -71,7 +79,7 @@ def test_a_blas_of_another_name_is_not_known(monkeypatch):
 def test_fit_trains_where_the_threads_cannot_be_set(monkeypatch):
     monkeypatch.setattr(threads, "openblas", lambda: None)
     monkeypatch.setattr(threads, "find_spec", lambda _: None)
-    assert threads.fitting([2, 2], 1) is None
+    assert threads.fitting([2, 2], 1, 1) is None
     train, _ = data.digits()
     assert fit(mlp.init([64, 10]), train, optimizer=SGD(0.1), epochs=1, evaluation=False).epochs
 

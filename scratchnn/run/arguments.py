@@ -136,10 +136,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
     _add_optimizer(groups.optimizer)
     words = "save the results in this folder; default: do not save them"
     groups.folder.add_argument("--out", metavar="DIR", help=words)
-    words = (
-        "threads for matrix products; default: 1 where more would be slower, in a small network "
-    )
-    words += "or on a busy machine, else what NumPy takes"
+    words = "threads for matrix products; default: 1 in a small network, for few examples or on a "
+    words += "busy machine, where more would be slower or bring little, else what NumPy takes"
     groups.output.add_argument("--threads", type=positive_int, metavar="N", help=words)
     groups.output.add_argument("--debug", action="store_true", help="show tracebacks")
     return groups

@@ -154,7 +154,8 @@ def _folder(out: str, arguments: argparse.Namespace) -> RunFolder:
 
 def _threads(run: Run) -> int | None:
     """Choose a number of threads; None where nobody can tell how many NumPy takes."""
-    return fitting(run.parameters.sizes, run.recipe.batch_size) or all_threads()
+    sizes, batch_size = run.parameters.sizes, run.recipe.batch_size
+    return fitting(sizes, batch_size, len(run.train)) or all_threads()
 
 
 def _describe_in(folder: RunFolder, run: Run, arguments: argparse.Namespace) -> None:
