@@ -57,8 +57,8 @@ def plain_types(
 def as_rst(lines: list[str]) -> Iterator[str]:
     """Yield the lines of a docstring as reStructuredText.
 
-    Text at the margin is prose, what is indented is shown as it is, and a line that begins with
-    the name of a section begins it.
+    Text at the margin is prose, or a list where each line is a name and its text. What is
+    indented is shown as it is, and a line that begins with the name of a section begins it.
     """
     for chunk in chunks(lines):
         if match := SECTION.match(chunk[0]):
@@ -67,6 +67,8 @@ def as_rst(lines: list[str]) -> Iterator[str]:
             yield from section(match[1], [first[width:], *(line[width:] for line in rest)])
         elif chunk[0].startswith("    "):
             yield from literal(dedent("\n".join(chunk)))
+        elif all(ENTRY.match(line) for line in chunk):
+            yield from entries(chunk)
         else:
             yield from map(escaped, chunk)
         yield ""
@@ -125,25 +127,25 @@ def is_python(code: str) -> bool:
 
 def section(title: str, lines: list[str]) -> Iterator[str]:
     """Yield a section as a field: its text, or a list of its entries."""
-    entries = [match for line in lines if (match := ENTRY.match(line))]
     if title in ("Torch",):
         yield f":{title}: ``{' '.join(map(str.strip, lines))}``"
-        return
-    if not entries:
+    elif any(ENTRY.match(line) for line in lines):
+        yield f":{title}:"
+        yield from (f"    {line}" if line else "" for line in entries(lines))
+    else:
         yield f":{title}: {escaped(' '.join(map(str.strip, lines)))}"
-        return
-    yield f":{title}:"
+
+
+def entries(lines: list[str]) -> Iterator[str]:
+    """Yield names and their texts as a definition list."""
     for line in lines:
         if match := ENTRY.match(line):
-            names = ", ".join(f"``{name}``" for name in match[1].split(", "))
-            yield f"    {names}"
-            yield f"        {escaped(match[2])}"
+            yield ", ".join(f"``{name}``" for name in match[1].split(", "))
+            yield f"    {escaped(match[2])}"
         elif line.startswith(" ") and line.strip():
-            yield f"        {escaped(line.strip())}"
-        elif line.strip():
-            yield ""
             yield f"    {escaped(line.strip())}"
-            yield ""
+        elif line.strip():
+            yield from ("", escaped(line.strip()), "")
 
 
 def escaped(line: str) -> str:

@@ -90,15 +90,14 @@ def english(app: Sphinx, docname: str, page: str) -> str:
 def link_objects(app: Sphinx, doctree: nodes.document) -> None:
     """Add a link to its source to each function and class of the API."""
     docname = app.env.docname
-    for description in doctree.findall(addnodes.desc):
-        if description.get("domain") != "py":
+    for signature in doctree.findall(addnodes.desc_signature):
+        if signature.parent.get("domain") != "py":
             continue
-        for signature in description.findall(addnodes.desc_signature):
-            found = place(lookup(signature.get("module", ""), signature.get("fullname", "")))
-            if found:
-                link = reference(app, docname, *found)
-                link += nodes.inline("", "source", classes=["viewcode-link"])
-                signature += link
+        found = place(lookup(signature.get("module", ""), signature.get("fullname", "")))
+        if found:
+            link = reference(app, docname, *found)
+            link += nodes.inline("", "source", classes=["viewcode-link"])
+            signature += link
 
 
 def lookup(module: str, name: str) -> Any:
