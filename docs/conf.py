@@ -58,6 +58,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 add_module_names = False
 
+smartquotes = False  # text says what it says: --out, {"a": 1}, σ'
 html_theme = "furo"
 html_sidebars = {
     "**": [
