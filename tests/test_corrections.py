@@ -55,7 +55,7 @@ def test_r4_relative_entropy_is_not_symmetric():
 
 
 def test_r4_the_third_line_of_the_loss_plot_is_the_signed_derivative():
-    """Belief: the plot's third line is |slope|. It is the slope: a line, ±1, and a clipped line."""
+    """Belief: a plot of the loss shows |slope| as its derivative. Left of 0 it is negative."""
     r = np.array([-3.0, -0.5, 0.0, 0.5, 3.0])
     nothing = np.zeros_like(r)
     slopes = {
@@ -69,7 +69,7 @@ def test_r4_the_third_line_of_the_loss_plot_is_the_signed_derivative():
 
 
 def test_r4_structure_divides_the_cost_of_a_layer_by_n():
-    """Belief: a layer's cost O(dq) falls to O(dqn). It falls to O(dq/n): n Kronecker products."""
+    """Belief: n Kronecker products let a layer's cost O(dq) fall to O(dqn). It is O(dq/n)."""
     D = H = 256
     for n in (2, 4, 8):
         structured, dense = mlp.count([Kronecker(D, H, n)]), mlp.count([Dense(D, H)])
@@ -109,7 +109,7 @@ def test_r4_cross_entropy_is_no_metric():
 
 
 def test_r4_nothing_here_tells_openmp_to_go_on_with_two_runtimes():
-    """Belief: KMP_DUPLICATE_LIB_OK is a fix. OpenMP: it may crash or silently be wrong."""
+    """Belief: KMP_DUPLICATE_LIB_OK is a fix. OpenMP says: it may crash, or silently be wrong."""
     name = "KMP_DUPLICATE" + "_LIB_OK"
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     kinds = {".py", ".toml", ".yml", ".yaml", ".cfg", ".sh", ""}
@@ -125,7 +125,7 @@ def test_r4_nothing_here_tells_openmp_to_go_on_with_two_runtimes():
 
 
 def test_r3_softmax_regression_is_logistic_regression(z):
-    """Belief: "this is not logistic regression". With two classes softmax is σ(z1 - z0)."""
+    """Belief: softmax regression is not logistic regression. With two classes it is: σ(z1 - z0)."""
     z = z[:, :2]
     logit = z[:, 1] - z[:, 0]
     bound = bounds.softmax(z, 1, u=U)[:, 1] + bounds.sigmoid(logit, u=U)
@@ -163,7 +163,7 @@ def test_r3_bce_with_logits_is_independent_questions(z):
 
 
 def test_r3_running_loss_counts_samples():
-    """Belief: mean loss = running loss / (batch size i). 60000 / 64 = 937.5: count samples."""
+    """Belief: mean loss = running loss / (batch size · i). The last batch is short: count examples."""
     batches = minibatches(60_000, 64)
     assert len(batches) == 938
     assert len(batches[-1]) == 32
@@ -356,7 +356,7 @@ def test_r0_arrays_of_files_are_copies_and_writable(tmp_path):
 
 
 def test_r0_data_in_memory_want_no_workers():
-    """Belief: as many workers as cores. A batch of data in memory is one slice, in any order."""
+    """Belief: a loader needs as many workers as cores. In memory it needs none: a batch is a slice."""
     data = toy(rows=10)
     rows = minibatches(10, 4, np.random.default_rng(0))[0]
     X, target = data.batch(rows, np.float64)
@@ -367,7 +367,7 @@ def test_r0_data_in_memory_want_no_workers():
 
 
 def test_r0_r2_running_figures_are_of_moving_weights():
-    """Belief: train and test accuracy are alike. The printed train one is of moving weights."""
+    """Belief: the train and test accuracy of a log compare. The first is a mean while θ moves."""
     data, start = toy(rows=12), mlp.init([3, 2], rng=0, dtype=np.float64)
     options = {"epochs": 1, "batch_size": 4, "rng": 0}
     moving = fit(start.copy(), data, data, optimizer=SGD(0.5), **options).epochs[0]

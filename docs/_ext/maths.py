@@ -20,6 +20,10 @@ from sphinx.util import logging
 
 # A function's name before an argument without a bracket, where docutils leaves no space.
 NAME = re.compile(r"(\\log|\\operatorname\{\w+\})(?=\s*[A-Za-z0-9\\])(?!\s*\\(?:left|,))")
+# The space before it, which docutils leaves out as well.
+FACTOR = re.compile(r"(?<=[\w})]) +(?=\\(?:log|operatorname)\b)")
+# Browsers set them as relations, far from what stands before and behind.
+LIMIT = re.compile(r'<mo( movablelimits="true")?>(?=(?:min|max)</mo>)')
 logger = logging.getLogger(__name__)
 
 
@@ -37,15 +41,15 @@ def block(writer: Any, node: nodes.math_block) -> None:
 
 def mathml(node: nodes.Element, *, as_block: bool) -> str:
     """Return a formula as MathML; warn where it is no LaTeX that docutils knows."""
-    latex = node.astext()
+    latex = NAME.sub(r"\1\\,", FACTOR.sub(r"\\,", node.astext()))
     if as_block and r"\\" in latex and r"\begin" not in latex:
         latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
-    latex = NAME.sub(r"\1\\,", latex)
     try:
         shown = str(tex2mathml(latex, as_block=as_block))
     except MathError as error:
         logger.warning("the formula %s cannot be shown: %s", latex, error, location=node)
         return f"<code>{latex}</code>"
+    shown = LIMIT.sub(r'<mo\1 lspace="0" rspace="0">', shown)
     shown = shown.replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
     shown = re.sub(r"<mo[^>]*>\|</mo>", '<mo stretchy="false" lspace="0" rspace="0">|</mo>', shown)
     return shown.replace(

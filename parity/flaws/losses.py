@@ -149,7 +149,7 @@ class SquaredLoss:
         return F.mse_loss(prediction, target, **options)
 
     def target_minus_prediction(dloss, prediction, target, **options):
-        """The sign is wrong: prediction - target."""
+        """The sign is wrong: it is prediction - target."""
         return -F.squared_loss_backward(dloss, prediction, target, **options)[0]
 
 
