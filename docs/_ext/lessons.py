@@ -217,7 +217,7 @@ class Picture(SphinxDirective):
             sys.path.pop(0)
         drawn = svg.of_figure(getattr(pictures, name), name, self.config.language)
         label = " ".join(self.content).replace('"', "'") or name
-        drawn = drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+        drawn = drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ')
         figure = nodes.figure("", classes=["picture"])
         figure += nodes.raw("", drawn, format="html")
         if self.content:

@@ -252,7 +252,8 @@ def found_by(say: Say = str) -> Figure:
     names = sorted(checks, key=checks.__getitem__)
     figure, (axis,) = panels(1, height=0.25 * len(names) + 0.6, width=5.5)
     axis.barh([say(name) for name in names], [checks[name] for name in names], color=BLUE)
-    axis.set(xlabel=say("bugs found, of {} planted in operations").format(len(rows)))
+    label = say("bugs found, of {} planted in operations").format(len(rows))
+    axis.set_xlabel(label, loc="right")
     axis.grid(visible=False)
     return figure
 
@@ -313,7 +314,7 @@ def epoch_times(say: Say = str) -> Figure:
     floor = times.get("floor products", 0) + times.get("floor bytes", 0)
     label = say("floor: the products, and moving the data")
     axis.axvline(1e3 * floor, color=ORANGE, label=label)
-    axis.set(xlabel=say("milliseconds per epoch of MNIST, 1 thread"))
+    axis.set_xlabel(say("milliseconds per epoch of MNIST, 1 thread"), loc="right")
     axis.grid(visible=False)
-    axis.legend(loc="upper right")
+    figure.legend(loc="outside upper center")
     return figure
