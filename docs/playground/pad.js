@@ -14,6 +14,7 @@ function pad(shared) {
     return { x: of(event.clientX, box.left, box.width), y: of(event.clientY, box.top, box.height) };
   };
   board.element.classList.add("pad");
+  seen.element.classList.add("seen");
   board.element.addEventListener("pointerdown", (event) => {
     board.element.setPointerCapture(event.pointerId);
     state.last = place(event);
@@ -44,7 +45,7 @@ function pad(shared) {
     redraw();
   });
   shared.changed.push(redraw);
-  requestAnimationFrame(redraw);
+  shared.redraw.push(redraw);
   const says =
     "Draw a digit with the mouse or a finger. It is scaled to 32 x 32 dots and counted in blocks of 4 x 4, " +
     "as the digits of the data were. The network that is training above says what it sees.";

@@ -57,14 +57,25 @@ function short(x) {
 /* A canvas that is as sharp as the screen. */
 function canvas(width, height, label) {
   const element = make("canvas", { role: "img", "aria-label": label });
-  const scale = Math.ceil(window.devicePixelRatio || 1);
-  element.width = width * scale;
-  element.height = height * scale;
   element.style.width = `${width}px`;
-  element.style.aspectRatio = `${width} / ${height}`;
-  const context = element.getContext("2d");
-  context.scale(scale, scale);
-  return { element, context, width, height };
+  const board = { element, context: element.getContext("2d") };
+  resize(board, width, height);
+  return board;
+}
+
+/* Give a canvas another size; nothing is on it then. */
+function resize(board, width, height) {
+  if (board.width === width && board.height === height) return;
+  const scale = Math.ceil(window.devicePixelRatio || 1);
+  Object.assign(board, { width, height });
+  Object.assign(board.element, { width: width * scale, height: height * scale });
+  board.element.style.aspectRatio = `${width} / ${height}`;
+  board.context.scale(scale, scale);
+}
+
+/* The width that a canvas has on the page: on a phone less than it asked for. */
+function shownWidth(board) {
+  return board.element.clientWidth || board.width;
 }
 
 /* The colour of text around an element: drawings follow light and dark. */
@@ -74,10 +85,20 @@ function ink(element) {
 
 const BLUE = "#3b8fd9";
 const ORANGE = "#e0691f";
+const FONT = "12px system-ui, sans-serif";
 
 window.addEventListener("DOMContentLoaded", () => {
   const place = document.getElementById("scratchnn-playground");
   if (!place) return;
-  const shared = { run: null, changed: [] }; // the pad asks the network that is training
+  // The pad asks the network that is training; what is drawn follows the width and the colours.
+  const shared = { run: null, changed: [], redraw: [] };
   place.append(scores(), training(shared), pad(shared));
+  const redraw = () => requestAnimationFrame(() => shared.redraw.forEach((draw) => draw()));
+  let width = 0;
+  new ResizeObserver(() => {
+    if (place.clientWidth !== width) redraw();
+    width = place.clientWidth;
+  }).observe(place);
+  new MutationObserver(redraw).observe(document.body, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 });

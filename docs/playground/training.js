@@ -5,7 +5,7 @@ function training(shared) {
   const parts = { train: unpack(DIGITS.train), test: unpack(DIGITS.test) };
   const settings = { hidden: 30, activation: "relu", rate: 0.5, momentum: 0, batch: 64, perFrame: 1 };
   const chart = canvas(640, 220, "loss and accuracy over the steps");
-  const images = canvas(640, 200, "the weights of the first layer as images");
+  const images = canvas(640, 192, "the weights of the first layer as images");
   const status = make("p", { class: "status" });
   const state = { parts, settings, chart, images, status, shared, running: false };
 
@@ -28,7 +28,7 @@ function training(shared) {
     "first layer: blue pixels speak for a class or a hidden unit, orange ones against it.";
   section.append(make("p", {}, says), buttons, trainingControls(state), status);
   section.append(chart.element, images.element);
-  requestAnimationFrame(() => drawTraining(state)); // the colours are known once it is in the page
+  shared.redraw.push(() => drawTraining(state)); // the colours are known once it is in the page
   return section;
 }
 
@@ -127,24 +127,31 @@ function drawTraining(state) {
 
 /* The loss of each batch, and loss and accuracy on the test digits. */
 function drawChart({ chart, losses, tests, steps }) {
+  resize(chart, shownWidth(chart), chart.height);
   const { context: c, width, height, element } = chart;
-  const [left, right, top, bottom] = [34, width - 40, 12, height - 22];
+  const [left, right, top, bottom] = [30, width - 42, 30, height - 22];
   const highest = 2.5;
   const x = (step) => left + ((right - left) * step) / Math.max(steps, 50);
   const y = (share) => bottom - (bottom - top) * Math.min(Math.max(share, 0), 1);
   c.clearRect(0, 0, width, height);
-  c.font = "11px system-ui, sans-serif";
+  c.font = FONT;
   c.fillStyle = ink(element);
   c.globalAlpha = 0.75;
   for (const share of [0, 0.2, 0.4, 0.6, 0.8, 1]) {
     c.fillRect(left, y(share), right - left, 0.3);
-    c.fillText((highest * share).toFixed(1), 8, y(share) + 4);
-    c.fillText(`${100 * share} %`, right + 5, y(share) + 4);
+    c.fillText((highest * share).toFixed(1), 4, y(share) + 4);
+    c.fillText(`${Math.round(100 * share)} %`, right + 5, y(share) + 4);
   }
-  c.fillText(`${say("step")} ${steps}`, right - 40, height - 6);
-  c.fillText(say("loss of a batch, test loss (orange)"), left, height - 6);
-  c.fillStyle = BLUE;
-  c.fillText(say("test accuracy"), left + 200, height - 6);
+  if (!steps) c.fillText(say("press Train"), left + 8, y(0.5) - 6);
+  const where = `${say("step")} ${steps}`;
+  c.fillText(where, right - c.measureText(where).width, height - 5);
+  c.globalAlpha = 1;
+  let next = left;
+  for (const [name, colour] of [["loss of a batch", ink(element)], ["test loss", ORANGE], ["test accuracy", BLUE]]) {
+    c.fillStyle = colour;
+    c.fillText(say(name), next, 14);
+    next += c.measureText(say(name)).width + 16;
+  }
   c.globalAlpha = 0.35;
   c.fillStyle = ink(element);
   losses.forEach((loss, i) => c.fillRect(x(i + 1), y(loss / highest) - 0.7, 1.4, 1.4));
@@ -160,14 +167,17 @@ function drawChart({ chart, losses, tests, steps }) {
 
 /* An image for each unit of the first layer. */
 function drawWeights({ images, run }) {
-  const { context: c, width, height, element } = images;
+  const { context: c, element } = images;
   const { W } = views(run.theta, run.sizes)[0];
   const H = run.sizes[1];
-  const columns = H > 10 ? 10 : 5;
+  const width = shownWidth(images);
+  const columns = H <= 10 ? 5 : width < 480 ? 6 : 10;
+  const classes = run.sizes.length === 2; // each image has its digit beside it
+  const side = Math.min(width / columns - (classes ? 18 : 8), 92);
   const rows = Math.ceil(H / columns);
-  const side = Math.min(width / columns, height / rows) - 8;
+  resize(images, width, Math.ceil(rows * (side + 8)));
   const limit = W.reduce((most, w) => Math.max(most, Math.abs(w)), 1e-12);
-  c.clearRect(0, 0, width, height);
+  c.clearRect(0, 0, width, images.height);
   for (let h = 0; h < H; h++) {
     const left = (h % columns) * (width / columns) + 4;
     const top = Math.floor(h / columns) * (side + 8) + 4;
@@ -181,10 +191,10 @@ function drawWeights({ images, run }) {
     c.strokeStyle = ink(element);
     c.lineWidth = 0.5;
     c.strokeRect(left, top, side, side);
-    if (run.sizes.length === 2) {
+    if (classes) {
       c.globalAlpha = 0.8;
       c.fillStyle = ink(element);
-      c.font = "11px system-ui, sans-serif";
+      c.font = FONT;
       c.fillText(String(h), left + side + 3, top + 11);
     }
   }

@@ -129,7 +129,7 @@ def test_the_playground_says_nothing_that_has_no_english():
     assert not stale
 
 
-NO_TEXT = {"use strict", "DOMContentLoaded", "bar right", "11px system-ui, sans-serif"}
+NO_TEXT = {"use strict", "DOMContentLoaded", "bar right", "12px system-ui, sans-serif"}
 
 
 def test_the_playground_says_everything_in_chinese():
