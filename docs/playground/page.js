@@ -93,8 +93,10 @@ window.addEventListener("DOMContentLoaded", () => {
   // The pad asks the network that is training; what is drawn follows the width and the colours.
   const shared = { run: null, changed: [], redraw: [] };
   place.append(scores(), training(shared), pad(shared));
-  const redraw = () => requestAnimationFrame(() => shared.redraw.forEach((draw) => draw()));
-  let width = 0;
+  const draw = () => shared.redraw.forEach((part) => part());
+  const redraw = () => requestAnimationFrame(draw);
+  let width = place.clientWidth;
+  draw();
   new ResizeObserver(() => {
     if (place.clientWidth !== width) redraw();
     width = place.clientWidth;

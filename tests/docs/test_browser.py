@@ -97,6 +97,14 @@ def test_formulas_are_drawn(seen, site):
             assert row["empty"] == 0, row
 
 
+def test_a_phone_shows_formulas_whole_and_text_large_enough(seen):
+    """No formula of the course has to be moved, and no text of a picture is below 10 pixels."""
+    rows = [row for row in seen[0] if row["width"] == PHONE]
+    assert not [row["page"] for row in rows if row["cut"]]
+    assert not [(row["page"], row["letters"]) for row in rows if row["letters"] < 10]
+    assert not [row["page"] for row in rows if row["scaled"]]  # its text would be scaled, too
+
+
 def test_the_console_is_silent(seen):
     assert not seen[1]
 
