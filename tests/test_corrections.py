@@ -163,7 +163,7 @@ def test_r3_bce_with_logits_is_independent_questions(z):
 
 
 def test_r3_running_loss_counts_samples():
-    """Belief: mean loss = running loss / (batch size · i). The last batch is short: count examples."""
+    """Belief: mean loss = running loss / (batch size · i). A batch may be short: count examples."""
     batches = minibatches(60_000, 64)
     assert len(batches) == 938
     assert len(batches[-1]) == 32
@@ -356,7 +356,7 @@ def test_r0_arrays_of_files_are_copies_and_writable(tmp_path):
 
 
 def test_r0_data_in_memory_want_no_workers():
-    """Belief: a loader needs as many workers as cores. In memory it needs none: a batch is a slice."""
+    """Belief: a loader needs as many workers as cores. Data in memory need none: take a slice."""
     data = toy(rows=10)
     rows = minibatches(10, 4, np.random.default_rng(0))[0]
     X, target = data.batch(rows, np.float64)
