@@ -21,6 +21,7 @@ PAGES = {ROOT / "README.zh.md": ROOT / "README.md"} | {
     for page in sorted(CHINESE.rglob("*.md"))
     if page != SHOWN
 }
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 FORMULA = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 HAN = re.compile(r"[\u4e00-\u9fff]")
 OPTION = ":without-docstring:\n"
@@ -203,6 +204,16 @@ def test_maps_name_the_same_code(page):
         sorted(Path(link).name for link in re.findall(r"\]\(([^)#]+)", text)) for text in texts
     )
     assert other == english
+
+
+@pytest.mark.parametrize("name", re.findall(r"docs/images/([^)]+)", README))
+def test_pictures_of_the_readme_are_translated_as_they_are_now(name):
+    """The Chinese picture holds the SHA-256 of the English one, and the Chinese README shows it."""
+    english, other = ROOT / "docs/images" / name, ROOT / "docs/images/zh" / Path(name).name
+    state = hashlib.sha256(english.read_bytes()).hexdigest()[:12]
+    drawn = f"Translates\0{state}".encode() in other.read_bytes()
+    assert drawn, f"{name} has changed: run python docs/zh/pictures.py"
+    assert f"({other.relative_to(ROOT)})" in (ROOT / "README.zh.md").read_text(encoding="utf-8")
 
 
 def terms(page: Path, row: str) -> set[tuple[str, ...]]:
