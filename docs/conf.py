@@ -50,10 +50,9 @@ suppress_warnings: list[str] = []
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {
-    name: name
-    for name in ("Array", "AnyArray", "IntArray", "BoolArray", "DTypeLike", "Reduction", "Unit")
-}
+ALIASES = "Array AnyArray IntArray BoolArray DTypeLike Reduction KLReduction Unit Schedule"
+ALIASES += " Augment Transform Given Progress PaddingMode Steps Evaluate Checkpoint"
+autodoc_type_aliases = {name: name for name in ALIASES.split()}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 add_module_names = False

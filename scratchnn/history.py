@@ -38,7 +38,7 @@ class Task(NamedTuple):
 class Step(NamedTuple):
     """What a step of training saw before it changed θ.
 
-    Units    loss: the mean over the batch, in nats or squared units of the target
+    Units    loss: the mean over the batch, in nats or squared units of the target;
              weight: how much it counts in the mean over an epoch; examples: its rows
     """
 

@@ -28,6 +28,11 @@ SECTION = re.compile(rf"({SECTIONS})\s{{2,}}(?=\S)")
 # A name or several, and two spaces or more before its text.
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \w+)*)\s{2,}(\S.*)")
 SPECIAL = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
+MARKED = re.compile(r"(`[^`]+`|(?<![\w(*])\*\w+\*(?![\w*]))")  # a name, or an emphasis
+REMARK = re.compile(r",? (?=(?:of|for|whose|chained|after) )")  # behind the code of Torch
+# Values that are no Python, so that Sphinx would not read the signature.
+VALUES = {r"<class 'numpy\.(\w+)'>": r"np.\1", r"<function <lambda>>": "...", "<factory>": "..."}
+VALUES[r"<function (\w+)>"] = r"\1"
 
 
 def rewrite(
@@ -46,12 +51,21 @@ def plain_types(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """Write the project's own types by their names: Array, Reduction."""
+    """Write the project's own types and values by their names: Array, Reduction, np.float32."""
     forward = r"TypeAliasForwardRef\('(\w+)'\)"
+    for value, shown in VALUES.items():
+        signature = signature and re.sub(value, shown, signature)
     return (
         signature and re.sub(forward, r"\1", signature),
         returns and re.sub(forward, r"\1", returns),
     )
+
+
+def skip_fields(
+    app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the fields of named tuples, of which Python says their number alone."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
 
 
 def as_rst(lines: list[str]) -> Iterator[str]:
@@ -127,8 +141,9 @@ def is_python(code: str) -> bool:
 
 def section(title: str, lines: list[str]) -> Iterator[str]:
     """Yield a section as a field: its text, or a list of its entries."""
-    if title in ("Torch",):
-        yield f":{title}: ``{' '.join(map(str.strip, lines))}``"
+    if title == "Torch":
+        code, *remark = REMARK.split(" ".join(map(str.strip, lines)), maxsplit=1)
+        yield f":{title}: ``{code}``{', ' if remark else ''}{escaped(''.join(remark))}"
     elif any(ENTRY.match(line) for line in lines):
         yield f":{title}:"
         yield from (f"    {line}" if line else "" for line in entries(lines))
@@ -149,11 +164,10 @@ def entries(lines: list[str]) -> Iterator[str]:
 
 
 def escaped(line: str) -> str:
-    """Return a line of prose in which only backticks mean something."""
-    parts = re.split(r"(`[^`]+`)", line)
+    """Return a line of prose in which only backticks, and stars around a word, mean something."""
     return "".join(
-        part if part.startswith("`") else SPECIAL.sub(r"\\\1", part).replace("`", r"\`")
-        for part in parts
+        part if MARKED.fullmatch(part) else SPECIAL.sub(r"\\\1", part).replace("`", r"\`")
+        for part in MARKED.split(line)
     )
 
 
@@ -161,4 +175,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Rewrite each docstring as autodoc reads it."""
     app.connect("autodoc-process-docstring", rewrite)
     app.connect("autodoc-process-signature", plain_types)
+    app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
