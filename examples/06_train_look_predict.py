@@ -104,8 +104,8 @@ print({digit: f"{p[digit]:.1%}" for digit in p.argsort()[::-1][:3].tolist()})
 # What the losses are
 # -------------------
 #
-# Two pictures that explain more than they show of this network. First the squared loss, the
-# absolute loss and Huber's, with their derivatives, which have a sign:
+# The last two pictures explain ideas of the course, and need no network. First the squared loss,
+# the absolute loss and Huber's, with their derivatives, which have a sign:
 
 plots.losses()
 

@@ -107,7 +107,7 @@ def test_reliability_draws_the_full_bins():
     figure = plots.reliability(bins, "digits")
     left, right = figure.axes
     assert figure.get_suptitle() == "digits"
-    assert drawn(left) == {"honest": [0, 1], "accuracy of a bin": [0.5, 1]}
+    assert drawn(left) == {"calibrated": [0, 1], "accuracy of a bin": [0.5, 1]}
     assert list(left.get_lines()[1].get_xdata()) == [0.75, 1]
     gaps = [segment.tolist() for segment in left.collections[0].get_segments()]
     assert gaps == [[[0.75, 0.5], [0.75, 0.75]], [[1, 1], [1, 1]]]

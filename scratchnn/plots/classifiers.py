@@ -68,7 +68,7 @@ def draw_gaps(axis: Axes, bins: Reliability) -> None:
     """Draw accuracy over confidence into a panel."""
     full = bins.count > 0
     confidence, accuracy = bins.confidence[full], bins.accuracy[full]
-    axis.plot([0, 1], [0, 1], "--", color=GREY, label="honest")
+    axis.plot([0, 1], [0, 1], "--", color=GREY, label="calibrated")
     axis.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
     axis.plot(confidence, accuracy, "o", color=BLUE, markersize=4, label="accuracy of a bin")
     axis.set(xlabel="mean confidence", ylabel="accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
