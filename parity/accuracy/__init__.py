@@ -341,7 +341,11 @@ def table(found: Sequence[Cell], dtype: str) -> str:
 
 
 def _show(error: float, dtype: str) -> str:
-    return "none" if is_lost(error, dtype) else f"{error:.2g}" if error < 99.5 else f"{error:,.0f}"
+    if is_lost(error, dtype):
+        return "none"
+    if error >= 1e7:
+        return f"{error:.1e}"
+    return f"{error:.2g}" if error < 99.5 else f"{error:,.0f}"
 
 
 def summary(found: Sequence[Cell]) -> str:
