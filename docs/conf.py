@@ -66,6 +66,7 @@ html_sidebars = {
     ]
 }
 html_title = "scratchnn"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 templates_path = ["_templates"]
 html_css_files = ["site.css"]

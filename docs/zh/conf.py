@@ -10,6 +10,7 @@ language = "zh_CN"  # the search cuts words by jieba
 locale_dirs = ["locale"]  # what the theme says
 html_title = "scratchnn 中文"
 english_site = "../"
+html_favicon = "../_static/icon.svg"
 html_static_path = ["../_static"]
 templates_path = ["../_templates"]
 exclude_patterns: list[str] = []
