@@ -29,7 +29,7 @@ SECTION = re.compile(rf"({SECTIONS})\s{{2,}}(?=\S)")
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \w+)*)\s{2,}(\S.*)")
 SPECIAL = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 MARKED = re.compile(r"(`[^`]+`|(?<![\w(*])\*\w+\*(?![\w*]))")  # a name, or an emphasis
-REMARK = re.compile(r",? (?=(?:of|for|whose|chained|after) )")  # behind the code of Torch
+REMARK = re.compile(r",? (?=(?:of|for|with|whose|chained|after) )|; ")  # behind the code of Torch
 # Values that are no Python, so that Sphinx would not read the signature.
 VALUES = {r"<class 'numpy\.(\w+)'>": r"np.\1", r"<function <lambda>>": "...", "<factory>": "..."}
 VALUES[r"<function (\w+)>"] = r"\1"

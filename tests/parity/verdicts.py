@@ -48,7 +48,7 @@ def verdict(fixture: dict[str, Any]) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     """Return the matrix of fixtures and verdicts."""
-    manner = {fixture["name"]: fixture["manner"] for fixture in fixtures()}
+    manner = {row["name"]: row["manner"].replace("__", r"\_\_") for row in fixtures()}
     lines = ["| fixture | in the manner of | is | the verdict | taken for; cause |"]
     lines.append("|---|---|---|---|---|")
     for row in results["fixtures"]:
