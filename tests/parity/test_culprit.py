@@ -88,7 +88,7 @@ def test_judged_as_tf32_loosens_the_bound_of_torch_alone(quantity):
 def test_main_prints_the_command_with_all_that_was_given(capsys, tmp_path):
     given = ["--device", "cpu", "--precision", "tf32", "--judged-as", "ieee", "--threads", "1"]
     names = [str(tmp_path / f"train.{kind}") for kind in ("json", "html")]
-    given += ["--activation", "sigmoid", "--momentum", "0.0", "--seed", "0"]
+    given += ["--momentum", "0.0", "--seed", "0"]
     arguments = ["train", "softmax-regression", "--dtype", "float32", "--steps", "2", *given]
     assert main([*arguments, "--json", names[0], "--html", names[1]]) == 1
     out = capsys.readouterr().out

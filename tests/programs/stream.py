@@ -1,4 +1,4 @@
-"""What the tests run with little memory: train on a file of 4 GB, or try to load it.
+"""What the tests run with little memory: train on a file of 2 GB, or try to load it.
 
 stream.py FOLDER LIMIT stream|load    prints how many examples were trained on
 """
@@ -15,7 +15,7 @@ import numpy as np
 from scratchnn import SGD, data, fit, mlp
 from scratchnn.history import Batch
 
-PIXELS, EXAMPLES = 4096, 2**20  # 64 x 64 pixels; 4 GB
+PIXELS, EXAMPLES = 4096, 2**19  # 64 x 64 pixels; 2 GB
 
 
 def make(folder: Path) -> None:
