@@ -34,7 +34,7 @@ from scratchnn.data import Dataset
 from scratchnn.extras import need
 from scratchnn.history import Step
 from scratchnn.layers import Dense
-from scratchnn.mlp import Parameters
+from scratchnn.mlp import Parameters, as_gradient
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import Array, check_same_shape, check_writeable
 from scratchnn.optim import SGD, Optimizer, Scheduled
@@ -92,7 +92,7 @@ def steps(
                 z = outputs[-1][:, :-1]
                 loss, dz = objective.loss_and_gradient(z, target)
                 correct = objective.correct(z, target)
-                network.step(outputs, dz.astype(z.dtype, copy=False))
+                network.step(outputs, as_gradient(dz, z))
             yield Step(float(loss), correct, objective.count(target), len(X))
 
 

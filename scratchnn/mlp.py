@@ -256,8 +256,7 @@ def backward(
     """
     check_network(parameters)
     _check_outputs(outputs, parameters)
-    dz = upstream(outputs[-1].dtype, dz=dz)
-    check_same_shape(z=outputs[-1], dz=dz)
+    dz = as_gradient(dz, outputs[-1])
     grad = out or parameters.like(np.empty_like(parameters.theta))
     with np.errstate(invalid="ignore"):  # relu: 0 · inf is nan; torch has 0
         chain_rule(parameters, outputs, dz, out=grad)
@@ -275,6 +274,19 @@ def chain_rule(parameters: Parameters, outputs: list[Array], dz: Array, *, out: 
         layer.gradients(dy, outputs[i], *views, out=out.views[i])
         if i > 0:  # nobody asks for the gradient of the data
             dy = layer.backward(dy, outputs[i], outputs[i + 1], *views)
+
+
+def as_gradient(dz: Array, z: Array) -> Array:
+    """Return the gradient of the logits in their dtype; raise where it has another shape.
+
+    Shapes   dz, z (N, C) → (N, C)
+    Raises   TypeError, ValueError
+    """
+    if type(dz) is np.ndarray and dz.dtype == z.dtype and dz.shape == z.shape:
+        return dz  # of each step of a training
+    dz = upstream(z.dtype, dz=dz)
+    check_same_shape(z=z, dz=dz)
+    return dz
 
 
 def predict(parameters: Parameters, X: Array) -> IntArray:

@@ -18,7 +18,7 @@ from scratchnn import fast, objectives
 from scratchnn.data import Dataset
 from scratchnn.data.given import Given, as_dataset, as_parts
 from scratchnn.history import Batch, Begun, Epoch, History, Score, Step, Task, Totals
-from scratchnn.mlp import Parameters, chain_rule, check_network, forward
+from scratchnn.mlp import Parameters, as_gradient, chain_rule, check_network, forward
 from scratchnn.objectives import Objective
 from scratchnn.ops.shared import AnyArray, Array, check_flag, check_whole, generator
 from scratchnn.optim import Optimizer, Scheduled
@@ -64,7 +64,7 @@ def backpropagate(
     z = outputs[-1]
     loss, dz = objective.loss_and_gradient(z, target)
     correct = objective.correct(z, target)
-    chain_rule(parameters, outputs, dz, out=out)
+    chain_rule(parameters, outputs, as_gradient(dz, z), out=out)
     return float(loss), correct
 
 

@@ -459,6 +459,49 @@ def test_gradient_is_that_of_the_mean_loss(activation):
     np.testing.assert_array_equal(out.theta, mlp.backward(network, outputs, dz).theta)
 
 
+def changed(change):
+    """Return an objective of one's own, whose dz is not that of cross-entropy."""
+
+    class Changed(CrossEntropy):
+        def loss_and_gradient(self, z, target):
+            loss, dz = super().loss_and_gradient(z, target)
+            return loss, change(dz)
+
+    return Changed()
+
+
+@pytest.mark.parametrize("blas", ["numpy", "scipy"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda dz: dz[None], rf"dz must have the shape of z \(8, {C}\), got \(1, 8, {C}\)"),
+        (lambda dz: dz[:-1], rf"dz must have the shape of z \(8, {C}\), got \(7, {C}\)"),
+        (lambda dz: 1.0, rf"dz must have the shape of z \(8, {C}\), got \(\)"),
+        (lambda dz: dz.astype(int), "dz must be floating point, got int64"),
+        (lambda dz: dz.tolist(), "dz must be a NumPy array, got list"),
+        (lambda dz: dz + 1j, "dz must be real, as the arguments are, got complex numbers"),
+        (np.ma.array, "dz must be a plain array, got a masked one"),
+    ],
+)
+def test_an_objective_of_ones_own_must_return_a_gradient_of_the_logits(change, words, blas):
+    if blas == "scipy":
+        pytest.importorskip("scipy.linalg.blas")
+    network, options = mlp.init([D, H, C], rng=1), {"optimizer": SGD(0.1), "batch_size": 8}
+    with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+        fit(network, classification(8), objective=changed(change), blas=blas, **options)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_gradient_in_another_precision_is_rounded_to_that_of_the_network(activation):
+    """So all products are in one precision, and the result is that of any other objective."""
+    thetas = []
+    for change in (lambda dz: dz, lambda dz: dz.astype(np.float64)):
+        network = mlp.init([D, H, C], activation=activation, rng=1)
+        fit(network, classification(8), optimizer=SGD(0.1), objective=changed(change), rng=1)
+        thetas.append(network.theta)
+    np.testing.assert_array_equal(*thetas)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "advice"),
     [(SGD(1e200, momentum=0.9), "less momentum"), (SGD(1e200), r"below 1e\+200$")],
