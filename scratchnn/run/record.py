@@ -58,10 +58,10 @@ def read(folder: str | Path) -> dict[str, Any]:
     Raises   FileNotFoundError; DataError for damaged files
     """
     found = read_record(Path(folder))
-    path = history_of(Path(folder))
+    path = check_file(history_of(Path(folder)))
     if found.get("status") == "running" and files.is_free(path):
         found["status"] = "killed"
-    rows = parse(path, check_file(path).read_bytes())
+    rows = parse(path, path.read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
 
 

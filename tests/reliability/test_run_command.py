@@ -257,7 +257,10 @@ def test_resume_names_what_is_missing_and_takes_the_record(capsys, finished, tmp
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 @pytest.mark.parametrize("name", ["run.json", "history.jsonl"])
-def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name):
+@pytest.mark.parametrize("status", ["done", "running"])
+def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name, status):
+    found = record.read_record(finished)
+    (finished / "run.json").write_text(json.dumps({**found, "status": status}))
     (finished / name).unlink()
     os.mkfifo(finished / name)
     assert main(["train", "--resume", str(finished)]) == 3
