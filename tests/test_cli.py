@@ -660,24 +660,25 @@ def stop_in_epoch(monkeypatch, epoch, number=signal.SIGINT):
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_interrupted_training_saves_what_was_reached(capsys, monkeypatch, tmp_path, epoch):
+    path = tmp_path / "a run"
     arguments = stop_in_epoch(monkeypatch, epoch)
-    assert main([*arguments, "--json", "--out", str(tmp_path)]) == 130
+    assert main([*arguments, "--json", "--out", str(path)]) == 130
     out, err = capsys.readouterr()
     result = json.loads(out)
     assert result["interrupted"] is True
     assert len(result["history"]) == epoch - 1
     assert f"stopped by SIGINT after {epoch - 1} whole epoch" in err
-    assert f"--resume {tmp_path}" in err
-    kept = record.read(tmp_path)
+    assert f"go on: scratchnn train --resume '{path}'" in err  # as a shell takes it
+    kept = record.read(path)
     assert kept["status"] == "interrupted"
-    assert main(["show", str(tmp_path)]) == 0
+    assert main(["show", str(path)]) == 0
     words = f"interrupted after {epoch - 1} epochs, stopped by SIGINT"
     assert words in capsys.readouterr().out
     assert kept["history"] == result["history"]
-    loaded, place = checkpoint.load(tmp_path / "checkpoint.npz")
+    loaded, place = checkpoint.load(path / "checkpoint.npz")
     assert loaded.sizes == (64, 10)
     assert (place["epoch"], place["begun"]["batches"]) == (epoch - 1, 3)
-    assert epoch > 1 or not list(tmp_path.glob("curves.*"))  # nothing to draw
+    assert epoch > 1 or not list(path.glob("curves.*"))  # nothing to draw
 
 
 def test_interrupted_training_without_a_folder(capsys, monkeypatch):

@@ -672,15 +672,15 @@ def test_pages_have_the_validation_curves(validated, changed, tmp_path):
 
 
 def test_a_run_that_was_killed_is_known_by_its_lock(run, tmp_path, capsys):
-    killed = tmp_path / "killed"
+    killed = tmp_path / "a killed run"
     shutil.copytree(run, killed)
     found = json.loads((killed / "run.json").read_text())
     (killed / "run.json").write_text(json.dumps({**found, "status": "running"}))
     assert main(["show", str(killed)]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    go_on = f"scratchnn train --resume {killed}"
+    go_on = f"scratchnn train --resume '{killed}'"  # as a shell takes it
     assert "status killed after 3 epochs" in out
-    assert f"go on {go_on} repeat it" in out
+    assert f"go on {go_on} repeat it scratchnn train --config '{killed}/run.json' --out" in out
     assert compare.warnings({"a": saved.read(killed)}) == [f"a: killed, go on: {go_on}."]
     with RunFolder(killed, goes_on=True).taken():  # another process trains there
         assert compare.warnings({"a": saved.read(killed)}) == ["a: running."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -258,12 +259,14 @@ def _end(
     Raises   what stopped the training, but for a signal
     """
     drawn = _draw(folder, history, _title(run)) if folder and folder.begun else []
+    kept = "nothing is kept"
+    if folder:
+        kept = f"go on: scratchnn train --resume {shlex.quote(str(folder.path))}"
     if isinstance(stopped, signals.Stopped):
-        kept = f"go on: scratchnn train --resume {folder.path}" if folder else "nothing is kept"
         warn(f"{stopped} after {length(history, 'whole ')}; {kept}")
     elif stopped:
         if folder and folder.begun and not isinstance(stopped, FloatingPointError):
-            warn(f"the run stopped; go on: scratchnn train --resume {folder.path}")
+            warn(f"the run stopped; {kept}")
         raise stopped
     if best := best_by_validation(history):
         kept = f"; its parameters: {folder.file(BEST)}" if folder else ""

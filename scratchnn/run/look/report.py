@@ -21,7 +21,7 @@ from scratchnn.run.history import best_by_validation, length
 from scratchnn.run.look import page, saved
 from scratchnn.run.look.page import Section
 from scratchnn.run.look.saved import Saved
-from scratchnn.run.look.show import REPEAT, add_run_arguments, facts_of
+from scratchnn.run.look.show import add_run_arguments, facts_of
 from scratchnn.run.terminal import escaped, warn
 
 UNITS = 40  # of the first layer
@@ -247,4 +247,4 @@ def _repeat(run: Saved) -> Iterator[Section]:
         words = "This trains once more with the same settings, seed included."
         if run.changes:
             words += " It does not repeat this run, which went on with other settings."
-        yield Section(title, words, page.code(REPEAT.format(path=run.path)))
+        yield Section(title, words, page.code(run.repeat))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,7 +109,12 @@ class Saved:
         stopped = self.record.get("status") in ("killed", "interrupted", "failed")
         if not (stopped and self.record.get("settings")):
             return ""
-        return f"scratchnn train --resume {self.path}"
+        return f"scratchnn train --resume {shlex.quote(str(self.path))}"
+
+    @property
+    def repeat(self) -> str:
+        """The command that trains anew with the same settings."""
+        return f"scratchnn train --config {shlex.quote(f'{self.path}/{record.RUN}')} --out NEW"
 
     @property
     def changes(self) -> list[str]:

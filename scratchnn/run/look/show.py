@@ -30,7 +30,6 @@ TRAINED = (
 )
 USUAL = {"optimizer": "sgd", "schedule": "constant"}  # the defaults, which are not shown
 PARTS = ("train", "test", "validation")  # whose curves are drawn
-REPEAT = "scratchnn train --config {path}/run.json --out NEW"
 
 
 def add_show(commands: Any) -> None:
@@ -114,7 +113,7 @@ def heading(run: Saved) -> list[str]:
         lines.append(f"go on      {run.go_on}")
     if record.get("settings"):
         title = "begin anew" if run.changes else "repeat it"
-        lines.append(f"{title:<10} {REPEAT.format(path=run.path)}")
+        lines.append(f"{title:<10} {run.repeat}")
     elif not settings:
         lines.append("a checkpoint alone: how it was trained is unknown")
     return lines
