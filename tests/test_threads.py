@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import contextmanager
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -9,23 +10,39 @@ import pytest
 from scratchnn import SGD, data, fit, mlp, threads
 from scratchnn.extras import MissingExtraError
 
-
-def test_small_products_get_one_thread():
-    assert threads.fitting([784, 10], 64, 60_000) == 1
+SOFTMAX, MLP = [784, 10], [784, 512, 256, 128, 64, 10]
 
 
-def test_short_trainings_get_one_thread():
-    assert threads.fitting([64, 512, 256, 128, 64, 10], 32, 1437) == 1  # the MLP on the digits
-
-
-@pytest.mark.parametrize(("one", "all_of_them", "number"), [(2, 1, None), (1, 30, 1)])
 @pytest.mark.parametrize(
-    ("sizes", "batch_size"), [([784, 10], 256), ([784, 512, 256, 128, 64, 10], 64)]
+    ("sizes", "batch_size", "examples"),
+    [
+        (SOFTMAX, 64, 60_000),  # small products
+        ([64, 512, 256, 128, 64, 10], 32, 1437),  # few examples: the MLP on the digits
+    ],
 )
-def test_others_get_one_thread_where_it_is_faster(
-    monkeypatch, one, all_of_them, number, sizes, batch_size
+def test_small_products_and_short_trainings_get_one_thread_untried(
+    monkeypatch, sizes, batch_size, examples
 ):
-    seconds, now = {1: one, None: all_of_them}, {"threads": None, "clock": 0}
+    monkeypatch.setattr(threads, "_several_are_faster", None)  # nobody calls it
+    monkeypatch.setattr(threads, "openblas", lambda: object())
+    assert threads.fitting(sizes, batch_size, examples) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "several", "number"),
+    [
+        ([2, 2, 2, 2, 2], [1, 1, 1, 1, 1], None),
+        ([1], [30], 1),
+        ([2, 2, 1], [1, 1, 30], 1),  # slower in one trial: another program keeps a core busy
+    ],
+)
+@pytest.mark.parametrize(("sizes", "batch_size"), [(SOFTMAX, 256), (MLP, 64)])
+def test_others_get_one_thread_where_it_is_faster(
+    monkeypatch, one, several, number, sizes, batch_size
+):
+    """As a clock says that counts the seconds of each trial, after a first call of all threads."""
+    seconds, now = {1: iter(one), None: iter([9, *several])}, {"threads": None, "clock": 0}
+    starts = cycle([True, False])
 
     @contextmanager
     def limited(threads):
@@ -33,7 +50,7 @@ def test_others_get_one_thread_where_it_is_faster(
         yield
 
     def clock():
-        now["clock"] += seconds[now["threads"]]
+        now["clock"] += 0 if next(starts) else next(seconds[now["threads"]])
         return now["clock"]
 
     monkeypatch.setattr(threads, "all_threads", lambda: 2)
@@ -45,6 +62,7 @@ def test_others_get_one_thread_where_it_is_faster(
         assert threads.fitting(sizes, batch_size, 60_000) == number
     finally:
         threads._several_are_faster.cache_clear()
+    assert not [*seconds[1], *seconds[None]]  # it tried as often as it must
 
 
 @pytest.mark.parametrize("by", ["OpenBLAS", "threadpoolctl"])
