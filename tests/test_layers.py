@@ -84,6 +84,17 @@ def test_layer_is_the_operation_of_its_name(layer, dtype):
         np.testing.assert_array_equal(array, expected, strict=True)
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_is_the_operation_at_special_values(name):
+    z = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0])
+    layer, dy = ACTIVATIONS[name](), np.arange(1.0, 6)
+    f, f_backward = getattr(F, name), getattr(F, f"{name}_backward")
+    expected_y, expected_dz = f(z), f_backward(dy, z)
+    y = layer.forward(z)
+    np.testing.assert_array_equal(y, expected_y)
+    np.testing.assert_array_equal(layer.backward(dy, z, y), expected_dz)
+
+
 def test_softplus_hands_on_its_options():
     x, dy, _ = drawn(layer := Softplus(beta=2.0, threshold=0.5))
     y, options = layer.forward(x), {"beta": 2.0, "threshold": 0.5}
