@@ -22,7 +22,7 @@ from scratchnn.extras import need
 
 SMALL_PRODUCT = 1_000_000  # multiplications: 0.02 ms, and less than OpenBLAS divides
 SMALL_EPOCH = 400_000_000  # multiplications forward: 0.02 s of training
-STEPS, TRIALS = 8, 5  # are timed: 0.1 s, as a new process is given more than its share at first
+STEPS, TRIALS = 8, 5  # to time: 0.1 s in all, as a new process gets more than its share at first
 
 
 def fitting(sizes: Sequence[int], batch_size: int, examples: int) -> int | None:

@@ -105,6 +105,6 @@ def _read(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
     except Exception as error:  # Pillow raises a dozen kinds on bytes that are not an image
         reason = str(error) or type(error).__name__
         raise DataError(
-            f"{path} cannot be read as an image: {reason}: remove it, or bring it anew"
+            f"{path} cannot be read as an image: {reason}: remove it, or replace it"
         ) from error
     return pixels if size is None else resize(pixels, size)
