@@ -385,6 +385,13 @@ def test_backward_takes_what_forward_returned():
         mlp.backward(network, [outputs[0], outputs[1].tolist(), *outputs[2:]], dz)
 
 
+def test_backward_of_an_infinite_gradient_is_nan_without_a_warning(network):
+    """Where a ReLU is off, it multiplies by 0."""
+    outputs = mlp.forward(network, np.random.default_rng(1).normal(size=(N, D)))
+    grad = mlp.backward(network, outputs, np.full((N, C), np.inf))
+    assert np.isnan(grad.theta).any()
+
+
 def test_predict_does_not_choose_among_nan():
     network = mlp.init([D, C], rng=0)
     X = np.ones((N, D), np.float32)

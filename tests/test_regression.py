@@ -5,7 +5,7 @@ import pytest
 
 import scratchnn.functional as F
 from parity import bounds, loss_bounds
-from scratchnn.ops.shared import reduce_backward
+from scratchnn.ops.shared import reduce, reduce_backward
 from tests.helpers import DTYPES, C, N, assert_within, complex_step_vjp
 
 PREDICTION = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 5.0]])
@@ -52,6 +52,18 @@ def test_mean_of_nothing_is_nan_and_silent_as_in_torch():
     assert np.isnan(F.mse_loss(empty, empty))
     assert F.mse_loss(empty, empty, reduction="sum") == 0
     assert F.mse_loss(empty, empty, reduction="none").shape == (0,)
+
+
+@pytest.mark.parametrize("count", [None, 4, 4.0, np.float64(4), np.array(4.0)])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+def test_reduce_keeps_the_precision(dtype, reduction, count):
+    found = reduce(np.array([1, 2, 4, 5], dtype), reduction, count)
+    assert (found.dtype, found) == (dtype, 3 if reduction == "mean" else 12)
+
+
+def test_mean_of_float16_does_not_overflow():
+    assert reduce(np.full(4, 40_000, np.float16), "mean") == 40_000  # the sum is above 65,504
 
 
 def test_reduce_backward_spreads_the_mean():
