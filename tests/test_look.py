@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -685,6 +686,20 @@ def test_a_run_that_was_killed_is_known_by_its_lock(run, tmp_path, capsys):
     with RunFolder(killed, goes_on=True).taken():  # another process trains there
         assert compare.warnings({"a": saved.read(killed)}) == ["a: running."]
         assert "go on" not in " ".join(show.heading(saved.read(killed)))
+
+
+@pytest.mark.parametrize("name", ["my run", "a$HOME", "-x"])
+def test_commands_that_are_shown_can_be_typed(run, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, name)
+    found = json.loads(Path(name, "run.json").read_text())
+    Path(name, "run.json").write_text(json.dumps({**found, "status": "interrupted"}))
+    shown = saved.read(name)
+    for command, option in ((shown.go_on, "--resume"), (shown.repeat, "--config")):
+        words = shlex.split(command)
+        assert Path(words[words.index(option) + 1]).exists()
+        assert not words[words.index(option) + 1].startswith("-")
+    assert main(["train", *shlex.split(shown.go_on)[2:]]) == 0
 
 
 def test_compare_names_runs_that_stopped(run):

@@ -235,9 +235,9 @@ def test_table_of_real_targets(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"must have a row and two columns, got \[\]"),
-        ("a,b\n", r"must have a row and two columns, got \['a', 'b'\]"),
-        ("1\n2\n", r"must have a row and two columns, got \['1'\]"),
+        ("", r"must have a row and two columns, with commas between, got \[\]"),
+        ("a,b\n", r"must have a row and two columns, with commas between, got \['a', 'b'\]"),
+        ("1\n2\n", r"must have a row and two columns, with commas between, got \['1'\]"),
         ("1,2,0\n3,,1\n", "cannot be read as a table of numbers: could not convert string ''"),
         ("1,2,0\n3,x,1\n", "cannot be read as a table of numbers: could not convert string 'x'"),
         ("1,2,0\n3,1\n", "cannot be read as a table of numbers"),

@@ -1,6 +1,7 @@
 """Predicting on one's own pictures and arrays, and exporting and importing a run."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -15,6 +16,9 @@ from scratchnn.run.look import images, saved
 
 MNIST = images.FRAMINGS["mnist"]
 SIZE = (28, 28)
+# an array of 466 TiB, by what its file says
+HUGE = b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f8', 'fortran_order': False, "
+HUGE += b"'shape': (999999999999, 64)}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -327,6 +331,7 @@ def test_a_picture_of_too_many_pixels_is_refused(Image, run, tmp_path, capsys, m
         ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 3, "cannot be read"),
         ("empty", "folder", 3, "empty must have a picture, one of .jpg"),
         ("a.npy", b"\x93NUMPY", 3, "expected an array saved by np.save"),
+        ("a.npy", HUGE, 3, "expected an array saved by np.save, got mmap length"),
         ("a.npy", b"text", 3, "got Python objects, or another kind of file"),
         ("a.txt", b"text", 3, "file: give a picture, a folder of pictures, or an array (.npy)"),
     ],
@@ -341,6 +346,13 @@ def test_what_is_no_picture_is_one_line(Image, run, tmp_path, capsys, name, cont
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert words in err
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy"])
+def test_a_device_or_a_pipe_is_refused_before_it_is_opened(run, tmp_path, capsys, name):
+    (tmp_path / name).symlink_to(os.devnull)
+    assert main(["predict", str(run), str(tmp_path / name)]) == 3
+    assert "expected a file, got a pipe or a device" in capsys.readouterr().err
 
 
 def test_a_run_on_no_images_takes_arrays(tmp_path, capsys):

@@ -129,7 +129,9 @@ def _table(path: Path, name: str) -> Part:
             first, second = next(rows, []), next(rows, [])
         header = not all(map(_is_number, first[:-1]))
         if len(first) < 2 or (header and not second):
-            raise DataError(f"{path}: a table must have a row and two columns, got {first}")
+            raise DataError(
+                f"{path}: a table must have a row and two columns, with commas between, got {first}"
+            )
         named = [k for k, cell in enumerate(first) if header and cell.strip().lower() in TARGETS]
         target = named[0] if named else len(first) - 1
         features = [k for k in range(len(first)) if k != target]

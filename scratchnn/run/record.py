@@ -18,7 +18,7 @@ from scratchnn.history import Task
 from scratchnn.ops.shared import AnyArray
 from scratchnn.run.history import HISTORY, of_generator, parse
 from scratchnn.run.replacing import current
-from scratchnn.run.terminal import warn
+from scratchnn.run.terminal import typed, warn
 
 RUN = "run.json"  # its name in a run's folder
 NEEDED = ("recipe", "data", "epochs", "seed")  # the settings that every run by the command has
@@ -74,7 +74,7 @@ def history_of(folder: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing, and a run cannot go on without its history. Its network can still "
-            f"be read: scratchnn evaluate {path.with_name('checkpoint.npz')}"
+            f"be read: scratchnn evaluate {typed(path.with_name('checkpoint.npz'))}"
         )
     return path
 

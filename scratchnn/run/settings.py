@@ -19,7 +19,7 @@ from scratchnn.run import record
 from scratchnn.run.arguments import CHANGES, as_options
 from scratchnn.run.optimizers import OF_OPTIMIZER, depends_on_epochs
 from scratchnn.run.recipes import Recipe, Run
-from scratchnn.run.terminal import warn
+from scratchnn.run.terminal import typed, warn
 
 # What decides the numbers of a run: run.json has these, and --config and --resume take them.
 SETTINGS = (
@@ -104,7 +104,7 @@ def _check_schedule(settings: Mapping[str, Any], arguments: argparse.Namespace) 
     if given and given != then and then == "constant":
         raise ValueError(
             f"{arguments.resume} has no schedule, and cannot get one as it goes on: "
-            f"begin a new run, with --config {arguments.resume} --schedule {given} --out DIR"
+            f"begin a new run, with --config {typed(arguments.resume)} --schedule {given} --out DIR"
         )
     if not given and now != epochs and depends_on_epochs(then):
         raise ValueError(

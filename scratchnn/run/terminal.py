@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, TextIO
 
 from scratchnn.data.printable import printable
@@ -26,6 +28,12 @@ def escaped(text: str) -> str:
     Line feeds stay, and so does every letter of every language.
     """
     return "\n".join(map(printable, text.split("\n")))
+
+
+def typed(path: str | Path) -> str:
+    """Return a path as one types it in a shell: with quotes where it needs them."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def warn(text: str, program: str = "scratchnn") -> None:

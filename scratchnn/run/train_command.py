@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -261,7 +260,7 @@ def _end(
     drawn = _draw(folder, history, _title(run)) if folder and folder.begun else []
     kept = "nothing is kept"
     if folder:
-        kept = f"go on: scratchnn train --resume {shlex.quote(str(folder.path))}"
+        kept = f"go on: scratchnn train --resume {terminal.typed(folder.path)}"
     if isinstance(stopped, signals.Stopped):
         warn(f"{stopped} after {length(history, 'whole ')}; {kept}")
     elif stopped:

@@ -15,6 +15,7 @@ import numpy as np
 
 from scratchnn.data import DataError
 from scratchnn.data.folder import EXTENSIONS
+from scratchnn.data.idx import check_file
 from scratchnn.examine import probabilities
 from scratchnn.mlp import forward
 from scratchnn.ops.shared import AnyArray, Array
@@ -82,6 +83,8 @@ def predict(arguments: argparse.Namespace) -> int:
     run, path = saved.read(arguments.run), Path(arguments.examples)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: it must be a picture, a folder or an array")
+    if not path.is_dir():
+        check_file(path)  # a pipe would keep us waiting
     damaged = 0
     if path.suffix == ".npy":
         inputs = _from_array(run, path)
@@ -100,9 +103,9 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def _from_array(run: Saved, path: Path) -> _Inputs:
-    try:
-        array: AnyArray = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    try:  # mapped first, so that a file which says too much is found out
+        array: AnyArray = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (ValueError, EOFError, OverflowError) as error:
         got = "Python objects, or another kind of file" if "pickle" in str(error) else error
         raise DataError(f"{path}: expected an array saved by np.save, got {got}") from error
     rows = images.rows_of(array, run.network.sizes[0], path)

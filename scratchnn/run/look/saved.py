@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
 from scratchnn.run.recipes import RECIPES, Recipe
 from scratchnn.run.replacing import current
+from scratchnn.run.terminal import typed
 
 PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
 LOOKED_AT = 256  # examples of data of one's own, to learn what they are like
@@ -109,12 +109,12 @@ class Saved:
         stopped = self.record.get("status") in ("killed", "interrupted", "failed")
         if not (stopped and self.record.get("settings")):
             return ""
-        return f"scratchnn train --resume {shlex.quote(str(self.path))}"
+        return f"scratchnn train --resume {typed(self.path)}"
 
     @property
     def repeat(self) -> str:
         """The command that trains anew with the same settings."""
-        return f"scratchnn train --config {shlex.quote(f'{self.path}/{record.RUN}')} --out NEW"
+        return f"scratchnn train --config {typed(self.path / record.RUN)} --out NEW"
 
     @property
     def changes(self) -> list[str]:
