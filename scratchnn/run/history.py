@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from itertools import takewhile
 from pathlib import Path
@@ -125,12 +125,11 @@ def _as_lists(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a history's file. What follows the last line feed is no whole line.
+def parse(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a history's file. What follows the last line feed is no whole line.
 
-    Raises   DataError that names the line
+    Raises   DataError that names the line, at the first that is damaged
     """
-    rows = []
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
             row = json.loads(line)
@@ -139,8 +138,7 @@ def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             words = f"expected a row of a history, got {error}"
             raise DataError(f"{path}, line {number}: {words}") from error
-        rows.append(row)
-    return rows
+        yield row
 
 
 def read(path: Path) -> History:

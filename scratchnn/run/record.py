@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,21 @@ def read(folder: str | Path) -> dict[str, Any]:
         found["status"] = "killed"
     rows = parse(path, path.read_bytes())
     return {**found, "history": [row for row in rows if "batch" not in row]}
+
+
+def reached(folder: str | Path) -> int:
+    """Return how many epochs a run's history has, up to a line that is damaged.
+
+    A run that goes on cuts off what lies beyond its checkpoint, damaged or not.
+
+    Raises   FileNotFoundError; DataError for a pipe
+    """
+    path, count = check_file(history_of(Path(folder))), 0
+    content = path.read_bytes()
+    with suppress(DataError):
+        for row in parse(path, content):
+            count += "batch" not in row
+    return count
 
 
 def history_of(folder: Path) -> Path:

@@ -138,7 +138,7 @@ def _of_folder(source: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         raise DataError(f"{path} {words}: {error}") from error
     settings |= {name: given[name] for name in settings if given[name] is not None}
     if arguments.resume:
-        settings["reached"] = len(record.read(source)["history"])
+        settings["reached"] = record.reached(source)
     return settings
 
 

@@ -267,6 +267,18 @@ def test_pipe_in_a_run_is_no_file_of_it(capsys, finished, name, status):
     assert_one_line(capsys, f"{name}: expected a file, got a pipe")
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\0\0\0\n", b'{"epoch": 3, "running_loss": \n', b"\xff\n[1]\n"]
+)
+def test_resume_cuts_off_lines_that_are_damaged_beyond_the_checkpoint(finished, garbage):
+    """A power cut may leave such lines: their length is on the disk, and their content is not."""
+    path = finished / "history.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + garbage)
+    assert main(["train", "--resume", str(finished)]) == 0
+    assert path.read_bytes() == whole
+
+
 # what run.json says is kept, and compared with what there is now
 
 

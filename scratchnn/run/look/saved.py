@@ -247,7 +247,7 @@ def read(path: str | Path) -> Saved:
         try:
             found = record.read(path)
             history = History([to_epoch(row) for row in found["history"]])
-        except (DataError, FileNotFoundError) as error:
+        except DataError as error:
             raise DataError(f"{error}: name the .npz alone, {run / checkpoint.FILES[0]}") from error
         settings = found.get("settings") or description
         norms = watch.read_gradients(run / GRADIENTS, len(history.epochs))
