@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -188,6 +189,22 @@ class HistoryFile:
         self.file, self.path = file, path
         self.length, self.digest = 0, hashlib.sha256()
         self.waiting, self.torn = b"", False
+
+    def is_in_place(self) -> bool:
+        """Return whether the path still leads to this file: somebody may have moved its folder."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def check_place(self) -> None:
+        """Raise where the folder was moved or removed: another run may be in its place by now.
+
+        Raises   OSError that names the file
+        """
+        if not self.is_in_place():
+            words = "Is not where it was: the folder was moved or removed as the run trained. "
+            raise OSError(errno.ENOENT, words + "Move it back", str(self.path))
 
     def cut(self, content: bytes) -> None:
         """Cut the file back to what it began with.

@@ -128,6 +128,7 @@ class Training:
             self._write_record(_status(error or lost), error or lost)
         except OSError as failed:
             lost = lost or failed
+        self.folder.begun = self.file.is_in_place()  # else nothing there is of this run
         if lost and isinstance(error, Exception):
             warn(f"what was reached since the last checkpoint could not be saved: {lost}")
         elif lost:
@@ -159,6 +160,7 @@ class Training:
     def _save(self) -> None:
         """Save a checkpoint; keep the one before, and the best epoch."""
         folder, run = self.folder, self.record["run"]
+        self.file.check_place()
         written = self.file.sync()
         if self.best:
             checkpoint.save(folder.file(BEST), run=run, **folder.description, **self.best)
@@ -262,6 +264,7 @@ class Training:
 
     def _write_record(self, status: str, error: BaseException | None = None) -> None:
         words = f"{type(error).__name__}: {error}" if error else None
+        self.file.check_place()
         self.record |= {"status": status, "changed": _time(), "error": words, "epochs": self.rows}
         files.place_text(self.folder.file(RUN), json.dumps(self.record, indent=1) + "\n")
 

@@ -147,6 +147,44 @@ def test_error_on_a_full_disk_stays_that_error(tmp_path, monkeypatch, capsys):
     assert "since the last checkpoint could not be saved" in capsys.readouterr().err
 
 
+def test_folder_that_was_moved_is_not_made_again(tmp_path, capsys):
+    """Another run may have its place by then: the files of both would be mixed."""
+
+    def on_batch(batch):
+        if (batch.epoch, batch.number) == (2, 1):
+            (tmp_path / "run").rename(tmp_path / "moved")
+            train(RunFolder(tmp_path / "run"), rng=2)
+
+    with pytest.raises(OSError, match="the folder was moved or removed"):
+        train(RunFolder(tmp_path / "run", every=1), on_batch=on_batch)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no checkpoint could be saved, the training goes on" in line
+    assert train(resume(tmp_path / "run")) == train(rng=2)
+    assert train(resume(tmp_path / "moved")) == train()
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_folder_that_is_moved_back_is_saved_into(tmp_path, capsys, back):
+    run, moved = tmp_path / "run", tmp_path / "moved"
+
+    def on_batch(batch):
+        if batch.number == 1 and batch.epoch == 2:
+            run.rename(moved)
+        if batch.number == 1 and batch.epoch == 3 and back:
+            moved.rename(run)
+
+    keep = RunFolder(run, every=1)
+    if back:
+        assert train(keep, on_batch=on_batch) == train()
+        assert record.read(run)["status"] == "done"
+    else:
+        with pytest.raises(OSError, match="Move it back"):
+            train(keep, on_batch=on_batch)
+        assert os.listdir(tmp_path) == ["moved"]
+    assert keep.begun == back
+    assert "the training goes on" in capsys.readouterr().err
+
+
 def test_row_that_cannot_be_written_waits(tmp_path):
     """Half of it is cut off before the next."""
 
