@@ -702,6 +702,13 @@ def test_commands_that_are_shown_can_be_typed(run, tmp_path, capsys, monkeypatch
     assert main(["train", *shlex.split(shown.go_on)[2:]]) == 0
 
 
+def test_compare_takes_a_record_that_somebody_edited(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "edited")
+    path = tmp_path / "edited" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": {"train": 3}}))
+    assert main(["compare", str(run), str(path.parent)]) == 0
+
+
 def test_compare_names_runs_that_stopped(run):
     whole = saved.read(run)
     stopped = saved.Saved(run, whole.network, whole.history, {}, {"status": "diverged"})

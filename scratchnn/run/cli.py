@@ -91,7 +91,7 @@ def _in_words(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}{advice}"
     expected = (DataError, OSError, ValueError, TypeError, MissingExtraError, FloatingPointError)
     if isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
-        return f"{error}: standard output"  # a file would be named
+        return f"standard output: {error.strerror}"  # a file would be named
     if isinstance(error, expected):
         return str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"

@@ -11,8 +11,9 @@ Whoever trains in the folder holds a lock on history.jsonl, which ends with its 
 from __future__ import annotations
 
 import errno
+import json
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from scratchnn.data import DataError, files
+from scratchnn.data.transforms import description_as_json
 from scratchnn.history import History, Task
 from scratchnn.mlp import Parameters
 from scratchnn.optim import Optimizer
@@ -35,9 +37,10 @@ from scratchnn.run.keeping import (
     RESULTS,
     Training,
 )
-from scratchnn.run.record import RUN, history_of, read_record
+from scratchnn.run.record import RECORDED, RUN, history_of, read_record
 from scratchnn.run.replacing import current, replacing
 
+PLACE = ("run", "epoch", "loss", "history", "begun")  # of a checkpoint, in its training
 LOG_EVERY = "log_every must be a number of batches from 1 up"
 
 
@@ -54,8 +57,8 @@ class RunFolder:
                          after an epoch, at most once a second, and at the end
              log_every   write the running loss to the history after so many batches, too
              overwrite   replace the run that the folder holds, as soon as the new one is saved
-             facts       what run.json says besides, of JSON values
-             description   what the checkpoints say besides: see `checkpoint.save`
+             facts       what run.json says besides, of JSON values, under names of its own
+             description   what the checkpoints say besides, in the same way: see `checkpoint.save`
              goes_on     restore the run that the folder holds: see `resume`
     Raises   FileExistsError for a folder that holds a run; BlockingIOError for one where another
              process trains; OSError for one that cannot be written
@@ -79,7 +82,8 @@ class RunFolder:
         self.path, self.begun = Path(folder), False
         self.every, self.log_every = _every(every), _count(LOG_EVERY, log_every)
         self.overwrite, self.goes_on = overwrite, goes_on
-        self.facts, self.description = dict(facts or {}), dict(description or {})
+        self.facts = _own("facts", facts or {}, RECORDED)
+        self.description = _own("description", description or {}, PLACE)
         self.made = False
         if goes_on:
             found = read_record(self.path)
@@ -186,6 +190,20 @@ class RunFolder:
                     "or name another folder"
                 )
             yield file
+
+
+def _own(what: str, values: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Return what a run's files say besides, as JSON values.
+
+    Raises   ValueError for a name that the run itself takes; TypeError for what JSON cannot hold
+    """
+    if names := [name for name in values if name in taken]:
+        raise ValueError(
+            f"{what} must have other names than {', '.join(map(repr, names))}: the run itself "
+            "says that there"
+        )
+    said: dict[str, Any] = json.loads(description_as_json(values))
+    return said
 
 
 def _every(value: object) -> int | Literal["epoch"] | None:

@@ -22,6 +22,10 @@ from scratchnn.run.replacing import current
 from scratchnn.run.terminal import typed, warn
 
 RUN = "run.json"  # its name in a run's folder
+RECORDED = (  # what it says of every run
+    *("format", "run", "started", "data", "batch_size", "rng", "environment", "every", "log_every"),
+    *("resumed", "status", "changed", "error", "epochs", "theta"),
+)
 NEEDED = ("recipe", "data", "epochs", "seed")  # the settings that every run by the command has
 WHERE = "name a folder of `scratchnn train --out`"
 SAMPLE = 1024  # rows of a mapped file that are looked at: to read all of it would take too long

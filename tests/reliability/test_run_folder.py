@@ -222,6 +222,28 @@ def test_folder_in_the_place_of_a_file_is_refused(tmp_path, name):
         RunFolder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"facts": {"run": 3}}, ValueError, "facts must have other names than 'run'"),
+        ({"description": {"epoch": 3}}, ValueError, "description must have other names"),
+        ({"facts": {"w": np.arange(3)}}, TypeError, "w must be a number, a text"),
+        ({"description": {"w": {1, 2}}}, TypeError, "w must be a number, a text"),
+    ],
+)
+def test_what_is_said_besides_is_checked_before_the_folder_is_made(tmp_path, options, error, words):
+    with pytest.raises(error, match=words):
+        RunFolder(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_of_the_record_are_those_that_it_has(tmp_path):
+    train(RunFolder(tmp_path, facts={"share": np.float32(0.5)}))
+    train(resume(tmp_path))
+    assert {"history", "share", *record.RECORDED} == set(record.read(tmp_path))
+    assert record.read(tmp_path)["share"] == 0.5
+
+
 def test_resume_without_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
         resume(tmp_path)

@@ -122,7 +122,8 @@ def warnings(runs: Mapping[str, Saved]) -> list[str]:
 def _data_of(run: Saved) -> tuple[str, str]:
     """Return name and SHA-256 of the data that a run's figures were measured on."""
     parts = run.record.get("data") or {}
-    part = parts.get("test") or parts.get("train") or {}
+    part = parts.get("test") or parts.get("train")
+    part = part if isinstance(part, Mapping) else {}
     return str(part.get("name", "")), str(part.get("sha256", ""))
 
 

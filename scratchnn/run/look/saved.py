@@ -19,6 +19,7 @@ from scratchnn.history import History
 from scratchnn.mlp import Parameters
 from scratchnn.ops.shared import AnyArray, Array
 from scratchnn.run import checkpoint, recipes, record, watch
+from scratchnn.run.folder import PLACE
 from scratchnn.run.history import GRADIENTS, to_epoch
 from scratchnn.run.look import images
 from scratchnn.run.look.images import Framing
@@ -26,7 +27,6 @@ from scratchnn.run.recipes import RECIPES, Recipe
 from scratchnn.run.replacing import current
 from scratchnn.run.terminal import typed
 
-PLACE = ("run", "epoch", "loss", "history", "begun")  # where a checkpoint stands in its training
 LOOKED_AT = 256  # examples of data of one's own, to learn what they are like
 OLD_HISTORY = "history.json"  # of version 0.1: settings and history in one
 
