@@ -98,6 +98,9 @@ class RunFolder:
                 self.made = not self.path.exists()
                 if not (self.made or self.path.is_dir()):
                     raise NotADirectoryError(f"{self.path} is a file: name a folder")
+                if self.made and self.path.is_symlink():
+                    words = "is a link to something that is missing: name a folder"
+                    raise FileNotFoundError(f"{self.path} {words}")
                 self.path.mkdir(parents=True, exist_ok=True)
         self._refuse_other_kinds()
         self._prove_writable()

@@ -222,6 +222,12 @@ def test_folder_in_the_place_of_a_file_is_refused(tmp_path, name):
         RunFolder(tmp_path)
 
 
+def test_folder_that_is_a_link_to_nothing_is_refused(tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="run is a link to something that is missing"):
+        RunFolder(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
