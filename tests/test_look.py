@@ -683,6 +683,10 @@ def test_a_run_that_was_killed_is_known_by_its_lock(run, tmp_path, capsys):
     assert "status killed after 3 epochs" in out
     assert f"go on {go_on} repeat it scratchnn train --config '{killed}/run.json' --out" in out
     assert compare.warnings({"a": saved.read(killed)}) == [f"a: killed, go on: {go_on}."]
+    with (killed / "history.jsonl").open("rb") as file:
+        fcntl = pytest.importorskip("fcntl")
+        fcntl.flock(file, fcntl.LOCK_SH)  # another process looks at it as well
+        assert compare.warnings({"a": saved.read(killed)}) == [f"a: killed, go on: {go_on}."]
     with RunFolder(killed, goes_on=True).taken():  # another process trains there
         assert compare.warnings({"a": saved.read(killed)}) == ["a: running."]
         assert "go on" not in " ".join(show.heading(saved.read(killed)))

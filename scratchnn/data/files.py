@@ -174,11 +174,14 @@ def lock(file: IO[bytes]) -> bool:
 def is_free(path: Path) -> bool:
     """Return whether no process has locked a file; False where files cannot be locked."""
     with path.open("rb") as file:
-        return _locked(file) is True
+        return _locked(file, shared=True) is True
 
 
-def _locked(file: IO[bytes]) -> bool | None:
-    """Try to lock a file; return whether it is locked now, None where files cannot be."""
+def _locked(file: IO[bytes], shared: bool = False) -> bool | None:
+    """Try to lock a file; return whether it is locked now, None where files cannot be.
+
+    Options  shared   let others have a shared lock at the same time; not on Windows
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -188,7 +191,7 @@ def _locked(file: IO[bytes]) -> bool | None:
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         return None if error.errno in NO_LOCKS else False
     return True
