@@ -33,7 +33,9 @@ def test_small_products_and_short_trainings_get_one_thread_untried(
     [
         ([2, 2, 2, 2, 2], [1, 1, 1, 1, 1], None),
         ([1], [30], 1),
-        ([2, 2, 1], [1, 1, 30], 1),  # slower in one trial: another program keeps a core busy
+        ([2, 2, 1], [1, 1, 30], 1),  # far slower in one trial: a program keeps a core busy
+        ([2, 2, 2, 2, 2], [1, 1, 5, 1, 1], None),  # disturbed for a moment
+        ([2, 2, 2, 2, 2], [3, 3, 3, 3, 3], 1),
     ],
 )
 @pytest.mark.parametrize(("sizes", "batch_size"), [(SOFTMAX, 256), (MLP, 64)])
