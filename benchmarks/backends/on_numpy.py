@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -40,7 +41,9 @@ class OnNumpy:
     def trainer(self, case: Case, dtype: str) -> Trainer:
         """Return a network with its data."""
         data = self._data(case, dtype)
-        return Trainer(problem(case, dtype).without_data(), data, self.options)
+        threads = os.environ.get("OPENBLAS_NUM_THREADS")  # of this process: `fit` might take less
+        options = {"threads": int(threads) if threads else None, **self.options}
+        return Trainer(problem(case, dtype).without_data(), data, options)
 
     def predictor(self, case: Case) -> Task:
         """Return the class probabilities of a batch."""
